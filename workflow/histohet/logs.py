@@ -1,0 +1,53 @@
+"""One log file per job, with the traceback of whatever ended it, and progress of long loops."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+
+logger = logging.getLogger("histohet")
+
+
+@contextmanager
+def job_log(path: str | Path) -> Iterator[logging.Logger]:
+    """Send the library's log to `path` and its warnings to the terminal as well.
+
+    An exception that leaves the block is written to the log with its traceback and raised again.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(logging.Formatter(f"{Path(path).stem}: %(message)s"))
+    logger.setLevel(logging.INFO)
+    logger.handlers = [to_file, to_terminal]
+    try:
+        yield logger
+    except BaseException:
+        logger.exception("the job failed (log: %s)", path)
+        raise
+    finally:
+        logger.handlers = []
+        to_file.close()
+
+
+def track(items: Iterable[T], total: int, what: str, every_s: float = 5.0) -> Iterator[T]:
+    """Yield `items` unchanged while logging how many are done, the rate and the time left."""
+    start = last = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - last >= every_s:
+            last = now
+            rate = done / (now - start)
+            logger.info(
+                "%s %d/%d, %.1f/s, %.0f s left", what, done, total, rate, (total - done) / rate
+            )
+        yield item
