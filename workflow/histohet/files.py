@@ -13,8 +13,8 @@ from typing import Any
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without error.
 
-    The temporary file is removed when the block raises, so a reader never sees half a file. Its name
-    is always the same, so what a killed job left behind is overwritten by the next attempt.
+    The temporary file is removed when the block raises, so nobody reads half a file. Its name
+    is always the same, so the next attempt overwrites what a killed job left behind.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
