@@ -11,6 +11,7 @@ class Status(StrEnum):
 
     OK = "ok"
     REFUSED = "refused"
+    UNREADABLE = "unreadable"
     NO_TISSUE = "no_tissue"
     NO_TILES = "no_tiles"
     NO_EPITHELIUM = "no_epithelium"

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from histohet.preflight import SlideRecord, check_sheet, check_slide
+from histohet.sheets import SlideRow, read_slide_sheet
+from slidefiles import gradient, write_aperio, write_plain
+
+SETTINGS = {"target_mpp": 0.5, "mpp_tolerance": 0.1, "prefer_mpp": "file"}
+
+
+def check(row: SlideRow, **more: object) -> SlideRecord:
+    return check_slide(row, **(SETTINGS | more))
+
+
+def test_sound_slide(tmp_path: Path) -> None:
+    path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
+    record = check(SlideRow(2, "a", "p", str(path)))
+    assert record.outcome.ok
+    assert (record.format, record.width, record.height, record.mpp) == ("aperio", 300, 200, 0.5)
+    assert (record.mpp_source, record.objective_power, record.conflicts) == ("file", 20.0, "")
+    assert SlideRecord.from_dict(record.as_dict()) == record
+
+
+def test_scale_from_the_sheet(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.png", gradient(30, 20))
+    assert check(SlideRow(2, "a", "p", str(path), mpp="0.25")).mpp_source == "sheet"
+    silent = check(SlideRow(2, "a", "p", str(path)))
+    assert silent.status == "refused"
+    assert "give `mpp` in the slide sheet" in silent.reason
+
+
+@pytest.mark.parametrize("mpp", ["0,25", "0", "-1", "nan", "inf", "wide"])
+def test_unusable_mpp_in_the_sheet_is_refused(tmp_path: Path, mpp: str) -> None:
+    path = write_plain(tmp_path / "a.png", gradient(30, 20))
+    record = check(SlideRow(2, "a", "p", str(path), mpp=mpp))
+    assert record.status == "refused"
+    assert mpp in record.reason
+
+
+@pytest.mark.parametrize(("mpp", "taken"), [("0.5", True), ("0.55", True), ("0.56", False)])
+def test_too_coarse_a_slide_is_refused(tmp_path: Path, mpp: str, taken: bool) -> None:
+    path = write_plain(tmp_path / "a.png", gradient(30, 20))
+    record = check(SlideRow(2, "a", "p", str(path), mpp=mpp))
+    assert record.outcome.ok is taken
+    assert taken or "too coarse" in record.reason
+
+
+def test_missing_files_are_refused_by_column(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.png", gradient(30, 20))
+    absent = check(SlideRow(2, "a", "p", str(tmp_path / "b.svs")))
+    assert absent.reason == f"path: {tmp_path / 'b.svs'} does not exist"
+    no_mask = check(SlideRow(2, "a", "p", str(path), mpp="0.5", mask=str(tmp_path / "m.tif")))
+    assert no_mask.reason.startswith("mask: ")
+    folder = check(SlideRow(2, "a", "p", str(tmp_path)))
+    assert "is not a file" in folder.reason
+
+
+def test_duplicate_ids_are_refused_without_opening_the_slide() -> None:
+    record = check(SlideRow(2, "a", "p", "absent.svs"), duplicate_rows=(2, 5))
+    assert record.status == "refused"
+    assert "rows 2, 5" in record.reason
+
+
+def test_problems_of_the_sheet(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.png", gradient(30, 20))
+    sheet = tmp_path / "slides.tsv"
+    sheet.write_text(
+        f"slide\tpatient\tpath\na\tp1\t{path}\nb\tp2\t{tmp_path / 'b.svs'}\na\tp1\t{path}\n"
+    )
+    problems = check_sheet(read_slide_sheet(sheet), "slides.tsv", patients={"p1"})
+    assert [(p.subject, p.row) for p in problems] == [("a", 4), ("b", 3), ("b", 3)]
+    assert "rows 2, 4" in problems[0].problem
+    assert "does not exist" in problems[1].problem
+    assert "no usable row in the clinical table" in problems[2].problem
+    assert check_sheet(read_slide_sheet(sheet), "s", patients=None)[-1].problem.endswith(
+        "not exist"
+    )
+
+
+@pytest.mark.real
+def test_real_slides(real_data: Path) -> None:
+    cmu = check(SlideRow(2, "cmu", "p", str(real_data / "slides" / "CMU-1-Small-Region.svs")))
+    assert cmu.outcome.ok
+    assert cmu.conflicts == ""
+    dicom = check(SlideRow(2, "c", "p", str(real_data / "slides" / "camelyon_jpeg.dcm")))
+    assert dicom.status == "refused"
+    assert "28.97 µm per pixel" in dicom.reason

@@ -1,0 +1,1 @@
+"""Files of the field, written so that the next tool reads them."""

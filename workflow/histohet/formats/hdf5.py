@@ -1,0 +1,276 @@
+"""Per-slide HDF5 files: tiles, coverage, features, tumour scores, clusters.
+
+One file per slide and step. Tiles and features have the layout of TRIDENT 0.3 (names of datasets,
+dtypes, attributes of ``coords``), so its readers and Patho-Bench open them; chunks are larger than
+TRIDENT's one row. Every file carries the outcome of its slide and its provenance as attributes, and
+a slide without a result is a file without rows.
+
+The tile file fixes the order of tiles. Later files hold a column of all its tiles in that order, or
+of some of them together with their row numbers, ``tile_index``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from histohet.files import atomic_path
+from histohet.outcome import Outcome, Status
+from histohet.provenance import Provenance
+from histohet.tiles import Coords, TileSpec
+
+CHUNK_ROWS = 4096
+
+# Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
+MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
+
+TileAttributes = Mapping[str, Any]
+
+
+def nominal_magnification(mpp: float) -> int:
+    """Return the magnification bucket TRIDENT assigns to a scale; 0 if it is coarser than 5x."""
+    return next((power for bound, power in MAGNIFICATIONS if mpp < bound), 0)
+
+
+def tile_attributes(
+    slide: str, spec: TileSpec, mpp: float, size: tuple[int, int], folder: str
+) -> dict[str, Any]:
+    """Return the attributes of ``coords``: TRIDENT's own, then ours with the exact scale.
+
+    Parameters
+    ----------
+    slide
+        Slide id.
+    mpp
+        Micrometres per level-0 px.
+    size
+        (width, height) of level 0.
+    folder
+        Where the file is kept, as TRIDENT records it.
+    """
+    return {
+        "patch_size": spec.tile_px,
+        "patch_size_level0": round(spec.side_px(mpp)),
+        "level0_magnification": nominal_magnification(mpp),
+        "target_magnification": nominal_magnification(spec.mpp),
+        "overlap": round(spec.overlap_um / spec.mpp),
+        "name": slide,
+        "savetodir": folder,
+        "level0_width": size[0],
+        "level0_height": size[1],
+        "mpp": mpp,
+        "tile_um": spec.tile_um,
+        "overlap_um": spec.overlap_um,
+        "side_level0_px": spec.side_px(mpp),
+    }
+
+
+@dataclass(frozen=True)
+class TileTable:
+    """Tiles of a slide: int64 (N, 2) corners in level-0 px, and the attributes of ``coords``."""
+
+    coords: Coords
+    attributes: TileAttributes
+    outcome: Outcome
+
+    @property
+    def mpp(self) -> float:
+        """Micrometres per level-0 px."""
+        return float(self.attributes["mpp"])
+
+    @property
+    def side_px(self) -> float:
+        """Exact side of a tile, level-0 px."""
+        return float(self.attributes["side_level0_px"])
+
+    @property
+    def spec(self) -> TileSpec:
+        """Size of the tiles."""
+        return TileSpec(
+            float(self.attributes["tile_um"]),
+            int(self.attributes["patch_size"]),
+            float(self.attributes["overlap_um"]),
+        )
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Embeddings of some tiles.
+
+    Attributes
+    ----------
+    features
+        float32 (M, D).
+    tile_index
+        int64 (M,), rows of the tile file.
+    """
+
+    features: npt.NDArray[np.float32]
+    tile_index: npt.NDArray[np.int64]
+    tiles: TileTable
+
+
+@dataclass(frozen=True)
+class ClusterTable:
+    """Labels of the tiles that were clustered, all int32 (M,).
+
+    Attributes
+    ----------
+    start, raw, labels
+        k-means start, labels before the last smoothing, final labels; see `histohet.clustering`.
+    tile_index
+        int64 (M,), rows of the tile file.
+    """
+
+    start: npt.NDArray[np.int32]
+    raw: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int32]
+    tile_index: npt.NDArray[np.int64]
+    tiles: TileTable
+
+
+@contextmanager
+def _new_file(path: str | Path, outcome: Outcome, provenance: Provenance) -> Iterator[h5py.File]:
+    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs["status"] = str(outcome.status)
+        file.attrs["reason"] = outcome.reason
+        file.attrs["provenance"] = provenance.as_json()
+        yield file
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[h5py.File]:
+    """Open for reading without a lock: results may lie on a file system that has none."""
+    with h5py.File(path, "r", locking=False) as file:
+        yield file
+
+
+def _outcome(file: h5py.File) -> Outcome:
+    return Outcome(Status(file.attrs["status"]), str(file.attrs["reason"]))
+
+
+def _write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) -> None:
+    dataset = file.create_dataset(
+        "coords",
+        data=np.asarray(coords, np.int64).reshape(-1, 2),
+        maxshape=(None, 2),
+        chunks=(CHUNK_ROWS, 2),
+    )
+    dataset.attrs.update(attributes)
+
+
+def _read_tiles(file: h5py.File) -> TileTable:
+    dataset = file["coords"]
+    return TileTable(dataset[:], dict(dataset.attrs), _outcome(file))
+
+
+def write_tiles(path: str | Path, tiles: TileTable, provenance: Provenance) -> None:
+    """Write the tiles of a slide; an outcome other than ok gives a file without rows."""
+    with _new_file(path, tiles.outcome, provenance) as file:
+        _write_coords(file, tiles.coords, tiles.attributes)
+
+
+def read_tiles(path: str | Path) -> TileTable:
+    """Read the tiles of a slide."""
+    with _open(path) as file:
+        return _read_tiles(file)
+
+
+def write_column(
+    path: str | Path,
+    name: str,
+    values: npt.NDArray[np.float32],
+    outcome: Outcome,
+    provenance: Provenance,
+) -> None:
+    """Write one float32 value per tile, in the order of the tile file."""
+    with _new_file(path, outcome, provenance) as file:
+        file.create_dataset(name, data=np.asarray(values, np.float32))
+
+
+def read_column(path: str | Path, name: str) -> tuple[npt.NDArray[np.float32], Outcome]:
+    """Read what `write_column` wrote."""
+    with _open(path) as file:
+        return file[name][:], _outcome(file)
+
+
+class FeatureWriter:
+    """Feature file under construction: batches are appended as they are computed."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._features = file["features"]
+        self._filled = 0
+
+    def append(self, batch: npt.NDArray[np.float32]) -> None:
+        """Append float32 (B, D) rows, in tile order."""
+        self._features[self._filled : self._filled + len(batch)] = batch
+        self._filled += len(batch)
+
+
+@contextmanager
+def feature_file(
+    path: str | Path,
+    tiles: TileTable,
+    tile_index: npt.NDArray[np.int64],
+    width: int,
+    encoder: str,
+    outcome: Outcome,
+    provenance: Provenance,
+) -> Iterator[FeatureWriter]:
+    """Create a feature file for `tile_index` and fill it batch by batch.
+
+    Raises
+    ------
+    ValueError
+        If the block ends before every row has been written.
+    """
+    with _new_file(path, outcome, provenance) as file:
+        _write_coords(file, tiles.coords[tile_index], tiles.attributes)
+        file.create_dataset("tile_index", data=np.asarray(tile_index, np.int64))
+        dataset = file.create_dataset(
+            "features",
+            shape=(len(tile_index), width),
+            maxshape=(None, width),
+            chunks=(max(1, CHUNK_ROWS * 64 // width), width),
+            dtype=np.float32,
+        )
+        dataset.attrs.update(
+            {"name": tiles.attributes["name"], "savetodir": str(Path(path).parent)}
+        )
+        dataset.attrs["encoder"] = encoder
+        writer = FeatureWriter(file)
+        yield writer
+        if writer._filled != len(tile_index):
+            raise ValueError(f"{path}: {writer._filled} of {len(tile_index)} tiles were encoded")
+
+
+def read_features(path: str | Path) -> FeatureTable:
+    """Read the embeddings of a slide."""
+    with _open(path) as file:
+        return FeatureTable(file["features"][:], file["tile_index"][:], _read_tiles(file))
+
+
+def write_clusters(
+    path: str | Path, clusters: ClusterTable, history: str, provenance: Provenance
+) -> None:
+    """Write the labels of a slide; `history` is how they came about, as JSON."""
+    with _new_file(path, clusters.tiles.outcome, provenance) as file:
+        _write_coords(file, clusters.tiles.coords, clusters.tiles.attributes)
+        file.create_dataset("tile_index", data=clusters.tile_index)
+        for name in ("start", "raw", "labels"):
+            file.create_dataset(name, data=np.asarray(getattr(clusters, name), np.int32))
+        file.attrs["history"] = history
+
+
+def read_clusters(path: str | Path) -> ClusterTable:
+    """Read the labels of a slide."""
+    with _open(path) as file:
+        labels = {name: file[name][:] for name in ("start", "raw", "labels")}
+        return ClusterTable(**labels, tile_index=file["tile_index"][:], tiles=_read_tiles(file))

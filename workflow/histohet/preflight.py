@@ -1,0 +1,185 @@
+"""Will this cohort run? What every slide is, and what is wrong with the sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from histohet.outcome import Outcome, Status
+from histohet.scale import ScaleUnknownError, resolve_scale
+from histohet.sheets import SlideRow, SlideSheet
+from histohet.slides import SlideError, open_slide
+
+
+@dataclass(frozen=True)
+class SlideRecord:
+    """One row of the preflight table.
+
+    Attributes
+    ----------
+    mpp
+        Micrometres per level-0 pixel that every later step uses; None if the slide is refused
+        before its scale is known.
+    mpp_source
+        ``file`` or ``sheet``.
+    conflicts
+        What contradicts what; a conflict alone does not refuse a slide.
+    status, reason
+        See `histohet.outcome`.
+    """
+
+    slide: str
+    patient: str
+    path: str
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    levels: int | None = None
+    mpp: float | None = None
+    mpp_source: str | None = None
+    objective_power: float | None = None
+    conflicts: str = ""
+    status: str = Status.OK
+    reason: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the slide takes part."""
+        return Outcome(Status(self.status), self.reason)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as plain values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> SlideRecord:
+        """Rebuild a record from `as_dict`."""
+        return SlideRecord(**data)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a row of a sheet, and what becomes of the row."""
+
+    sheet: str
+    row: int
+    subject: str
+    problem: str
+    consequence: str
+
+
+def check_slide(
+    row: SlideRow,
+    *,
+    target_mpp: float,
+    mpp_tolerance: float,
+    prefer_mpp: Literal["file", "sheet"],
+    duplicate_rows: Sequence[int] = (),
+) -> SlideRecord:
+    """Open a slide, read its header and decide whether it takes part.
+
+    Parameters
+    ----------
+    target_mpp
+        Scale of the tiles that will be read, µm per pixel.
+    mpp_tolerance
+        How much coarser than `target_mpp` a slide may be, as a fraction of it.
+    prefer_mpp
+        Which of two disagreeing scales counts, see `histohet.scale.resolve_scale`.
+    duplicate_rows
+        All rows of the sheet that carry this id, if more than one does.
+    """
+    record = SlideRecord(row.slide, row.patient, row.path)
+    problem = _problem_of_row(row, duplicate_rows)
+    if problem:
+        return _refuse(record, problem)
+    try:
+        with open_slide(row.path) as slide:
+            info = slide.info
+            slide.read(len(info.level_dimensions) - 1, 0, 0, 1, 1)
+    except SlideError as error:
+        return _refuse(record, str(error))
+    record = replace(
+        record,
+        format=info.format,
+        width=info.width,
+        height=info.height,
+        levels=len(info.level_dimensions),
+        objective_power=info.objective_power,
+    )
+    try:
+        scale = resolve_scale(info, None if row.mpp is None else _positive(row.mpp), prefer_mpp)
+    except ScaleUnknownError as error:
+        return _refuse(record, str(error))
+    record = replace(
+        record, mpp=scale.mpp, mpp_source=scale.source, conflicts="; ".join(scale.conflicts)
+    )
+    if scale.mpp > target_mpp * (1 + mpp_tolerance):
+        return _refuse(
+            record,
+            f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {target_mpp:.4g} "
+            f"(tolerance {mpp_tolerance:.0%}): too coarse",
+        )
+    return record
+
+
+def _refuse(record: SlideRecord, reason: str) -> SlideRecord:
+    return replace(record, status=Status.REFUSED, reason=reason)
+
+
+def _problem_of_row(row: SlideRow, duplicate_rows: Sequence[int]) -> str | None:
+    """Say why a row cannot be used as written, before its slide is opened."""
+    if duplicate_rows:
+        rows = ", ".join(map(str, duplicate_rows))
+        return f"the id stands in rows {rows} of the sheet: give each slide its own"
+    for column, file in row.files.items():
+        if not Path(file).is_file():
+            return (
+                f"{column}: {file} {'is not a file' if Path(file).exists() else 'does not exist'}"
+            )
+    if row.mpp is not None and _positive(row.mpp) is None:
+        return f"mpp '{row.mpp}' in the sheet is not a positive number like 0.25"
+    return None
+
+
+def check_sheet(sheet: SlideSheet, name: str, patients: set[str] | None) -> list[Problem]:
+    """List what is wrong with the slide sheet itself.
+
+    Parameters
+    ----------
+    name
+        The sheet as the user knows it (its path).
+    patients
+        Patients of the clinical table, or None if the run has none.
+    """
+    problems = [
+        Problem(name, rows[1], slide, f"id stands in rows {', '.join(map(str, rows))}", "refused")
+        for slide, rows in sheet.duplicates.items()
+    ]
+    for row in sheet.slides.values():
+        problems += [
+            Problem(name, row.row, row.slide, f"{column}: {file} does not exist", "refused")
+            for column, file in row.files.items()
+            if not Path(file).exists()
+        ]
+        if patients is not None and row.patient not in patients:
+            problems.append(
+                Problem(
+                    name,
+                    row.row,
+                    row.slide,
+                    f"patient '{row.patient}' has no usable row in the clinical table",
+                    "measured, but not in the survival analysis",
+                )
+            )
+    return problems
+
+
+def _positive(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value < float("inf") else None

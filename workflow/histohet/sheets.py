@@ -1,0 +1,162 @@
+"""The slide sheet: one row per slide, what to analyse and what is already known about it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
+
+
+class SheetError(ValueError):
+    """The sheet as a whole cannot be used; the message says which row or column and why."""
+
+
+@dataclass(frozen=True)
+class SlideRow:
+    """One slide of the sheet. Empty cells are None.
+
+    Attributes
+    ----------
+    row
+        Row number in the file as an editor shows it (the header is row 1).
+    slide, patient
+        Ids. The patient is the slide itself where the sheet does not say.
+    path
+        The slide file.
+    mpp
+        Micrometres per pixel, as written; not yet judged.
+    mask
+        Epithelium: label image, or polygons in GeoJSON.
+    attention
+        Tumour attention per tile, CSV.
+    traits
+        Binary trait maps, one row per tile, TSV.
+    truth
+        Known label per tile, TSV (phantoms).
+    tissue_preset
+        Tissue segmentation preset for this slide alone.
+    """
+
+    row: int
+    slide: str
+    patient: str
+    path: str
+    mpp: str | None = None
+    mask: str | None = None
+    attention: str | None = None
+    traits: str | None = None
+    truth: str | None = None
+    tissue_preset: str | None = None
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files that this row names, by column."""
+        named = {
+            "path": self.path,
+            "mask": self.mask,
+            "attention": self.attention,
+            "traits": self.traits,
+            "truth": self.truth,
+        }
+        return {column: file for column, file in named.items() if file}
+
+
+REQUIRED = ("slide", "path")
+COLUMNS = tuple(field.name for field in fields(SlideRow) if field.name != "row")
+
+
+@dataclass(frozen=True)
+class SlideSheet:
+    """Rows of the sheet: the first row of every id, and the row numbers of ids that come twice."""
+
+    slides: dict[str, SlideRow]
+    duplicates: dict[str, tuple[int, ...]]
+
+
+def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Read a table with a header: tab-separated for ``.tsv`` and ``.txt``, else comma-separated.
+
+    UTF-8 with or without byte-order mark, any line ends. Cells are stripped; missing trailing cells
+    are empty, empty rows are skipped.
+
+    Returns
+    -------
+    header, rows
+        Each row with its number in the file as an editor shows it (the header is row 1).
+
+    Raises
+    ------
+    SheetError
+        If the file is missing, empty, not UTF-8, or a row has more cells than the header.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SheetError(f"{path} does not exist")
+    delimiter = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle, delimiter=delimiter, restval="")
+            header = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = header
+            rows = []
+            for row in reader:
+                if None in row:
+                    raise SheetError(f"{path}, row {reader.line_num}: more cells than columns")
+                cells = {name: cell.strip() for name, cell in row.items()}
+                if any(cells.values()):
+                    rows.append((reader.line_num, cells))
+    except UnicodeDecodeError as error:
+        raise SheetError(f"{path} is not UTF-8 text: {error}") from error
+    if not any(header):
+        raise SheetError(f"{path} is empty")
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise SheetError(f"{path}: column '{repeated[0]}' comes twice")
+    return header, rows
+
+
+def read_slide_sheet(path: str | Path) -> SlideSheet:
+    """Read and check the slide sheet.
+
+    Raises
+    ------
+    SheetError
+        If a required column is missing, a column is unknown (a typo would otherwise be ignored),
+        an id is empty or cannot name a file, or a row has no path. All bad rows are listed.
+    """
+    header, rows = read_rows(path)
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise SheetError(f"{path}: column '{missing[0]}' is missing; there are {', '.join(header)}")
+    unknown = [name for name in header if name not in COLUMNS]
+    if unknown:
+        raise SheetError(f"{path}: unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")
+    slides: dict[str, SlideRow] = {}
+    places: dict[str, list[int]] = {}
+    problems = []
+    for number, cells in rows:
+        slide = cells["slide"]
+        if not SLIDE_ID.fullmatch(slide):
+            problems.append(
+                f"row {number}: slide id '{slide}' must be letters, digits, '.', '_' or '-', "
+                "beginning with a letter or digit"
+            )
+        elif not cells["path"]:
+            problems.append(f"row {number}: slide '{slide}' has no path")
+        places.setdefault(slide, []).append(number)
+        optional = {name: cells.get(name) or None for name in COLUMNS[3:]}
+        slides.setdefault(
+            slide,
+            SlideRow(number, slide, cells.get("patient") or slide, cells["path"], **optional),
+        )
+    if problems:
+        raise SheetError(f"{path}: " + "; ".join(problems))
+    if not slides:
+        raise SheetError(f"{path} names no slide")
+    duplicates = {slide: tuple(found) for slide, found in places.items() if len(found) > 1}
+    return SlideSheet(slides, duplicates)

@@ -1,0 +1,111 @@
+"""Tiles: squares of a fixed physical size on one lattice per slide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+Coords = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TileSpec:
+    """Size of tiles, in micrometres on the slide and in pixels as the encoder sees them.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or the overlap is not smaller than the tile.
+    """
+
+    tile_um: float = 112.0
+    tile_px: int = 224
+    overlap_um: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.tile_um <= 0 or self.tile_px <= 0:
+            raise ValueError(f"tile size must be positive: {self.tile_um} µm, {self.tile_px} px")
+        if not 0 <= self.overlap_um < self.tile_um:
+            raise ValueError(f"overlap of {self.overlap_um} µm for tiles of {self.tile_um} µm")
+
+    @property
+    def mpp(self) -> float:
+        """Micrometres per tile pixel."""
+        return self.tile_um / self.tile_px
+
+    @property
+    def step_um(self) -> float:
+        """Distance between neighbouring tiles."""
+        return self.tile_um - self.overlap_um
+
+    def side_px(self, mpp: float) -> float:
+        """Side of a tile in level-0 px of a slide with `mpp`; usually fractional."""
+        return self.tile_um / mpp
+
+    def step_px(self, mpp: float) -> float:
+        """Distance between neighbouring tiles in level-0 px; usually fractional."""
+        return self.step_um / mpp
+
+
+def lattice(width: int, height: int, spec: TileSpec, mpp: float) -> Coords:
+    """Top-left corners of all tiles that lie wholly inside a slide.
+
+    The lattice starts at (0, 0). Corners are rounded to whole pixels one by one, so the pitch stays
+    exact over the whole slide (a rounded pitch would drift by a tile over 200 of them).
+
+    Returns
+    -------
+    int64 (N, 2)
+        (x, y), level-0 px, row by row.
+    """
+    side, step = spec.side_px(mpp), spec.step_px(mpp)
+
+    def corners(length: int) -> npt.NDArray[np.int64]:
+        count = int((length - side) / step) + 2 if length >= side else 0
+        starts: npt.NDArray[np.int64] = np.rint(np.arange(count) * step).astype(np.int64)
+        return starts[starts + side <= length]
+
+    ys, xs = np.meshgrid(corners(height), corners(width), indexing="ij")
+    return np.stack([xs.ravel(), ys.ravel()], axis=1)
+
+
+def in_tissue(
+    coords: Coords, side_px: float, pieces: list[shapely.Polygon]
+) -> npt.NDArray[np.bool_]:
+    """Which tiles lie on tissue, by CLAM's ``four_pt`` rule.
+
+    A tile is kept if any of the four points a quarter of its side away from its centre (diagonally)
+    lies in a piece of tissue or on its border, and the centre is not in a hole of that piece.
+
+    Parameters
+    ----------
+    coords
+        int64 (N, 2), level-0 px.
+    side_px
+        Side of a tile, level-0 px.
+    pieces
+        Tissue polygons in level-0 px.
+
+    Returns
+    -------
+    bool (N,)
+    """
+    centres = coords + side_px / 2
+    quarter = side_px / 4
+    keep = np.zeros(len(coords), np.bool_)
+    for piece in pieces:
+        outline = shapely.Polygon(piece.exterior)
+        shapely.prepare(outline)
+        near = np.zeros(len(coords), np.bool_)
+        for dx, dy in ((-1, -1), (1, 1), (1, -1), (-1, 1)):
+            x, y = (centres + quarter * np.array([dx, dy])).T
+            near |= shapely.intersects_xy(outline, x, y)
+        for hole in piece.interiors:
+            inside = shapely.Polygon(hole)
+            shapely.prepare(inside)
+            near &= ~shapely.contains_xy(inside, *centres.T)
+        keep |= near
+    return keep

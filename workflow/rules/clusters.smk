@@ -1,0 +1,100 @@
+# Embeddings to clusters, and what can be measured on one slide.
+
+
+rule cluster_tiles:
+    input:
+        features=get_features,
+    output:
+        clusters="results/clusters/{masking}_{smoothing}/{slide}.h5",
+    log:
+        "results/logs/cluster_tiles/{masking}_{smoothing}/{slide}.log",
+    benchmark:
+        "results/benchmarks/cluster_tiles/{masking}_{smoothing}/{slide}.tsv"
+    conda:
+        "../../envs/clusters.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        clustering=config["clustering"],
+        seed=config["seed"],
+        code=code_of("cluster_tiles.py"),
+    script:
+        "../scripts/cluster_tiles.py"
+
+
+rule score_tumour_tiles:
+    input:
+        tiles="results/tiles/{slide}.h5",
+        attention=get_file("attention"),
+    output:
+        scores="results/tumour/{slide}.h5",
+    log:
+        "results/logs/score_tumour_tiles/{slide}.log",
+    benchmark:
+        "results/benchmarks/score_tumour_tiles/{slide}.tsv"
+    conda:
+        "../../envs/clusters.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=10,
+    params:
+        tumour=config["tumour"],
+        code=code_of("score_tumour_tiles.py"),
+    script:
+        "../scripts/score_tumour_tiles.py"
+
+
+rule measure_slide:
+    input:
+        clusters="results/clusters/{clustering}/{slide}.h5",
+        tissue="results/tissue/{slide}.geojson",
+        coverage="results/coverage/{slide}.h5",
+        tumour=get_tumour_scores,
+        traits=get_file("traits"),
+    output:
+        measures="results/measures/{clustering}/{slide}.json",
+    log:
+        "results/logs/measure_slide/{clustering}/{slide}.log",
+    benchmark:
+        "results/benchmarks/measure_slide/{clustering}/{slide}.tsv"
+    conda:
+        "../../envs/clusters.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        q=config["clustering"]["q"],
+        measures=config["measures"],
+        seed=config["seed"],
+        code=code_of("measure_slide.py"),
+    script:
+        "../scripts/measure_slide.py"
+
+
+rule export_qupath:
+    input:
+        record="results/preflight/slides/{slide}.json",
+        clusters="results/clusters/{clustering}/{slide}.h5",
+        coverage="results/coverage/{slide}.h5",
+        tumour=get_tumour_scores,
+        slide=get_file("path"),
+    output:
+        tiles="results/qupath/{clustering}/{slide}.geojson",
+    log:
+        "results/logs/export_qupath/{clustering}/{slide}.log",
+    benchmark:
+        "results/benchmarks/export_qupath/{clustering}/{slide}.tsv"
+    conda:
+        "../../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=10,
+    params:
+        code=code_of("export_qupath.py"),
+    script:
+        "../scripts/export_qupath.py"

@@ -1,0 +1,107 @@
+# All slides together: the tumour threshold, the table of slides, the maps.
+
+
+rule choose_tumour_threshold:
+    input:
+        measures=expand("results/measures/{{clustering}}/{slide}.json", slide=SLIDES),
+    output:
+        threshold="results/cohort/thresholds/{clustering}.json",
+        svg="results/cohort/thresholds/{clustering}.svg",
+        png=report(
+            "results/cohort/thresholds/{clustering}.png",
+            caption="../report/threshold.rst",
+            category="4 Tumour clusters",
+            labels={"clustering": "{clustering}"},
+        ),
+    log:
+        "results/logs/choose_tumour_threshold/{clustering}.log",
+    benchmark:
+        "results/benchmarks/choose_tumour_threshold/{clustering}.tsv"
+    conda:
+        "../../envs/cohort.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        code=code_of("choose_tumour_threshold.py"),
+    script:
+        "../scripts/choose_tumour_threshold.py"
+
+
+rule collect_slides:
+    input:
+        preflight="results/preflight/slides.tsv",
+        measures=get_measures,
+        threshold=get_threshold,
+    output:
+        slides="results/cohort/{variant}/slides.tsv",
+        clusters="results/cohort/{variant}/clusters.tsv",
+        page=report(
+            "results/cohort/{variant}/slides.html",
+            caption="../report/slides.rst",
+            category="5 Slides",
+            labels={"variant": "{variant}"},
+        ),
+    log:
+        "results/logs/collect_slides/{variant}.log",
+    benchmark:
+        "results/benchmarks/collect_slides/{variant}.tsv"
+    conda:
+        "../../envs/cohort.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=30,
+    params:
+        code=code_of("collect_slides.py"),
+    script:
+        "../scripts/collect_slides.py"
+
+
+rule check_failures:
+    input:
+        slides="results/cohort/{variant}/slides.tsv",
+    output:
+        failures="results/cohort/{variant}/failures.tsv",
+    log:
+        "results/logs/check_failures/{variant}.log",
+    benchmark:
+        "results/benchmarks/check_failures/{variant}.tsv"
+    conda:
+        "../../envs/cohort.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        max_failed_fraction=config["max_failed_fraction"],
+        code=code_of("check_failures.py"),
+    script:
+        "../scripts/check_failures.py"
+
+
+rule draw_maps:
+    input:
+        slides="results/cohort/{variant}/slides.tsv",
+        table="results/cohort/{variant}/clusters.tsv",
+        thumbnails=expand("results/thumbnails/{slide}.jpg", slide=SLIDES),
+        clusters=get_clusters,
+    output:
+        maps=map_files("{variant}"),
+    log:
+        "results/logs/draw_maps/{variant}.log",
+    benchmark:
+        "results/benchmarks/draw_maps/{variant}.tsv"
+    conda:
+        "../../envs/cohort.yaml"
+    # One job for all slides: the threshold is the cohort's, so a new slide may recolour every map.
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        names=SLIDES,
+        code=code_of("draw_maps.py"),
+    script:
+        "../scripts/draw_maps.py"

@@ -1,0 +1,170 @@
+"""What every rule file uses: the checked configuration, the slides, and functions that name files.
+
+Nothing numerical happens here.
+"""
+
+import sys
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+WORKFLOW = Path(workflow.basedir)
+sys.path.insert(0, str(WORKFLOW))
+
+from histohet.provenance import code_hash
+from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
+from histohet.variants import VARIANTS
+
+validate(config, "../schemas/config.schema.yaml")
+
+if config["clustering"]["min_tiles"] < config["clustering"]["q"]:
+    raise WorkflowError(
+        "config: clustering.min_tiles must be at least clustering.q "
+        f"({config['clustering']['min_tiles']} < {config['clustering']['q']})"
+    )
+
+try:
+    SHEET = read_slide_sheet(config["slides"])
+except SheetError as error:
+    raise WorkflowError(f"slide sheet: {error}") from error
+
+SLIDES = list(SHEET.slides)
+IS_TIMM = config["encoder"]["kind"] == "timm"
+HAS_CLINICAL = "clinical" in config
+STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
+
+
+wildcard_constraints:
+    slide=SLIDE_ID.pattern,
+    encoder=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    masking="masked|whole",
+    smoothing="potts|unsmoothed",
+    clustering="|".join(sorted({v.clustering for v in VARIANTS.values()})),
+    variant="|".join(VARIANTS),
+
+
+@cache
+def code_of(script):
+    """Hash of a script and the library modules it uses; as a parameter of its rule, it reruns the
+    rule when one of them changes."""
+    return code_hash(WORKFLOW / "scripts" / script, WORKFLOW)
+
+
+def get_row(wildcards):
+    """Sheet row of a slide."""
+    if wildcards.slide not in SHEET.slides:
+        raise WorkflowError(f"slide '{wildcards.slide}' is not in {config['slides']}")
+    return SHEET.slides[wildcards.slide]
+
+
+def get_row_values(wildcards):
+    """Sheet row of a slide as plain values, without its place in the sheet."""
+    return asdict(get_row(wildcards)) | {"row": 0}
+
+
+def get_named_files(wildcards):
+    """Files the sheet names for a slide. One that is missing is no input: preflight reports it."""
+    return [file for file in get_row(wildcards).files.values() if Path(file).is_file()]
+
+
+def get_file(column):
+    """Input function for one file column of the sheet; empty if not named or missing."""
+
+    def of_slide(wildcards):
+        file = get_row(wildcards).files.get(column)
+        return file if file and Path(file).is_file() else []
+
+    return of_slide
+
+
+def get_mask(wildcards):
+    """Epithelium mask of a slide: the sheet's, else our own, else none (all tissue counts)."""
+    if get_row(wildcards).mask:
+        return get_file("mask")(wildcards)
+    if config["epithelium"]["without_mask"] == "stain":
+        return f"results/epithelium/{wildcards.slide}.tif"
+    return []
+
+
+def get_mask_classes(wildcards):
+    """Label classes that are epithelium in the mask of a slide."""
+    own = get_row(wildcards).mask is None
+    return [STAIN_CLASS] if own else config["epithelium"]["classes"]
+
+
+def get_tissue_preset(wildcards):
+    """Tissue preset of a slide: the sheet's, else the cohort's."""
+    return get_row(wildcards).tissue_preset or config["tissue"]["preset"]
+
+
+def get_encoder_inputs(wildcards):
+    """Inputs of the encoding: whole tiles need neither mask nor coverage."""
+    inputs = {
+        "record": f"results/preflight/slides/{wildcards.slide}.json",
+        "slide": get_file("path")(wildcards),
+        "tiles": f"results/tiles/{wildcards.slide}.h5",
+    }
+    if wildcards.masking == "masked":
+        inputs["tissue"] = f"results/tissue/{wildcards.slide}.geojson"
+        inputs["coverage"] = f"results/coverage/{wildcards.slide}.h5"
+        inputs["mask"] = get_mask(wildcards)
+    return inputs
+
+
+def get_masking_parameters(wildcards):
+    """What the encoding has to know about the mask; nothing for whole tiles."""
+    if wildcards.masking == "whole":
+        return {}
+    epithelium = config["epithelium"]
+    chosen = {key: epithelium[key] for key in ("class_names", "min_coverage", "fill")}
+    return chosen | {"classes": get_mask_classes(wildcards)}
+
+
+def get_features(wildcards):
+    """Embeddings that a clustering starts from."""
+    return f"results/features/{config['encoder']['name']}/{wildcards.masking}/{wildcards.slide}.h5"
+
+
+def get_tumour_scores(wildcards):
+    """Tumour score per tile, of the slides that bring attention."""
+    has_attention = get_row(wildcards).attention is not None
+    return f"results/tumour/{wildcards.slide}.h5" if has_attention else []
+
+
+def get_measures(wildcards):
+    """Measures of all slides under the clustering of a variant."""
+    clustering = VARIANTS[wildcards.variant].clustering
+    return expand("results/measures/{clustering}/{slide}.json", clustering=clustering, slide=SLIDES)
+
+
+def get_clusters(wildcards):
+    """Clusters of all slides under the clustering of a variant."""
+    clustering = VARIANTS[wildcards.variant].clustering
+    return expand("results/clusters/{clustering}/{slide}.h5", clustering=clustering, slide=SLIDES)
+
+
+def get_threshold(wildcards):
+    """Tumour threshold that a variant applies; none where all clusters count."""
+    variant = VARIANTS[wildcards.variant]
+    if not (variant.tumour_filter and any(row.attention for row in SHEET.slides.values())):
+        return []
+    return f"results/cohort/thresholds/{variant.clustering}.json"
+
+
+def map_files(variant):
+    """Maps of all slides, the first ones shown in the report."""
+    files = [f"results/maps/{variant}/{slide}.png" for slide in SLIDES]
+    shown = config["report"]["max_maps"]
+    return [
+        report(
+            file,
+            caption="../report/map.rst",
+            category="3 Maps",
+            subcategory=variant,
+            labels={"slide": slide},
+        )
+        for file, slide in zip(files[:shown], SLIDES)
+    ] + files[shown:]

@@ -1,0 +1,57 @@
+# Will this cohort run? What every slide is, and what is wrong with the sheets.
+
+
+rule check_slide:
+    input:
+        files=get_named_files,
+    output:
+        record="results/preflight/slides/{slide}.json",
+    log:
+        "results/logs/check_slide/{slide}.log",
+    benchmark:
+        "results/benchmarks/check_slide/{slide}.tsv"
+    conda:
+        "../../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=10,
+    params:
+        row=get_row_values,
+        duplicate_rows=lambda wildcards: SHEET.duplicates.get(wildcards.slide, ()),
+        tiles=config["tiles"],
+        scale=config["scale"],
+        code=code_of("check_slide.py"),
+    script:
+        "../scripts/check_slide.py"
+
+
+rule collect_preflight:
+    input:
+        records=expand("results/preflight/slides/{slide}.json", slide=SLIDES),
+        sheet=config["slides"],
+        clinical=config["clinical"]["table"] if "clinical" in config else [],
+    output:
+        slides="results/preflight/slides.tsv",
+        problems="results/preflight/problems.tsv",
+        page=report(
+            "results/preflight/preflight.html",
+            caption="../report/preflight.rst",
+            category="1 Preflight",
+            labels={"table": "slides and sheets"},
+        ),
+    log:
+        "results/logs/collect_preflight.log",
+    benchmark:
+        "results/benchmarks/collect_preflight/all.tsv"
+    conda:
+        "../../envs/cohort.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        clinical=config.get("clinical"),
+        code=code_of("collect_preflight.py"),
+    script:
+        "../scripts/collect_preflight.py"

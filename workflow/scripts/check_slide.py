@@ -1,0 +1,24 @@
+"""Read the header of one slide and decide whether it takes part."""
+
+from job import job_log
+
+from histohet.files import write_json
+from histohet.preflight import check_slide
+from histohet.sheets import SlideRow
+
+
+def main() -> None:
+    params = snakemake.params
+    record = check_slide(
+        SlideRow(**params.row),
+        target_mpp=params.tiles["tile_um"] / params.tiles["tile_px"],
+        mpp_tolerance=params.scale["tolerance"],
+        prefer_mpp=params.scale["prefer"],
+        duplicate_rows=params.duplicate_rows,
+    )
+    log.info("%s: %s %s", record.slide, record.status, record.reason)
+    write_json(snakemake.output.record, record.as_dict())
+
+
+with job_log(snakemake.log[0]) as log:
+    main()

@@ -1,0 +1,28 @@
+"""What every script shares: the library on the import path, the log of its job, its provenance."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from histohet.logs import job_log
+from histohet.provenance import Provenance
+
+__all__ = ["job_log", "provenance_of"]
+
+
+def provenance_of(job: Any) -> Provenance:
+    """Parameters and inputs of a job; of many inputs under one name only the number is kept."""
+    parameters = {name: value for name, value in job.params.items() if name != "code"}
+    inputs = {
+        name: value
+        if isinstance(value, str)
+        else " ".join(value)
+        if len(value) < 5
+        else f"{len(value)} files"
+        for name, value in job.input.items()
+    }
+    return Provenance(parameters, inputs)

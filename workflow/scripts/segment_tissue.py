@@ -1,0 +1,41 @@
+"""Segment the tissue of one slide and keep a thumbnail of it."""
+
+from job import job_log, provenance_of
+
+from histohet.drawing.overview import placeholder, read_thumbnail, save_picture
+from histohet.files import read_json
+from histohet.formats.geojson import write_tissue
+from histohet.outcome import OK, Outcome, Status
+from histohet.preflight import SlideRecord
+from histohet.slides import Pixels, SlideError, open_slide
+from histohet.tissue import Tissue, segment_tissue, tissue_params
+
+NOTHING = Tissue(pieces=[], area_mm2=0.0, white=(255, 255, 255))
+
+
+def segment(record: SlideRecord) -> tuple[Tissue, Outcome, Pixels]:
+    """Return tissue, outcome and thumbnail."""
+    if not record.outcome.ok:
+        return NOTHING, record.outcome, placeholder(record.reason)
+    params = tissue_params(snakemake.params.preset, snakemake.params.overrides)
+    try:
+        with open_slide(record.path) as slide:
+            tissue = segment_tissue(slide, record.mpp, params)
+            thumbnail = read_thumbnail(slide)
+    except SlideError as error:
+        return NOTHING, Outcome(Status.UNREADABLE, str(error)), placeholder(str(error))
+    if not tissue.pieces:
+        reason = "no piece of tissue is above the size limit: see the tissue presets"
+        return tissue, Outcome(Status.NO_TISSUE, reason), thumbnail
+    return tissue, OK, thumbnail
+
+
+with job_log(snakemake.log[0]) as log:
+    slide = SlideRecord.from_dict(read_json(snakemake.input.record))
+    tissue, outcome, thumbnail = segment(slide)
+    log.info(
+        "%s: %d pieces, %.2f mm², %s", slide.slide, len(tissue.pieces), tissue.area_mm2, outcome
+    )
+    provenance = provenance_of(snakemake)
+    write_tissue(snakemake.output.tissue, slide.slide, tissue, outcome, provenance)
+    save_picture(snakemake.output.thumbnail, thumbnail, provenance)

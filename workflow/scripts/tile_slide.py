@@ -1,0 +1,46 @@
+"""Lay tiles over the tissue of one slide."""
+
+import numpy as np
+from job import job_log, provenance_of
+from PIL import Image
+
+from histohet.drawing.overview import draw_tiles, save_picture
+from histohet.files import read_json
+from histohet.formats.geojson import read_tissue
+from histohet.formats.hdf5 import TileTable, tile_attributes, write_tiles
+from histohet.outcome import Outcome, Status
+from histohet.preflight import SlideRecord
+from histohet.tiles import TileSpec, in_tissue, lattice
+
+
+def make_tiles(record: SlideRecord, spec: TileSpec) -> TileTable:
+    """Return the tiles on tissue."""
+    tissue, outcome = read_tissue(snakemake.input.tissue)
+    if not outcome.ok:
+        return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome)
+    size = (record.width, record.height)
+    folder = str(snakemake.params.folder)
+    attributes = tile_attributes(record.slide, spec, record.mpp, size, folder)
+    coords = lattice(*size, spec, record.mpp)
+    coords = coords[in_tissue(coords, spec.side_px(record.mpp), tissue.pieces)]
+    if len(coords) == 0:
+        outcome = Outcome(Status.NO_TILES, f"no tile of {spec.tile_um:g} µm lies on tissue")
+    return TileTable(coords, attributes, outcome)
+
+
+def draw(tiles: TileTable, record: SlideRecord) -> np.ndarray:
+    """Return the thumbnail with outlines and tiles on it."""
+    thumbnail = np.asarray(Image.open(snakemake.input.thumbnail))
+    if not tiles.outcome.ok:
+        return thumbnail
+    tissue, _ = read_tissue(snakemake.input.tissue)
+    downsample = record.width / thumbnail.shape[1]
+    return draw_tiles(thumbnail, downsample, tissue.pieces, tiles.coords, tiles.side_px)
+
+
+with job_log(snakemake.log[0]) as log:
+    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    tiles = make_tiles(record, TileSpec(**snakemake.params.tiles))
+    log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), tiles.outcome)
+    write_tiles(snakemake.output.tiles, tiles, provenance_of(snakemake))
+    save_picture(snakemake.output.picture, draw(tiles, record), provenance_of(snakemake))
