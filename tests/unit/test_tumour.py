@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histohet.tumour import cluster_scores, otsu_threshold, read_attention, tile_scores
+
+SCORES = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=2, max_size=25)
+TWO_SCORES = SCORES.filter(lambda values: len(set(values)) > 1)
+
+
+def grid(side: int, pitch: int) -> np.ndarray:
+    x, y = np.meshgrid(np.arange(side), np.arange(side))
+    return np.stack([x.ravel(), y.ravel()], axis=1) * pitch
+
+
+# attention files
+
+
+def write(tmp_path, text: str):
+    path = tmp_path / "S1_patch_attention.csv"
+    path.write_text(text)
+    return path
+
+
+def test_attention_is_read(tmp_path):
+    path = write(
+        tmp_path, "id,x_coord, y_coord,attention_value\na,1024,0,3.5\nb,2048.0,-1024,-1e-2\n"
+    )
+    xy, values = read_attention(path)
+    assert xy.dtype == np.int64
+    assert xy.tolist() == [[1024, 0], [2048, -1024]]
+    assert values.dtype == np.float64
+    assert values.tolist() == [3.5, -0.01]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a CSV table"),
+        ("x_coord,y_coord\n1,2\n", "no column attention_value"),
+        ("x,y,attention_value\n1,2,3\n", "no column x_coord, y_coord"),
+        ("x_coord,y_coord,attention_value\n", "no rows"),
+        ("x_coord,y_coord,attention_value\n1,2,3\n4,5,\n", "line 3: attention_value is empty"),
+        ("x_coord,y_coord,attention_value\n1,2,nan\n", "line 2: attention_value is empty"),
+        ("x_coord,y_coord,attention_value\n1,2,inf\n", "line 2: attention_value is 'inf'"),
+        ("x_coord,y_coord,attention_value\n1,two,3\n", "line 2: y_coord is 'two', not a finite"),
+        ("x_coord,y_coord,attention_value\n1.5,2,3\n", "line 2: x_coord is '1.5', not a whole"),
+        ("x_coord,y_coord,attention_value\n1,2,3\n1,2,3,4,5\n", "not a CSV table"),
+    ],
+)
+def test_bad_attention_is_refused_with_file_and_line(tmp_path, text, message):
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_attention(path)
+    assert str(path) in str(caught.value)
+
+
+# scores of tiles
+
+
+def test_tiles_take_the_mean_of_their_nearest_attention():
+    rng = np.random.default_rng(0)
+    attention = grid(12, 1024)
+    values = rng.standard_normal(len(attention))
+    tiles = rng.integers(0, 10_000, (60, 2))
+    scores = tile_scores(tiles, 448, attention, 1024, values)
+    assert scores.dtype == np.float32
+    for tile, score in zip(tiles, scores, strict=True):
+        distance = np.linalg.norm((attention + 512) - (tile + 224), axis=1)
+        expected = values[np.argsort(distance, kind="stable")[:4]].mean()
+        if np.partition(distance, 4)[3] < np.partition(distance, 4)[4]:
+            assert score == pytest.approx(expected, rel=1e-6)
+
+
+def test_corners_shift_the_grids_by_half_the_difference_of_tile_sizes():
+    # One attention tile per 1024 px, its value its column. The tile lies in the middle of column 2.
+    attention = grid(6, 1024)
+    values = attention[:, 0] / 1024.0
+    tile = np.array([[2 * 1024 + 288, 2 * 1024 + 288]])
+    centre = tile_scores(tile, 448, attention, 1024, values, "centre", neighbours=1)
+    assert centre.tolist() == [2.0]
+    # By corners the same tile seems to lie 288 px right of the attention tile it is inside of;
+    # 260 px further right it goes to the next column although its centre is still in column 2.
+    further = tile + np.array([260, 0])
+    assert tile_scores(further, 448, attention, 1024, values, "centre", 1).tolist() == [2.0]
+    assert tile_scores(further, 448, attention, 1024, values, "corner", 1).tolist() == [3.0]
+
+
+def test_ties_do_not_depend_on_the_order_of_the_file():
+    rng = np.random.default_rng(1)
+    attention = grid(9, 448)
+    values = rng.standard_normal(len(attention))
+    tiles = grid(9, 448)
+    order = rng.permutation(len(attention))
+    given = tile_scores(tiles, 448, attention, 448, values)
+    shuffled = tile_scores(tiles, 448, attention[order], 448, values[order])
+    assert given.tolist() == pytest.approx(shuffled.tolist(), rel=1e-6)
+
+
+def test_few_attention_tiles_are_all_averaged():
+    scores = tile_scores(grid(2, 448), 448, grid(2, 448)[:3], 448, np.array([1.0, 2.0, 6.0]))
+    assert scores.tolist() == [3.0] * 4
+
+
+def test_no_tiles_no_scores():
+    empty = np.zeros((0, 2), np.int64)
+    assert tile_scores(empty, 448, grid(2, 448), 448, np.ones(4)).shape == (0,)
+
+
+def test_attention_that_cannot_belong_to_the_tiles_is_refused():
+    tiles, attention = grid(4, 448), grid(4, 448)
+    with pytest.raises(ValueError, match="not level-0 pixels of this slide"):
+        tile_scores(tiles + 100_000, 448, attention, 448, np.ones(16))
+    with pytest.raises(ValueError, match="15 attention values for 16"):
+        tile_scores(tiles, 448, attention, 448, np.ones(15))
+    with pytest.raises(ValueError, match="0 attention values"):
+        tile_scores(tiles, 448, attention[:0], 448, np.ones(0))
+    with pytest.raises(ValueError, match="not 'middle'"):
+        tile_scores(tiles, 448, attention, 448, np.ones(16), "middle")
+
+
+def test_cluster_scores_are_means():
+    labels = np.array([1, 0, 1, 2], np.int32)
+    scores = np.array([2.0, 5.0, 4.0, -1.0], np.float32)
+    assert cluster_scores(labels, scores).tolist() == [5.0, 3.0, -1.0]
+    assert cluster_scores(labels[:0], scores[:0]).tolist() == []
+    with pytest.raises(ValueError, match="label 1"):
+        cluster_scores(np.array([0, 2]), np.ones(2))
+    with pytest.raises(ValueError, match="3 scores for 4 tiles"):
+        cluster_scores(labels, np.ones(3))
+
+
+# Otsu
+
+
+def between_class_variance(values: list[float], threshold: float) -> float:
+    low = [v for v in values if v <= threshold]
+    high = [v for v in values if v > threshold]
+    if not low or not high:
+        return 0.0
+    difference = sum(low) / len(low) - sum(high) / len(high)
+    return len(low) * len(high) * difference**2
+
+
+@given(TWO_SCORES)
+def test_otsu_is_best_of_all_thresholds(values):
+    best = max(between_class_variance(values, v) for v in values)
+    threshold = otsu_threshold(values)
+    assert between_class_variance(values, threshold) == pytest.approx(best, rel=1e-9)
+    below = max(v for v in values if v <= threshold)
+    above = min(v for v in values if v > threshold)
+    assert threshold == (below + above) / 2
+
+
+@given(TWO_SCORES, st.sampled_from([0.25, 2.0, 8.0]), st.sampled_from([-64.0, 0.0, 1024.0]))
+def test_otsu_follows_scale_and_offset(values, scale, offset):
+    # Powers of two, so that equal splits stay equal.
+    moved = otsu_threshold([scale * v + offset for v in values])
+    original = between_class_variance(values, otsu_threshold(values))
+    assert between_class_variance(values, (moved - offset) / scale) == pytest.approx(original)
+
+
+def test_otsu_by_hand():
+    assert otsu_threshold([1.0, 2.0]) == 1.5
+    assert otsu_threshold([0, 0, 0, 1, 10, 11]) == 5.5
+    assert otsu_threshold(np.float32([[3, 4], [3, 4]])) == 3.5
+
+
+def test_otsu_between_neighbouring_floats_still_separates():
+    low = 1.0
+    high = float(np.nextafter(low, 2))
+    assert low <= otsu_threshold([low, high]) < high
+
+
+@pytest.mark.parametrize("values", [[], [2.0], [2.0, 2.0]])
+def test_otsu_needs_two_scores(values):
+    with pytest.raises(ValueError, match="two different scores"):
+        otsu_threshold(values)
+
+
+def test_otsu_needs_finite_scores():
+    with pytest.raises(ValueError, match="finite"):
+        otsu_threshold([1.0, np.nan, 3.0])

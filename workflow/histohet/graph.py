@@ -1,0 +1,161 @@
+"""Which tiles are neighbours: exact nearest neighbours, kNN edges and their feature similarity."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+EDGES_PER_CHUNK = 4096
+
+
+def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k: int) -> Ints:
+    """Return the `k` points nearest to each query, nearest first.
+
+    Lattices are full of ties, and a k-d tree breaks them by the order of its input. Here equal
+    distances are ordered by y, then x, of the point, in exact integer arithmetic, so the answer
+    depends on positions alone. Only points at one and the same position are interchangeable.
+
+    Parameters
+    ----------
+    points, queries
+        (M, 2) and (N, 2) integer (x, y).
+    k
+        Number of neighbours, 1 to M.
+
+    Returns
+    -------
+    ndarray
+        (N, k) int64 row numbers of `points`.
+
+    Raises
+    ------
+    ValueError
+        If coordinates are not (N, 2) integers or `k` is out of range.
+    """
+    points, queries = _integer_coords(points), _integer_coords(queries)
+    if not 1 <= k <= len(points):
+        raise ValueError(f"{k} nearest of {len(points)} points asked for")
+    tree = cKDTree(points)
+    found = np.empty((len(queries), k), np.int64)
+    pending = np.arange(len(queries))
+    asked = 2 * k + 8
+    while len(pending):
+        asked = min(asked, len(points))
+        near = tree.query(queries[pending], np.arange(1, asked + 1))[1]
+        squared = ((points[near] - queries[pending, None]) ** 2).sum(axis=2)
+        order = np.lexsort((near, points[near, 0], points[near, 1], squared), axis=-1)
+        near = np.take_along_axis(near, order, axis=1)
+        squared = np.take_along_axis(squared, order, axis=1)
+        # The kth neighbour is settled once a farther one was seen, so that no tie was cut off.
+        # At distance 0 all ties are points of the same place: any of them will do.
+        settled = (squared[:, k - 1] < squared[:, -1]) | (squared[:, k - 1] == 0)
+        if asked == len(points):
+            settled[:] = True
+        found[pending[settled]] = near[settled, :k]
+        pending = pending[~settled]
+        asked *= 2
+    return found
+
+
+def knn_edges(coords: npt.NDArray[np.integer], k: int) -> Ints:
+    """Return the undirected union of every tile's edges to its `k` nearest tiles.
+
+    Parameters
+    ----------
+    coords
+        (N, 2) integer tile positions (x, y); tiles may share a position.
+    k
+        Neighbours per tile; N - 1 where a slide has fewer tiles.
+
+    Returns
+    -------
+    ndarray
+        (E, 2) int64 pairs u < v, sorted, each once, without self-loops. Ties between equally far
+        neighbours are broken as in `nearest`.
+    """
+    coords = _integer_coords(coords)
+    if k < 1:
+        raise ValueError(f"a tile needs at least one neighbour, got k = {k}")
+    n = len(coords)
+    k = min(k, n - 1)
+    if k < 1:
+        return np.empty((0, 2), np.int64)
+    near = nearest(coords, coords, k + 1)
+    itself = near == np.arange(n)[:, None]
+    # Among more than k tiles of one position the tile itself may be missing from its own list.
+    itself[~itself.any(axis=1), -1] = True
+    v = near[~itself]
+    u = np.repeat(np.arange(n), k)
+    return _sorted_edges(u, v, n)
+
+
+def adjacent_edges(coords: npt.NDArray[np.integer], pitch_px: float) -> Ints:
+    """Return the pairs of tiles that touch on the lattice, at a side or a corner.
+
+    Parameters
+    ----------
+    coords
+        (N, 2) integer tile positions (x, y).
+    pitch_px
+        Distance between neighbouring tiles in level-0 pixels. A fractional one is rounded up: the
+        rounded corners of such a lattice are so far apart in places.
+
+    Returns
+    -------
+    ndarray
+        (E, 2) int64 pairs u < v, sorted.
+    """
+    coords = _integer_coords(coords)
+    if not pitch_px > 0:
+        raise ValueError(f"the pitch of the tiles must be positive, got {pitch_px}")
+    if not len(coords):
+        return np.empty((0, 2), np.int64)
+    pairs = cKDTree(coords).query_pairs(math.ceil(pitch_px), p=np.inf, output_type="ndarray")
+    return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
+
+
+def edge_similarity(features: npt.NDArray[np.floating], edges: Ints) -> Floats:
+    """Return the cosine similarity of the two tiles of every edge.
+
+    Works through the edges in chunks: the N x N matrix of all similarities never exists.
+
+    Parameters
+    ----------
+    features
+        (N, D) float, need not be normalised. The similarity with an all-zero row is 0.
+    edges
+        (E, 2) int64.
+
+    Returns
+    -------
+    ndarray
+        (E,) float64 in [-1, 1].
+    """
+    norm = np.sqrt(np.einsum("ij,ij->i", features, features, dtype=np.float64))
+    scale = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0)
+    similarity = np.empty(len(edges), np.float64)
+    for first in range(0, len(edges), EDGES_PER_CHUNK):
+        u, v = edges[first : first + EDGES_PER_CHUNK].T
+        product = np.einsum("ij,ij->i", features[u], features[v], dtype=np.float64)
+        similarity[first : first + EDGES_PER_CHUNK] = product * scale[u] * scale[v]
+    return np.clip(similarity, -1.0, 1.0)
+
+
+def _integer_coords(coords: npt.NDArray[np.integer]) -> Ints:
+    coords = np.asarray(coords)
+    if coords.ndim != 2 or coords.shape[1] != 2 or not np.issubdtype(coords.dtype, np.integer):
+        raise ValueError(
+            f"coordinates must be integers of shape (N, 2), got {coords.dtype} {coords.shape}"
+        )
+    return coords.astype(np.int64, copy=False)
+
+
+def _sorted_edges(u: Ints, v: Ints, n: int) -> Ints:
+    codes = np.unique(np.minimum(u, v) * n + np.maximum(u, v))
+    return np.stack(np.divmod(codes, n), axis=1)

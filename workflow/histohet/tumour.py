@@ -1,0 +1,191 @@
+"""Tumour scores (HETMAP): attention per tile, its mean per cluster, the threshold of a cohort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from histohet.graph import nearest
+
+Match = Literal["centre", "corner"]
+Floats = npt.NDArray[np.float64]
+
+ATTENTION_COLUMNS = ("x_coord", "y_coord", "attention_value")
+
+
+def read_attention(path: str | Path) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Read tumour attention per tile, as CHIEF's users write it.
+
+    Parameters
+    ----------
+    path
+        CSV with the columns ``x_coord``, ``y_coord`` (top-left corner, level-0 pixels) and
+        ``attention_value`` (raw score); other columns are ignored.
+
+    Returns
+    -------
+    xy : ndarray
+        (M, 2) int64.
+    values : ndarray
+        (M,) float64.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, there are no rows, or a value is not a finite number (a whole one
+        for coordinates); the message names file and line.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, skipinitialspace=True)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV table: {error}") from error
+    missing = [column for column in ATTENTION_COLUMNS if column not in table]
+    if missing:
+        raise ValueError(
+            f"{path} has no column {', '.join(missing)}; it needs {', '.join(ATTENTION_COLUMNS)}"
+        )
+    if table.empty:
+        raise ValueError(f"{path} has no rows")
+    x, y, values = (_numbers(table[column], path) for column in ATTENTION_COLUMNS)
+    for column, numbers in zip(ATTENTION_COLUMNS, (x, y), strict=False):
+        _check(numbers == np.rint(numbers), table[column], path, "a whole number")
+    return np.stack([x, y], axis=1).astype(np.int64), values
+
+
+def tile_scores(
+    tile_xy: npt.NDArray[np.integer],
+    tile_side_px: float,
+    attention_xy: npt.NDArray[np.integer],
+    attention_side_px: float,
+    values: npt.NDArray[np.floating],
+    match: Match = "centre",
+    neighbours: int = 4,
+) -> npt.NDArray[np.float32]:
+    """Return the tumour score of each tile: the mean of its nearest attention tiles.
+
+    Parameters
+    ----------
+    tile_xy, attention_xy
+        (N, 2) and (M, 2) integer top-left corners, level-0 pixels.
+    tile_side_px, attention_side_px
+        Sides of the two kinds of tiles in level-0 pixels (rounded to whole ones here).
+    values
+        (M,) attention.
+    match
+        Which points are compared: ``centre`` of the tiles, or the top-left ``corner`` as published,
+        which shifts the two grids by half the difference of their tile sizes.
+    neighbours
+        How many attention tiles are averaged; all if there are fewer.
+
+    Returns
+    -------
+    ndarray
+        (N,) float32.
+
+    Raises
+    ------
+    ValueError
+        If there is no attention, shapes disagree, `match` is unknown, or most tiles lie far from
+        all attention, which means that the coordinates are of another slide or another level.
+    """
+    if match not in ("centre", "corner"):
+        raise ValueError(f"match is 'centre' or 'corner', not '{match}'")
+    if not len(values) or len(values) != len(attention_xy):
+        raise ValueError(f"{len(values)} attention values for {len(attention_xy)} positions")
+    # Twice the coordinates, so that centres are integers too and ties are exact.
+    tiles, attention = 2 * np.asarray(tile_xy), 2 * np.asarray(attention_xy)
+    if match == "centre":
+        tiles = tiles + round(tile_side_px)
+        attention = attention + round(attention_side_px)
+    near = nearest(attention, tiles, min(neighbours, len(values)))
+    distance_px = np.hypot(*(tiles - attention[near[:, 0]]).T) / 2
+    far = int((distance_px > 4 * attention_side_px).sum())
+    if 2 * far > len(tiles):
+        raise ValueError(
+            f"{far} of {len(tiles)} tiles are more than four attention tiles away from any"
+            " attention: the coordinates are not level-0 pixels of this slide"
+        )
+    scores: npt.NDArray[np.float32] = values[near].mean(axis=1, dtype=np.float64).astype(np.float32)
+    return scores
+
+
+def cluster_scores(labels: npt.NDArray[np.integer], scores: npt.NDArray[np.floating]) -> Floats:
+    """Return the mean score of the tiles of each cluster.
+
+    Parameters
+    ----------
+    labels
+        (N,) cluster of each tile, 0..K-1, each used.
+    scores
+        (N,) tumour scores.
+
+    Returns
+    -------
+    ndarray
+        (K,) float64.
+    """
+    if len(labels) != len(scores):
+        raise ValueError(f"{len(scores)} scores for {len(labels)} tiles")
+    sizes = np.bincount(labels)
+    if not sizes.all():
+        raise ValueError(f"no tile has label {int(np.argmin(sizes))}: labels have a gap")
+    return np.bincount(labels, weights=scores) / sizes
+
+
+def otsu_threshold(values: npt.ArrayLike) -> float:
+    """Return Otsu's threshold, computed on the values themselves instead of on a histogram.
+
+    Of all splits of the sorted values between two different ones, the one with the largest
+    between-class variance n_0 n_1 (mean_0 - mean_1)^2 is taken, the lowest among equals. The
+    threshold is the midpoint of the gap it cuts, so ``value > threshold`` gives the upper class.
+
+    Otsu, IEEE Trans. Systems, Man, and Cybernetics 9:62 (1979).
+
+    Parameters
+    ----------
+    values
+        Scores, such as those of all clusters of all slides of a cohort.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or there are fewer than two different ones.
+    """
+    ordered = np.sort(np.asarray(values, np.float64).ravel())
+    if not np.isfinite(ordered).all():
+        raise ValueError("Otsu's threshold needs finite scores")
+    last_below = np.flatnonzero(ordered[1:] > ordered[:-1])
+    if not len(last_below):
+        raise ValueError(
+            f"Otsu's threshold needs two different scores, got {len(ordered)} score(s), all alike"
+        )
+    # Centred, so that scores far from zero lose no digits in the sums.
+    sums = np.cumsum(ordered - ordered.mean())
+    n_below = last_below + 1
+    n_above = len(ordered) - n_below
+    mean_below = sums[last_below] / n_below
+    mean_above = (sums[-1] - sums[last_below]) / n_above
+    split = last_below[np.argmax(n_below * n_above * (mean_below - mean_above) ** 2)]
+    low, high = float(ordered[split]), float(ordered[split + 1])
+    middle = low + (high - low) / 2
+    return middle if middle < high else low
+
+
+def _numbers(column: pd.Series[str], path: str | Path) -> Floats:
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    _check(np.isfinite(numbers), column, path, "a finite number")
+    return numbers
+
+
+def _check(
+    valid: npt.NDArray[np.bool_], column: pd.Series[str], path: str | Path, what: str
+) -> None:
+    if not valid.all():
+        row = int(np.argmin(valid))
+        text = column.iloc[row]
+        shown = "empty" if pd.isna(text) else f"'{text}'"
+        raise ValueError(f"{path}, line {row + 2}: {column.name} is {shown}, not {what}")
