@@ -31,6 +31,11 @@ def test_empty_cells_are_none_and_empty_rows_are_skipped(tmp_path: Path) -> None
     assert slides["b"].files == {"path": "b.svs", "mask": "b.tif"}
 
 
+def test_quoted_cells_and_empty_surplus_cells_are_fine(tmp_path: Path) -> None:
+    row = read_slide_sheet(sheet(tmp_path, '"slide"\t"path"\n"a"\t"my a.svs"\t\t\n')).slides["a"]
+    assert row.path == "my a.svs"
+
+
 def test_duplicate_ids_keep_the_first_row_and_all_row_numbers(tmp_path: Path) -> None:
     found = read_slide_sheet(sheet(tmp_path, "slide\tpath\na\t1.svs\nb\t2.svs\na\t3.svs\n"))
     assert found.slides["a"].path == "1.svs"
@@ -50,6 +55,8 @@ def test_duplicate_ids_keep_the_first_row_and_all_row_numbers(tmp_path: Path) ->
         ("slide\tpath\n-a\ta.svs\n", "row 2: slide id '-a'"),
         ("slide\tpath\na\t\n", "row 2: slide 'a' has no path"),
         ("slide\tpath\na\ta.svs\textra\n", "row 2: more cells than columns"),
+        ('slide\tpath\na\t"a.svs\nb\tb.svs\nc\tc.svs\n', "row 4: .*quote"),
+        ('slide\tpath\na\t"a.svs\nb\tb.svs"\n', "row 3: a quote that does not end"),
     ],
 )
 def test_unusable_sheets_say_what_and_where(tmp_path: Path, text: str, message: str) -> None:

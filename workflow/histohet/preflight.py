@@ -10,7 +10,7 @@ from typing import Any, Literal
 from histohet.outcome import Outcome, Status
 from histohet.scale import ScaleUnknownError, resolve_scale
 from histohet.sheets import SlideRow, SlideSheet
-from histohet.slides import SlideError, open_slide
+from histohet.slides import SlideError, SlideInfo, open_slide
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class SlideRecord:
         before its scale is known.
     mpp_source
         ``file`` or ``sheet``.
+    bounds_x, bounds_y
+        Where QuPath's origin lies in the slide, level-0 px.
     conflicts
         What contradicts what; a conflict alone does not refuse a slide.
     status, reason
@@ -40,6 +42,8 @@ class SlideRecord:
     mpp: float | None = None
     mpp_source: str | None = None
     objective_power: float | None = None
+    bounds_x: int = 0
+    bounds_y: int = 0
     conflicts: str = ""
     status: str = Status.OK
     reason: str = ""
@@ -48,6 +52,24 @@ class SlideRecord:
     def outcome(self) -> Outcome:
         """Whether the slide takes part."""
         return Outcome(Status(self.status), self.reason)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of level 0.
+
+        Raises
+        ------
+        ValueError
+            If the slide was never opened.
+        """
+        if self.width is None or self.height is None:
+            raise ValueError(f"slide '{self.slide}' has no known size: {self.reason}")
+        return self.width, self.height
+
+    @property
+    def bounds_offset(self) -> tuple[int, int]:
+        """Where QuPath's origin lies in the slide, level-0 px."""
+        return self.bounds_x, self.bounds_y
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain values."""
@@ -101,8 +123,11 @@ def check_slide(
             slide.read(len(info.level_dimensions) - 1, 0, 0, 1, 1)
     except SlideError as error:
         return _refuse(record, str(error))
+    offset = qupath_offset(info)
     record = replace(
         record,
+        bounds_x=offset[0],
+        bounds_y=offset[1],
         format=info.format,
         width=info.width,
         height=info.height,
@@ -123,6 +148,16 @@ def check_slide(
             f"(tolerance {mpp_tolerance:.0%}): too coarse",
         )
     return record
+
+
+def qupath_offset(info: SlideInfo) -> tuple[int, int]:
+    """Return how far QuPath's origin is from the slide's corner, in level-0 px.
+
+    QuPath crops a slide to its bounds, and measures from their corner, only if they are smaller
+    than the slide in width and height.
+    """
+    x, y, width, height = info.bounds
+    return (x, y) if width != info.width and height != info.height else (0, 0)
 
 
 def _refuse(record: SlideRecord, reason: str) -> SlideRecord:

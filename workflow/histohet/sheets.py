@@ -98,20 +98,24 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
     if not path.is_file():
         raise SheetError(f"{path} does not exist")
     delimiter = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    rows = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle, delimiter=delimiter, restval="")
-            header = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = header
-            rows = []
-            for row in reader:
-                if None in row:
-                    raise SheetError(f"{path}, row {reader.line_num}: more cells than columns")
-                cells = {name: cell.strip() for name, cell in row.items()}
-                if any(cells.values()):
-                    rows.append((reader.line_num, cells))
+            reader = csv.reader(handle, delimiter=delimiter, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            for line in reader:
+                cells = [cell.strip() for cell in line]
+                surplus = any(cells[len(header) :])
+                if surplus or any("\n" in cell for cell in cells):
+                    problem = "more cells than columns" if surplus else "a quote that does not end"
+                    raise SheetError(f"{path}, row {reader.line_num}: {problem}")
+                cells += [""] * (len(header) - len(cells))
+                if any(cells):
+                    rows.append((reader.line_num, dict(zip(header, cells, strict=False))))
     except UnicodeDecodeError as error:
         raise SheetError(f"{path} is not UTF-8 text: {error}") from error
+    except csv.Error as error:
+        raise SheetError(f"{path}, row {reader.line_num}: {error} (an unpaired quote?)") from error
     if not any(header):
         raise SheetError(f"{path} is empty")
     repeated = [name for name, count in Counter(header).items() if count > 1]

@@ -11,7 +11,7 @@ rule cluster_tiles:
     benchmark:
         "results/benchmarks/cluster_tiles/{masking}_{smoothing}/{slide}.tsv"
     conda:
-        "../../envs/clusters.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -35,7 +35,7 @@ rule score_tumour_tiles:
     benchmark:
         "results/benchmarks/score_tumour_tiles/{slide}.tsv"
     conda:
-        "../../envs/clusters.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
@@ -61,7 +61,7 @@ rule measure_slide:
     benchmark:
         "results/benchmarks/measure_slide/{clustering}/{slide}.tsv"
     conda:
-        "../../envs/clusters.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
@@ -81,7 +81,6 @@ rule export_qupath:
         clusters="results/clusters/{clustering}/{slide}.h5",
         coverage="results/coverage/{slide}.h5",
         tumour=get_tumour_scores,
-        slide=get_file("path"),
     output:
         tiles="results/qupath/{clustering}/{slide}.geojson",
     log:
@@ -89,7 +88,7 @@ rule export_qupath:
     benchmark:
         "results/benchmarks/export_qupath/{clustering}/{slide}.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,

@@ -18,7 +18,7 @@ rule choose_tumour_threshold:
     benchmark:
         "results/benchmarks/choose_tumour_threshold/{clustering}.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
@@ -48,7 +48,7 @@ rule collect_slides:
     benchmark:
         "results/benchmarks/collect_slides/{variant}.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
@@ -69,7 +69,7 @@ rule check_failures:
     benchmark:
         "results/benchmarks/check_failures/{variant}.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -94,7 +94,7 @@ rule draw_maps:
     benchmark:
         "results/benchmarks/draw_maps/{variant}.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     # One job for all slides: the threshold is the cohort's, so a new slide may recolour every map.
     threads: 8
     resources:

@@ -32,8 +32,11 @@ except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
 SLIDES = list(SHEET.slides)
+HAS_ATTENTION = any(row.attention for row in SHEET.slides.values())
+WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
 IS_TIMM = config["encoder"]["kind"] == "timm"
 HAS_CLINICAL = "clinical" in config
+CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
 
 
@@ -137,34 +140,66 @@ def get_tumour_scores(wildcards):
 def get_measures(wildcards):
     """Measures of all slides under the clustering of a variant."""
     clustering = VARIANTS[wildcards.variant].clustering
-    return expand("results/measures/{clustering}/{slide}.json", clustering=clustering, slide=SLIDES)
+    return expand(
+        "results/measures/{clustering}/{slide}.json",
+        clustering=clustering,
+        slide=SLIDES,
+    )
 
 
 def get_clusters(wildcards):
     """Clusters of all slides under the clustering of a variant."""
     clustering = VARIANTS[wildcards.variant].clustering
-    return expand("results/clusters/{clustering}/{slide}.h5", clustering=clustering, slide=SLIDES)
+    return expand(
+        "results/clusters/{clustering}/{slide}.h5", clustering=clustering, slide=SLIDES
+    )
 
 
 def get_threshold(wildcards):
     """Tumour threshold that a variant applies; none where all clusters count."""
     variant = VARIANTS[wildcards.variant]
-    if not (variant.tumour_filter and any(row.attention for row in SHEET.slides.values())):
-        return []
-    return f"results/cohort/thresholds/{variant.clustering}.json"
+    if variant.tumour_filter and HAS_ATTENTION:
+        return f"results/cohort/thresholds/{variant.clustering}.json"
+    return []
+
+
+def per_variant(pattern, wanted=True):
+    """One file per configured variant, or none where it makes no sense."""
+    return expand(pattern, variant=config["variants"]) if wanted else []
+
+
+def get_clusters_with_truth(wildcards):
+    """Clusters, under a variant, of the slides whose truth is known."""
+    clustering = VARIANTS[wildcards.variant].clustering
+    return expand(
+        "results/clusters/{clustering}/{slide}.h5",
+        clustering=clustering,
+        slide=WITH_TRUTH,
+    )
 
 
 def map_files(variant):
     """Maps of all slides, the first ones shown in the report."""
-    files = [f"results/maps/{variant}/{slide}.png" for slide in SLIDES]
-    shown = config["report"]["max_maps"]
-    return [
-        report(
-            file,
-            caption="../report/map.rst",
-            category="3 Maps",
-            subcategory=variant,
-            labels={"slide": slide},
-        )
-        for file, slide in zip(files[:shown], SLIDES)
-    ] + files[shown:]
+    caption, category = "../report/map.rst", "3 Maps"
+    files = []
+    for number, slide in enumerate(SLIDES):
+        file = f"results/maps/{variant}/{slide}.png"
+        if number < config["report"]["max_maps"]:
+            labels = {"slide": slide}
+            file = report(
+                file, caption, category=category, subcategory=variant, labels=labels
+            )
+        files.append(file)
+    return files
+
+
+def get_qupath_files(wildcards):
+    """Tiles for QuPath, of every slide under the clusterings of the configured variants."""
+    clusterings = sorted(
+        {VARIANTS[variant].clustering for variant in config["variants"]}
+    )
+    return expand(
+        "results/qupath/{clustering}/{slide}.geojson",
+        clustering=clusterings,
+        slide=SLIDES,
+    )

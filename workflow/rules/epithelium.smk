@@ -13,7 +13,7 @@ rule segment_epithelium:
     benchmark:
         "results/benchmarks/segment_epithelium/{slide}.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
@@ -37,7 +37,7 @@ rule measure_coverage:
     benchmark:
         "results/benchmarks/measure_coverage/{slide}.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,

@@ -11,7 +11,7 @@ rule encode_tiles:
     benchmark:
         "results/benchmarks/encode_tiles/{encoder}_{masking}/{slide}.tsv"
     conda:
-        "../../envs/encoders.yaml" if IS_TIMM else "../../envs/slides.yaml"
+        "../../envs/encoders.yaml" if IS_TIMM else "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: (8000 if IS_TIMM else 2000) * attempt,

@@ -11,7 +11,7 @@ rule check_slide:
     benchmark:
         "results/benchmarks/check_slide/{slide}.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
@@ -45,7 +45,7 @@ rule collect_preflight:
     benchmark:
         "results/benchmarks/collect_preflight/all.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,

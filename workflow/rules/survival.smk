@@ -1,11 +1,11 @@
-# From scores to survival, and the summary of the run.
+# From scores to survival.
 
 
 rule build_cohort:
     input:
         slides="results/cohort/{variant}/slides.tsv",
         failures="results/cohort/{variant}/failures.tsv",
-        clinical=CLINICAL_TABLE,
+        clinical=config["clinical"]["table"] if HAS_CLINICAL else [],
     output:
         patients="results/cohort/{variant}/patients.tsv",
     log:
@@ -13,13 +13,13 @@ rule build_cohort:
     benchmark:
         "results/benchmarks/build_cohort/{variant}.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        clinical=config.get("clinical"),
+        clinical=CLINICAL_COLUMNS,
         survival=config["survival"],
         code=code_of("build_cohort.py"),
     script:
@@ -52,13 +52,13 @@ rule analyse_survival:
     benchmark:
         "results/benchmarks/analyse_survival/{variant}.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        clinical=config.get("clinical"),
+        clinical=CLINICAL_COLUMNS,
         survival=config["survival"],
         code=code_of("analyse_survival.py"),
     script:
@@ -68,7 +68,14 @@ rule analyse_survival:
 rule compare_variants:
     input:
         slides=expand("results/cohort/{variant}/slides.tsv", variant=VARIANTS),
-        results=SURVIVAL_OF_VARIANTS,
+        patients=expand(
+            "results/cohort/{variant}/patients.tsv",
+            variant=VARIANTS if HAS_CLINICAL else [],
+        ),
+        estimates=expand(
+            "results/survival/{variant}/estimates.tsv",
+            variant=VARIANTS if HAS_CLINICAL else [],
+        ),
     output:
         table="results/ablation/variants.tsv",
         svg="results/ablation/variants.svg",
@@ -83,39 +90,15 @@ rule compare_variants:
     benchmark:
         "results/benchmarks/compare_variants/all.tsv"
     conda:
-        "../../envs/cohort.yaml"
+        "../../envs/core.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
     params:
         variants=list(VARIANTS),
+        clinical=CLINICAL_COLUMNS,
         survival=config["survival"],
         code=code_of("compare_variants.py"),
     script:
         "../scripts/compare_variants.py"
-
-
-rule summarise:
-    input:
-        preflight="results/preflight/slides.tsv",
-        slides=expand("results/cohort/{variant}/slides.tsv", variant=config["variants"]),
-        clusters=get_summarised_clusters,
-        survival=get_summarised_survival,
-    output:
-        summary="results/summary.json",
-    log:
-        "results/logs/summarise.log",
-    benchmark:
-        "results/benchmarks/summarise/all.tsv"
-    conda:
-        "../../envs/cohort.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=30,
-    params:
-        variants=config["variants"],
-        code=code_of("summarise.py"),
-    script:
-        "../scripts/summarise.py"

@@ -6,8 +6,7 @@ from histohet.files import write_json
 from histohet.preflight import check_slide
 from histohet.sheets import SlideRow
 
-
-def main() -> None:
+with job_log(snakemake.log[0]) as log:
     params = snakemake.params
     record = check_slide(
         SlideRow(**params.row),
@@ -18,7 +17,3 @@ def main() -> None:
     )
     log.info("%s: %s %s", record.slide, record.status, record.reason)
     write_json(snakemake.output.record, record.as_dict())
-
-
-with job_log(snakemake.log[0]) as log:
-    main()

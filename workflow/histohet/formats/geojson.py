@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,20 +144,3 @@ def read_tissue(path: str | Path) -> tuple[Tissue, Outcome]:
         Tissue(pieces, float(head["area_mm2"]), (red, green, blue)),
         Outcome(Status(head["status"]), head["reason"]),
     )
-
-
-def bounds_offset(bounds: Sequence[int], size: tuple[int, int]) -> tuple[int, int]:
-    """Return how far QuPath's origin is from the slide's corner, in level-0 px.
-
-    QuPath crops a slide to its bounds only if they are smaller than the slide in width and height.
-
-    Parameters
-    ----------
-    bounds
-        (x, y, width, height) of the scanned area.
-    size
-        (width, height) of level 0.
-    """
-    x, y, width, height = bounds
-    cropped = width != size[0] and height != size[1]
-    return (x, y) if cropped else (0, 0)

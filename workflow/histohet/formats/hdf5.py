@@ -221,7 +221,6 @@ def feature_file(
     tile_index: npt.NDArray[np.int64],
     width: int,
     encoder: str,
-    outcome: Outcome,
     provenance: Provenance,
 ) -> Iterator[FeatureWriter]:
     """Create a feature file for `tile_index` and fill it batch by batch.
@@ -231,7 +230,7 @@ def feature_file(
     ValueError
         If the block ends before every row has been written.
     """
-    with _new_file(path, outcome, provenance) as file:
+    with _new_file(path, tiles.outcome, provenance) as file:
         _write_coords(file, tiles.coords[tile_index], tiles.attributes)
         file.create_dataset("tile_index", data=np.asarray(tile_index, np.int64))
         dataset = file.create_dataset(

@@ -1,0 +1,61 @@
+# Two commands on a fresh machine: `make demo` and `make test`. `make help` lists the others.
+
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+DEMO := --replace-workflow-config --configfile config/demo.yaml
+
+# The tests and BLAS share the cores with Snakemake's jobs.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit workflow-tests measure-epithelium rulegraph clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
+
+demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at results/report.html
+	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO) --quiet rules host
+	$(SNAKEMAKE) $(DEMO) --quiet rules host
+	$(SNAKEMAKE) $(DEMO) --report results/report.html
+	@echo
+	@echo "Done. Open results/report.html in a browser; key figures: results/summary.json;"
+	@echo "maps: results/maps/full/; survival: results/survival/full/; docs/demo.md explains them."
+
+test: check unit workflow-tests  ## everything CI checks: formats, types, lint, all tests
+
+check: $(VENV)/dev.txt  ## formats, types, Snakemake's lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint $(DEMO)
+	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO)
+
+unit: $(VENV)/dev.txt  ## the library
+	$(BIN)/pytest tests/unit
+
+workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
+	$(BIN)/pytest tests/workflow
+
+measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
+	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
+
+rulegraph: $(VENV)/core.txt  ## print the rule graph of docs/architecture.md
+	$(BIN)/snakemake $(DEMO) --rulegraph mermaid-js --quiet all
+
+clean:  ## remove results and Snakemake's records, keep the environment
+	rm -rf results .snakemake
+
+# The interpreter's own pip installs into the environment, so python3-venv is not needed.
+$(VENV)/%.txt: requirements/%.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "histohet is pinned to Python 3.11, this is %s: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check -r $<
+	touch $@
+
+# Each list contains the one before.
+$(VENV)/encoders.txt: requirements/core.txt
+$(VENV)/dev.txt: requirements/core.txt requirements/encoders.txt

@@ -1,0 +1,1 @@
+"""Pictures of slides and figures of the cohort."""

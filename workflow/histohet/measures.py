@@ -1,0 +1,106 @@
+"""What was measured on one slide, as the cohort reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from histohet.heterogeneity import ClusterRow, SetMeasures, measures_above
+from histohet.outcome import Outcome, Status
+
+NO_ATTENTION = "no attention: all clusters count"
+NO_THRESHOLD = "no threshold: all clusters count"
+
+
+@dataclass(frozen=True)
+class SlideMeasures:
+    """Everything measured on a slide under one clustering, whatever the tumour threshold will be.
+
+    Attributes
+    ----------
+    slide, outcome
+        Id, and how far the slide came.
+    tissue_mm2, epithelium_mm2
+        Areas; None where the slide did not come so far.
+    n_tissue_tiles, n_clustered_tiles
+        Tiles on tissue, and those that were clustered.
+    has_attention
+        Whether clusters have tumour scores.
+    clusters
+        One row per cluster.
+    sets
+        Measures of the nested sets of clusters, see `histohet.heterogeneity.nested_measures`.
+    traits
+        HTI of the slide's trait maps by base; empty without any.
+    """
+
+    slide: str
+    outcome: Outcome
+    tissue_mm2: float | None
+    epithelium_mm2: float | None
+    n_tissue_tiles: int
+    n_clustered_tiles: int
+    has_attention: bool
+    clusters: tuple[ClusterRow, ...]
+    sets: tuple[SetMeasures, ...]
+    traits: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-serialisable values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> SlideMeasures:
+        """Rebuild from `as_dict`."""
+        outcome = data["outcome"]
+        return SlideMeasures(
+            **{
+                **data,
+                "outcome": Outcome(Status(outcome["status"]), outcome["reason"]),
+                "clusters": tuple(ClusterRow(**row) for row in data["clusters"]),
+                "sets": tuple(SetMeasures(**row) for row in data["sets"]),
+            }
+        )
+
+    def tumour_filter(self, threshold: float | None) -> str:
+        """Say which clusters count under a threshold."""
+        if threshold is None:
+            return NO_THRESHOLD
+        return f"score > {threshold:.4g}" if self.has_attention else NO_ATTENTION
+
+    def slide_row(self, threshold: float | None) -> dict[str, Any]:
+        """Return the slide's row of the cohort table, all clusters counting without threshold."""
+        row: dict[str, Any] = {
+            "slide": self.slide,
+            "status": str(self.outcome.status),
+            "reason": self.outcome.reason,
+            "tissue_mm2": self.tissue_mm2,
+            "epithelium_mm2": self.epithelium_mm2,
+            "n_tissue_tiles": self.n_tissue_tiles,
+            "n_clustered_tiles": self.n_clustered_tiles,
+            "n_all_clusters": len(self.clusters),
+            "tumour_filter": self.tumour_filter(threshold),
+        }
+        names = SetMeasures.__dataclass_fields__
+        if self.outcome.ok:
+            chosen = measures_above(self.sets, threshold if self.has_attention else None)
+            row |= {name: getattr(chosen, name) for name in names}
+        else:
+            row |= dict.fromkeys(names)
+        return row | {
+            f"trait_hti_{base}": self.traits.get(base) for base in ("possible", "observed")
+        }
+
+    def cluster_rows(self, threshold: float | None) -> list[dict[str, Any]]:
+        """Return one row per cluster, with ``counted`` telling whether it counts as tumour."""
+        everything = threshold is None or not self.has_attention
+        return [
+            {
+                "slide": self.slide,
+                **asdict(row),
+                "counted": everything
+                or (row.tumour_score is not None and row.tumour_score > (threshold or 0.0)),
+            }
+            for row in self.clusters
+        ]

@@ -1,0 +1,126 @@
+"""The key figures of a run, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+MODELS = {
+    "high_vs_low": ("high vs low", "group"),
+    "high_vs_low_adjusted": ("high vs low, adjusted", "group"),
+    "per_unit": ("per unit", "score"),
+    "per_unit_adjusted": ("per unit, adjusted", "score"),
+}
+"""Estimates that are reported: name, and model and term in the table of estimates."""
+
+ESTIMATE_COLUMNS = ("hazard_ratio", "lower", "upper", "p", "n", "events")
+
+
+def hazard_ratios(estimates: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the hazard ratio of the score in every model, or why there is none.
+
+    Parameters
+    ----------
+    estimates
+        Columns ``model``, ``term``, `ESTIMATE_COLUMNS`, ``status``, ``reason``.
+    """
+    found = {}
+    for name, (model, term) in MODELS.items():
+        rows = estimates[estimates["model"] == model]
+        of_score = rows[rows["term"] == term]
+        if len(of_score):
+            row = of_score.iloc[0]
+            values = {column: _plain(row[column]) for column in ESTIMATE_COLUMNS}
+            found[name] = values | {"status": "ok"}
+        elif len(rows):
+            row = rows.iloc[0]
+            found[name] = {"status": str(row["status"]), "reason": str(row["reason"])}
+    return found
+
+
+def variant_figures(
+    slides: pd.DataFrame, estimates: pd.DataFrame | None, agreement: pd.DataFrame | None
+) -> dict[str, Any]:
+    """Return the key figures of one variant.
+
+    Parameters
+    ----------
+    slides
+        Cohort table, one row per slide.
+    estimates
+        See `hazard_ratios`; None without a clinical table.
+    agreement
+        One row per slide with a known truth; None if no slide has one.
+    """
+    measured = slides[slides["status"] == "ok"]
+    figures: dict[str, Any] = {
+        "slides_measured": len(measured),
+        "clustered_tiles": int(measured["n_clustered_tiles"].sum()),
+        "clusters": int(measured["n_all_clusters"].sum()),
+        "tumour_clusters": int(measured["n_clusters"].sum()),
+        "median_tumour_clusters": _plain(measured["n_clusters"].median()),
+    }
+    if estimates is not None:
+        figures["hazard_ratios"] = hazard_ratios(estimates)
+    if agreement is not None:
+        figures["agreement"] = agreement_figures(agreement)
+    return figures
+
+
+def agreement_figures(agreement: pd.DataFrame) -> dict[str, Any]:
+    """Return how well the clusters of a variant agree with the planted subclones."""
+    difference = agreement["n_clusters"] - agreement["n_subclones"]
+    ranks = agreement[["n_clusters", "n_subclones"]].corr("spearman").iloc[0, 1]
+    return {
+        "slides": len(agreement),
+        "median_ari_start": _plain(agreement["ari_start"].median()),
+        "median_ari_before_smoothing": _plain(agreement["ari_raw"].median()),
+        "median_ari": _plain(agreement["ari"].median()),
+        "number_exact_share": _plain((difference == 0).mean()),
+        "number_within_one_share": _plain((difference.abs() <= 1).mean()),
+        "number_spearman": _plain(ranks),
+    }
+
+
+def slide_figures(preflight: pd.DataFrame, slides: pd.DataFrame) -> dict[str, Any]:
+    """Return how many slides there are, how far they came, and their tiles."""
+    return {
+        "total": len(slides),
+        "by_status": {str(k): int(v) for k, v in slides["status"].value_counts().items()},
+        "with_conflicts": int((preflight["conflicts"] != "").sum()),
+        "tissue_tiles": int(slides["n_tissue_tiles"].sum()),
+        "tissue_mm2": _plain(slides["tissue_mm2"].sum()),
+    }
+
+
+def stage_seconds(benchmarks: str | Path) -> dict[str, float]:
+    """Add up the wall time of each rule.
+
+    Parameters
+    ----------
+    benchmarks
+        Folder with one folder per rule, holding the benchmark files of its jobs.
+    """
+    seconds = {}
+    for folder in sorted(path for path in Path(benchmarks).iterdir() if path.is_dir()):
+        jobs = [float(pd.read_csv(path, sep="\t")["s"].sum()) for path in folder.rglob("*.tsv")]
+        seconds[folder.name] = round(sum(jobs), 2)
+    return seconds
+
+
+def flattened(figures: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested figures as one row: ``hazard_ratios.per_unit.p`` and so on."""
+    row: dict[str, Any] = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            row |= flattened(value, f"{prefix}{name}.")
+        else:
+            row[f"{prefix}{name}"] = value
+    return row
+
+
+def _plain(value: Any) -> float | None:
+    """Return a number that JSON can hold."""
+    return None if pd.isna(value) else float(value)

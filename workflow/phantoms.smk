@@ -1,0 +1,81 @@
+# A cohort of generated slides with planted subclones and survival, for the demo and the tests.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version, validate
+
+min_version("9.27")
+sys.path.insert(0, workflow.basedir)
+
+from histohet.phantoms.plan import plan_cohort
+from histohet.provenance import code_hash
+
+validate(config, "schemas/config.schema.yaml")
+
+PHANTOMS = config["phantoms"]
+PLANNED = {k: v for k, v in PHANTOMS.items() if k != "hazard_ratio"}
+CODE = {
+    script: code_hash(Path(workflow.basedir) / "scripts" / f"{script}.py", workflow.basedir)
+    for script in ("plan_phantoms", "render_phantom")
+}
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/phantoms/slides.tsv",
+        expand(
+            "results/phantoms/slides/{slide}.svs",
+            slide=[plan.slide for plan in plan_cohort(**PLANNED)],
+        ),
+
+
+rule plan_phantoms:
+    output:
+        plan="results/phantoms/plan.tsv",
+        slides="results/phantoms/slides.tsv",
+        clinical="results/phantoms/clinical.tsv",
+    log:
+        "results/logs/plan_phantoms.log",
+    benchmark:
+        "results/benchmarks/plan_phantoms/all.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        phantoms=PLANNED,
+        hazard_ratio=PHANTOMS["hazard_ratio"],
+        folder="results/phantoms/slides",
+        code=CODE["plan_phantoms"],
+    script:
+        "scripts/plan_phantoms.py"
+
+
+rule render_phantom:
+    output:
+        slide="results/phantoms/slides/{slide}.svs",
+        labels="results/phantoms/slides/{slide}.labels.tif",
+        attention="results/phantoms/slides/{slide}.attention.csv",
+        truth="results/phantoms/slides/{slide}.truth.tsv",
+    log:
+        "results/logs/render_phantom/{slide}.log",
+    benchmark:
+        "results/benchmarks/render_phantom/{slide}.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        phantoms=PLANNED,
+        code=CODE["render_phantom"],
+    script:
+        "scripts/render_phantom.py"

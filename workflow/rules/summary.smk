@@ -1,0 +1,60 @@
+# What came out: agreement with a known truth, and the key figures of the run.
+
+
+rule compare_with_truth:
+    input:
+        slides="results/cohort/{variant}/slides.tsv",
+        clusters=get_clusters_with_truth,
+        truth=[SHEET.slides[slide].truth for slide in WITH_TRUTH],
+    output:
+        table="results/agreement/{variant}.tsv",
+        svg="results/agreement/{variant}.svg",
+        png=report(
+            "results/agreement/{variant}.png",
+            caption="../report/agreement.rst",
+            category="8 Agreement with the truth",
+            labels={"variant": "{variant}"},
+        ),
+    log:
+        "results/logs/compare_with_truth/{variant}.log",
+    benchmark:
+        "results/benchmarks/compare_with_truth/{variant}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        names=WITH_TRUTH,
+        code=code_of("compare_with_truth.py"),
+    script:
+        "../scripts/compare_with_truth.py"
+
+
+rule summarise:
+    input:
+        preflight="results/preflight/slides.tsv",
+        failures=per_variant("results/cohort/{variant}/failures.tsv"),
+        slides=per_variant("results/cohort/{variant}/slides.tsv"),
+        estimates=per_variant("results/survival/{variant}/estimates.tsv", HAS_CLINICAL),
+        agreement=per_variant("results/agreement/{variant}.tsv", WITH_TRUTH),
+    output:
+        summary="results/summary.json",
+    log:
+        "results/logs/summarise.log",
+    benchmark:
+        "results/benchmarks/summarise/all.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=30,
+    params:
+        variants=config["variants"],
+        planted_hazard_ratio=config.get("phantoms", {}).get("hazard_ratio"),
+        benchmarks="results/benchmarks",
+        code=code_of("summarise.py"),
+    script:
+        "../scripts/summarise.py"

@@ -1,0 +1,55 @@
+"""Gather what every slide is, and check the sheets against each other."""
+
+from dataclasses import asdict
+
+import pandas as pd
+from job import job_log, provenance_of
+
+from histohet.clinical import ClinicalSpec, read_clinical
+from histohet.files import read_json
+from histohet.formats.tables import write_html, write_tsv
+from histohet.preflight import Problem, SlideRecord, check_sheet
+from histohet.sheets import read_slide_sheet
+
+
+def clinical_problems() -> tuple[list[Problem], set[str] | None]:
+    """Return what is wrong with the clinical table, and the patients it can be used for."""
+    if not snakemake.input.get("clinical"):
+        return [], None
+    path = snakemake.input.clinical
+    clinical = read_clinical(path, ClinicalSpec.from_config(snakemake.params.clinical))
+    problems = [
+        Problem(
+            path,
+            int(row["row"]),
+            row["patient"],
+            f"{row['column']} '{row['value']}': {row['problem']}",
+            row["consequence"],
+        )
+        for _, row in clinical.problems.iterrows()
+    ]
+    return problems, set(clinical.frame["patient"])
+
+
+with job_log(snakemake.log[0]) as log:
+    records = [SlideRecord.from_dict(read_json(path)) for path in snakemake.input.records]
+    problems, patients = clinical_problems()
+    sheet = snakemake.input.sheet
+    problems = check_sheet(read_slide_sheet(sheet), sheet, patients) + problems
+    slides = pd.DataFrame([record.as_dict() for record in records])
+    table = pd.DataFrame(
+        [asdict(problem) for problem in problems], columns=list(Problem.__dataclass_fields__)
+    )
+    refused = (slides["status"] != "ok").sum()
+    log.info("%d slides, %d refused, %d problems", len(slides), refused, len(problems))
+    for record in records:
+        if not record.outcome.ok:
+            log.warning("%s: %s", record.slide, record.reason)
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.slides, slides, provenance)
+    write_tsv(snakemake.output.problems, table, provenance)
+    sections = {
+        f"Slides ({refused} of {len(slides)} refused)": slides,
+        "Problems of the sheets": table,
+    }
+    write_html(snakemake.output.page, sections, provenance)

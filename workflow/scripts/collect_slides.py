@@ -1,0 +1,32 @@
+"""Gather one row per slide, whatever happened to it, under one variant."""
+
+import pandas as pd
+from job import job_log, provenance_of
+
+from histohet.files import read_json
+from histohet.formats.tables import write_html, write_tsv
+from histohet.heterogeneity import ClusterRow
+from histohet.measures import SlideMeasures
+
+with job_log(snakemake.log[0]) as log:
+    threshold = None
+    if snakemake.input.get("threshold"):
+        threshold = read_json(snakemake.input.threshold)["threshold"]
+    rows, clusters = [], []
+    for path in snakemake.input.measures:
+        measures = SlideMeasures.from_dict(read_json(path)["measures"])
+        rows.append(measures.slide_row(threshold))
+        clusters += measures.cluster_rows(threshold)
+    preflight = pd.read_csv(
+        snakemake.input.preflight, sep="\t", dtype={"slide": str, "patient": str}
+    )
+    slides = preflight[["slide", "patient", "mpp"]].merge(
+        pd.DataFrame(rows), on="slide", validate="one_to_one"
+    )
+    columns = ["slide", *ClusterRow.__dataclass_fields__, "counted"]
+    log.info("%d slides, %d ok", len(slides), (slides["status"] == "ok").sum())
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.slides, slides, provenance)
+    write_tsv(snakemake.output.clusters, pd.DataFrame(clusters, columns=columns), provenance)
+    title = f"Slides, variant {snakemake.wildcards.variant}"
+    write_html(snakemake.output.page, {title: slides}, provenance)

@@ -1,0 +1,43 @@
+"""Compare the clusters of a variant with the planted truth, slide by slide."""
+
+from dataclasses import asdict
+
+import pandas as pd
+from job import job_log, provenance_of
+
+from histohet.agreement import Agreement, agree, read_truth, subclone_of_tiles
+from histohet.drawing.agreement_plots import draw_agreement
+from histohet.drawing.figures import save_figure
+from histohet.formats.hdf5 import read_clusters
+from histohet.formats.tables import read_tsv, write_tsv
+
+
+def compare(clusters_path: str, truth_path: str) -> Agreement | None:
+    """Compare one slide; None if it has no clusters."""
+    table = read_clusters(clusters_path)
+    if not table.tiles.outcome.ok:
+        return None
+    truth = read_truth(truth_path)
+    subclones = subclone_of_tiles(truth, table.tiles.coords, table.tiles.side_px)
+    return agree(subclones, truth.n_subclones, table.start, table.raw, table.labels)
+
+
+with job_log(snakemake.log[0]) as log:
+    found = read_tsv(snakemake.input.slides).set_index("slide")
+    rows = []
+    for slide, clusters, truth in zip(
+        snakemake.params.names, snakemake.input.clusters, snakemake.input.truth, strict=True
+    ):
+        agreement = compare(clusters, truth)
+        if agreement is not None:
+            n_clusters = found.loc[slide, "n_clusters"]
+            rows.append({"slide": slide, "n_clusters": n_clusters, **asdict(agreement)})
+    columns = ["slide", "n_clusters", *Agreement.__dataclass_fields__]
+    table = pd.DataFrame(rows, columns=columns)
+    log.info("%d slides, median ARI %s", len(table), table["ari"].median())
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.table, table, provenance)
+    figure = draw_agreement(
+        table, f"Planted and found subclones, variant {snakemake.wildcards.variant}"
+    )
+    save_figure(figure, [snakemake.output.svg, snakemake.output.png], provenance)

@@ -1,0 +1,67 @@
+"""Draw the maps of all slides under one variant."""
+
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+
+import numpy as np
+import pandas as pd
+from job import job_log, provenance_of
+from PIL import Image
+
+from histohet.drawing.figures import message_figure, save_figure
+from histohet.drawing.maps import SlideMap, draw_slide_map
+from histohet.formats.hdf5 import read_clusters
+from histohet.formats.tables import read_tsv
+from histohet.logs import track
+from histohet.provenance import Provenance
+
+
+def draw(
+    output: str,
+    thumbnail: str,
+    clusters: str,
+    row: pd.Series,
+    table: pd.DataFrame,
+    source: Provenance,
+) -> None:
+    """Draw one slide, or why there is no map."""
+    if row["status"] != "ok":
+        figure = message_figure(row["slide"], f"{row['status']}: {row['reason']}")
+    else:
+        labels = read_clusters(clusters)
+        scores = dict(zip(table["cluster"], table["tumour_score"], strict=True))
+        figure = draw_slide_map(
+            SlideMap(
+                slide=row["slide"],
+                thumbnail=np.asarray(Image.open(thumbnail)),
+                width=int(labels.tiles.attributes["level0_width"]),
+                mpp=labels.tiles.mpp,
+                coords=labels.tiles.coords,
+                side_px=labels.tiles.side_px,
+                raw=labels.raw,
+                labels=labels.labels,
+                counted=dict(zip(table["cluster"], table["counted"], strict=True)),
+                scores=None if table["tumour_score"].isna().any() else scores,
+                tumour_filter=row["tumour_filter"],
+            )
+        )
+    save_figure(figure, [output], source)
+
+
+with job_log(snakemake.log[0]) as log:
+    slides = read_tsv(snakemake.input.slides).set_index("slide", drop=False)
+    table = read_tsv(snakemake.input.table)
+    of_slide = dict(iter(table.groupby("slide")))
+    names = snakemake.params.names
+    with ProcessPoolExecutor(snakemake.threads) as pool:
+        jobs = pool.map(
+            draw,
+            snakemake.output.maps,
+            snakemake.input.thumbnails,
+            snakemake.input.clusters,
+            (slides.loc[name] for name in names),
+            (of_slide.get(name, table.iloc[:0]) for name in names),
+            repeat(provenance_of(snakemake)),
+        )
+        for _ in track(jobs, len(names), "maps drawn"):
+            pass

@@ -1,0 +1,84 @@
+"""Measure the heterogeneity of one slide."""
+
+import numpy as np
+from job import job_log, provenance_of
+
+from histohet.files import write_json
+from histohet.formats.geojson import read_tissue
+from histohet.formats.hdf5 import ClusterTable, read_clusters, read_column
+from histohet.graph import adjacent_edges
+from histohet.heterogeneity import cluster_table, nested_measures, trait_hti
+from histohet.measures import SlideMeasures
+from histohet.outcome import Outcome, Status
+from histohet.traits import read_traits
+from histohet.tumour import cluster_scores
+
+
+def tumour_scores(clusters: ClusterTable) -> tuple[np.ndarray | None, Outcome]:
+    """Return the tumour score of each cluster, None without attention, and the outcome."""
+    if not snakemake.input.get("tumour"):
+        return None, clusters.tiles.outcome
+    tile_scores, outcome = read_column(snakemake.input.tumour, "tumour_score")
+    if not (clusters.tiles.outcome.ok and outcome.ok):
+        return None, outcome if clusters.tiles.outcome.ok else clusters.tiles.outcome
+    return cluster_scores(clusters.labels, tile_scores[clusters.tile_index]), outcome
+
+
+def trait_measures() -> tuple[dict[str, float], Outcome | None]:
+    """Return the HTI of the slide's trait maps by base, and what is wrong with them."""
+    if not snakemake.input.get("traits"):
+        return {}, None
+    try:
+        _, traits = read_traits(snakemake.input.traits)
+    except ValueError as error:
+        return {}, Outcome(Status.REFUSED, f"traits: {error}")
+    return {base: trait_hti(traits, base) for base in ("possible", "observed")}, None
+
+
+def measure(clusters: ClusterTable) -> SlideMeasures:
+    """Measure everything."""
+    tissue, _ = read_tissue(snakemake.input.tissue)
+    coverage, coverage_outcome = read_column(snakemake.input.coverage, "coverage")
+    scores, outcome = tumour_scores(clusters)
+    traits, trait_problem = trait_measures()
+    outcome = trait_problem if outcome.ok and trait_problem else outcome
+    rows, sets, epithelium_mm2 = [], [], None
+    tiles = clusters.tiles
+    if outcome.ok:
+        settings = snakemake.params.measures
+        pitch_px = tiles.spec.step_px(tiles.mpp)
+        edges = adjacent_edges(tiles.coords, pitch_px)
+        rows = cluster_table(clusters.labels, scores, edges)
+        sets = nested_measures(
+            clusters.labels,
+            tiles.coords,
+            scores,
+            n_possible=snakemake.params.q,
+            region_px=settings["hta_region_um"] / tiles.mpp,
+            permutations=settings["hta_permutations"],
+            seed=snakemake.params.seed,
+        )
+    if outcome.ok and coverage_outcome.ok:
+        # Tiles that overlap share their area: each stands for one cell of the lattice.
+        epithelium_mm2 = float(coverage.sum(dtype=float)) * tiles.spec.step_um**2 / 1e6
+    return SlideMeasures(
+        slide=snakemake.wildcards.slide,
+        outcome=outcome,
+        tissue_mm2=tissue.area_mm2 or None,
+        epithelium_mm2=epithelium_mm2,
+        n_tissue_tiles=len(coverage),
+        n_clustered_tiles=len(clusters.labels),
+        has_attention=scores is not None,
+        clusters=tuple(rows),
+        sets=tuple(sets),
+        traits=traits,
+    )
+
+
+with job_log(snakemake.log[0]) as log:
+    measures = measure(read_clusters(snakemake.input.clusters))
+    log.info("%s: %d clusters, %s", measures.slide, len(measures.clusters), measures.outcome)
+    write_json(
+        snakemake.output.measures,
+        {"provenance": provenance_of(snakemake).as_dict(), "measures": measures.as_dict()},
+    )

@@ -1,0 +1,29 @@
+"""Plan a phantom cohort: its slide sheet, its clinical table, and what is planted."""
+
+import pandas as pd
+from job import job_log, provenance_of
+
+from histohet.formats.tables import write_tsv
+from histohet.phantoms import clinical_table, plan_cohort, plan_table
+
+with job_log(snakemake.log[0]) as log:
+    settings = snakemake.params.phantoms
+    plans = plan_cohort(**settings)
+    log.info("%d phantoms", len(plans))
+    folder = snakemake.params.folder
+    sheet = pd.DataFrame(
+        {
+            "slide": plan.slide,
+            "patient": plan.patient,
+            "path": f"{folder}/{plan.slide}.svs",
+            "mask": f"{folder}/{plan.slide}.labels.tif",
+            "attention": f"{folder}/{plan.slide}.attention.csv",
+            "truth": f"{folder}/{plan.slide}.truth.tsv",
+        }
+        for plan in plans
+    )
+    clinical = clinical_table(plans, snakemake.params.hazard_ratio, settings["seed"])
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.plan, plan_table(plans), provenance)
+    write_tsv(snakemake.output.slides, sheet, provenance)
+    write_tsv(snakemake.output.clinical, clinical, provenance)

@@ -1,0 +1,24 @@
+"""Give every tile of one slide a tumour score, from the slide's attention file."""
+
+import numpy as np
+from job import job_log, provenance_of
+
+from histohet.formats.hdf5 import read_tiles, write_column
+from histohet.outcome import Outcome, Status
+from histohet.tumour import read_attention, tile_scores
+
+with job_log(snakemake.log[0]) as log:
+    tumour = snakemake.params.tumour
+    tiles = read_tiles(snakemake.input.tiles)
+    outcome, scores = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
+    if outcome.ok:
+        try:
+            xy, values = read_attention(snakemake.input.attention)
+            attention_px = tumour["attention_tile_um"] / tiles.mpp
+            scores = tile_scores(
+                tiles.coords, tiles.side_px, xy, attention_px, values, tumour["match"]
+            )
+        except ValueError as error:
+            outcome = Outcome(Status.REFUSED, f"attention: {error}")
+    log.info("%d tiles, %s", len(scores), outcome)
+    write_column(snakemake.output.scores, "tumour_score", scores, outcome, provenance_of(snakemake))
