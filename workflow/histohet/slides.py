@@ -238,17 +238,14 @@ def open_slide(path: str | Path) -> Iterator[Slide]:
 
 
 def read_tile(slide: Slide, x: int, y: int, side_px: float, out_px: int) -> Pixels:
-    """Read a square of the slide, resampled to an exact physical scale.
-
-    The square is read from the coarsest level that is still fine enough and resampled (antialiased
-    bilinear) from its exact, usually fractional, side: 112 µm at 0.2527 mpp are 443.2 px, not 443.
+    """Read a square of the slide, resampled to an exact physical scale; see `read_rectangle`.
 
     Parameters
     ----------
     x, y
         Top-left corner, level-0 px.
     side_px
-        Side in level-0 px, may be fractional.
+        Side in level-0 px, may be fractional: 112 µm at 0.2527 mpp are 443.2 px, not 443.
     out_px
         Side of the result in pixels.
 
@@ -256,16 +253,38 @@ def read_tile(slide: Slide, x: int, y: int, side_px: float, out_px: int) -> Pixe
     -------
     uint8 (out_px, out_px, 3)
     """
-    level = slide.info.best_level(side_px / out_px)
-    downsample = slide.info.level_downsamples[level]
-    left, top, side = x / downsample, y / downsample, side_px / downsample
+    return read_rectangle(slide, x, y, side_px / out_px, (out_px, out_px))
+
+
+def read_rectangle(
+    slide: Slide, x: float, y: float, downsample: float, size: tuple[int, int]
+) -> Pixels:
+    """Read a rectangle of the slide at an exact scale.
+
+    It is read from the coarsest level that is still fine enough and resampled (antialiased
+    bilinear) from its exact, usually fractional, corners.
+
+    Parameters
+    ----------
+    x, y
+        Top-left corner, level-0 px, may be fractional or outside the slide (white there).
+    downsample
+        Level-0 px per pixel of the result.
+    size
+        (width, height) of the result.
+
+    Returns
+    -------
+    uint8 (height, width, 3)
+    """
+    level = slide.info.best_level(downsample)
+    of_level = slide.info.level_downsamples[level]
+    left, top = x / of_level, y / of_level
+    width, height = (side * downsample / of_level for side in size)
     column, row = floor(left), floor(top)
-    size = ceil(side) + 1
-    pixels = slide.read(level, column, row, size, size)
-    box = (left - column, top - row, left - column + side, top - row + side)
-    return np.asarray(
-        Image.fromarray(pixels).resize((out_px, out_px), Image.Resampling.BILINEAR, box=box)
-    )
+    pixels = slide.read(level, column, row, ceil(width) + 1, ceil(height) + 1)
+    box = (left - column, top - row, left - column + width, top - row + height)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=box))
 
 
 def read_overview(slide: Slide, downsample: float) -> Pixels:

@@ -83,13 +83,13 @@ def get_file(column):
     return of_slide
 
 
-def get_mask(wildcards):
-    """Epithelium mask of a slide: the sheet's, else our own, else none (all tissue counts)."""
-    if get_row(wildcards).mask:
-        return get_file("mask")(wildcards)
-    if config["epithelium"]["without_mask"] == "stain":
-        return f"results/epithelium/{wildcards.slide}.tif"
-    return []
+def get_stain_mask(wildcards):
+    """Our own epithelium mask, for a slide that brings none, if the configuration wants it."""
+    own = (
+        get_row(wildcards).mask is None
+        and config["epithelium"]["without_mask"] == "stain"
+    )
+    return f"results/epithelium/{wildcards.slide}.tif" if own else []
 
 
 def get_mask_classes(wildcards):
@@ -113,7 +113,8 @@ def get_encoder_inputs(wildcards):
     if wildcards.masking == "masked":
         inputs["tissue"] = f"results/tissue/{wildcards.slide}.geojson"
         inputs["coverage"] = f"results/coverage/{wildcards.slide}.h5"
-        inputs["mask"] = get_mask(wildcards)
+        inputs["mask"] = get_file("mask")(wildcards)
+        inputs["stain"] = get_stain_mask(wildcards)
     return inputs
 
 

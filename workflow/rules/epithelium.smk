@@ -29,7 +29,8 @@ rule measure_coverage:
     input:
         record="results/preflight/slides/{slide}.json",
         tiles="results/tiles/{slide}.h5",
-        mask=get_mask,
+        mask=get_file("mask"),
+        stain=get_stain_mask,
     output:
         coverage="results/coverage/{slide}.h5",
     log:

@@ -34,7 +34,7 @@ def mask_of(record: SlideRecord) -> tuple[EpitheliumMask | None, tuple[int, int,
     if not MASKED or settings["fill"] == "none":
         return None, (0, 0, 0)
     mask = open_mask(
-        snakemake.input.get("mask") or None,
+        snakemake.input.get("mask") or snakemake.input.get("stain") or None,
         settings["classes"],
         settings["class_names"],
         record.size,

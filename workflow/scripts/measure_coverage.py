@@ -3,6 +3,7 @@
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.epithelium import read_outcome
 from histohet.files import read_json
 from histohet.formats.hdf5 import TileTable, read_tiles, write_column
 from histohet.logs import track
@@ -14,7 +15,7 @@ from histohet.preflight import SlideRecord
 def measure(record: SlideRecord, tiles: TileTable) -> np.ndarray:
     """Return the coverage of each tile, float32 (N,)."""
     mask = open_mask(
-        snakemake.input.get("mask") or None,
+        snakemake.input.get("mask") or snakemake.input.get("stain") or None,
         snakemake.params.classes,
         snakemake.params.class_names,
         record.size,
@@ -28,6 +29,8 @@ with job_log(snakemake.log[0]) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = read_tiles(snakemake.input.tiles)
     outcome, coverage = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
+    if outcome.ok and snakemake.input.get("stain"):
+        outcome = read_outcome(snakemake.input.stain)
     if outcome.ok:
         try:
             coverage = measure(record, tiles)

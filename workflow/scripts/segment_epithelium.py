@@ -1,0 +1,25 @@
+"""Find the epithelium of one slide by its stain."""
+
+import numpy as np
+from job import job_log, provenance_of
+
+from histohet.epithelium import segment_slide, write_labels
+from histohet.files import read_json
+from histohet.formats.geojson import read_tissue
+from histohet.outcome import Outcome, Status
+from histohet.preflight import SlideRecord
+from histohet.slides import SlideError, open_slide
+
+with job_log(snakemake.log[0]) as log:
+    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    tissue, outcome = read_tissue(snakemake.input.tissue)
+    labels, model = np.zeros((1, 1), np.uint8), None
+    if outcome.ok:
+        try:
+            with open_slide(record.path) as slide:
+                label = snakemake.params.label
+                labels, model = segment_slide(slide, record.mpp, tissue.pieces, label)
+        except SlideError as error:
+            outcome = Outcome(Status.UNREADABLE, str(error))
+    log.info("%s: %.3f epithelium, %s, %s", record.slide, (labels > 0).mean(), model, outcome)
+    write_labels(snakemake.output.mask, labels, outcome, provenance_of(snakemake))
