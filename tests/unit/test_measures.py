@@ -1,0 +1,219 @@
+"""Measures of a slide as the cohort reads them, trait maps, variants, agreement, summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histohet.agreement import Truth, agree, read_truth, subclone_of_tiles
+from histohet.graph import adjacent_edges
+from histohet.heterogeneity import cluster_table, nested_measures
+from histohet.measures import NO_ATTENTION, NO_THRESHOLD, SlideMeasures
+from histohet.outcome import OK, Outcome, Status
+from histohet.summary import (
+    agreement_figures,
+    flattened,
+    hazard_ratios,
+    stage_seconds,
+    variant_figures,
+)
+from histohet.traits import read_traits
+from histohet.variants import VARIANTS
+
+COORDS = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2) * 100
+LABELS = np.repeat([0, 1, 2], [18, 12, 6])
+
+
+def measured(scores: list[float] | None) -> SlideMeasures:
+    edges = adjacent_edges(COORDS, 100)
+    values = None if scores is None else np.array(scores)
+    return SlideMeasures(
+        slide="a",
+        outcome=OK,
+        tissue_mm2=1.5,
+        epithelium_mm2=0.5,
+        n_tissue_tiles=40,
+        n_clustered_tiles=36,
+        has_attention=scores is not None,
+        clusters=tuple(cluster_table(LABELS, values, edges)),
+        sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
+        traits={"possible": 0.25, "observed": 0.5},
+    )
+
+
+def test_round_trip_through_json() -> None:
+    for measures in (measured([5.0, 1.0, 3.0]), measured(None)):
+        assert SlideMeasures.from_dict(json.loads(json.dumps(measures.as_dict()))) == measures
+
+
+@pytest.mark.parametrize(
+    ("threshold", "n_clusters", "n_tiles", "counted"),
+    [
+        (0.5, 3, 36, [True, True, True]),
+        (2.0, 2, 24, [True, False, True]),
+        (3.0, 1, 18, [True, False, False]),
+        (9.0, 0, 0, [False, False, False]),
+    ],
+)
+def test_a_threshold_selects_the_clusters_above_it(
+    threshold: float, n_clusters: int, n_tiles: int, counted: list[bool]
+) -> None:
+    measures = measured([5.0, 1.0, 3.0])
+    row = measures.slide_row(threshold)
+    assert (row["n_clusters"], row["n_tiles"], row["n_all_clusters"]) == (n_clusters, n_tiles, 3)
+    assert row["scaled_count"] == pytest.approx(n_clusters * n_tiles**0.5)
+    assert [r["counted"] for r in measures.cluster_rows(threshold)] == counted
+    assert row["tumour_filter"] == f"score > {threshold:.4g}"
+
+
+def test_without_threshold_or_attention_all_clusters_count_and_it_says_so() -> None:
+    assert measured([5.0, 1.0, 3.0]).slide_row(None)["n_clusters"] == 3
+    assert measured([5.0, 1.0, 3.0]).slide_row(None)["tumour_filter"] == NO_THRESHOLD
+    row = measured(None).slide_row(2.0)
+    assert (row["n_clusters"], row["tumour_filter"]) == (3, NO_ATTENTION)
+    assert all(r["counted"] for r in measured(None).cluster_rows(2.0))
+
+
+def test_a_lost_slide_still_has_a_row() -> None:
+    lost = SlideMeasures(
+        "b", Outcome(Status.NO_TISSUE, "white"), None, None, 0, 0, False, (), (), {}
+    )
+    row = lost.slide_row(1.0)
+    assert (row["status"], row["reason"], row["n_clusters"]) == ("no_tissue", "white", None)
+    assert set(row) == set(measured(None).slide_row(1.0))
+    assert lost.cluster_rows(1.0) == []
+
+
+def test_each_variant_changes_one_factor() -> None:
+    full = VARIANTS["full"]
+    for name, variant in VARIANTS.items():
+        changed = sum(
+            getattr(variant, factor) != getattr(full, factor)
+            for factor in ("masking", "smoothing", "tumour_filter")
+        )
+        assert changed == (0 if name == "full" else 1)
+    assert VARIANTS["no_tumor_filter"].clustering == full.clustering
+
+
+def test_trait_maps(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("x\ty\tMKI67\tmiR-17\n0\t0\t1\t0\n512\t0\t1\t1\n1024\t0\t0\t0\n")
+    names, traits = read_traits(path)
+    assert names == ["MKI67", "miR-17"]
+    np.testing.assert_array_equal(traits, [[True, False], [True, True], [False, False]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x\ty\n0\t0\n", "at least one trait"),
+        ("x\tA\n0\t1\n", "columns x, y"),
+        ("x\ty\tA\n", "has no rows"),
+        ("x\ty\tA\n0\t0\t1\n5\t0\t0.4\n", r"row 3: A is '0\.4', it must be 0 or 1"),
+        ("x\ty\tA\n0\t0\t\n", "row 2: A is ''"),
+    ],
+)
+def test_unusable_trait_maps(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.tsv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_traits(tmp_path / "a.tsv")
+    with pytest.raises(ValueError, match="does not exist"):
+        read_traits(tmp_path / "b.tsv")
+
+
+def test_truth_is_found_by_place(tmp_path: Path) -> None:
+    path = tmp_path / "truth.tsv"
+    path.write_text(
+        "x\ty\tepithelium_fraction\tsubclone\n0\t0\t0.5\t2\n100\t0\t0.9\t1\n200\t0\t0\t-1\n"
+    )
+    truth = read_truth(path)
+    assert truth.n_subclones == 2
+    coords = np.array([[100, 0], [4, 3], [200, 0], [900, 900]])
+    assert subclone_of_tiles(truth, coords, 100).tolist() == [1, 2, -1, 0]
+    assert subclone_of_tiles(truth, np.empty((0, 2), np.int64), 100).shape == (0,)
+    path.write_text("x\ty\n0\t0\n")
+    with pytest.raises(ValueError, match="no column 'subclone'"):
+        read_truth(path)
+    path.write_text("x\ty\tsubclone\n0\t0\t1\n3\t0\tB\n")
+    with pytest.raises(ValueError, match="row 3: subclone is 'B'"):
+        read_truth(path)
+
+
+def test_agreement_counts_tumour_tiles_only() -> None:
+    subclones = np.array([1, 1, 2, 2, 0, -1])
+    perfect = np.array([7, 7, 3, 3, 3, 3])
+    one = np.zeros(6, int)
+    agreement = agree(subclones, 2, one, perfect, perfect)
+    assert (agreement.ari_start, agreement.ari_raw, agreement.ari) == (0.0, 1.0, 1.0)
+    assert agreement.n_tumour_tiles == 4
+    nothing = agree(np.array([0, 0]), 0, one[:2], one[:2], one[:2])
+    assert nothing.ari is None
+    assert Truth(np.empty((0, 2), np.int64), np.empty(0, np.int64)).n_subclones == 0
+
+
+def estimates() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "model": ["high vs low", "per unit", "per unit, adjusted", "per unit, adjusted"],
+            "term": [None, "score", "score", "age"],
+            "hazard_ratio": [np.nan, 1.8, 1.7, 1.01],
+            "lower": [np.nan, 1.1, 1.0, 0.9],
+            "upper": [np.nan, 2.9, 2.8, 1.1],
+            "p": [np.nan, 0.02, 0.04, 0.8],
+            "n": [np.nan, 24, 24, 24],
+            "events": [np.nan, 15, 15, 15],
+            "status": ["not_estimable", "ok", "ok", "ok"],
+            "reason": ["no event in 'high'", "", "", ""],
+        }
+    )
+
+
+def test_hazard_ratios_or_why_there_are_none() -> None:
+    found = hazard_ratios(estimates())
+    assert found["high_vs_low"] == {"status": "not_estimable", "reason": "no event in 'high'"}
+    assert found["per_unit"]["hazard_ratio"] == 1.8
+    assert found["per_unit_adjusted"]["hazard_ratio"] == 1.7
+    assert "high_vs_low_adjusted" not in found
+
+
+def test_variant_figures() -> None:
+    slides = pd.DataFrame([measured(None).slide_row(None), measured(None).slide_row(None)])
+    slides.loc[1, "status"] = "refused"
+    figures = variant_figures(slides, None, None)
+    assert figures == {
+        "slides_measured": 1,
+        "clustered_tiles": 36,
+        "clusters": 3,
+        "tumour_clusters": 3,
+        "median_tumour_clusters": 3.0,
+    }
+    assert flattened({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
+
+
+def test_agreement_figures() -> None:
+    table = pd.DataFrame(
+        {
+            "n_subclones": [1, 2, 3, 4],
+            "n_clusters": [1, 3, 3, 7],
+            "ari_start": [0.1, 0.2, 0.3, 0.4],
+            "ari_raw": [0.1, 0.2, 0.3, 0.4],
+            "ari": [0.5, 0.6, 0.8, 0.9],
+        }
+    )
+    figures = agreement_figures(table)
+    assert figures["median_ari"] == pytest.approx(0.7)
+    assert figures["number_exact_share"] == 0.5
+    assert figures["number_within_one_share"] == 0.75
+    # Ranks 1, 2, 3, 4 against 1, 2.5, 2.5, 4: Pearson of ranks is 4.5 / sqrt(5 · 4.5).
+    assert figures["number_spearman"] == pytest.approx(4.5 / (5 * 4.5) ** 0.5)
+
+
+def test_stage_seconds_add_up_over_jobs(tmp_path: Path) -> None:
+    for name, seconds in (("tile/a.tsv", 1.5), ("tile/b.tsv", 2.25), ("maps/full/x.tsv", 3.0)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
+    assert stage_seconds(tmp_path) == {"maps": 3.0, "tile": 3.75}
