@@ -31,10 +31,10 @@ def picture() -> npt.NDArray[np.uint8]:
     """Purple sheet of crowded nuclei on the left, pink with single nuclei on the right; 1 µm/px."""
     rng = np.random.default_rng(5)
     image = np.full((600, 900, 3), 245, np.uint8)
-    image[50:550, 50:450] = (170, 120, 180)
+    image[50:550, 50:450] = (140, 95, 165)
     image[50:550, 450:850] = (235, 170, 200)
     ys, xs = np.mgrid[0:600, 0:900]
-    for left, right, spacing, radius in ((60, 440, 11, 4), (460, 840, 30, 3)):
+    for left, right, spacing, radius in ((60, 440, 12, 5), (460, 840, 30, 3)):
         places = np.mgrid[left:right:spacing, 60:540:spacing].reshape(2, -1).T
         for x, y in places + rng.integers(-2, 3, places.shape):
             near = (slice(y - 6, y + 7), slice(x - 6, x + 7))

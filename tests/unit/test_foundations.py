@@ -79,6 +79,17 @@ def test_job_log_keeps_the_traceback(tmp_path: Path) -> None:
     assert logging.getLogger("histohet").handlers == []
 
 
+def test_a_deliberate_stop_is_logged_without_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), job_log(tmp_path / "job.log"):
+        raise SystemExit("too many slides failed")
+    text = (tmp_path / "job.log").read_text()
+    assert "too many slides failed" in text
+    assert "Traceback" not in text
+    assert capsys.readouterr().err == ""
+
+
 def test_track_yields_everything_and_tells_the_time_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

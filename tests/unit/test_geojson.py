@@ -9,7 +9,6 @@ import shapely
 
 from histohet.formats.geojson import (
     TileObject,
-    bounds_offset,
     read_tissue,
     write_tile_objects,
     write_tissue,
@@ -55,18 +54,12 @@ def test_ids_and_bytes_repeat(tmp_path: Path) -> None:
 
 def test_bounds_go_out_and_come_back(tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
-    offset = bounds_offset((60, 40, 500, 600), (1000, 1000))
-    assert offset == (60, 40)
+    offset = (60, 40)
     write_tile_objects(path, "a", 100, tiles(), offset, PROVENANCE)
     ring = json.loads(path.read_text())["features"][0]["geometry"]["coordinates"][0]
     assert ring[0] == [40, 160]
     mask = read_polygons(path, ["Cluster 1"], offset)
     assert mask.coverage(100, 200, 100) == pytest.approx(1)
-
-
-def test_qupath_crops_only_if_both_sides_are_smaller() -> None:
-    assert bounds_offset((60, 40, 1000, 600), (1000, 1000)) == (0, 0)
-    assert bounds_offset((0, 0, 1000, 1000), (1000, 1000)) == (0, 0)
 
 
 def test_no_tiles_is_still_a_collection(tmp_path: Path) -> None:

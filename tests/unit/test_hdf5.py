@@ -98,7 +98,7 @@ def test_features_are_appended_and_readable_by_tridents_rules(
 ) -> None:
     index = np.array([0, 2])
     vectors = np.arange(10, dtype=np.float32).reshape(2, 5)
-    with feature_file(tmp_path / "a.h5", tiles, index, 5, "enc", OK, PROVENANCE) as features:
+    with feature_file(tmp_path / "a.h5", tiles, index, 5, "enc", PROVENANCE) as features:
         features.append(vectors[:1])
         features.append(vectors[1:])
     with h5py.File(tmp_path / "a.h5") as file:
@@ -116,7 +116,7 @@ def test_unfinished_features_leave_no_file(tmp_path: Path, tiles: TileTable) -> 
     path = tmp_path / "a.h5"
     with (
         pytest.raises(ValueError, match="1 of 3 tiles were encoded"),
-        feature_file(path, tiles, np.arange(3), 2, "enc", OK, PROVENANCE) as features,
+        feature_file(path, tiles, np.arange(3), 2, "enc", PROVENANCE) as features,
     ):
         features.append(np.zeros((1, 2), np.float32))
     assert list(tmp_path.iterdir()) == []

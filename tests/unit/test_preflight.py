@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from histohet.preflight import SlideRecord, check_sheet, check_slide
+from histohet.preflight import SlideRecord, check_sheet, check_slide, qupath_offset
 from histohet.sheets import SlideRow, read_slide_sheet
+from histohet.slides import SlideInfo
 from slidefiles import gradient, write_aperio, write_plain
 
 SETTINGS = {"target_mpp": 0.5, "mpp_tolerance": 0.1, "prefer_mpp": "file"}
@@ -21,6 +22,7 @@ def test_sound_slide(tmp_path: Path) -> None:
     assert record.outcome.ok
     assert (record.format, record.width, record.height, record.mpp) == ("aperio", 300, 200, 0.5)
     assert (record.mpp_source, record.objective_power, record.conflicts) == ("file", 20.0, "")
+    assert (record.size, record.bounds_offset) == ((300, 200), (0, 0))
     assert SlideRecord.from_dict(record.as_dict()) == record
 
 
@@ -62,6 +64,17 @@ def test_duplicate_ids_are_refused_without_opening_the_slide() -> None:
     record = check(SlideRow(2, "a", "p", "absent.svs"), duplicate_rows=(2, 5))
     assert record.status == "refused"
     assert "rows 2, 5" in record.reason
+    with pytest.raises(ValueError, match="'a' has no known size"):
+        record.size  # noqa: B018
+
+
+def test_qupath_crops_to_bounds_only_if_both_sides_are_smaller() -> None:
+    def offset(*bounds: int) -> tuple[int, int]:
+        return qupath_offset(SlideInfo("mirax", ((1000, 1000),), 0.5, 0.5, 20, bounds))
+
+    assert offset(60, 40, 500, 600) == (60, 40)
+    assert offset(60, 40, 1000, 600) == (0, 0)
+    assert offset(0, 0, 1000, 1000) == (0, 0)
 
 
 def test_problems_of_the_sheet(tmp_path: Path) -> None:

@@ -31,6 +31,11 @@ def job_log(path: str | Path) -> Iterator[logging.Logger]:
     logger.handlers = [to_file, to_terminal]
     try:
         yield logger
+    except SystemExit as stop:
+        # A decision, not a bug: the message is enough, and the interpreter prints it.
+        to_terminal.setLevel(logging.CRITICAL)
+        logger.error("%s", stop)
+        raise
     except BaseException:
         logger.exception("the job failed (log: %s)", path)
         raise
