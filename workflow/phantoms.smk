@@ -15,7 +15,9 @@ validate(config, "schemas/config.schema.yaml")
 PHANTOMS = config["phantoms"]
 PLANNED = {k: v for k, v in PHANTOMS.items() if k != "hazard_ratio"}
 CODE = {
-    script: code_hash(Path(workflow.basedir) / "scripts" / f"{script}.py", workflow.basedir)
+    script: code_hash(
+        Path(workflow.basedir) / "scripts" / f"{script}.py", workflow.basedir
+    )
     for script in ("plan_phantoms", "render_phantom")
 }
 

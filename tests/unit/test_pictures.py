@@ -79,6 +79,7 @@ def slide_map(**changes: object) -> SlideMap:
         "mpp": 0.5,
         "coords": coords,
         "side_px": 224.0,
+        "start": np.arange(len(labels), dtype=np.int32) % 7,
         "raw": labels[::-1].copy(),
         "labels": labels,
         "counted": {0: True, 1: False},
@@ -88,9 +89,9 @@ def slide_map(**changes: object) -> SlideMap:
     return SlideMap(**(settings | changes))
 
 
-def test_map_shows_four_panels_at_one_scale(tmp_path: Path) -> None:
+def test_map_shows_all_stages_at_one_scale(tmp_path: Path) -> None:
     figure = draw_slide_map(slide_map())
-    assert len(figure.axes) == 4
+    assert len(figure.axes) == 5
     shapes = {axes.images[0].get_array().shape for axes in figure.axes}
     assert len(shapes) == 1
     bars = [axes.patches[0].get_width() for axes in figure.axes]
@@ -100,8 +101,9 @@ def test_map_shows_four_panels_at_one_scale(tmp_path: Path) -> None:
     words = texts(figure)
     for expected in (
         "H&E",
+        "k-means: 7 clusters",
         "Smoothed: 2 clusters",
-        "Tumour clusters: 1 of 2",
+        "Tumour: 1 cluster",
         "score 4.2",
         "(not counted)",
         "score > 3",
@@ -111,7 +113,7 @@ def test_map_shows_four_panels_at_one_scale(tmp_path: Path) -> None:
 
 def test_map_colours_tiles_by_cluster_and_greys_what_does_not_count() -> None:
     data = slide_map(thumbnail=np.full((400, 500, 3), 255, np.uint8))
-    _, _, smoothed, tumour = (axes.images[0].get_array() for axes in draw_slide_map(data).axes)
+    *_, smoothed, tumour = (axes.images[0].get_array() for axes in draw_slide_map(data).axes)
 
     def blended(colour: tuple[int, int, int]) -> list[float]:
         return [0.72 * c + 0.28 * 255 for c in colour]
@@ -127,6 +129,7 @@ def test_map_without_attention_and_with_many_clusters() -> None:
     figure = draw_slide_map(
         slide_map(
             labels=np.arange(number, dtype=np.int32),
+            start=np.arange(number, dtype=np.int32),
             raw=np.arange(number, dtype=np.int32),
             counted=dict.fromkeys(range(number), True),
             scores=None,

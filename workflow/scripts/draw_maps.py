@@ -38,6 +38,7 @@ def draw(
                 mpp=labels.tiles.mpp,
                 coords=labels.tiles.coords,
                 side_px=labels.tiles.side_px,
+                start=labels.start,
                 raw=labels.raw,
                 labels=labels.labels,
                 counted=dict(zip(table["cluster"], table["counted"], strict=True)),

@@ -21,6 +21,7 @@ MARGIN_TILES = 3
 """Tissue shown around the clustered tiles."""
 
 OPACITY = 0.72
+PANEL_INCH = 3.0
 SCALE_BARS_UM = (100, 200, 500, 1000, 2000, 5000, 10000)
 MAX_LEGEND_ENTRIES = 20
 
@@ -41,8 +42,10 @@ class SlideMap:
         Micrometres per level-0 px.
     coords, side_px
         Corners and side of the clustered tiles, level-0 px.
+    start
+        int (N,) clusters of the first k-means.
     raw, labels
-        int (N,) clusters before and after smoothing, in one numbering.
+        int (N,) clusters before and after the last smoothing, in one numbering.
     counted
         For each cluster, whether it counts as tumour.
     scores
@@ -57,6 +60,7 @@ class SlideMap:
     mpp: float
     coords: Coords
     side_px: float
+    start: npt.NDArray[np.int32]
     raw: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
     counted: Mapping[int, bool]
@@ -65,36 +69,31 @@ class SlideMap:
 
 
 def draw_slide_map(data: SlideMap) -> Figure:
-    """Draw four panels side by side at one scale, with a scale bar and a legend."""
+    """Draw the slide and its clusters at every stage, side by side at one scale."""
     scale = data.thumbnail.shape[1] / data.width
     corner, picture = _crop(data, scale)
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     backdrop = (255 - (255 - grey.astype(np.float32)) * 0.45).astype(np.uint8)
     squares = _squares(data, scale, corner)
-    smoothed = [cluster_rgb(label) for label in data.labels.tolist()]
-    tumour = [
-        colour if data.counted[label] else rgb(NEUTRAL)
-        for label, colour in zip(data.labels.tolist(), smoothed, strict=True)
-    ]
-    number = len(np.unique(data.labels))
-    n_counted = sum(data.counted.values())
-    panels = {
-        "H&E": picture,
-        f"Before smoothing: {len(np.unique(data.raw))} clusters": _overlay(
-            backdrop, squares, [cluster_rgb(label) for label in data.raw.tolist()]
-        ),
-        f"Smoothed: {number} cluster{'s' if number > 1 else ''}": _overlay(
-            backdrop, squares, smoothed
-        ),
-        f"Tumour clusters: {n_counted} of {number}": _overlay(backdrop, squares, tumour),
+    counts = {name: _clusters(getattr(data, name)) for name in ("start", "raw", "labels")}
+    tumour = [cluster_rgb(k) if data.counted[k] else rgb(NEUTRAL) for k in data.labels.tolist()]
+    panels = {"H&E": picture} | {
+        title: _overlay(backdrop, squares, colours)
+        for title, colours in {
+            f"k-means: {counts['start']}": _colours(data.start),
+            f"Merged: {counts['raw']}": _colours(data.raw),
+            f"Smoothed: {counts['labels']}": _colours(data.labels),
+            f"Tumour: {_clusters(data.labels[[data.counted[k] for k in data.labels]])}": tumour,
+        }.items()
     }
     height, width = picture.shape[:2]
     with style():
-        panel = 3.6
-        tall = min(max(panel * height / width, 1.6), 7.0)
-        figure = new_figure(4 * panel, tall + 1.5)
+        tall = min(max(PANEL_INCH * height / width, 1.4), 6.5)
+        figure = new_figure(len(panels) * PANEL_INCH, tall + 1.5)
         figure.suptitle(data.slide, x=0.01, ha="left", weight="bold")
-        for axes, (title, image) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+        for axes, (title, image) in zip(
+            figure.subplots(1, len(panels)), panels.items(), strict=True
+        ):
             axes.imshow(image, interpolation="nearest")
             axes.set_title(title, weight="normal")
             axes.set_axis_off()
@@ -115,9 +114,19 @@ def _crop(data: SlideMap, scale: float) -> tuple[tuple[int, int], Pixels]:
 def _squares(data: SlideMap, scale: float, corner: tuple[int, int]) -> npt.NDArray[np.int64]:
     """Left, top, right, bottom of the tiles in pixels of the cropped thumbnail, (N, 4)."""
     start = data.coords * scale - corner
-    end = start + data.side_px * scale
-    squares: npt.NDArray[np.int64] = np.rint(np.hstack([start, end])).astype(np.int64)
+    # Rounded outwards, so that no line of pixels stays bare between neighbours.
+    edges = [np.floor(start), np.ceil(start + data.side_px * scale)]
+    squares: npt.NDArray[np.int64] = np.hstack(edges).astype(np.int64)
     return squares
+
+
+def _clusters(labels: npt.NDArray[np.int32]) -> str:
+    number = len(np.unique(labels))
+    return f"{number} cluster{'' if number == 1 else 's'}"
+
+
+def _colours(labels: npt.NDArray[np.int32]) -> list[tuple[int, int, int]]:
+    return [cluster_rgb(label) for label in labels.tolist()]
 
 
 def _overlay(

@@ -1,0 +1,1 @@
+"""Encoders: tiles in, vectors out, behind the one interface of `base`."""

@@ -1,0 +1,272 @@
+"""What will be planted: the slides of a cohort, and the survival of its patients."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+TILE_UM = 112.0
+MAX_SUBCLONES = 6
+PEN_COLOURS = ("green", "blue", "black")
+
+# Shares of slides; what a laboratory's archive might show.
+PEN_SHARE = 0.25
+BLUR_SHARE = 0.25
+
+# Survival: median of a patient aged 65 with the middle number of subclones; study; drop-out.
+MEDIAN_MONTHS = 42.0
+MIDDLE_SUBCLONES = (1 + MAX_SUBCLONES) / 2
+STUDY_MONTHS = 96.0
+ACCRUAL_MONTHS = 36.0
+DROPOUT_PER_MONTH = 0.004
+AGE_HAZARD_RATIO_PER_DECADE = 1.2
+
+Rgb = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Stain:
+    """Optical density of the two dyes (unit vectors, RGB) and how much of each the tissue took."""
+
+    hematoxylin: Rgb
+    eosin: Rgb
+    hematoxylin_strength: float
+    eosin_strength: float
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How the slide is imaged.
+
+    Attributes
+    ----------
+    white
+        RGB of clear glass, 0-255.
+    gamma
+        Exponent applied to the transmitted light.
+    psf_um
+        Standard deviation of the point spread function.
+    noise
+        Standard deviation of the sensor noise, grey levels.
+    jpeg_quality
+        libjpeg quality factor.
+    """
+
+    white: Rgb
+    gamma: float
+    psf_um: float
+    noise: float
+    jpeg_quality: int
+
+
+@dataclass(frozen=True)
+class PhantomPlan:
+    """One slide to be generated: everything `render_phantom` needs, and what it will plant.
+
+    Attributes
+    ----------
+    label_downsample
+        Level-0 pixels per pixel of the epithelium label image.
+    epithelial_tiles
+        Least number of lattice tiles whose epithelium fraction exceeds 1/4.
+    n_subclones
+        Planted tumour subclones, 1 to 6.
+    separation
+        How much the subclones differ, in units of the default; 0 makes them alike.
+    pen
+        Colour of the pen mark, or None.
+    blurred_patches
+        Number of out-of-focus patches.
+    """
+
+    slide: str
+    patient: str
+    seed: int
+    mpp: float
+    objective: int
+    label_downsample: float
+    epithelial_tiles: int
+    n_subclones: int
+    separation: float
+    stain: Stain
+    scanner: Scanner
+    pen: str | None
+    blurred_patches: int
+
+
+def plan_cohort(
+    n_slides: int,
+    epithelial_tiles: int,
+    seed: int,
+    *,
+    separation: float = 1.0,
+    share_40x: float = 0.25,
+) -> list[PhantomPlan]:
+    """Plan a cohort of one slide per patient.
+
+    Numbers of subclones (1 to 6) are spread evenly over the cohort in seeded random order, and so
+    are the 40x slides, pen marks and out-of-focus patches.
+
+    Parameters
+    ----------
+    n_slides
+        Slides to plan.
+    epithelial_tiles
+        Least number of 112 µm tiles per slide with an epithelium fraction above 1/4.
+    seed
+        Seed of the whole cohort; the same seed gives the same cohort.
+    separation
+        How much the subclones of a slide differ (1 is the default, 0 makes them alike).
+    share_40x
+        Share of slides scanned at 40x (0.25 mpp) instead of 20x (0.5 mpp).
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+    """
+    if n_slides < 1 or epithelial_tiles < 1:
+        raise ValueError(
+            f"a phantom cohort needs at least one slide of at least one epithelial tile, "
+            f"not {n_slides} slides of {epithelial_tiles} tiles"
+        )
+    if separation < 0:
+        raise ValueError(f"separation must not be negative, it is {separation}")
+    if not 0 <= share_40x <= 1:
+        raise ValueError(f"share_40x must lie between 0 and 1, it is {share_40x}")
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
+    n_subclones = rng.permutation(np.arange(n_slides) % MAX_SUBCLONES + 1)
+    at_40x = _spread(n_slides, share_40x, rng)
+    with_pen = _spread(n_slides, PEN_SHARE, rng)
+    with_blur = _spread(n_slides, BLUR_SHARE, rng)
+    digits = max(2, len(str(n_slides)))
+    return [
+        PhantomPlan(
+            slide=f"phantom_{i + 1:0{digits}d}",
+            patient=f"patient_{i + 1:0{digits}d}",
+            seed=int(rng.integers(2**31)),
+            mpp=0.25 if at_40x[i] else 0.5,
+            objective=40 if at_40x[i] else 20,
+            # Readers of label images must cope with any scale, so the two kinds differ.
+            label_downsample=2.5 if at_40x[i] else 2.0,
+            epithelial_tiles=epithelial_tiles,
+            n_subclones=int(n_subclones[i]),
+            separation=separation,
+            stain=_draw_stain(rng),
+            scanner=_draw_scanner(rng),
+            pen=str(rng.choice(PEN_COLOURS)) if with_pen[i] else None,
+            blurred_patches=int(rng.integers(1, 4)) if with_blur[i] else 0,
+        )
+        for i in range(n_slides)
+    ]
+
+
+def _spread(n_slides: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Mark the nearest whole number to `share` of the slides, in random order; bool (n_slides,)."""
+    return rng.permutation(np.arange(n_slides) < round(share * n_slides))
+
+
+def _draw_stain(rng: np.random.Generator) -> Stain:
+    """Draw stain vectors around those estimated from colon sections, and their strengths."""
+    return Stain(
+        hematoxylin=_unit(rng.normal((0.58, 0.75, 0.30), (0.08, 0.03, 0.04))),
+        eosin=_unit(rng.normal((0.13, 0.90, 0.36), (0.05, 0.02, 0.07))),
+        hematoxylin_strength=float(np.exp(rng.normal(0.02, 0.18))),
+        eosin_strength=float(np.exp(rng.normal(-0.05, 0.2))),
+    )
+
+
+def _draw_scanner(rng: np.random.Generator) -> Scanner:
+    white = rng.uniform(238, 248) + rng.normal(0, 2.0, 3)
+    return Scanner(
+        white=_triple(np.round(np.clip(white, 232, 252), 1)),
+        gamma=float(rng.uniform(0.92, 1.1)),
+        psf_um=float(rng.uniform(0.18, 0.34)),
+        noise=float(rng.uniform(1.0, 2.5)),
+        jpeg_quality=int(rng.integers(72, 91)),
+    )
+
+
+def _unit(vector: np.ndarray) -> Rgb:
+    return _triple(vector / np.linalg.norm(vector))
+
+
+def _triple(values: np.ndarray) -> Rgb:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def plan_table(plans: list[PhantomPlan]) -> pd.DataFrame:
+    """Return one row per slide with everything that was planned; nested records are flattened."""
+    return pd.DataFrame([_flat(dataclasses.asdict(plan)) for plan in plans])
+
+
+def _flat(record: dict[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{name}_")
+        elif isinstance(value, tuple):
+            channels = zip("rgb", value, strict=True)
+            flat |= {f"{prefix}{name}_{channel}": part for channel, part in channels}
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def clinical_table(plans: list[PhantomPlan], hazard_ratio: float, seed: int) -> pd.DataFrame:
+    """Simulate overall survival whose hazard depends on the planted number of subclones.
+
+    The hazard is constant in time (exponential survival); it is multiplied by `hazard_ratio` for
+    each additional subclone and by 1.2 for each additional decade of age. Patients enter over
+    three years, the study ends after eight (administrative censoring), and some drop out at random;
+    about a third are censored.
+
+    Parameters
+    ----------
+    plans
+        One plan per patient.
+    hazard_ratio
+        Hazard ratio per additional subclone.
+    seed
+        Seed of the simulation.
+
+    Returns
+    -------
+    DataFrame
+        ``patient``, ``os_months`` (float, > 0), ``os_event`` (1 death, 0 censored), ``age``
+        (years), ``sex``, ``t_stage``, ``n_stage``; stages do not act on survival.
+
+    Raises
+    ------
+    ValueError
+        If the hazard ratio is not positive.
+    """
+    if hazard_ratio <= 0:
+        raise ValueError(f"hazard_ratio must be positive, it is {hazard_ratio}")
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    n = len(plans)
+    n_subclones = np.array([plan.n_subclones for plan in plans])
+    age = np.clip(np.round(rng.normal(66, 10, n)), 30, 92).astype(int)
+    log_hazard = (
+        np.log(np.log(2) / MEDIAN_MONTHS)
+        + np.log(hazard_ratio) * (n_subclones - MIDDLE_SUBCLONES)
+        + np.log(AGE_HAZARD_RATIO_PER_DECADE) * (age - 65) / 10
+    )
+    death = rng.exponential(np.exp(-log_hazard))
+    dropout = rng.exponential(1 / DROPOUT_PER_MONTH, n)
+    censored = np.minimum(dropout, STUDY_MONTHS - rng.uniform(0, ACCRUAL_MONTHS, n))
+    return pd.DataFrame(
+        {
+            "patient": [plan.patient for plan in plans],
+            "os_months": np.maximum(np.round(np.minimum(death, censored), 2), 0.01),
+            "os_event": (death <= censored).astype(int),
+            "age": age,
+            "sex": rng.choice(["female", "male"], n),
+            "t_stage": rng.choice(["T1", "T2", "T3", "T4"], n, p=[0.1, 0.2, 0.45, 0.25]),
+            "n_stage": rng.choice(["N0", "N1", "N2", "N3"], n, p=[0.35, 0.3, 0.2, 0.15]),
+        }
+    )

@@ -1,0 +1,142 @@
+"""From a plan to a slide with its truth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from histohet.phantoms.cells import drift_maps, make_mucin, make_nuclei, make_red_cells
+from histohet.phantoms.colour import expose
+from histohet.phantoms.fields import Bytes
+from histohet.phantoms.layout import PITCH_UM, Layout, make_layout
+from histohet.phantoms.paint import Canvas, make_maps
+from histohet.phantoms.phenotype import Scores, subclone_scores
+from histohet.phantoms.plan import TILE_UM, PhantomPlan
+from histohet.phantoms.territory import Territory, make_territory
+from histohet.phantoms.texture import fibre_texture, grain_texture
+from histohet.phantoms.truth import LABEL_OF_CODE, attention_table, tissue_codes, truth_table
+
+# A tile counts as epithelial above this share (METHODS: more than a quarter).
+EPITHELIAL = 0.25
+# Area of tissue for each wanted tile; stroma, lumina and edges take their part. At 20x a little
+# more than needed, so that a piece of 400 tiles passes CLAM's area limit (100 · 512² level-0
+# pixels); at 40x that limit is far away and pixels are dear.
+TISSUE_PER_TILE = {20: 1.4, 40: 1.18}
+# Less tissue than this would not hold six subclones.
+LEAST_TILES = 40
+GROWTH, TRIALS = 1.15, 12
+
+
+class Design(NamedTuple):
+    """Where everything lies on a slide, before anything is painted.
+
+    Attributes
+    ----------
+    land, layout, scores
+        Zones, glands, and the subclones' traits.
+    shape
+        Height and width of level 0.
+    codes
+        uint8 picture at the scale of the label image, see `truth.tissue_codes`.
+    truth
+        See `truth.truth_table`.
+    """
+
+    land: Territory
+    layout: Layout
+    scores: Scores
+    shape: tuple[int, int]
+    codes: npt.NDArray[np.uint8]
+    truth: pd.DataFrame
+
+
+class Phantom(NamedTuple):
+    """A generated slide and what was planted in it.
+
+    Attributes
+    ----------
+    image
+        uint8 (height, width, 3), RGB at level 0.
+    labels
+        uint8 picture of the classes at the label scale: 0 background, 1 stroma, 3 normal
+        epithelium, 12 tumour epithelium.
+    attention
+        See `truth.attention_table`.
+    truth
+        See `truth.truth_table`.
+    """
+
+    image: Bytes
+    labels: Bytes
+    attention: pd.DataFrame
+    truth: pd.DataFrame
+
+
+def render_phantom(plan: PhantomPlan) -> Phantom:
+    """Generate a slide; the same plan gives the same slide.
+
+    Raises
+    ------
+    ValueError
+        If the plan is impossible; see `design_phantom`.
+    """
+    _, for_cells, for_paint, for_score = _generators(plan)
+    design = design_phantom(plan)
+    attention = attention_table(design.codes, design.shape, plan.mpp, for_score)
+    canvas = _canvas(design, for_cells)
+    image = expose(plan, canvas, design.land.depth, design.shape, for_paint)
+    return Phantom(image, LABEL_OF_CODE[design.codes], attention, design.truth)
+
+
+def _generators(plan: PhantomPlan) -> list[np.random.Generator]:
+    """One stream for each step, so that a change in one step leaves the others alone."""
+    return [np.random.default_rng(seed) for seed in np.random.SeedSequence(plan.seed).spawn(4)]
+
+
+def design_phantom(plan: PhantomPlan) -> Design:
+    """Lay out tissue, larger until it holds the epithelial tiles the plan asks for.
+
+    Raises
+    ------
+    ValueError
+        If a dozen trials, each a seventh larger, do not reach them.
+    """
+    area_um2 = (
+        TISSUE_PER_TILE[plan.objective] * max(plan.epithelial_tiles, LEAST_TILES) * TILE_UM**2
+    )
+    rng = _generators(plan)[0]
+    scores = subclone_scores(plan.n_subclones, plan.separation, rng)
+    for _ in range(TRIALS):
+        land = make_territory(area_um2, plan.n_subclones, rng)
+        layout = make_layout(land, scores, rng)
+        height_um, width_um = (n * PITCH_UM for n in layout.gland.shape)
+        shape = (int(height_um / plan.mpp), int(width_um / plan.mpp))
+        label_shape = (
+            round(shape[0] / plan.label_downsample),
+            round(shape[1] / plan.label_downsample),
+        )
+        codes = tissue_codes(layout, label_shape, (height_um, width_um))
+        truth = truth_table(codes, shape, plan.mpp)
+        if (truth["epithelium_fraction"] > EPITHELIAL).sum() >= plan.epithelial_tiles:
+            return Design(land, layout, scores, shape, codes, truth)
+        area_um2 *= GROWTH
+    raise ValueError(
+        f"{plan.slide}: {plan.epithelial_tiles} epithelial tiles were not reached; try another seed"
+    )
+
+
+def _canvas(design: Design, rng: np.random.Generator) -> Canvas:
+    layout, scores = design.layout, design.scores
+    drift = drift_maps(layout.gland.shape, rng)
+    mucin = make_mucin(layout, rng)
+    return Canvas(
+        maps=make_maps(layout, scores, drift, rng),
+        fibre=fibre_texture(layout, rng),
+        grain=grain_texture(rng),
+        nuclei=make_nuclei(layout, scores, drift, mucin, rng),
+        mucin=mucin,
+        red_cells=make_red_cells(layout, rng),
+    )
