@@ -1,0 +1,107 @@
+"""A small phantom cohort, and ways to run the workflow on it and to ask Snakemake about it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+PHANTOMS = {
+    "n_slides": 4,
+    "epithelial_tiles": 60,
+    "seed": 7,
+    "hazard_ratio": 2.0,
+    "share_40x": 0.25,
+}
+
+CONFIG: dict[str, Any] = {
+    "phantoms": PHANTOMS,
+    "slides": "results/phantoms/slides.tsv",
+    "clinical": {
+        "table": "results/phantoms/clinical.tsv",
+        "patient": "patient",
+        "time": {"column": "os_months", "unit": "months"},
+        "event": {"column": "os_event", "event": ["1"], "censored": ["0"]},
+        "covariates": [{"column": "age", "kind": "numeric"}],
+    },
+    "variants": ["full", "no_mask", "no_potts", "no_tumor_filter"],
+    "tissue": {"preset": "bwh_biopsy"},
+    "clustering": {"q": 8, "min_tiles": 20},
+    "measures": {"hta_permutations": 99},
+    "survival": {"grouping": "median"},
+}
+
+
+@dataclass
+class Job:
+    """One job of a dry run."""
+
+    rule: str
+    wildcards: str
+
+
+class Cohort:
+    """A working directory with its configuration, and the workflow it is run with."""
+
+    def __init__(self, folder: Path, workflow: Path, config: dict[str, Any]) -> None:
+        self.folder = folder
+        self.workflow = workflow
+        self.config = config
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def snakemake(
+        self, *arguments: str, snakefile: str = "Snakefile", **changes: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake here, with top-level keys of the configuration replaced by `changes`."""
+        config = self.folder / "config.yaml"
+        config.write_text(yaml.safe_dump(self.config | changes))
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "snakemake"),
+                *("--snakefile", str(self.workflow / snakefile)),
+                *("--directory", str(self.folder)),
+                *("--replace-workflow-config", "--configfile", str(config)),
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake and expect success."""
+        done = self.snakemake("--cores", "2", *arguments, **changes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def jobs(self, *arguments: str, **changes: Any) -> list[Job]:
+        """List the jobs that a run would execute now."""
+        done = self.snakemake("--dry-run", *arguments, **changes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        text = done.stdout + done.stderr
+        blocks = re.split(r"^(?:local)?rule ", text, flags=re.MULTILINE)[1:]
+        jobs = []
+        for block in blocks:
+            found = re.search(r"^    wildcards: (.*)$", block, flags=re.MULTILINE)
+            jobs.append(Job(block.split(":")[0], found.group(1) if found else ""))
+        return [job for job in jobs if job.rule not in {"all", "ablation", "preflight"}]
+
+    def rules(self, *arguments: str, **changes: Any) -> Counter[str]:
+        """Count the jobs that a run would execute now, by rule."""
+        return Counter(job.rule for job in self.jobs(*arguments, **changes))
+
+
+def copy_workflow(folder: Path) -> Path:
+    """Copy the workflow into `folder`, so that a test may edit it; return the copy."""
+    (folder / "envs").symlink_to(REPOSITORY / "envs")
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(REPOSITORY / "workflow", folder / "workflow", ignore=ignored))

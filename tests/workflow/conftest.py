@@ -1,0 +1,17 @@
+"""The phantom cohort, run once for all tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from cohorts import CONFIG, Cohort, copy_workflow
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    """The phantom cohort after a complete run with all variants. Tests must leave it as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    cohort = Cohort(folder / "cohort", copy_workflow(folder), CONFIG)
+    cohort.run(snakefile="phantoms.smk")
+    cohort.run()
+    return cohort

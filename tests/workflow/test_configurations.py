@@ -1,0 +1,124 @@
+"""What the configuration may say: every branch of it parses, every mistake is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cohorts import REPOSITORY, Cohort
+from slidefiles import gradient, write_plain
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Cohort:
+    write_plain(tmp_path / "a.png", gradient(50, 50))
+    write_plain(tmp_path / "mask.tif", np.zeros((50, 50), np.uint8))
+    (tmp_path / "attention.csv").write_text("x_coord,y_coord,attention_value\n0,0,1\n")
+    (tmp_path / "clinical.csv").write_text("id,months,dead\np,10,1\n")
+    sheet(tmp_path, "slide\tpath\tmpp\na\ta.png\t0.5\n")
+    return Cohort(tmp_path, REPOSITORY / "workflow", {"slides": "slides.tsv"})
+
+
+def sheet(folder: Path, text: str) -> None:
+    (folder / "slides.tsv").write_text(text)
+
+
+CLINICAL = {
+    "table": "clinical.csv",
+    "patient": "id",
+    "time": {"column": "months", "unit": "months"},
+    "event": {"column": "dead", "event": [1], "censored": [0]},
+}
+TIMM = {
+    "kind": "timm",
+    "name": "tiny",
+    "model": "vit_tiny_patch16_224",
+    "checkpoint": "tiny.safetensors",
+    "width": 192,
+    "normalisation": "imagenet",
+}
+
+
+def test_slides_alone_are_enough(cohort: Cohort) -> None:
+    rules = cohort.rules()
+    assert rules["segment_epithelium"] == 1
+    assert not {"build_cohort", "choose_tumour_threshold", "compare_variants"} & set(rules)
+
+
+def test_clinical_table_brings_survival(cohort: Cohort) -> None:
+    assert cohort.rules(clinical=CLINICAL)["analyse_survival"] == 1
+
+
+def test_mask_and_whole_tissue_need_no_segmentation(cohort: Cohort) -> None:
+    assert "segment_epithelium" not in cohort.rules(epithelium={"without_mask": "whole"})
+    sheet(cohort.folder, "slide\tpath\tmpp\tmask\na\ta.png\t0.5\tmask.tif\n")
+    assert "segment_epithelium" not in cohort.rules()
+
+
+def test_attention_brings_a_threshold(cohort: Cohort) -> None:
+    sheet(cohort.folder, "slide\tpath\tmpp\tattention\na\ta.png\t0.5\tattention.csv\n")
+    rules = cohort.rules()
+    assert rules["score_tumour_tiles"] == rules["choose_tumour_threshold"] == 1
+    assert "choose_tumour_threshold" not in cohort.rules(variants=["no_tumor_filter"])
+
+
+def test_ablation_runs_all_variants_whatever_is_configured(cohort: Cohort) -> None:
+    rules = cohort.rules("ablation", clinical=CLINICAL)
+    assert rules["compare_variants"] == 1
+    assert rules["encode_tiles"] == 2
+    assert rules["cluster_tiles"] == 3
+    assert rules["analyse_survival"] == 4
+
+
+def test_timm_encoder_asks_for_a_gpu(cohort: Cohort) -> None:
+    done = cohort.snakemake("--dry-run", encoder=TIMM)
+    assert "gpu=1" in done.stdout + done.stderr
+    assert "results/features/tiny/masked/a.h5" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        ({"clusterin": {}}, ["clusterin"]),
+        ({"clustering": {"Q": 3}}, ["Q", "clustering"]),
+        ({"clustering": {"q": "many"}}, ["many", "q"]),
+        ({"clustering": {"q": 30, "min_tiles": 20}}, ["min_tiles must be at least clustering.q"]),
+        ({"tissue": {"preset": "biopsy"}}, ["biopsy", "bwh_biopsy"]),
+        ({"tissue": {"overrides": {"mthresh": 6}}}, ["mthresh"]),
+        ({"epithelium": {"min_coverage": 25}}, ["25", "min_coverage"]),
+        ({"epithelium": {"fill": "grey"}}, ["grey", "white"]),
+        ({"encoder": {"kind": "timm", "name": "x"}}, ["model"]),
+        ({"encoder": {"name": "../x"}}, ["../x"]),
+        ({"variants": ["ful"]}, ["ful", "no_mask"]),
+        ({"survival": {"grouping": "tertiles"}}, ["tertiles"]),
+        ({"clinical": {k: v for k, v in CLINICAL.items() if k != "event"}}, ["event"]),
+        ({"max_failed_fraction": 2}, ["2", "max_failed_fraction"]),
+        ({"slides": "absent.tsv"}, ["absent.tsv does not exist"]),
+    ],
+)
+def test_mistakes_in_the_configuration_are_named(
+    cohort: Cohort, change: dict[str, Any], messages: list[str]
+) -> None:
+    done = cohort.snakemake("--dry-run", **change)
+    assert done.returncode != 0
+    for message in messages:
+        assert message in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("slide\tpath\n", "names no slide"),
+        ("slide\tpath\n../a\ta.png\n", "slide id '../a'"),
+        ("slide\tpaht\na\ta.png\n", "column 'path' is missing"),
+    ],
+)
+def test_mistakes_in_the_sheet_are_named(cohort: Cohort, text: str, message: str) -> None:
+    sheet(cohort.folder, text)
+    done = cohort.snakemake("--dry-run")
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -1,0 +1,315 @@
+"""The whole DAG on phantoms: what is there, what is rerun, what is said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cohorts import CONFIG, REPOSITORY, Cohort, copy_workflow
+from slidefiles import tissue_like, write_plain
+
+SLIDES = [f"phantom_{number:02d}" for number in range(1, 5)]
+VARIANTS = CONFIG["variants"]
+
+PER_SLIDE = (
+    "check_slide",
+    "segment_tissue",
+    "tile_slide",
+    "measure_coverage",
+    "score_tumour_tiles",
+)
+COHORT_STEPS = {
+    "collect_preflight": 1,
+    "choose_tumour_threshold": 3,
+    "collect_slides": 4,
+    "check_failures": 4,
+    "draw_maps": 4,
+    "build_cohort": 4,
+    "analyse_survival": 4,
+    "compare_variants": 1,
+    "compare_with_truth": 4,
+    "summarise": 1,
+}
+"""Steps that see all slides, and how often they run with all variants."""
+
+
+def read(cohort: Cohort, name: str) -> pd.DataFrame:
+    return pd.read_csv(cohort.folder / "results" / name, sep="\t")
+
+
+def test_everything_is_there(finished: Cohort) -> None:
+    results = finished.folder / "results"
+    for variant in VARIANTS:
+        for slide in SLIDES:
+            assert (results / f"maps/{variant}/{slide}.png").stat().st_size > 10_000
+        for name in ("kaplan_meier", "forest"):
+            for suffix in (".svg", ".png"):
+                assert (results / f"survival/{variant}/{name}{suffix}").is_file()
+        assert len(read(finished, f"cohort/{variant}/slides.tsv")) == len(SLIDES)
+    assert (results / "ablation/variants.png").is_file()
+    leftovers = [path for path in results.rglob("*") if path.name.startswith(".partial")]
+    assert leftovers == []
+
+
+def test_slides_of_the_cohort_have_tiles_clusters_and_areas(finished: Cohort) -> None:
+    slides = read(finished, "cohort/full/slides.tsv")
+    assert (slides["status"] == "ok").all()
+    assert (slides["n_clustered_tiles"] >= 60).all()
+    assert (slides["n_clusters"] <= slides["n_all_clusters"]).all()
+    assert (slides["epithelium_mm2"] < slides["tissue_mm2"]).all()
+    assert sorted(slides["mpp"].unique()) == [0.25, 0.5]
+
+
+def test_masked_tiles_are_a_selection_of_the_tissue_tiles(finished: Cohort) -> None:
+    results = finished.folder / "results"
+    for slide in SLIDES:
+        with h5py.File(results / f"tiles/{slide}.h5") as file:
+            coords = file["coords"][:]
+        with h5py.File(results / f"coverage/{slide}.h5") as file:
+            coverage = file["coverage"][:]
+        with h5py.File(results / f"features/stain_texture/masked/{slide}.h5") as file:
+            index, kept = file["tile_index"][:], file["coords"][:]
+            assert np.isfinite(file["features"][:]).all()
+        np.testing.assert_array_equal(index, np.flatnonzero(coverage > 0.25))
+        np.testing.assert_array_equal(kept, coords[index])
+
+
+def test_coverage_agrees_with_the_planted_epithelium(finished: Cohort) -> None:
+    results = finished.folder / "results"
+    for slide in SLIDES:
+        truth = read(finished, f"phantoms/slides/{slide}.truth.tsv").set_index(["x", "y"])
+        with h5py.File(results / f"tiles/{slide}.h5") as file:
+            coords = [tuple(corner) for corner in file["coords"][:].tolist()]
+        with h5py.File(results / f"coverage/{slide}.h5") as file:
+            coverage = pd.Series(file["coverage"][:], index=pd.MultiIndex.from_tuples(coords))
+        planted = truth["epithelium_fraction"].reindex(coverage.index).fillna(0)
+        assert (coverage - planted).abs().mean() < 0.01
+
+
+def test_variants_share_what_their_factor_does_not_touch(finished: Cohort) -> None:
+    """The k-means start is the same with and without smoothing."""
+    results = finished.folder / "results/clusters"
+    for slide in SLIDES:
+        starts = []
+        for clustering in ("masked_potts", "masked_unsmoothed"):
+            with h5py.File(results / clustering / f"{slide}.h5") as file:
+                starts.append(file["start"][:])
+        np.testing.assert_array_equal(*starts)
+    full = read(finished, "cohort/full/slides.tsv")
+    unfiltered = read(finished, "cohort/no_tumor_filter/slides.tsv")
+    assert (full["n_all_clusters"] == unfiltered["n_all_clusters"]).all()
+    assert (unfiltered["n_clusters"] == unfiltered["n_all_clusters"]).all()
+
+
+def test_every_file_says_where_it_came_from(finished: Cohort) -> None:
+    results = finished.folder / "results"
+    with h5py.File(results / f"clusters/masked_potts/{SLIDES[0]}.h5") as file:
+        source = json.loads(file.attrs["provenance"])
+    assert source["parameters"]["clustering"]["q"] == 8
+    assert source["inputs"]["features"].endswith(f"masked/{SLIDES[0]}.h5")
+    assert source["software"].startswith("histohet ")
+    geojson = json.loads((results / f"qupath/masked_potts/{SLIDES[0]}.geojson").read_text())
+    assert "histohet" in geojson["histohet"]["software"]
+    assert (results / "cohort/full/slides.tsv.provenance.json").is_file()
+
+
+def test_summary(finished: Cohort) -> None:
+    summary = json.loads((finished.folder / "results/summary.json").read_text())
+    assert summary["slides"]["by_status"] == {"ok": 4}
+    assert set(summary["variants"]) == set(VARIANTS)
+    full = summary["variants"]["full"]
+    assert -1 <= full["agreement"]["median_ari"] <= 1
+    assert set(full["hazard_ratios"]) == {
+        "high_vs_low",
+        "high_vs_low_adjusted",
+        "per_unit",
+        "per_unit_adjusted",
+    }
+    assert summary["planted_hazard_ratio"] == 2.0
+    assert summary["wall_seconds"]["encode_tiles"] > 0
+
+
+def test_rerunning_does_nothing(finished: Cohort) -> None:
+    assert finished.jobs() == []
+
+
+def test_changing_k_reruns_clustering_and_what_follows(finished: Cohort) -> None:
+    found = finished.rules(clustering={"q": 8, "min_tiles": 20, "k": 6})
+    # Three clusterings: masked and whole tiles with smoothing, masked tiles without.
+    expected = {"cluster_tiles": 12, "measure_slide": 12, "export_qupath": 12}
+    steps = {rule: n for rule, n in COHORT_STEPS.items() if rule != "collect_preflight"}
+    assert found == expected | steps
+
+
+def test_changing_the_grouping_reruns_survival_only(finished: Cohort) -> None:
+    found = finished.rules(survival={"grouping": "quartiles"})
+    assert set(found) == {"build_cohort", "analyse_survival", "compare_variants", "summarise"}
+
+
+def test_changing_the_fill_leaves_whole_tiles_alone(finished: Cohort) -> None:
+    jobs = finished.jobs(epithelium={"fill": "white"})
+    encoded = [job.wildcards for job in jobs if job.rule == "encode_tiles"]
+    assert len(encoded) == 4
+    assert all("masking=masked" in wildcards for wildcards in encoded)
+    assert not {job.rule for job in jobs} & {"segment_tissue", "tile_slide", "measure_coverage"}
+
+
+def test_adding_a_slide_computes_that_slide_and_the_cohort(
+    finished: Cohort, tmp_path: Path
+) -> None:
+    sheet = finished.folder / CONFIG["slides"]
+    rows = sheet.read_text().splitlines()
+    longer = tmp_path / "slides.tsv"
+    extra = rows[1].replace("phantom_01", "extra", 1)
+    longer.write_text("\n".join([rows[0], extra, *rows[1:]]) + "\n")
+    jobs = finished.jobs(slides=str(longer))
+    of_slides = {job.wildcards for job in jobs if "slide=" in job.wildcards}
+    assert all("slide=extra" in wildcards for wildcards in of_slides)
+    counts = {rule: sum(job.rule == rule for job in jobs) for rule in {job.rule for job in jobs}}
+    assert (
+        counts
+        == dict.fromkeys(PER_SLIDE, 1)
+        | {
+            "encode_tiles": 2,
+            "cluster_tiles": 3,
+            "measure_slide": 3,
+            "export_qupath": 2 + 1,
+        }
+        | COHORT_STEPS
+    )
+
+
+@pytest.fixture
+def editable(finished: Cohort, tmp_path: Path) -> Cohort:
+    """The finished cohort with a copy of the workflow that may be edited."""
+    return Cohort(finished.folder, copy_workflow(tmp_path), CONFIG)
+
+
+def edit(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+
+
+def test_editing_the_library_reruns_the_steps_that_use_it(editable: Cohort) -> None:
+    edit(editable.workflow / "histohet/potts.py", "rise < 0 or", "rise <= 0 or")
+    found = editable.rules()
+    assert found["cluster_tiles"] == 12
+    assert found["draw_maps"] == 4
+    upstream = {"check_slide", "segment_tissue", "tile_slide", "measure_coverage", "encode_tiles"}
+    assert not upstream & set(found)
+
+
+def test_editing_a_comment_reruns_nothing(editable: Cohort) -> None:
+    edit(editable.workflow / "histohet/potts.py", "import numba", "# Compiled.\nimport numba")
+    assert editable.jobs() == []
+
+
+def test_report_holds_every_figure(finished: Cohort) -> None:
+    report = finished.folder / "report.html"
+    done = finished.snakemake("--report", str(report))
+    assert done.returncode == 0, done.stderr
+    text = report.read_text()
+    for name in ("preflight.html", "kaplan_meier.png", "forest.png", "variants.png", "slides.html"):
+        assert name in text
+    for slide in SLIDES:
+        assert f"{slide}.png" in text
+    assert "112 µm seen as 224 px" in text
+
+
+def test_one_core_and_two_give_the_same_bytes(finished: Cohort, tmp_path: Path) -> None:
+    again = Cohort(tmp_path / "cohort", finished.workflow, CONFIG | {"variants": ["full"]})
+    phantoms = again.folder / "results/phantoms"
+    phantoms.parent.mkdir()
+    phantoms.symlink_to(finished.folder / "results/phantoms")
+    done = again.snakemake("--cores", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    changing = {"summary.json", "summary.json.provenance.json"}
+    for path in sorted((again.folder / "results").rglob("*")):
+        relative = path.relative_to(again.folder / "results")
+        if (
+            path.is_file()
+            and relative.parts[0] not in {"logs", "benchmarks", "phantoms"} | changing
+        ):
+            twin = finished.folder / "results" / relative
+            assert digest(path) == digest(twin), relative
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_demo_configuration_is_valid() -> None:
+    demo = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text())
+    assert demo["phantoms"]["n_slides"] >= 24
+    assert demo["phantoms"]["epithelial_tiles"] >= 400
+
+
+def test_lost_slides_do_not_stop_the_others(finished: Cohort, tmp_path: Path) -> None:
+    """A missing file, a duplicate id, blank glass, a broken file and a mask of another slide."""
+    source = finished.folder / "results/phantoms/slides"
+    shutil.copy(source / "phantom_01.svs", tmp_path / "sound.svs")
+    whole = (source / "phantom_02.svs").read_bytes()
+    (tmp_path / "broken.svs").write_bytes(whole[: len(whole) // 3])
+    write_plain(tmp_path / "glass.png", tissue_like(3000, 3000, []))
+    labels = source / "phantom_01.labels.tif"
+    write_plain(tmp_path / "odd.tif", np.zeros((10, 99), np.uint8))
+    rows = [
+        ("slide", "path", "mpp", "mask"),
+        ("sound", tmp_path / "sound.svs", "", labels),
+        ("missing", tmp_path / "missing.svs", "", ""),
+        ("twice", tmp_path / "sound.svs", "", labels),
+        ("twice", tmp_path / "sound.svs", "", labels),
+        ("glass", tmp_path / "glass.png", "0.5", ""),
+        ("broken", tmp_path / "broken.svs", "", ""),
+        ("odd_mask", tmp_path / "sound.svs", "", tmp_path / "odd.tif"),
+        ("unscaled", tmp_path / "glass.png", "", ""),
+    ]
+    (tmp_path / "slides.tsv").write_text("\n".join("\t".join(map(str, row)) for row in rows) + "\n")
+    config = {
+        "slides": str(tmp_path / "slides.tsv"),
+        "tissue": CONFIG["tissue"],
+        "clustering": CONFIG["clustering"],
+        "max_failed_fraction": 0.9,
+    }
+    cohort = Cohort(tmp_path / "cohort", finished.workflow, config)
+    cohort.run()
+    slides = read(cohort, "cohort/full/slides.tsv").set_index("slide")
+    status = slides["status"].to_dict()
+    assert status.pop("broken") in {"refused", "unreadable"}
+    assert status == {
+        "sound": "ok",
+        "missing": "refused",
+        "twice": "refused",
+        "glass": "no_tissue",
+        "odd_mask": "refused",
+        "unscaled": "refused",
+    }
+    reasons = slides["reason"]
+    assert "does not exist" in reasons["missing"]
+    assert "rows 4, 5" in reasons["twice"]
+    assert "proportions differ" in reasons["odd_mask"]
+    assert "give `mpp` in the slide sheet" in reasons["unscaled"]
+    assert len(read(cohort, "cohort/full/failures.tsv")) == 6
+    problems = read(cohort, "preflight/problems.tsv")
+    assert {"missing", "twice"} <= set(problems["subject"])
+    page = (cohort.folder / "results/preflight/preflight.html").read_text()
+    assert "proportions" not in page  # Masks are read later than preflight.
+    assert "does not exist" in page
+
+    strict = cohort.snakemake("--cores", "2", max_failed_fraction=0.5)
+    assert strict.returncode != 0
+    assert "6 of 7 slides gave no result (86%)" in strict.stdout + strict.stderr
+
+
+def test_preflight_alone_opens_slides_and_nothing_else(finished: Cohort) -> None:
+    rules = finished.rules("--forceall", "preflight")
+    assert rules == {"check_slide": 4, "collect_preflight": 1}
