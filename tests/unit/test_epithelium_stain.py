@@ -27,7 +27,7 @@ from histohet.epithelium_stain import (
     segment_epithelium,
     tissue,
 )
-from histohet.stain import EOSIN, HEMATOXYLIN, StainModel, fit_stain
+from histohet.stain import EOSIN, HEMATOXYLIN, StainModel, fit_stain, unmix
 
 WHITE = 242.0
 STAIN = StainModel(white=(WHITE, WHITE, WHITE), reference=(1.0, 0.8))
@@ -179,7 +179,7 @@ def test_quarter_turns_and_flips_turn_the_mask() -> None:
 def test_cohesion_of_a_uniform_field_in_closed_form() -> None:
     """Opening, closing and mean are all the same h: (h - floor) / (h + floor)."""
     rgb = np.tile(expose(0.6 * HEMATOXYLIN), (80, 90, 1))
-    h = np.rint(160.0 * float(epithelium_stain.concentrations(rgb, STAIN)[0, 0, 0])) / 160
+    h = np.rint(160.0 * float(unmix(rgb, STAIN)[0][0, 0])) / 160
     floor = epithelium_stain.FLOOR
     np.testing.assert_allclose(cohesion(rgb, STAIN), (h - floor) / (h + floor), rtol=1e-12)
     np.testing.assert_array_equal(cohesion(np.full((9, 9, 3), 242, np.uint8), STAIN), -1.0)

@@ -317,8 +317,8 @@ def test_trait_scores_are_as_far_apart_as_the_separation_says():
         assert scores.shape == (6, len(NAMES))
         gaps = np.linalg.norm(scores[1:, None] - scores[None, 1:], axis=2)
         gaps = gaps[~np.eye(5, dtype=bool)]
-        # Orthogonal directions of length 1.1 √traits · separation · (0.8 to 1.2).
-        unit = 1.1 * separation * np.sqrt(2 * len(NAMES))
+        # Orthogonal directions of length 1.3 √traits · separation · (0.8 to 1.2).
+        unit = 1.3 * separation * np.sqrt(2 * len(NAMES))
         assert gaps.min() >= 0.8 * unit - 1e-9
         assert gaps.max() <= 1.2 * unit + 1e-9
 

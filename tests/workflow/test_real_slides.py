@@ -1,4 +1,4 @@
-"""The same DAG on real slides: skin (Aperio), breast tumour (plain JPEG), a far too coarse DICOM."""
+"""The same DAG on real slides: skin (Aperio), breast tumour (plain JPEG), a too coarse DICOM."""
 
 from __future__ import annotations
 

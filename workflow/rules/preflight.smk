@@ -51,7 +51,7 @@ rule collect_preflight:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        clinical=config.get("clinical"),
+        clinical=CLINICAL_COLUMNS,
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"

@@ -15,8 +15,8 @@ from histohet.phantoms.paint import Canvas, paint_block
 from histohet.phantoms.plan import PhantomPlan
 
 BLOCK_PX = 1024
-# Blocks overlap by what the widest point spread function reaches.
-HALO_UM = 10.0
+# Blocks overlap by what their point spread function reaches: the scanner's, or out of focus.
+SHARP_REACH_UM, DEFOCUS_REACH_UM = 2.0, 10.0
 DEFOCUS_UM = 2.6
 
 # Optical density of felt-tip ink, RGB.
@@ -24,6 +24,7 @@ INK = {"green": (1.5, 0.35, 1.0), "blue": (1.6, 1.0, 0.2), "black": (1.9, 1.9, 1
 
 # Optical densities are looked up in steps of 1/256 up to this value.
 DENSITY_STEPS, DENSITY_MAX = 256, 8
+STEPS, HALF = np.float32(DENSITY_STEPS), np.float32(0.5)
 
 
 def expose(
@@ -60,7 +61,7 @@ def expose(
     sensor = np.round(periodic_noise(512, 0.45, rng) * plan.scanner.noise).astype(np.int8)
     density, table = _density(plan), _light_table(plan)
     image = np.empty((*shape, 3), np.uint8)
-    halo = int(HALO_UM / plan.mpp)
+    halo = int((SHARP_REACH_UM if defocus is None else DEFOCUS_REACH_UM) / plan.mpp)
     for x0, y0, width, height in _blocks(shape):
         outer = (x0 - halo, y0 - halo, (height + 2 * halo, width + 2 * halo))
         hematoxylin, eosin = paint_block(canvas, *outer, plan.mpp)
@@ -110,10 +111,10 @@ def _transmit(hematoxylin: Field, eosin: Field, ink: Field, density: Field, ligh
     for i in range(height):
         for j in range(width):
             mark = ink[i, j] if inked else ink[0, 0]
+            basic, acid = hematoxylin[i, j], eosin[i, j]
             for k in range(3):
-                total = hematoxylin[i, j] * density[0, k] + eosin[i, j] * density[1, k]
-                total += mark * density[2, k]
-                image[i, j, k] = light[min(int(total * DENSITY_STEPS + 0.5), last), k]
+                total = basic * density[0, k] + acid * density[1, k] + mark * density[2, k]
+                image[i, j, k] = light[min(int(total * STEPS + HALF), last), k]
     return image
 
 
@@ -127,7 +128,7 @@ def _blend(seen: Bytes, defocus: Field, mpp: float) -> Bytes:
     """Replace the picture by a blurred one as far as it is out of focus."""
     if not defocus.any():
         return seen
-    soft = _focus(seen, DEFOCUS_UM / mpp, int(HALO_UM / mpp)).astype(np.float32)
+    soft = _focus(seen, DEFOCUS_UM / mpp, int(DEFOCUS_REACH_UM / mpp)).astype(np.float32)
     return np.asarray(np.round(seen + defocus[..., None] * (soft - seen)), np.uint8)
 
 

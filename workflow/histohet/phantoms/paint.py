@@ -122,7 +122,7 @@ def _bilinear(texture: Bytes, x: float, y: float) -> float:
     return float(upper * (1.0 - v) + lower * v)
 
 
-@njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz"})
+@njit(cache=True, error_model="numpy")
 def _ground(
     maps: Field,
     fibre: Bytes,
@@ -171,11 +171,11 @@ def _ground(
                 x_um / FIBRE_PITCH_UM - 0.5 + 0.3 * fine,
                 y_um / FIBRE_PITCH_UM - 0.5 + 0.3 * coarse,
             )
-            strand = (strand - 128.0) / 40.0
+            strand = (strand - 128.0) * 0.025
 
             ragged = 0.3 * coarse + (0.08 if v[GLAND] > 0 else 0.3) * strand
-            tissue = ramp(v[MATTER] + ragged, 0.7)
-            gland = ramp(v[GLAND] + 0.4 * coarse, 0.7)
+            tissue = ramp(v[MATTER] + ragged, 1.43)
+            gland = ramp(v[GLAND] + 0.4 * coarse, 1.43)
 
             inside = outside = (0.0, 0.0)
             if gland > 0.0:
@@ -185,7 +185,7 @@ def _ground(
             basic = inside[0] * gland + outside[0] * (1.0 - gland)
             acid = inside[1] * gland + outside[1] * (1.0 - gland)
             clumps = max(0.8 + 0.35 * coarse + 0.3 * strand, 0.0)
-            fluid = v[SECRETION] * ramp(v[LUMEN] - 1.5, 4.0) * clumps
+            fluid = v[SECRETION] * ramp(v[LUMEN] - 1.5, 0.25) * clumps
             stained = v[THICKNESS] * tissue
             hematoxylin[i, j] = max(stained * basic, 0.0)
             eosin[i, j] = max(stained * acid + (1.0 - tissue) * fluid, 0.0)
@@ -195,7 +195,7 @@ def _ground(
 def _cytoplasm(v: Field, strand: float, fine: float, coarse: float) -> tuple[float, float]:
     """Hematoxylin and eosin of gland cells: streaked lengthwise, denser at the luminal border."""
     basic = v[BASOPHILIA] * (1.0 + 0.12 * strand + 0.10 * coarse)
-    border = 1.0 - min(abs(v[LUMEN] + 0.8), 1.2) / 1.2
+    border = 1.0 - min(abs(v[LUMEN] + 0.8) * 0.83, 1.0)
     acid = v[EOSIN] * (1.0 + 0.09 * strand + 0.07 * fine + 0.06 * coarse)
     acid *= 1.0 + 0.25 * border
     return basic, acid
@@ -205,8 +205,8 @@ def _cytoplasm(v: Field, strand: float, fine: float, coarse: float) -> tuple[flo
 def _stroma(v: Field, strand: float, fine: float, coarse: float) -> tuple[float, float]:
     """Hematoxylin and eosin of fibre bundles with pale gaps; denser around vessels and glands."""
     body = min(max(0.6 + 0.3 * strand, 0.1), 1.4)
-    gap = ramp(strand + 1.1 + 2.2 * (v[STROMA] - 0.4), 0.8)
+    gap = ramp(strand + 1.1 + 2.2 * (v[STROMA] - 0.4), 1.25)
     acid = v[STROMA] * (0.3 + 0.8 * body) * (0.22 + 0.78 * gap) * (1.0 + 0.08 * fine)
-    acid += 0.35 * ramp(v[VESSEL] + 5.0, 2.0) * (1.0 + 0.2 * strand)
-    acid += 0.14 * (1.0 - min(abs(v[GLAND] + 1.2), 1.3) / 1.3)
+    acid += 0.35 * ramp(v[VESSEL] + 5.0, 0.5) * (1.0 + 0.2 * strand)
+    acid += 0.14 * (1.0 - min(abs(v[GLAND] + 1.2) * 0.77, 1.0))
     return 0.05 + 0.03 * coarse + 0.05 * body, acid

@@ -48,7 +48,7 @@ NAMES = tuple(TRAITS)
 N_NUCLEAR = 7
 
 # Root mean square score, per trait, of a subclone about its slide at separation 1.
-UNIT_SEPARATION = 1.1
+UNIT_SEPARATION = 1.3
 # Root mean square score of a slide about the cohort.
 SLIDE_SPREAD = 0.5
 

@@ -180,13 +180,14 @@ def _draw_stain(rng: np.random.Generator) -> Stain:
 
 
 def _draw_scanner(rng: np.random.Generator) -> Scanner:
-    white = rng.uniform(238, 248) + rng.normal(0, 2.0, 3)
+    # The tint stays below what the usual saturation thresholds take for tissue.
+    tint = np.clip(rng.normal(0, 1.5, 3), -2.5, 2.5)
     return Scanner(
-        white=_triple(np.round(np.clip(white, 232, 252), 1)),
+        white=_triple(np.round(rng.uniform(238, 249) + tint, 1)),
         gamma=float(rng.uniform(0.92, 1.1)),
         psf_um=float(rng.uniform(0.18, 0.34)),
         noise=float(rng.uniform(1.0, 2.5)),
-        jpeg_quality=int(rng.integers(72, 91)),
+        jpeg_quality=int(rng.integers(72, 88)),
     )
 
 

@@ -23,9 +23,9 @@ Rows = npt.NDArray[np.int64]
 
 
 @njit(cache=True, inline="always")
-def ramp(distance_um: float, softness_um: float) -> float:
-    """0 well outside, 1 well inside, linear over `softness_um`."""
-    return min(max(distance_um / softness_um + 0.5, 0.0), 1.0)
+def ramp(distance_um: float, slope_per_um: float) -> float:
+    """0 well outside, 1 well inside, linear in between."""
+    return min(max(distance_um * slope_per_um + 0.5, 0.0), 1.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -57,7 +57,7 @@ def stamp_red_cells(red: Discs, rows: Rows, x0: int, y0: int, mpp: float, eosin:
             for j in range(max(int(cx - reach), 0), min(int(cx + reach) + 2, width)):
                 away_um = np.hypot(j + 0.5 - cx, i + 0.5 - cy) * mpp
                 density = 1.25 * (0.8 + 0.3 * (away_um / radius) ** 2)
-                cover = ramp(radius - away_um, 0.8)
+                cover = ramp(radius - away_um, 1.25)
                 eosin[i, j] += cover * max(density - 0.6 * eosin[i, j], 0.0)
 
 
@@ -101,7 +101,7 @@ def stamp_nuclei(
                 e3, f3 = e * e2 - f * f2, f * e2 + e * f2
                 dent = cos_2 * e2 + sin_2 * f2 + cos_3 * e3 + sin_3 * f3
                 depth_um = (1.0 - radius * (1.0 + nuclei.roughness[n] * dent)) * across
-                cover = ramp(depth_um, 0.6)
+                cover = ramp(depth_um, 1.67)
                 if cover == 0.0:
                     continue
                 spot = min(
@@ -121,8 +121,8 @@ def _chromatin(
 ) -> float:
     """Hematoxylin at a depth below the outline and a squared distance from the nucleolus."""
     density = 1.0 + 0.34 * nuclei.coarseness[n] * coarse + 0.1 * fine
-    density *= 1.0 - 0.5 * nuclei.vesicular[n] * ramp(depth_um - 0.9, 0.8)
-    density *= 1.0 + 0.2 * (1.0 - min(abs(depth_um - 0.35), 0.5) / 0.5)
+    density *= 1.0 - 0.5 * nuclei.vesicular[n] * ramp(depth_um - 0.9, 1.25)
+    density *= 1.0 + 0.2 * (1.0 - min(abs(depth_um - 0.35) * 2.0, 1.0))
     if nuclei.nucleolus[n] > 0.3:
         density += 0.9 * nuclei.nucleolus[n] * np.exp(-spot_um2 / 0.6)
     return float(nuclei.hematoxylin[n] * max(density, 0.15))
