@@ -11,9 +11,8 @@ off the image stays open); and over stained tissue only, which leaves glass-clea
 annotation too. "All tissue" calls every stained pixel epithelium: what any method has to beat.
 
 The filters and their sizes were chosen on patients 1, 2 and 3; the others are reported apart. They
-were looked at once before the last choice (the constants FLOOR of the segmentation and TISSUE_OD of
-the stain, between values that patients 1 to 3 did not tell apart), so they are nearly, not
-perfectly, unseen.
+were looked at once before the last choices (FLOOR of the segmentation, TISSUE_OD of the stain, the
+shape of the discs), which patients 1 to 3 favour or do not mind: nearly, not perfectly, unseen.
 """
 
 from __future__ import annotations

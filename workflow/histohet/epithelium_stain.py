@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from histohet.stain import Bool, Float64, StainModel, UInt8, concentrations, ink, stained
+from histohet.stain import Bool, Float64, StainModel, UInt8, ink, stained, unmix
 
 SEGMENTATION_MPP = 1.0  # µm per pixel of every image given to this module
 
@@ -148,8 +148,8 @@ def cohesion(rgb: UInt8, stain: StainModel) -> Float64:
     numpy.ndarray
         float64 (height, width), between -5 and 1.
     """
-    amount = concentrations(rgb, stain)[..., 0]
-    levels = np.minimum(np.rint(amount * LEVELS), 255).astype(np.uint8)
+    hematoxylin, _ = unmix(rgb, stain)
+    levels = np.minimum(np.rint(hematoxylin * LEVELS), 255).astype(np.uint8)
     opened = _local_mean(_morphology(levels, cv2.MORPH_OPEN, OPENING_RADIUS))
     closed = _local_mean(_morphology(levels, cv2.MORPH_CLOSE, CLOSING_RADIUS))
     floor = FLOOR * LEVELS

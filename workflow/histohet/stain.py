@@ -106,7 +106,7 @@ def fit_stain(pixels: UInt8) -> StainModel:
         )
     white = _white_point(pixels)
     table = _density_table(white)
-    density = np.stack([table[pixels[:, channel], channel] for channel in range(3)], axis=1)
+    density = table[pixels, np.arange(3)]
     density = density[~_is_ink(*density.T)]
     dense = density[density.sum(axis=1) > DENSE_OD]
     if len(dense) < MIN_DENSE_PIXELS:
@@ -124,8 +124,8 @@ def fit_stain(pixels: UInt8) -> StainModel:
     )
 
 
-def optical_density(rgb: UInt8, model: StainModel) -> Float32:
-    """Optical density (base 10, at least 0) of an image, per channel.
+def optical_density(rgb: UInt8, model: StainModel) -> tuple[Float32, Float32, Float32]:
+    """Optical density (base 10, at least 0) of an image.
 
     Parameters
     ----------
@@ -134,8 +134,8 @@ def optical_density(rgb: UInt8, model: StainModel) -> Float32:
 
     Returns
     -------
-    numpy.ndarray
-        float32 (height, width, 3).
+    red, green, blue
+        Each float32 (height, width).
 
     Raises
     ------
@@ -144,10 +144,13 @@ def optical_density(rgb: UInt8, model: StainModel) -> Float32:
     """
     check_image(rgb)
     table = _density_table(np.asarray(model.white)).astype(np.float32)
-    return cv2.LUT(rgb, table[:, None, :].reshape(1, 256, 3)).astype(np.float32, copy=False)
+    red, green, blue = (
+        _look_up(plane, table[:, channel]) for channel, plane in enumerate(cv2.split(rgb))
+    )
+    return red, green, blue
 
 
-def concentrations(rgb: UInt8, model: StainModel) -> Float32:
+def unmix(rgb: UInt8, model: StainModel) -> tuple[Float32, Float32]:
     """Amounts of hematoxylin and eosin per pixel, relative to the slide's reference.
 
     Least squares in optical density, negative amounts set to 0 (Ruifrok & Johnston 2001). The value
@@ -160,8 +163,8 @@ def concentrations(rgb: UInt8, model: StainModel) -> Float32:
 
     Returns
     -------
-    numpy.ndarray
-        float32 (height, width, 2), hematoxylin and eosin; 1 is the 99th percentile of the tissue.
+    hematoxylin, eosin
+        Each float32 (height, width); 1 is the 99th percentile of the tissue.
 
     Raises
     ------
@@ -170,20 +173,30 @@ def concentrations(rgb: UInt8, model: StainModel) -> Float32:
     """
     check_image(rgb)
     vectors = np.array([model.hematoxylin, model.eosin])
-    table = _density_table(np.asarray(model.white))  # (256, 3)
     share = np.linalg.pinv(vectors) / np.asarray(model.reference)  # (3, 2)
-    channels = cv2.split(rgb)
-    amounts = np.empty((*rgb.shape[:2], 2), np.float32)
-    for stain in range(2):
+    table = _density_table(np.asarray(model.white))[:, :, None] * share  # (256, 3, 2)
+    planes = cv2.split(rgb)
+
+    def amount(stain: int) -> Float32:
         # A sum of table look-ups and not a matrix product, whose rounding may depend on position.
-        parts = [
-            cv2.LUT(
-                channels[channel], (table[:, channel] * share[channel, stain]).astype(np.float32)
-            )
-            for channel in range(3)
-        ]
-        amounts[..., stain] = np.maximum(parts[0] + parts[1] + parts[2], 0)
-    return amounts
+        red, green, blue = (
+            _look_up(plane, table[:, channel, stain]) for channel, plane in enumerate(planes)
+        )
+        total: Float32 = red + green + blue
+        return total.clip(min=0)
+
+    return amount(0), amount(1)
+
+
+def concentrations(rgb: UInt8, model: StainModel) -> Float32:
+    """Return the result of `unmix` as one array.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (height, width, 2), hematoxylin and eosin.
+    """
+    return np.stack(unmix(rgb, model), axis=2)
 
 
 def ink(rgb: UInt8, model: StainModel) -> Bool:
@@ -196,8 +209,7 @@ def ink(rgb: UInt8, model: StainModel) -> Bool:
     numpy.ndarray
         bool (height, width).
     """
-    red, green, blue = _channels(optical_density(rgb, model))
-    return _is_ink(red, green, blue)
+    return _is_ink(*optical_density(rgb, model))
 
 
 def stained(rgb: UInt8, model: StainModel) -> Bool:
@@ -208,7 +220,7 @@ def stained(rgb: UInt8, model: StainModel) -> Bool:
     numpy.ndarray
         bool (height, width).
     """
-    red, green, blue = _channels(optical_density(rgb, model))
+    red, green, blue = optical_density(rgb, model)
     result: Bool = red + green + blue > TISSUE_OD
     return result
 
@@ -217,15 +229,6 @@ def check_image(rgb: UInt8) -> None:
     """Raise a ValueError unless `rgb` is a uint8 image of shape (height, width, 3)."""
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"an image is uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
-
-
-def _channels(density: Float32) -> tuple[Float32, Float32, Float32]:
-    """Contiguous copies of the three channels: sums over the last axis are slow and not needed."""
-    return (
-        np.ascontiguousarray(density[..., 0]),
-        np.ascontiguousarray(density[..., 1]),
-        np.ascontiguousarray(density[..., 2]),
-    )
 
 
 def _white_point(pixels: UInt8) -> Float64:
@@ -248,6 +251,10 @@ def _density_table(white: Float64) -> Float64:
     intensity = np.arange(256, dtype=np.float64)[:, None]
     transmitted: Float64 = np.minimum((intensity + 1) / (white + 1), 1.0)
     return np.abs(np.log10(transmitted))
+
+
+def _look_up(plane: npt.NDArray[Any], table: npt.NDArray[Any]) -> Float32:
+    return np.asarray(cv2.LUT(plane, np.ascontiguousarray(table, np.float32)), np.float32)
 
 
 def _is_ink(red: FloatArray, green: FloatArray, blue: FloatArray) -> Bool:
