@@ -7,12 +7,8 @@ from pathlib import Path
 import pytest
 import shapely
 
-from histohet.formats.geojson import (
-    TileObject,
-    read_tissue,
-    write_tile_objects,
-    write_tissue,
-)
+from histohet.formats.geojson import read_tissue, write_tissue
+from histohet.formats.qupath import TileObject, write_tile_objects
 from histohet.masks import read_polygons
 from histohet.outcome import OK, Outcome, Status
 from histohet.provenance import Provenance

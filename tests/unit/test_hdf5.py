@@ -123,16 +123,17 @@ def test_unfinished_features_leave_no_file(tmp_path: Path, tiles: TileTable) -> 
 
 
 def test_round_trip_of_clusters(tmp_path: Path, tiles: TileTable) -> None:
-    labels = {
-        name: np.array([0, 1, 0], np.int32) + i for i, name in enumerate(("start", "raw", "labels"))
+    start, raw, labels = (np.array([0, 1, 0], np.int32) + shift for shift in range(3))
+    tables = {
+        "potts": ClusterTable(start, raw, labels, np.arange(3), tiles),
+        "unsmoothed": ClusterTable(start, labels, labels, np.arange(3), tiles),
     }
-    table = ClusterTable(**labels, tile_index=np.arange(3), tiles=tiles)
-    write_clusters(tmp_path / "a.h5", table, "[]", PROVENANCE)
-    found = read_clusters(tmp_path / "a.h5")
-    for name, values in labels.items():
-        np.testing.assert_array_equal(getattr(found, name), values)
-        assert getattr(found, name).dtype == np.int32
-    np.testing.assert_array_equal(found.tile_index, np.arange(3))
+    write_clusters(tmp_path / "a.h5", tables, {"potts": "[]"}, PROVENANCE)
+    for smoothing, table in tables.items():
+        found = read_clusters(tmp_path / "a.h5", smoothing)
+        for name in ("start", "raw", "labels", "tile_index"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(table, name))
+        assert found.start.dtype == found.raw.dtype == found.labels.dtype == np.int32
 
 
 def test_same_content_gives_the_same_bytes(tmp_path: Path, tiles: TileTable) -> None:

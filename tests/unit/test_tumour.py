@@ -39,16 +39,16 @@ def test_attention_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a CSV table"),
+        ("", "is empty"),
         ("x_coord,y_coord\n1,2\n", "no column attention_value"),
         ("x,y,attention_value\n1,2,3\n", "no column x_coord, y_coord"),
         ("x_coord,y_coord,attention_value\n", "no rows"),
         ("x_coord,y_coord,attention_value\n1,2,3\n4,5,\n", "line 3: attention_value is empty"),
-        ("x_coord,y_coord,attention_value\n1,2,nan\n", "line 2: attention_value is empty"),
+        ("x_coord,y_coord,attention_value\n1,2,nan\n", "line 2: attention_value is 'nan'"),
         ("x_coord,y_coord,attention_value\n1,2,inf\n", "line 2: attention_value is 'inf'"),
-        ("x_coord,y_coord,attention_value\n1,two,3\n", "line 2: y_coord is 'two', not a finite"),
+        ("x_coord,y_coord,attention_value\n1,two,3\n", "line 2: y_coord is 'two', not a whole"),
         ("x_coord,y_coord,attention_value\n1.5,2,3\n", "line 2: x_coord is '1.5', not a whole"),
-        ("x_coord,y_coord,attention_value\n1,2,3\n1,2,3,4,5\n", "not a CSV table"),
+        ("x_coord,y_coord,attention_value\n1,2,3\n1,2,3,4,5\n", "row 3: more cells than columns"),
     ],
 )
 def test_bad_attention_is_refused_with_file_and_line(tmp_path, text, message):

@@ -5,9 +5,9 @@ The procedure is the published one; its parts live in `graph`, `potts` and `mode
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -120,14 +120,15 @@ def cluster_tiles(
     features: npt.NDArray[np.floating],
     coords: npt.NDArray[np.integer],
     params: ClusteringParams,
-    smoothing: Smoothing,
+    smoothings: Sequence[Smoothing],
     seed: int,
-) -> Clustering:
-    """Cluster the tiles of one slide.
+) -> dict[Smoothing, Clustering]:
+    """Cluster the tiles of one slide, with each of the wanted smoothings.
 
     K-means with q clusters on L2-normalised features; annealing of the Potts energy; then, as long
     as some merge lowers BIC, the first such merge, k-means refitted from the merged centres, and
-    annealing again. ``smoothing="unsmoothed"`` leaves the annealing out and changes nothing else.
+    annealing again. ``unsmoothed`` leaves the annealing out and changes nothing else: both begin
+    with the same k-means.
 
     The result belongs to the tiles, not to their order: tiles are sorted by position on entry, and
     positions enter only through differences. It does not depend on the number of threads either,
@@ -142,37 +143,49 @@ def cluster_tiles(
         (N, 2) integer level-0 positions of the tiles.
     params
         Parameters of the procedure.
-    smoothing
-        ``potts`` or ``unsmoothed``.
+    smoothings
+        ``potts``, ``unsmoothed`` or both.
     seed
         Seed of k-means and annealing.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a feature is not finite or `smoothing` is unknown.
+        If shapes disagree, a feature is not finite or a smoothing is unknown.
     """
-    if smoothing not in ("potts", "unsmoothed"):
-        raise ValueError(f"smoothing is 'potts' or 'unsmoothed', not '{smoothing}'")
+    unknown = [name for name in smoothings if name not in get_args(Smoothing)]
+    if unknown:
+        raise ValueError(f"smoothing is 'potts' or 'unsmoothed', not '{unknown[0]}'")
     if features.ndim != 2 or not features.shape[1] or coords.shape != (len(features), 2):
         raise ValueError(
             f"features {features.shape} and coordinates {coords.shape} are not (N, D) and (N, 2)"
         )
     order = _canonical_order(features, coords)
+    rows, places = _unit_rows(features, order), coords[order]
     with threadpool_limits(limits=1):
-        sorted_result = _cluster_sorted(
-            _unit_rows(features, order), coords[order], params, smoothing, seed
-        )
-    return _in_order(sorted_result, order)
+        start = _start(rows, params, seed)
+        smoothers = {
+            name: _annealer(rows, places, params, seed)
+            if name == "potts" and len(start.centres) > 1
+            else None
+            for name in smoothings
+        }
+        return {
+            name: _in_order(_merge(rows, start, smooth), order)
+            for name, smooth in smoothers.items()
+        }
 
 
-def _cluster_sorted(
-    features: Features,
-    coords: npt.NDArray[np.integer],
-    params: ClusteringParams,
-    smoothing: Smoothing,
-    seed: int,
-) -> Clustering:
+class _Start(NamedTuple):
+    """The first k-means of sorted tiles, and the space in which merges are judged."""
+
+    labels: Ints
+    centres: Features
+    embedding: npt.NDArray[np.float64]
+    notes: tuple[str, ...]
+
+
+def _start(features: Features, params: ClusteringParams, seed: int) -> _Start:
     q = _count_distinct_rows(features, at_most=params.q)
     notes: tuple[str, ...] = ()
     if q < params.q:
@@ -181,20 +194,27 @@ def _cluster_sorted(
             f" {q} instead of {params.q} clusters at the start",
         )
     if q < 2:
-        same = np.zeros(len(features), np.int32)
-        return Clustering(same, same, same, q, 0, (), notes)
+        one = np.zeros(len(features), np.int64)
+        return _Start(one, features[:1], np.empty((len(features), 0)), notes)
+    k_means = KMeans(q, n_init=params.n_init or params.q, random_state=seed)
+    labels, centres = _k_means(features, k_means)
+    return _Start(labels, centres, bic_embedding(features, params.variance), notes)
 
-    embedding = bic_embedding(features, params.variance)
-    smooth = _annealer(features, coords, params, seed) if smoothing == "potts" else None
-    first_k_means = KMeans(q, n_init=params.n_init or params.q, random_state=seed)
-    raw, centres = _k_means(features, first_k_means)
-    start = raw
+
+def _merge(
+    features: Features, start: _Start, smooth: Callable[[Ints, Features], Minimum] | None
+) -> Clustering:
+    """Smooth, merge and refit from the start until no merge lowers BIC."""
+    raw, centres = start.labels, start.centres
+    if len(centres) < 2:
+        same = raw.astype(np.int32)
+        return Clustering(same, same, same, len(centres), 0, (), start.notes)
     rounds: list[Round] = []
     while True:
         smoothed = smooth(raw, centres) if smooth else None
         labels = smoothed.labels if smoothed else raw
         clusters = _compact(labels)
-        search = first_improving_merge(embedding, clusters)
+        search = first_improving_merge(start.embedding, clusters)
         rounds.append(_record(clusters, smoothed, search))
         logger.info("clustering round %d: %s", len(rounds), rounds[-1])
         if search.merge is None:
@@ -205,13 +225,13 @@ def _cluster_sorted(
         raw, centres = _k_means(features, KMeans(len(init), init=init, n_init=1))
     final, before_smoothing = _number_by_size(labels, raw)
     return Clustering(
-        start=_number_by_size(start, start)[0],
+        start=_number_by_size(start.labels, start.labels)[0],
         raw=before_smoothing,
         labels=final,
         n_clusters=rounds[-1].n_clusters,
-        bic_dimensions=embedding.shape[1],
+        bic_dimensions=start.embedding.shape[1],
         rounds=tuple(rounds),
-        notes=notes,
+        notes=start.notes,
     )
 
 

@@ -61,7 +61,6 @@ class LabelImage:
         self, path: str | Path, classes: Collection[int], slide_size: tuple[int, int]
     ) -> None:
         self.path = path
-        self.classes = np.array(sorted(classes))
         try:
             self._image = pyvips.Image.new_from_file(str(path), fail_on="truncated")
         except pyvips.Error as error:
@@ -72,6 +71,8 @@ class LabelImage:
             )
         if self._image.format not in {"uchar", "ushort"}:
             raise MaskError(f"mask {path} has {self._image.format} pixels: 8 or 16 bit are needed")
+        self._dtype = np.dtype(np.uint8 if self._image.format == "uchar" else np.uint16)
+        self._is_epithelium = np.isin(np.arange(256**self._dtype.itemsize), list(classes))
         width, height = self._image.width, self._image.height
         self.scale = slide_size[0] / width
         if abs(height - slide_size[1] / self.scale) >= SIZE_TOLERANCE_PX:
@@ -87,15 +88,14 @@ class LabelImage:
         x1, y1 = min(right, self._image.width), min(bottom, self._image.height)
         out = np.zeros((bottom - top, right - left), np.bool_)
         if x0 < x1 and y0 < y1:
-            dtype = np.uint8 if self._image.format == "uchar" else np.uint16
             try:
                 raw = self._region.fetch(x0, y0, x1 - x0, y1 - y0)
             except pyvips.Error as error:
                 raise MaskError(
                     f"mask {self.path}: window at ({x0}, {y0}) cannot be read: {error}"
                 ) from error
-            labels = np.frombuffer(raw, dtype).reshape(y1 - y0, x1 - x0)
-            out[y0 - top : y1 - top, x0 - left : x1 - left] = np.isin(labels, self.classes)
+            labels = np.frombuffer(raw, self._dtype).reshape(y1 - y0, x1 - x0)
+            out[y0 - top : y1 - top, x0 - left : x1 - left] = self._is_epithelium[labels]
         return out
 
     def coverage(self, x: float, y: float, side_px: float) -> float:

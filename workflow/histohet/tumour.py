@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from histohet.graph import nearest
+from histohet.sheets import read_rows
 
 Match = Literal["centre", "corner"]
 Floats = npt.NDArray[np.float64]
@@ -39,21 +40,23 @@ def read_attention(path: str | Path) -> tuple[npt.NDArray[np.int64], Floats]:
         If a column is missing, there are no rows, or a value is not a finite number (a whole one
         for coordinates); the message names file and line.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, skipinitialspace=True)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV table: {error}") from error
-    missing = [column for column in ATTENTION_COLUMNS if column not in table]
+    header, rows = read_rows(path)
+    missing = [column for column in ATTENTION_COLUMNS if column not in header]
     if missing:
         raise ValueError(
             f"{path} has no column {', '.join(missing)}; it needs {', '.join(ATTENTION_COLUMNS)}"
         )
-    if table.empty:
+    if not rows:
         raise ValueError(f"{path} has no rows")
-    x, y, values = (_numbers(table[column], path) for column in ATTENTION_COLUMNS)
-    for column, numbers in zip(ATTENTION_COLUMNS, (x, y), strict=False):
-        _check(numbers == np.rint(numbers), table[column], path, "a whole number")
-    return np.stack([x, y], axis=1).astype(np.int64), values
+    x, y, attention = ATTENTION_COLUMNS
+    xy = [
+        [_number(cells[column], f"{path}, line {line}: {column}", whole=True) for column in (x, y)]
+        for line, cells in rows
+    ]
+    values = [
+        _number(cells[attention], f"{path}, line {line}: {attention}") for line, cells in rows
+    ]
+    return np.array(xy, np.int64), np.array(values)
 
 
 def tile_scores(
@@ -175,17 +178,12 @@ def otsu_threshold(values: npt.ArrayLike) -> float:
     return middle if middle < high else low
 
 
-def _numbers(column: pd.Series[str], path: str | Path) -> Floats:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    _check(np.isfinite(numbers), column, path, "a finite number")
-    return numbers
-
-
-def _check(
-    valid: npt.NDArray[np.bool_], column: pd.Series[str], path: str | Path, what: str
-) -> None:
-    if not valid.all():
-        row = int(np.argmin(valid))
-        text = column.iloc[row]
-        shown = "empty" if pd.isna(text) else f"'{text}'"
-        raise ValueError(f"{path}, line {row + 2}: {column.name} is {shown}, not {what}")
+def _number(text: str, place: str, whole: bool = False) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or (whole and value != round(value)):
+        wanted = "a whole number" if whole else "a finite number"
+        raise ValueError(f"{place} is {repr(text) if text else 'empty'}, not {wanted}")
+    return value

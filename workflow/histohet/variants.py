@@ -28,11 +28,6 @@ class Variant:
     smoothing: Smoothing = "potts"
     tumour_filter: bool = True
 
-    @property
-    def clustering(self) -> str:
-        """Name of the clustering this variant uses; variants with the same name share its files."""
-        return f"{self.masking}_{self.smoothing}"
-
 
 VARIANTS: dict[str, Variant] = {
     "full": Variant(),

@@ -5,11 +5,11 @@ rule cluster_tiles:
     input:
         features=get_features,
     output:
-        clusters="results/clusters/{masking}_{smoothing}/{slide}.h5",
+        clusters="results/clusters/{masking}/{slide}.h5",
     log:
-        "results/logs/cluster_tiles/{masking}_{smoothing}/{slide}.log",
+        "results/logs/cluster_tiles/{masking}/{slide}.log",
     benchmark:
-        "results/benchmarks/cluster_tiles/{masking}_{smoothing}/{slide}.tsv"
+        "results/benchmarks/cluster_tiles/{masking}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -49,17 +49,16 @@ rule score_tumour_tiles:
 
 rule measure_slide:
     input:
-        clusters="results/clusters/{clustering}/{slide}.h5",
-        tissue="results/tissue/{slide}.geojson",
+        clusters="results/clusters/{masking}/{slide}.h5",
         coverage="results/coverage/{slide}.h5",
         tumour=get_tumour_scores,
         traits=get_file("traits"),
     output:
-        measures="results/measures/{clustering}/{slide}.json",
+        measures="results/measures/{masking}/{slide}.json",
     log:
-        "results/logs/measure_slide/{clustering}/{slide}.log",
+        "results/logs/measure_slide/{masking}/{slide}.log",
     benchmark:
-        "results/benchmarks/measure_slide/{clustering}/{slide}.tsv"
+        "results/benchmarks/measure_slide/{masking}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -67,6 +66,7 @@ rule measure_slide:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
+        smoothings=SMOOTHINGS,
         q=config["clustering"]["q"],
         measures=config["measures"],
         seed=config["seed"],
@@ -78,15 +78,15 @@ rule measure_slide:
 rule export_qupath:
     input:
         record="results/preflight/slides/{slide}.json",
-        clusters="results/clusters/{clustering}/{slide}.h5",
+        clusters="results/clusters/{masking}/{slide}.h5",
         coverage="results/coverage/{slide}.h5",
         tumour=get_tumour_scores,
     output:
-        tiles="results/qupath/{clustering}/{slide}.geojson",
+        tiles="results/qupath/{masking}/{slide}.geojson",
     log:
-        "results/logs/export_qupath/{clustering}/{slide}.log",
+        "results/logs/export_qupath/{masking}/{slide}.log",
     benchmark:
-        "results/benchmarks/export_qupath/{clustering}/{slide}.tsv"
+        "results/benchmarks/export_qupath/{masking}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -3,20 +3,20 @@
 
 rule choose_tumour_threshold:
     input:
-        measures=expand("results/measures/{{clustering}}/{slide}.json", slide=SLIDES),
+        measures=expand("results/measures/{{masking}}/{slide}.json", slide=SLIDES),
     output:
-        threshold="results/cohort/thresholds/{clustering}.json",
-        svg="results/cohort/thresholds/{clustering}.svg",
+        threshold="results/cohort/thresholds/{masking}_{smoothing}.json",
+        svg="results/cohort/thresholds/{masking}_{smoothing}.svg",
         png=report(
-            "results/cohort/thresholds/{clustering}.png",
+            "results/cohort/thresholds/{masking}_{smoothing}.png",
             caption="../report/threshold.rst",
             category="4 Tumour clusters",
-            labels={"clustering": "{clustering}"},
+            labels={"tiles": "{masking}", "clusters": "{smoothing}"},
         ),
     log:
-        "results/logs/choose_tumour_threshold/{clustering}.log",
+        "results/logs/choose_tumour_threshold/{masking}_{smoothing}.log",
     benchmark:
-        "results/benchmarks/choose_tumour_threshold/{clustering}.tsv"
+        "results/benchmarks/choose_tumour_threshold/{masking}_{smoothing}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -54,6 +54,7 @@ rule collect_slides:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=30,
     params:
+        smoothing=get_smoothing,
         code=code_of("collect_slides.py"),
     script:
         "../scripts/collect_slides.py"
@@ -102,6 +103,7 @@ rule draw_maps:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         names=SLIDES,
+        smoothing=get_smoothing,
         code=code_of("draw_maps.py"),
     script:
         "../scripts/draw_maps.py"

@@ -37,6 +37,7 @@ WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
 IS_TIMM = config["encoder"]["kind"] == "timm"
 HAS_CLINICAL = "clinical" in config
 CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
+SMOOTHINGS = sorted({variant.smoothing for variant in VARIANTS.values()})
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
 
 
@@ -44,8 +45,7 @@ wildcard_constraints:
     slide=SLIDE_ID.pattern,
     encoder=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     masking="masked|whole",
-    smoothing="potts|unsmoothed",
-    clustering="|".join(sorted({v.clustering for v in VARIANTS.values()})),
+    smoothing="|".join(SMOOTHINGS),
     variant="|".join(VARIANTS),
 
 
@@ -138,21 +138,24 @@ def get_tumour_scores(wildcards):
     return f"results/tumour/{wildcards.slide}.h5" if has_attention else []
 
 
+def get_smoothing(wildcards):
+    """Smoothing of a variant."""
+    return VARIANTS[wildcards.variant].smoothing
+
+
 def get_measures(wildcards):
-    """Measures of all slides under the clustering of a variant."""
-    clustering = VARIANTS[wildcards.variant].clustering
+    """Measures of all slides that a variant needs."""
+    masking = VARIANTS[wildcards.variant].masking
     return expand(
-        "results/measures/{clustering}/{slide}.json",
-        clustering=clustering,
-        slide=SLIDES,
+        "results/measures/{masking}/{slide}.json", masking=masking, slide=SLIDES
     )
 
 
 def get_clusters(wildcards):
-    """Clusters of all slides under the clustering of a variant."""
-    clustering = VARIANTS[wildcards.variant].clustering
+    """Clusters of all slides that a variant needs."""
+    masking = VARIANTS[wildcards.variant].masking
     return expand(
-        "results/clusters/{clustering}/{slide}.h5", clustering=clustering, slide=SLIDES
+        "results/clusters/{masking}/{slide}.h5", masking=masking, slide=SLIDES
     )
 
 
@@ -160,7 +163,7 @@ def get_threshold(wildcards):
     """Tumour threshold that a variant applies; none where all clusters count."""
     variant = VARIANTS[wildcards.variant]
     if variant.tumour_filter and HAS_ATTENTION:
-        return f"results/cohort/thresholds/{variant.clustering}.json"
+        return f"results/cohort/thresholds/{variant.masking}_{variant.smoothing}.json"
     return []
 
 
@@ -170,12 +173,10 @@ def per_variant(pattern, wanted=True):
 
 
 def get_clusters_with_truth(wildcards):
-    """Clusters, under a variant, of the slides whose truth is known."""
-    clustering = VARIANTS[wildcards.variant].clustering
+    """Clusters, for a variant, of the slides whose truth is known."""
+    masking = VARIANTS[wildcards.variant].masking
     return expand(
-        "results/clusters/{clustering}/{slide}.h5",
-        clustering=clustering,
-        slide=WITH_TRUTH,
+        "results/clusters/{masking}/{slide}.h5", masking=masking, slide=WITH_TRUTH
     )
 
 
@@ -195,12 +196,8 @@ def map_files(variant):
 
 
 def get_qupath_files(wildcards):
-    """Tiles for QuPath, of every slide under the clusterings of the configured variants."""
-    clusterings = sorted(
-        {VARIANTS[variant].clustering for variant in config["variants"]}
-    )
+    """Tiles of every slide for QuPath, with the clusters of the first configured variant."""
+    masking = VARIANTS[config["variants"][0]].masking
     return expand(
-        "results/qupath/{clustering}/{slide}.geojson",
-        clustering=clusterings,
-        slide=SLIDES,
+        "results/qupath/{masking}/{slide}.geojson", masking=masking, slide=SLIDES
     )

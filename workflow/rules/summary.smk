@@ -27,6 +27,7 @@ rule compare_with_truth:
         runtime=20,
     params:
         names=WITH_TRUTH,
+        smoothing=get_smoothing,
         code=code_of("compare_with_truth.py"),
     script:
         "../scripts/compare_with_truth.py"

@@ -1,14 +1,17 @@
-"""Cluster the tiles of one slide."""
+"""Cluster the tiles of one slide, with and without smoothing."""
 
 import json
 from dataclasses import asdict, replace
+from typing import get_args
 
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.clustering import ClusteringParams, cluster_tiles
+from histohet.clustering import Clustering, ClusteringParams, Smoothing, cluster_tiles
 from histohet.formats.hdf5 import ClusterTable, FeatureTable, read_features, write_clusters
 from histohet.outcome import Outcome, Status
+
+SMOOTHINGS = get_args(Smoothing)
 
 
 def outcome_of(table: FeatureTable) -> Outcome:
@@ -20,34 +23,37 @@ def outcome_of(table: FeatureTable) -> Outcome:
     return table.tiles.outcome
 
 
-def cluster(table: FeatureTable) -> tuple[ClusterTable, str]:
-    """Return the labels and, as JSON, how they came about."""
+def cluster(table: FeatureTable) -> dict[str, Clustering]:
+    """Return the clusterings by smoothing."""
     settings = {k: v for k, v in snakemake.params.clustering.items() if k != "min_tiles"}
-    result = cluster_tiles(
-        table.features,
-        table.tiles.coords,
-        ClusteringParams(**settings),
-        snakemake.wildcards.smoothing,
-        snakemake.params.seed,
+    params = ClusteringParams(**settings)
+    seed = snakemake.params.seed
+    return cluster_tiles(table.features, table.tiles.coords, params, SMOOTHINGS, seed)
+
+
+def history(found: Clustering) -> str:
+    """Return how a clustering came about, as JSON."""
+    rounds = [asdict(entry) for entry in found.rounds]
+    return json.dumps(
+        {"notes": found.notes, "bic_dimensions": found.bic_dimensions, "rounds": rounds}
     )
-    history = {
-        "notes": result.notes,
-        "bic_dimensions": result.bic_dimensions,
-        "rounds": [asdict(entry) for entry in result.rounds],
-    }
-    labels = ClusterTable(result.start, result.raw, result.labels, table.tile_index, table.tiles)
-    return labels, json.dumps(history)
 
 
 with job_log(snakemake.log[0]) as log:
     table = read_features(snakemake.input.features)
     outcome = outcome_of(table)
-    if outcome.ok:
-        clusters, history = cluster(table)
+    found = cluster(table) if outcome.ok else {}
+    if found:
+        tables = {
+            name: ClusterTable(one.start, one.raw, one.labels, table.tile_index, table.tiles)
+            for name, one in found.items()
+        }
     else:
-        nothing = np.empty(0, np.int32)
         tiles = replace(table.tiles, outcome=outcome, coords=table.tiles.coords[:0])
-        index = table.tile_index[:0]
-        clusters, history = ClusterTable(nothing, nothing, nothing, index, tiles), "{}"
-    log.info("%d tiles, %d clusters, %s", len(clusters.labels), len(set(clusters.labels)), outcome)
-    write_clusters(snakemake.output.clusters, clusters, history, provenance_of(snakemake))
+        none = np.empty(0, np.int32)
+        tables = dict.fromkeys(
+            SMOOTHINGS, ClusterTable(none, none, none, table.tile_index[:0], tiles)
+        )
+    log.info("%s, %s", {name: one.n_clusters for name, one in found.items()}, outcome)
+    histories = {name: history(one) for name, one in found.items()}
+    write_clusters(snakemake.output.clusters, tables, histories, provenance_of(snakemake))

@@ -14,7 +14,7 @@ from histohet.formats.tables import read_tsv, write_tsv
 
 def compare(clusters_path: str, truth_path: str) -> Agreement | None:
     """Compare one slide; None if it has no clusters."""
-    table = read_clusters(clusters_path)
+    table = read_clusters(clusters_path, snakemake.params.smoothing)
     if not table.tiles.outcome.ok:
         return None
     truth = read_truth(truth_path)

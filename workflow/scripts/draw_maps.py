@@ -20,6 +20,7 @@ def draw(
     output: str,
     thumbnail: str,
     clusters: str,
+    smoothing: str,
     row: pd.Series,
     table: pd.DataFrame,
     source: Provenance,
@@ -28,7 +29,7 @@ def draw(
     if row["status"] != "ok":
         figure = message_figure(row["slide"], f"{row['status']}: {row['reason']}")
     else:
-        labels = read_clusters(clusters)
+        labels = read_clusters(clusters, smoothing)
         scores = dict(zip(table["cluster"], table["tumour_score"], strict=True))
         figure = draw_slide_map(
             SlideMap(
@@ -60,6 +61,7 @@ with job_log(snakemake.log[0]) as log:
             snakemake.output.maps,
             snakemake.input.thumbnails,
             snakemake.input.clusters,
+            repeat(snakemake.params.smoothing),
             (slides.loc[name] for name in names),
             (of_slide.get(name, table.iloc[:0]) for name in names),
             repeat(provenance_of(snakemake)),

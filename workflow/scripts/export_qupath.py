@@ -7,8 +7,8 @@ from job import job_log, provenance_of
 
 from histohet.drawing.palette import cluster_rgb
 from histohet.files import read_json
-from histohet.formats.geojson import TileObject, write_tile_objects
 from histohet.formats.hdf5 import ClusterTable, read_clusters, read_column
+from histohet.formats.qupath import TileObject, write_tile_objects
 from histohet.preflight import SlideRecord
 from histohet.tumour import cluster_scores
 
@@ -18,6 +18,7 @@ def tile_objects(clusters: ClusterTable) -> Iterator[TileObject]:
     index = clusters.tile_index
     coverage = read_column(snakemake.input.coverage, "coverage")[0][index]
     measurements = {"epithelium": coverage, **tumour_measurements(clusters)}
+    unsmoothed = read_clusters(snakemake.input.clusters, "unsmoothed").labels
     for row, (x, y) in enumerate(clusters.tiles.coords.tolist()):
         label = int(clusters.labels[row])
         yield TileObject(
@@ -28,7 +29,7 @@ def tile_objects(clusters: ClusterTable) -> Iterator[TileObject]:
             colour=cluster_rgb(label),
             measurements={
                 "cluster": label + 1,
-                "cluster before smoothing": int(clusters.raw[row]) + 1,
+                "cluster without smoothing": int(unsmoothed[row]) + 1,
                 **{name: round(float(values[row]), 4) for name, values in measurements.items()},
             },
         )
@@ -48,7 +49,7 @@ def tumour_measurements(clusters: ClusterTable) -> dict[str, np.ndarray]:
 
 with job_log(snakemake.log[0]) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
-    clusters = read_clusters(snakemake.input.clusters)
+    clusters = read_clusters(snakemake.input.clusters, "potts")
     found = clusters.tiles.outcome.ok
     write_tile_objects(
         snakemake.output.tiles,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
+
+# Snakemake tells OpenMP and BLAS how many threads a job has; OpenCV and libvips would take all.
+for _variable in ("OPENCV_FOR_THREADS_NUM", "VIPS_CONCURRENCY"):
+    os.environ.setdefault(_variable, os.environ.get("OMP_NUM_THREADS", "1"))
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

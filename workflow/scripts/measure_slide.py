@@ -1,10 +1,9 @@
-"""Measure the heterogeneity of one slide."""
+"""Measure the heterogeneity of one slide, under each smoothing."""
 
 import numpy as np
 from job import job_log, provenance_of
 
 from histohet.files import write_json
-from histohet.formats.geojson import read_tissue
 from histohet.formats.hdf5 import ClusterTable, read_clusters, read_column
 from histohet.graph import adjacent_edges
 from histohet.heterogeneity import cluster_table, nested_measures, trait_hti
@@ -37,7 +36,6 @@ def trait_measures() -> tuple[dict[str, float], Outcome | None]:
 
 def measure(clusters: ClusterTable) -> SlideMeasures:
     """Measure everything."""
-    tissue, _ = read_tissue(snakemake.input.tissue)
     coverage, coverage_outcome = read_column(snakemake.input.coverage, "coverage")
     scores, outcome = tumour_scores(clusters)
     traits, trait_problem = trait_measures()
@@ -64,7 +62,7 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
     return SlideMeasures(
         slide=snakemake.wildcards.slide,
         outcome=outcome,
-        tissue_mm2=tissue.area_mm2 or None,
+        tissue_mm2=tiles.attributes.get("tissue_mm2"),
         epithelium_mm2=epithelium_mm2,
         n_tissue_tiles=len(coverage),
         n_clustered_tiles=len(clusters.labels),
@@ -76,9 +74,14 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
 
 
 with job_log(snakemake.log[0]) as log:
-    measures = measure(read_clusters(snakemake.input.clusters))
-    log.info("%s: %d clusters, %s", measures.slide, len(measures.clusters), measures.outcome)
+    found = {
+        smoothing: measure(read_clusters(snakemake.input.clusters, smoothing))
+        for smoothing in snakemake.params.smoothings
+    }
+    for smoothing, measures in found.items():
+        log.info("%s: %d clusters, %s", smoothing, len(measures.clusters), measures.outcome)
     write_json(
         snakemake.output.measures,
-        {"provenance": provenance_of(snakemake).as_dict(), "measures": measures.as_dict()},
+        {"provenance": provenance_of(snakemake).as_dict()}
+        | {smoothing: measures.as_dict() for smoothing, measures in found.items()},
     )

@@ -21,6 +21,7 @@ def make_tiles(record: SlideRecord, spec: TileSpec) -> TileTable:
     size = (record.width, record.height)
     folder = str(snakemake.params.folder)
     attributes = tile_attributes(record.slide, spec, record.mpp, size, folder)
+    attributes["tissue_mm2"] = tissue.area_mm2
     coords = lattice(*size, spec, record.mpp)
     coords = coords[in_tissue(coords, spec.side_px(record.mpp), tissue.pieces)]
     if len(coords) == 0:

@@ -257,19 +257,39 @@ def read_features(path: str | Path) -> FeatureTable:
 
 
 def write_clusters(
-    path: str | Path, clusters: ClusterTable, history: str, provenance: Provenance
+    path: str | Path,
+    tables: Mapping[str, ClusterTable],
+    histories: Mapping[str, str],
+    provenance: Provenance,
 ) -> None:
-    """Write the labels of a slide; `history` is how they came about, as JSON."""
-    with _new_file(path, clusters.tiles.outcome, provenance) as file:
-        _write_coords(file, clusters.tiles.coords, clusters.tiles.attributes)
-        file.create_dataset("tile_index", data=clusters.tile_index)
-        for name in ("start", "raw", "labels"):
-            file.create_dataset(name, data=np.asarray(getattr(clusters, name), np.int32))
-        file.attrs["history"] = history
+    """Write the labels of a slide, one group per smoothing.
+
+    Parameters
+    ----------
+    tables
+        Labels by smoothing, all of the same tiles and from the same start.
+    histories
+        How they came about, as JSON, by smoothing.
+    """
+    first = next(iter(tables.values()))
+    with _new_file(path, first.tiles.outcome, provenance) as file:
+        _write_coords(file, first.tiles.coords, first.tiles.attributes)
+        file.create_dataset("tile_index", data=np.asarray(first.tile_index, np.int64))
+        file.create_dataset("start", data=np.asarray(first.start, np.int32))
+        for smoothing, table in tables.items():
+            group = file.create_group(smoothing)
+            group.create_dataset("raw", data=np.asarray(table.raw, np.int32))
+            group.create_dataset("labels", data=np.asarray(table.labels, np.int32))
+            group.attrs["history"] = histories.get(smoothing, "{}")
 
 
-def read_clusters(path: str | Path) -> ClusterTable:
-    """Read the labels of a slide."""
+def read_clusters(path: str | Path, smoothing: str) -> ClusterTable:
+    """Read the labels of a slide under one smoothing."""
     with _open(path) as file:
-        labels = {name: file[name][:] for name in ("start", "raw", "labels")}
-        return ClusterTable(**labels, tile_index=file["tile_index"][:], tiles=_read_tiles(file))
+        return ClusterTable(
+            start=file["start"][:],
+            raw=file[smoothing]["raw"][:],
+            labels=file[smoothing]["labels"][:],
+            tile_index=file["tile_index"][:],
+            tiles=_read_tiles(file),
+        )
