@@ -69,7 +69,7 @@ def test_ablation_runs_all_variants_whatever_is_configured(cohort: Cohort) -> No
     rules = cohort.rules("ablation", clinical=CLINICAL)
     assert rules["compare_variants"] == 1
     assert rules["encode_tiles"] == 2
-    assert rules["cluster_tiles"] == 3
+    assert rules["cluster_tiles"] == 2
     assert rules["analyse_survival"] == 4
 
 

@@ -1,4 +1,4 @@
-"""What every rule file uses: the checked configuration, the slides, and functions that name files.
+"""Before the rules come the checked configuration, the slides, and functions that name files.
 
 Nothing numerical happens here.
 """

@@ -52,7 +52,6 @@ rule tile_slide:
         runtime=10,
     params:
         tiles=config["tiles"],
-        folder="results/tiles",
         code=code_of("tile_slide.py"),
     script:
         "../scripts/tile_slide.py"

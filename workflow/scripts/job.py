@@ -13,8 +13,8 @@ for _variable in ("OPENCV_FOR_THREADS_NUM", "VIPS_CONCURRENCY"):
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from histohet.logs import job_log
-from histohet.provenance import Provenance
+from histohet.logs import job_log  # noqa: E402
+from histohet.provenance import Provenance  # noqa: E402
 
 __all__ = ["job_log", "provenance_of"]
 

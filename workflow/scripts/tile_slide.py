@@ -1,5 +1,7 @@
 """Lay tiles over the tissue of one slide."""
 
+from pathlib import Path
+
 import numpy as np
 from job import job_log, provenance_of
 from PIL import Image
@@ -19,7 +21,7 @@ def make_tiles(record: SlideRecord, spec: TileSpec) -> TileTable:
     if not outcome.ok:
         return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome)
     size = (record.width, record.height)
-    folder = str(snakemake.params.folder)
+    folder = Path(snakemake.output.tiles).parent.as_posix()
     attributes = tile_attributes(record.slide, spec, record.mpp, size, folder)
     attributes["tissue_mm2"] = tissue.area_mm2
     coords = lattice(*size, spec, record.mpp)
