@@ -54,7 +54,6 @@ rule plan_phantoms:
     params:
         phantoms=PLANNED,
         hazard_ratio=PHANTOMS["hazard_ratio"],
-        folder="results/phantoms/slides",
         code=CODE["plan_phantoms"],
     script:
         "scripts/plan_phantoms.py"

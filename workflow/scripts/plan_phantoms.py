@@ -1,5 +1,7 @@
 """Plan a phantom cohort: its slide sheet, its clinical table, and what is planted."""
 
+from pathlib import Path
+
 import pandas as pd
 from job import job_log, provenance_of
 
@@ -10,7 +12,7 @@ with job_log(snakemake.log[0]) as log:
     settings = snakemake.params.phantoms
     plans = plan_cohort(**settings)
     log.info("%d phantoms", len(plans))
-    folder = snakemake.params.folder
+    folder = (Path(snakemake.output.slides).parent / "slides").as_posix()
     sheet = pd.DataFrame(
         {
             "slide": plan.slide,
