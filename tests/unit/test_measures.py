@@ -18,6 +18,7 @@ from histohet.summary import (
     agreement_figures,
     flattened,
     hazard_ratios,
+    planted_estimate,
     stage_seconds,
     variant_figures,
 )
@@ -182,7 +183,7 @@ def test_hazard_ratios_or_why_there_are_none() -> None:
 def test_variant_figures() -> None:
     slides = pd.DataFrame([measured(None).slide_row(None), measured(None).slide_row(None)])
     slides.loc[1, "status"] = "refused"
-    figures = variant_figures(slides, None, None)
+    figures = variant_figures(slides, None)
     assert figures == {
         "slides_measured": 1,
         "clustered_tiles": 36,
@@ -209,6 +210,29 @@ def test_agreement_figures() -> None:
     assert figures["number_within_one_share"] == 0.75
     # Ranks 1, 2, 3, 4 against 1, 2.5, 2.5, 4: Pearson of ranks is 4.5 / sqrt(5 · 4.5).
     assert figures["number_spearman"] == pytest.approx(4.5 / (5 * 4.5) ** 0.5)
+
+
+def test_planted_estimate_uses_the_planted_number_of_analysed_patients() -> None:
+    agreement = pd.DataFrame({"slide": list("abcdef"), "n_subclones": [1, 1, 2, 2, 1, 9]})
+    patients = pd.DataFrame(
+        {
+            "slide": list("abcdefg"),
+            "score": 5.0,
+            "analysed": [True] * 5 + [False, True],
+            "time_months": [4.0, 3.0, 1.0, 2.0, 5.0, 1.0, 1.0],
+            "event": [1, 1, 1, 1, 0, 1, 1],
+        }
+    )
+    # Of the five with a known number, the two with 2 die first. The partial likelihood with
+    # h = exp(beta): h/(2h+3) · h/(h+3) · 1/3 · 1/2, without a maximum.
+    assert planted_estimate(agreement, patients)["status"] == "not_estimable"
+    patients["time_months"] = [4.0, 1.0, 2.0, 3.0, 5.0, 1.0, 1.0]
+    # Now 1/(2h+3) · h/(2h+2) · h/(h+2) · 1/2: 2 = 2h/(2h+3) + h/(h+1) + h/(h+2).
+    found = planted_estimate(agreement, patients)
+    h = found["hazard_ratio"]
+    assert 2 * h / (2 * h + 3) + h / (h + 1) + h / (h + 2) == pytest.approx(2)
+    assert (found["n"], found["events"]) == (5, 4)
+    assert planted_estimate(agreement, patients.head(1))["status"] == "not_estimable"
 
 
 def test_stage_seconds_add_up_over_jobs(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from histohet.survival import SCORE, fit_cox
 
 MODELS = {
     "high_vs_low": ("high vs low", "group"),
@@ -40,9 +43,7 @@ def hazard_ratios(estimates: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return found
 
 
-def variant_figures(
-    slides: pd.DataFrame, estimates: pd.DataFrame | None, agreement: pd.DataFrame | None
-) -> dict[str, Any]:
+def variant_figures(slides: pd.DataFrame, estimates: pd.DataFrame | None) -> dict[str, Any]:
     """Return the key figures of one variant.
 
     Parameters
@@ -51,8 +52,6 @@ def variant_figures(
         Cohort table, one row per slide.
     estimates
         See `hazard_ratios`; None without a clinical table.
-    agreement
-        One row per slide with a known truth; None if no slide has one.
     """
     measured = slides[slides["status"] == "ok"]
     figures: dict[str, Any] = {
@@ -64,8 +63,6 @@ def variant_figures(
     }
     if estimates is not None:
         figures["hazard_ratios"] = hazard_ratios(estimates)
-    if agreement is not None:
-        figures["agreement"] = agreement_figures(agreement)
     return figures
 
 
@@ -82,6 +79,25 @@ def agreement_figures(agreement: pd.DataFrame) -> dict[str, Any]:
         "number_within_one_share": _plain((difference.abs() <= 1).mean()),
         "number_spearman": _plain(ranks),
     }
+
+
+def planted_estimate(agreement: pd.DataFrame, patients: pd.DataFrame) -> dict[str, Any]:
+    """Return the hazard ratio per planted subclone: what a perfect count finds in this cohort.
+
+    Parameters
+    ----------
+    agreement
+        ``slide`` and ``n_subclones`` of the slides with a known truth.
+    patients
+        Cohort table; only ``analysed`` patients whose slide has a known truth are used.
+    """
+    analysed = patients[patients["analysed"]].drop(columns="score")
+    planted = analysed.merge(agreement[["slide", "n_subclones"]], on="slide")
+    model = fit_cox(planted.rename(columns={"n_subclones": "score"}), [SCORE])
+    if model.status != "ok":
+        return {"status": model.status, "reason": model.reason}
+    estimate = asdict(model.terms[0])
+    return {column: estimate[column] for column in ESTIMATE_COLUMNS} | {"status": "ok"}
 
 
 def slide_figures(preflight: pd.DataFrame, slides: pd.DataFrame) -> dict[str, Any]:

@@ -39,6 +39,7 @@ rule summarise:
         failures=per_variant("results/cohort/{variant}/failures.tsv"),
         slides=per_variant("results/cohort/{variant}/slides.tsv"),
         estimates=per_variant("results/survival/{variant}/estimates.tsv", HAS_CLINICAL),
+        patients=per_variant("results/cohort/{variant}/patients.tsv", HAS_CLINICAL),
         agreement=per_variant("results/agreement/{variant}.tsv", WITH_TRUTH),
     output:
         summary="results/summary.json",

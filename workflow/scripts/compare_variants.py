@@ -18,7 +18,7 @@ with job_log(snakemake.log[0]) as log:
     rows, analyses = [], {}
     for index, name in enumerate(names):
         estimates = read_tsv(inputs.estimates[index]) if columns else None
-        figures = variant_figures(read_tsv(inputs.slides[index]), estimates, None)
+        figures = variant_figures(read_tsv(inputs.slides[index]), estimates)
         rows.append({"variant": name, **flattened(figures)})
         if columns:
             analyses[name] = analyse(read_cohort(inputs.patients[index], covariates), covariates)

@@ -1,31 +1,44 @@
 """Write the key figures of the run."""
 
+from typing import Any
+
 from job import job_log, provenance_of
 
+from histohet.cohort import read_cohort
 from histohet.files import write_json
 from histohet.formats.tables import read_tsv
-from histohet.summary import slide_figures, stage_seconds, variant_figures
+from histohet.summary import (
+    agreement_figures,
+    planted_estimate,
+    slide_figures,
+    stage_seconds,
+    variant_figures,
+)
 
 
-def table_of(index: int, files: list[str]):
-    """Return the table of one variant, None if there are no such tables in this run."""
-    return read_tsv(files[index]) if files else None
+def figures_of(index: int) -> dict[str, Any]:
+    """Return the figures of the variant with this number; absent tables have no files."""
+    inputs = snakemake.input
+    estimates = read_tsv(inputs.estimates[index]) if inputs.estimates else None
+    figures = variant_figures(read_tsv(inputs.slides[index]), estimates)
+    if inputs.agreement:
+        agreement = read_tsv(inputs.agreement[index])
+        figures["agreement"] = agreement_figures(agreement)
+        if inputs.patients:
+            patients = read_cohort(inputs.patients[index], covariates=())
+            figures["agreement"]["planted_per_unit"] = planted_estimate(agreement, patients)
+    return figures
 
 
 with job_log(snakemake.log[0]) as log:
-    inputs = snakemake.input
-    figures = {
-        name: variant_figures(
-            read_tsv(inputs.slides[index]),
-            table_of(index, inputs.estimates),
-            table_of(index, inputs.agreement),
-        )
-        for index, name in enumerate(snakemake.params.variants)
-    }
     summary = {
         "provenance": provenance_of(snakemake).as_dict(),
-        "slides": slide_figures(read_tsv(inputs.preflight), read_tsv(inputs.slides[0])),
-        "variants": figures,
+        "slides": slide_figures(
+            read_tsv(snakemake.input.preflight), read_tsv(snakemake.input.slides[0])
+        ),
+        "variants": {
+            name: figures_of(index) for index, name in enumerate(snakemake.params.variants)
+        },
         "planted_hazard_ratio": snakemake.params.planted_hazard_ratio,
         "wall_seconds": stage_seconds(snakemake.params.benchmarks),
     }
