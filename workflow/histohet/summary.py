@@ -122,7 +122,8 @@ def stage_seconds(benchmarks: str | Path) -> dict[str, float]:
     seconds = {}
     for folder in sorted(path for path in Path(benchmarks).iterdir() if path.is_dir()):
         jobs = [float(pd.read_csv(path, sep="\t")["s"].sum()) for path in folder.rglob("*.tsv")]
-        seconds[folder.name] = round(sum(jobs), 2)
+        if jobs:
+            seconds[folder.name] = round(sum(jobs), 2)
     return seconds
 
 

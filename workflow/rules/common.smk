@@ -168,7 +168,7 @@ def get_threshold(wildcards):
 
 
 def per_variant(pattern, wanted=True):
-    """One file per configured variant, or none where it makes no sense."""
+    """Files of every configured variant, or none where they make no sense."""
     return expand(pattern, variant=config["variants"]) if wanted else []
 
 
@@ -201,3 +201,17 @@ def get_qupath_files(wildcards):
     return expand(
         "results/qupath/{masking}/{slide}.geojson", masking=masking, slide=SLIDES
     )
+
+
+def get_results(wildcards):
+    """Everything a run makes, other than its summary."""
+    files = [
+        "results/preflight/preflight.html",
+        *per_variant("results/cohort/{variant}/slides.html"),
+        *per_variant([f"results/maps/{{variant}}/{slide}.png" for slide in SLIDES]),
+        *get_qupath_files(wildcards),
+        *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
+    ]
+    if len(config["variants"]) > 1:
+        files.append("results/ablation/variants.tsv")
+    return files

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from histohet.drawing.figures import FAINT, INK, SMALL_FONT_SIZE, new_figure, style
+from histohet.drawing.figures import FAINT, INK, PNG_DPI, SMALL_FONT_SIZE, new_figure, style
 from histohet.drawing.palette import NEUTRAL, cluster_colour, cluster_rgb, rgb
 from histohet.slides import Pixels
 from histohet.tiles import Coords
@@ -70,8 +70,7 @@ class SlideMap:
 
 def draw_slide_map(data: SlideMap) -> Figure:
     """Draw the slide and its clusters at every stage, side by side at one scale."""
-    scale = data.thumbnail.shape[1] / data.width
-    corner, picture = _crop(data, scale)
+    corner, picture, scale = _crop(data)
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     backdrop = (255 - (255 - grey.astype(np.float32)) * 0.45).astype(np.uint8)
     squares = _squares(data, scale, corner)
@@ -96,19 +95,31 @@ def draw_slide_map(data: SlideMap) -> Figure:
         ):
             axes.imshow(image, interpolation="nearest")
             axes.set_title(title, weight="normal")
+            axes.set(xticks=[], yticks=[])
             axes.set_axis_off()
             _scale_bar(axes, data.mpp / scale, width, height)
         _legend(figure, data)
     return figure
 
 
-def _crop(data: SlideMap, scale: float) -> tuple[tuple[int, int], Pixels]:
-    """Cut the thumbnail to the clustered tiles and a margin; return its corner and pixels."""
+def _crop(data: SlideMap) -> tuple[tuple[int, int], Pixels, float]:
+    """Cut the thumbnail to the clustered tiles and a margin, at the resolution of a panel.
+
+    Returns
+    -------
+    corner, picture, scale
+        Corner (x, y) in pixels of the picture, uint8 (H, W, 3), and its pixels per level-0 px.
+    """
+    scale = data.thumbnail.shape[1] / data.width
     margin = MARGIN_TILES * data.side_px
     left, top = np.floor((data.coords.min(axis=0) - margin) * scale).astype(int)
     right, bottom = np.ceil((data.coords.max(axis=0) + data.side_px + margin) * scale).astype(int)
     left, top = max(left, 0), max(top, 0)
-    return (int(left), int(top)), data.thumbnail[top:bottom, left:right]
+    picture = data.thumbnail[top:bottom, left:right]
+    shrink = min(1.0, PANEL_INCH * PNG_DPI / picture.shape[1])
+    small = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    corner = (round(left * shrink), round(top * shrink))
+    return corner, np.asarray(small, np.uint8), scale * shrink
 
 
 def _squares(data: SlideMap, scale: float, corner: tuple[int, int]) -> npt.NDArray[np.int64]:
