@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("torch", reason="the encoders' requirements are not installed")
 
@@ -14,9 +15,15 @@ import safetensors.torch
 import torch
 
 from histohet.encoders.base import EncoderError, make_encoder
-from histohet.encoders.timm_model import TimmModel, TimmSettings, read_state_dict
+from histohet.encoders.timm_model import (
+    TimmModel,
+    TimmSettings,
+    create_architecture,
+    read_state_dict,
+)
 from histohet.encoders.torchvision_operators import import_timm
 
+DOCUMENTATION = Path(__file__).parents[2] / "docs/encoders.md"
 MODEL = "vit_tiny_patch16_224"
 
 
@@ -170,3 +177,18 @@ def test_uni2_style_arguments_build_a_small_relative(tmp_path: Path) -> None:
         arguments,
     )
     assert TimmModel(settings, 224).encode(some_tiles(1)).shape == (1, 96)
+
+
+@pytest.mark.parametrize(
+    # As the checkpoints on the Hugging Face hub have them (MahmoodLab/UNI, MahmoodLab/UNI2-h).
+    ("name", "parameters"),
+    [("uni", 303_350_784), ("uni2h", 681_394_176)],
+)
+def test_documented_foundation_models_build(name: str, parameters: int) -> None:
+    blocks = DOCUMENTATION.read_text().split("```yaml\n")[1:]
+    configs = [yaml.safe_load(block.split("```")[0])["encoder"] for block in blocks]
+    config = next(config for config in configs if config["name"] == name)
+    with torch.device("meta"):
+        model = create_architecture(TimmSettings.from_config(config))
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+    assert model.num_features == config["width"]

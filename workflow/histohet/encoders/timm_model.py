@@ -101,7 +101,7 @@ class TimmModel:
         mean, deviation = NORMALISATIONS[settings.normalisation]
         self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
         self._deviation = torch.tensor(deviation, device=self._device).view(1, 3, 1, 1)
-        self._model = _build(settings).eval().to(self._device)
+        self._model = _load(settings).eval().to(self._device)
         self._check_output(tile_px)
 
     def _check_output(self, tile_px: int) -> None:
@@ -128,8 +128,14 @@ class TimmModel:
         return result
 
 
-def _build(settings: TimmSettings) -> torch.nn.Module:
-    """Create the architecture and load its weights strictly."""
+def create_architecture(settings: TimmSettings) -> torch.nn.Module:
+    """Create the model without its classifier and without weights.
+
+    Raises
+    ------
+    EncoderError
+        If timm does not know the architecture, or it rejects its arguments.
+    """
     timm = import_timm()
     try:
         model: torch.nn.Module = timm.create_model(
@@ -137,6 +143,12 @@ def _build(settings: TimmSettings) -> torch.nn.Module:
         )
     except (AttributeError, RuntimeError, TypeError, AssertionError) as error:
         raise EncoderError(f"encoder '{settings.name}': {settings.model}: {error}") from error
+    return model
+
+
+def _load(settings: TimmSettings) -> torch.nn.Module:
+    """Create the architecture and load its weights strictly."""
+    model = create_architecture(settings)
     expected = set(model.state_dict())
     weights = {
         name: tensor

@@ -1,0 +1,83 @@
+"""Files that must agree with each other: locks, environments, documentation, rules, schema."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "workflow/histohet"
+TORCH_MODULES = {"timm_model.py", "torchvision_operators.py"}
+
+
+def pins(path: Path) -> dict[str, str]:
+    lines = (line for line in path.read_text().splitlines() if "==" in line)
+    pairs = (line.strip().removeprefix("- ").split("==") for line in lines)
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("name", ["core", "encoders"])
+def test_conda_environments_pin_the_versions_of_the_lock(name: str) -> None:
+    lock = pins(ROOT / "requirements/core.txt") | pins(ROOT / "requirements/encoders.txt")
+    environment = pins(ROOT / f"envs/{name}.yaml")
+    assert environment
+    assert environment.items() <= lock.items()
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("name", ["core", "encoders"])
+def test_conda_environments_hold_what_the_library_imports(name: str) -> None:
+    files = [
+        file
+        for file in [*LIBRARY.rglob("*.py"), *(ROOT / "workflow/scripts").glob("*.py")]
+        if name == "encoders" or file.name not in TORCH_MODULES
+    ]
+    modules = {module for file in files for module in imported(file)}
+    modules -= set(sys.stdlib_module_names) | {"histohet", "job"}
+    distributions = packages_distributions()
+    needed = {distributions[module][0].lower().replace("_", "-") for module in modules}
+    assert needed <= set(pins(ROOT / f"envs/{name}.yaml"))
+
+
+def rules() -> set[str]:
+    files = [*ROOT.glob("workflow/rules/*.smk"), ROOT / "workflow/phantoms.smk"]
+    return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
+
+
+def test_the_rule_graph_of_the_documentation_names_every_rule() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    graph = text.split("```mermaid\n")[1].split("```")[0]
+    assert set(re.findall(r"[a-z]\w+", graph)) - {"flowchart"} == rules() - {"all"}
+
+
+def keys(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in schema.get("properties", {}).items():
+        if "properties" in value:
+            yield from keys(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_every_configuration_key_is_documented() -> None:
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    text = (ROOT / "config/README.md").read_text()
+    documented = set(re.findall(r"`([\w.]+)`", text))
+    for key in keys(schema):
+        section, _, name = key.rpartition(".")
+        described_together = section in documented and re.search(rf"\b{name}\b", text)
+        assert key in documented or described_together, key
