@@ -143,7 +143,7 @@ def optical_density(rgb: UInt8, model: StainModel) -> tuple[Float32, Float32, Fl
         If `rgb` has another shape or type.
     """
     check_image(rgb)
-    table = _density_table(np.asarray(model.white)).astype(np.float32)
+    table = stain_tables(model)[0]
     red, green, blue = (
         _look_up(plane, table[:, channel]) for channel, plane in enumerate(cv2.split(rgb))
     )
@@ -172,9 +172,7 @@ def unmix(rgb: UInt8, model: StainModel) -> tuple[Float32, Float32]:
         If `rgb` has another shape or type.
     """
     check_image(rgb)
-    vectors = np.array([model.hematoxylin, model.eosin])
-    share = np.linalg.pinv(vectors) / np.asarray(model.reference)  # (3, 2)
-    table = _density_table(np.asarray(model.white))[:, :, None] * share  # (256, 3, 2)
+    table = stain_tables(model)[1]
     planes = cv2.split(rgb)
 
     def amount(stain: int) -> Float32:
@@ -197,6 +195,22 @@ def concentrations(rgb: UInt8, model: StainModel) -> Float32:
         float32 (height, width, 2), hematoxylin and eosin.
     """
     return np.stack(unmix(rgb, model), axis=2)
+
+
+def stain_tables(model: StainModel) -> tuple[Float32, Float32]:
+    """What each value 0 to 255 of each channel adds to optical density and to the two stains.
+
+    Returns
+    -------
+    density
+        float32 (256, 3), the results of `optical_density`.
+    amounts
+        float32 (256, 3, 2), the terms that `unmix` sums over the channels.
+    """
+    density = _density_table(np.asarray(model.white))
+    vectors = np.array([model.hematoxylin, model.eosin])
+    share = np.linalg.pinv(vectors) / np.asarray(model.reference)  # (3, 2)
+    return density.astype(np.float32), (density[:, :, None] * share).astype(np.float32)
 
 
 def ink(rgb: UInt8, model: StainModel) -> Bool:

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+from numba import njit
 
-from histohet.encoders.nuclei import Nuclei, box_mean, find_nuclei
-from histohet.stain import StainModel, optical_density, unmix
+from histohet.encoders.nuclei import SQUARE_3, Nuclei, box_sum, find_nuclei
+from histohet.stain import StainModel, stain_tables
 
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
@@ -36,7 +36,7 @@ Float64 = npt.NDArray[np.float64]
 PIXEL_UM = 0.5
 SHARE_LEVELS = 10_000
 LEVELS = 100  # grey levels per unit of optical density; saturated at 2.55
-STAIN = StainModel(white=(245.0, 245.0, 245.0), reference=(1.0, 1.0))
+TABLES = stain_tables(StainModel(white=(245.0, 245.0, 245.0), reference=(1.0, 1.0)))
 TISSUE_OD = 0.2  # summed over the channels: glass of an unknown, darker white stays below
 LEAST_TISSUE_PX = 500  # 1 % of a tile
 LIMIT = 4.0  # spreads from the centre; farther out is an artefact
@@ -117,6 +117,8 @@ FEATURES = (
     Feature("cytoplasm_red", 0.18, 0.032),
     Feature("cytoplasm_blue", 0.213, 0.015),
 )
+CENTRE = np.array([feature.centre for feature in FEATURES])
+SPREAD = np.array([feature.spread for feature in FEATURES])
 
 
 class Layers(NamedTuple):
@@ -129,7 +131,7 @@ class Layers(NamedTuple):
     hematoxylin, eosin
         uint8, optical density times `LEVELS`, 0 outside.
     red, blue
-        uint16, share of that channel in the optical density times `SHARE_LEVELS`.
+        uint16, share of that channel in the optical density times `SHARE_LEVELS`, 0 outside.
     """
 
     inside: UInt8
@@ -178,12 +180,8 @@ class StainTexture:
 
 def scale(values: dict[str, float]) -> Float64:
     """Put features by name on their fixed scale, in the order of `FEATURES`; missing ones are 0."""
-    return np.array(
-        [
-            np.clip((values[name] - centre) / spread, -LIMIT, LIMIT) if name in values else 0.0
-            for name, centre, spread in FEATURES
-        ]
-    )
+    known = np.array([values.get(name, centre) for name, centre, _ in FEATURES])
+    return ((known - CENTRE) / SPREAD).clip(-LIMIT, LIMIT)
 
 
 def describe(tile: UInt8) -> dict[str, float]:
@@ -209,18 +207,34 @@ def describe(tile: UInt8) -> dict[str, float]:
 
 def separate(tile: UInt8) -> Layers:
     """Take a tile apart into what is inside, what is tissue, its two stains and its hue."""
-    black, white = (cv2.inRange(tile, np.full(3, v), np.full(3, v)) for v in (0, 255))
-    inside = ~(_image(black) | _image(white))
-    red, green, blue = optical_density(tile, STAIN)
-    total = red + green + blue
-    tissue = inside * (total > TISSUE_OD)
-    hematoxylin, eosin = (
-        np.minimum(np.rint(stain * LEVELS), 255).astype(np.uint8) & inside
-        for stain in unmix(tile, STAIN)
-    )
-    total += np.float32(1e-3)
-    red, blue = (np.rint(SHARE_LEVELS * colour / total) for colour in (red, blue))
-    return Layers(inside, tissue, hematoxylin, eosin, red.astype(np.uint16), blue.astype(np.uint16))
+    layers = np.zeros((4, *tile.shape[:2]), np.uint8), np.zeros((2, *tile.shape[:2]), np.uint16)
+    _separate(tile, *TABLES, *layers)
+    return Layers(*layers[0], *layers[1])
+
+
+@njit(cache=True)
+def _separate(
+    tile: UInt8, density: Float32, amounts: Float32, stains: UInt8, shares: UInt16
+) -> None:
+    """Fill `stains` (inside, tissue, hematoxylin, eosin) and `shares` (red, blue), 0 before."""
+    levels, share_levels = np.float32(LEVELS), np.float32(SHARE_LEVELS)
+    least, limit = np.float32(TISSUE_OD), np.float32(255)
+    for y in range(tile.shape[0]):
+        for x in range(tile.shape[1]):
+            r, g, b = tile[y, x, 0], tile[y, x, 1], tile[y, x, 2]
+            if r == g == b and (r == 0 or r == 255):
+                continue
+            stains[0, y, x] = 255
+            for k in range(2):
+                amount = amounts[r, 0, k] + amounts[g, 1, k] + amounts[b, 2, k]
+                stains[2 + k, y, x] = min(max(np.rint(amount * levels), np.float32(0)), limit)
+            red, blue = density[r, 0], density[b, 2]
+            total = red + density[g, 1] + blue
+            if total > least:
+                stains[1, y, x] = 255
+                total += np.float32(1e-3)
+                shares[0, y, x] = np.rint(share_levels * red / total)
+                shares[1, y, x] = np.rint(share_levels * blue / total)
 
 
 def colour(layers: Layers) -> dict[str, float]:
@@ -249,13 +263,12 @@ def texture(layers: Layers) -> dict[str, float]:
     stain, inside = layers.hematoxylin, layers.inside
     values: dict[str, float] = {"fibres": _fibres(layers)}
     mean = _mean(stain, layers.tissue) + 5
-    finer = stain.astype(np.float32)
+    finer: UInt8 | Float32 = stain
     for width in BAND_WIDTHS:
-        coarser = box_mean(stain, width)
-        if not inside.all():
-            # The mean over the pixels inside alone; elsewhere nobody reads it.
-            coarser /= np.maximum(box_mean(inside & np.uint8(1), width), np.float32(1e-6))
-        values[f"band_{width}"] = np.log(_contrast(finer, coarser, layers.tissue) / mean + 0.01)
+        # The mean over the pixels inside alone; elsewhere nobody reads it.
+        weight = width**4 if inside.all() else np.maximum(box_sum(inside & np.uint8(1), width), 1)
+        coarser = box_sum(stain, width) / np.asarray(weight, np.float32)
+        values[f"band_{width}"] = math.log(_contrast(finer, coarser, layers.tissue) / mean + 0.01)
         finer = coarser
     shares = np.sqrt(_binary_patterns(stain, layers.tissue))
     return values | {f"pattern_{i}": share for i, share in enumerate(shares)}
@@ -271,7 +284,9 @@ def nuclear_population(layers: Layers, nuclei: Nuclei) -> dict[str, float]:
     }
     if len(nuclei.area_px) < 3:
         return values
-    distance = cKDTree(nuclei.centre_px).query(nuclei.centre_px, k=3)[0][:, 1:] * PIXEL_UM
+    between = nuclei.centre_px[:, None] - nuclei.centre_px
+    # The nearest to each, at 0, is that nucleus itself.
+    distance = np.sqrt(np.sort((between**2).sum(axis=2))[:, 1:3]) * PIXEL_UM
     strength = nuclei.elongation.sum() + 1e-9
     return values | {
         "spacing": np.log(distance[:, 0].mean()),
@@ -305,7 +320,9 @@ def nuclear_colour(layers: Layers, nuclei: Nuclei) -> dict[str, float]:
         return {}
     mean = _mean(hematoxylin, nuclei.mask)
     rim = _mean(hematoxylin, nuclei.rim) if nuclei.rim.any() else mean
-    clumps = _contrast(hematoxylin, box_mean(hematoxylin, CLUMP_WIDTH), core)
+    clumps = _contrast(
+        hematoxylin, box_sum(hematoxylin, CLUMP_WIDTH) / np.float32(CLUMP_WIDTH**4), core
+    )
     return {
         "chromatin_mean": np.log(mean / LEVELS),
         "chromatin_between": nuclei.mean.std() / nuclei.mean.mean(),
@@ -347,7 +364,13 @@ def _mean_sd(values: npt.NDArray[np.integer[Any]], where: UInt8) -> tuple[float,
 
 def _contrast(finer: UInt8 | Float32, coarser: Float32, where: UInt8) -> float:
     """Root mean square of what a coarser mean has lost, in grey levels, to 1/64."""
-    return _rms(np.rint((finer - coarser) * 64).astype(np.int16), where) / 64
+    return (
+        _rms(
+            np.asarray(cv2.addWeighted(finer, 64, coarser, -64, 0, dtype=cv2.CV_16S), np.int16),
+            where,
+        )
+        / 64
+    )
 
 
 def _quantiles(values: UInt8, where: UInt8, shares: tuple[float, ...]) -> Float64:
@@ -364,16 +387,21 @@ def _binary_patterns(stain: UInt8, tissue: UInt8) -> Float64:
     Ojala et al. (2002), with a step that a neighbour must exceed the centre by. Pattern i < 9 has i
     brighter neighbours in one arc, the last are all others.
     """
-    height, width = stain.shape
-    bar = np.minimum(stain[2:-2, 2:-2], 255 - RING_STEP) + np.uint8(RING_STEP)
+    width = stain.shape[1]
+    # One row after the other in one long line, where a neighbour is a fixed number of pixels away.
+    line, margin = stain.ravel(), 2 * width + 2
+    middle = slice(margin, stain.size - margin)
+    bar = np.minimum(line[middle], 255 - RING_STEP) + np.uint8(RING_STEP)
     code = np.zeros(bar.shape, np.uint8)
     for bit, (dy, dx) in enumerate(RING):
-        neighbour = stain[2 + dy : height - 2 + dy, 2 + dx : width - 2 + dx]
-        code |= (neighbour > bar).view(np.uint8) << bit
-    clear = np.ascontiguousarray(cv2.erode(tissue, np.ones((5, 5), np.uint8))[2:-2, 2:-2])
-    patterns = cv2.LUT(code, PATTERN_OF_CODE)
-    counts = np.asarray(cv2.calcHist([patterns], [0], clear, [10], [0, 10]), np.float64)[:, 0]
-    shares: Float64 = counts / max(counts.sum(), 1)
+        away = dy * width + dx
+        neighbour = line[middle.start + away : middle.stop + away]
+        code |= (neighbour > bar).view(np.uint8) << np.uint8(bit)
+    clear = cv2.erode(
+        tissue, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    counts = cv2.calcHist([code], [0], _image(clear).ravel()[middle], [256], [0, 256])[:, 0]
+    shares: Float64 = np.bincount(PATTERN_OF_CODE, counts, 10) / max(counts.sum(), 1)
     return shares
 
 
@@ -384,18 +412,23 @@ def _fibres(layers: Layers) -> float:
     eosin = cv2.resize(layers.eosin, half, interpolation=cv2.INTER_AREA)
     tissue = _image(cv2.resize(layers.tissue, half, interpolation=cv2.INTER_AREA)) & np.uint8(128)
     # The step from tissue to glass or to the outside is no fibre.
-    clear = cv2.erode(tissue, np.ones((3, 3), np.uint8)) > 0
+    clear = cv2.erode(tissue, SQUARE_3)
     # A quarter of Sobel's sum, so that the boxes below stay exact in single precision.
     gx, gy = (
-        np.rint(cv2.Sobel(eosin, cv2.CV_32F, dx, dy) / 4) * clear for dx, dy in ((1, 0), (0, 1))
+        cv2.copyTo(cv2.Sobel(eosin, cv2.CV_16S, dx, dy, scale=0.25), clear)
+        for dx, dy in ((1, 0), (0, 1))
     )
     xx, yy, xy = (
-        cv2.boxFilter(product, cv2.CV_32F, (FIBRE_WIDTH, FIBRE_WIDTH), normalize=False)
-        for product in (gx * gx, gy * gy, gx * gy)
+        cv2.boxFilter(
+            cv2.multiply(a, b, dtype=cv2.CV_32S),
+            cv2.CV_32F,
+            (FIBRE_WIDTH, FIBRE_WIDTH),
+            normalize=False,
+        )
+        for a, b in ((gx, gx), (gy, gy), (gx, gy))
     )
-    coherent = np.rint(np.sqrt((xx - yy) ** 2 + 4 * xy**2)).astype(np.int32)
-    energy = (xx + yy).astype(np.int32)
-    return _mean(coherent, tissue) / (_mean(energy, tissue) + 1)
+    coherent = np.rint(cv2.magnitude(xx - yy, 2 * xy))
+    return _mean(coherent, tissue) / (_mean(xx + yy, tissue) + 1)
 
 
 def _pattern_table() -> UInt8:
