@@ -14,7 +14,8 @@ pytest.importorskip("torch", reason="the encoders' requirements are not installe
 import safetensors.torch
 import torch
 
-from histohet.encoders.base import EncoderError, make_encoder
+from histohet.encoders.base import EncoderError
+from histohet.encoders.registry import make_encoder
 from histohet.encoders.timm_model import (
     TimmModel,
     TimmSettings,

@@ -198,7 +198,7 @@ def concentrations(rgb: UInt8, model: StainModel) -> Float32:
 
 
 def stain_tables(model: StainModel) -> tuple[Float32, Float32]:
-    """What each value 0 to 255 of each channel adds to optical density and to the two stains.
+    """Tabulate what each value of each channel adds to optical density and to the two stains.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.encoders.base import make_encoder
+from histohet.encoders.registry import make_encoder
 from histohet.encoding import encode_in_batches, masked_tiles
 from histohet.files import read_json
 from histohet.formats.geojson import read_tissue

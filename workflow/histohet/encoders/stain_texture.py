@@ -181,7 +181,8 @@ class StainTexture:
 def scale(values: dict[str, float]) -> Float64:
     """Put features by name on their fixed scale, in the order of `FEATURES`; missing ones are 0."""
     known = np.array([values.get(name, centre) for name, centre, _ in FEATURES])
-    return ((known - CENTRE) / SPREAD).clip(-LIMIT, LIMIT)
+    scaled: Float64 = ((known - CENTRE) / SPREAD).clip(-LIMIT, LIMIT)
+    return scaled
 
 
 def describe(tile: UInt8) -> dict[str, float]:
@@ -207,9 +208,10 @@ def describe(tile: UInt8) -> dict[str, float]:
 
 def separate(tile: UInt8) -> Layers:
     """Take a tile apart into what is inside, what is tissue, its two stains and its hue."""
-    layers = np.zeros((4, *tile.shape[:2]), np.uint8), np.zeros((2, *tile.shape[:2]), np.uint16)
-    _separate(tile, *TABLES, *layers)
-    return Layers(*layers[0], *layers[1])
+    stains = np.zeros((4, *tile.shape[:2]), np.uint8)
+    shares = np.zeros((2, *tile.shape[:2]), np.uint16)
+    _separate(tile, *TABLES, stains, shares)
+    return Layers(*stains, *shares)
 
 
 @njit(cache=True)
@@ -265,10 +267,10 @@ def texture(layers: Layers) -> dict[str, float]:
     mean = _mean(stain, layers.tissue) + 5
     finer: UInt8 | Float32 = stain
     for width in BAND_WIDTHS:
+        coarser = box_sum(stain, width)
         # The mean over the pixels inside alone; elsewhere nobody reads it.
-        weight = width**4 if inside.all() else np.maximum(box_sum(inside & np.uint8(1), width), 1)
-        coarser = box_sum(stain, width) / np.asarray(weight, np.float32)
-        values[f"band_{width}"] = math.log(_contrast(finer, coarser, layers.tissue) / mean + 0.01)
+        coarser /= width**4 if inside.all() else box_sum(inside & np.uint8(1), width).clip(min=1)
+        values[f"band_{width}"] = np.log(_contrast(finer, coarser, layers.tissue) / mean + 0.01)
         finer = coarser
     shares = np.sqrt(_binary_patterns(stain, layers.tissue))
     return values | {f"pattern_{i}": share for i, share in enumerate(shares)}
@@ -284,9 +286,10 @@ def nuclear_population(layers: Layers, nuclei: Nuclei) -> dict[str, float]:
     }
     if len(nuclei.area_px) < 3:
         return values
-    between = nuclei.centre_px[:, None] - nuclei.centre_px
+    x, y = nuclei.centre_px.T
+    squared = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
     # The nearest to each, at 0, is that nucleus itself.
-    distance = np.sqrt(np.sort((between**2).sum(axis=2))[:, 1:3]) * PIXEL_UM
+    distance = np.sqrt(np.sort(squared)[:, 1:3]) * PIXEL_UM
     strength = nuclei.elongation.sum() + 1e-9
     return values | {
         "spacing": np.log(distance[:, 0].mean()),
@@ -305,7 +308,7 @@ def nuclear_shape(nuclei: Nuclei) -> dict[str, float]:
     return {
         "area_mean": np.log(area.mean()),
         "area_cv": area.std() / area.mean(),
-        "area_high": np.log(np.quantile(area, 0.9) / area.mean()),
+        "area_high": np.log(_quantile(area, 0.9) / area.mean()),
         "elongation_mean": elongation.mean(),
         "elongation_sd": elongation.std(),
     }
@@ -344,33 +347,27 @@ def _image(values: npt.ArrayLike) -> UInt8:
     return np.asarray(values, np.uint8)
 
 
-def _mean(values: npt.NDArray[np.integer[Any]], where: UInt8) -> float:
-    """Mean of integers that are nowhere negative, 0 of nothing.
+def _mean(values: npt.NDArray[Any], where: UInt8) -> float:
+    """Mean of whole numbers that are nowhere negative, 0 of nothing.
 
-    OpenCV's norms are its fastest masked sums; of integers they are exact, so that neither the
+    OpenCV's norms are its fastest masked sums; of whole numbers they are exact, so that neither the
     order of summation nor the alignment of the memory shows.
     """
     return cv2.norm(values, cv2.NORM_L1, where) / max(cv2.countNonZero(where), 1)
 
 
-def _rms(values: npt.NDArray[np.integer[Any]], where: UInt8) -> float:
+def _rms(values: npt.NDArray[Any], where: UInt8) -> float:
     return cv2.norm(values, cv2.NORM_L2, where) / math.sqrt(max(cv2.countNonZero(where), 1))
 
 
-def _mean_sd(values: npt.NDArray[np.integer[Any]], where: UInt8) -> tuple[float, float]:
+def _mean_sd(values: npt.NDArray[Any], where: UInt8) -> tuple[float, float]:
     mean = _mean(values, where)
     return mean, math.sqrt(max(_rms(values, where) ** 2 - mean**2, 0.0))
 
 
 def _contrast(finer: UInt8 | Float32, coarser: Float32, where: UInt8) -> float:
     """Root mean square of what a coarser mean has lost, in grey levels, to 1/64."""
-    return (
-        _rms(
-            np.asarray(cv2.addWeighted(finer, 64, coarser, -64, 0, dtype=cv2.CV_16S), np.int16),
-            where,
-        )
-        / 64
-    )
+    return _rms(np.rint((finer - coarser) * 64), where) / 64
 
 
 def _quantiles(values: UInt8, where: UInt8, shares: tuple[float, ...]) -> Float64:
@@ -379,6 +376,11 @@ def _quantiles(values: UInt8, where: UInt8, shares: tuple[float, ...]) -> Float6
     cumulated = np.concatenate([[0], np.cumsum(counts, dtype=np.float64)])
     at = np.array(shares) * cumulated[-1]
     return np.asarray(np.interp(at, cumulated, np.arange(257) - 0.5), np.float64)
+
+
+def _quantile(values: Float64, share: float) -> float:
+    """Quantile by linear interpolation; NumPy's own takes longer to check its arguments."""
+    return float(np.interp(share, np.linspace(0, 1, len(values)), np.sort(values)))
 
 
 def _binary_patterns(stain: UInt8, tissue: UInt8) -> Float64:
@@ -396,7 +398,7 @@ def _binary_patterns(stain: UInt8, tissue: UInt8) -> Float64:
     for bit, (dy, dx) in enumerate(RING):
         away = dy * width + dx
         neighbour = line[middle.start + away : middle.stop + away]
-        code |= (neighbour > bar).view(np.uint8) << np.uint8(bit)
+        code += (neighbour > bar).view(np.uint8) * np.uint8(1 << bit)
     clear = cv2.erode(
         tissue, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
@@ -415,17 +417,13 @@ def _fibres(layers: Layers) -> float:
     clear = cv2.erode(tissue, SQUARE_3)
     # A quarter of Sobel's sum, so that the boxes below stay exact in single precision.
     gx, gy = (
-        cv2.copyTo(cv2.Sobel(eosin, cv2.CV_16S, dx, dy, scale=0.25), clear)
+        cv2.copyTo(cv2.Sobel(eosin, cv2.CV_16S, dx, dy, scale=0.25), clear).astype(np.int32)
         for dx, dy in ((1, 0), (0, 1))
     )
+    box = (FIBRE_WIDTH, FIBRE_WIDTH)
     xx, yy, xy = (
-        cv2.boxFilter(
-            cv2.multiply(a, b, dtype=cv2.CV_32S),
-            cv2.CV_32F,
-            (FIBRE_WIDTH, FIBRE_WIDTH),
-            normalize=False,
-        )
-        for a, b in ((gx, gx), (gy, gy), (gx, gy))
+        cv2.boxFilter(product, cv2.CV_32F, box, normalize=False)
+        for product in (gx * gx, gy * gy, gx * gy)
     )
     coherent = np.rint(cv2.magnitude(xx - yy, 2 * xy))
     return _mean(coherent, tissue) / (_mean(xx + yy, tissue) + 1)
