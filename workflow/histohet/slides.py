@@ -155,7 +155,7 @@ class _ScannerSlide:
             ) from error
         rgba = np.asarray(region)
         if rgba[..., 3].min() == 255:
-            return np.ascontiguousarray(rgba[..., :3])
+            return np.asarray(region.convert("RGB"))
         white = Image.new("RGBA", region.size, "white")
         return np.asarray(Image.alpha_composite(white, region).convert("RGB"))
 

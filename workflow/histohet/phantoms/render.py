@@ -21,13 +21,13 @@ from histohet.phantoms.truth import LABEL_OF_CODE, attention_table, tissue_codes
 
 # A tile counts as epithelial above this share (METHODS: more than a quarter).
 EPITHELIAL = 0.25
-# Area of tissue for each wanted tile; stroma, lumina and edges take their part. At 20x a little
-# more than needed, so that a piece of 400 tiles passes CLAM's area limit (100 · 512² level-0
-# pixels); at 40x that limit is far away and pixels are dear.
-TISSUE_PER_TILE = {20: 1.4, 40: 1.18}
+# Area of tissue for each wanted tile; stroma, lumina and edges take their part.
+TISSUE_PER_TILE = 1.12
 # Less tissue than this would not hold six subclones.
 LEAST_TILES = 40
-GROWTH, TRIALS = 1.15, 12
+# How much more than the missing share the next trial is larger by, and the most that it may be.
+MARGIN, MOST_GROWTH = 1.05, 2.0
+TRIALS = 12
 
 
 class Design(NamedTuple):
@@ -102,11 +102,9 @@ def design_phantom(plan: PhantomPlan) -> Design:
     Raises
     ------
     ValueError
-        If a dozen trials, each a seventh larger, do not reach them.
+        If a dozen trials, each larger than the one before, do not reach them.
     """
-    area_um2 = (
-        TISSUE_PER_TILE[plan.objective] * max(plan.epithelial_tiles, LEAST_TILES) * TILE_UM**2
-    )
+    area_um2 = TISSUE_PER_TILE * max(plan.epithelial_tiles, LEAST_TILES) * TILE_UM**2
     rng = _generators(plan)[0]
     scores = subclone_scores(plan.n_subclones, plan.separation, rng)
     for _ in range(TRIALS):
@@ -120,9 +118,10 @@ def design_phantom(plan: PhantomPlan) -> Design:
         )
         codes = tissue_codes(layout, label_shape, (height_um, width_um))
         truth = truth_table(codes, shape, plan.mpp)
-        if (truth["epithelium_fraction"] > EPITHELIAL).sum() >= plan.epithelial_tiles:
+        found = int((truth["epithelium_fraction"] > EPITHELIAL).sum())
+        if found >= plan.epithelial_tiles:
             return Design(land, layout, scores, shape, codes, truth)
-        area_um2 *= GROWTH
+        area_um2 *= min(MARGIN * plan.epithelial_tiles / max(found, 1), MOST_GROWTH)
     raise ValueError(
         f"{plan.slide}: {plan.epithelial_tiles} epithelial tiles were not reached; try another seed"
     )
