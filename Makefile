@@ -11,7 +11,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit workflow-tests measure-epithelium rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests measure-epithelium rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -23,6 +23,9 @@ demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at 
 	@echo
 	@echo "Done. Open results/report.html in a browser; key figures: results/summary.json;"
 	@echo "maps: results/maps/full/; survival: results/survival/full/; docs/demo.md explains them."
+
+demo-ablation: demo  ## the demo with the fourth variant, no_mask, and all four compared
+	$(SNAKEMAKE) $(DEMO) ablation --quiet rules host
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, all tests
 

@@ -54,7 +54,7 @@ def test_everything_is_there(finished: Cohort) -> None:
             for suffix in (".svg", ".png"):
                 assert (results / f"survival/{variant}/{name}{suffix}").is_file()
         assert len(read(finished, f"cohort/{variant}/slides.tsv")) == len(SLIDES)
-    assert (results / "ablation/variants.png").is_file()
+    assert (results / "ablation/configured_variants.png").is_file()
     leftovers = [path for path in results.rglob("*") if path.name.startswith(".partial")]
     assert leftovers == []
 
@@ -215,7 +215,13 @@ def test_report_holds_every_figure(finished: Cohort) -> None:
     done = finished.snakemake("--report", str(report))
     assert done.returncode == 0, done.stderr
     text = report.read_text()
-    for name in ("preflight.html", "kaplan_meier.png", "forest.png", "variants.png", "slides.html"):
+    for name in (
+        "preflight.html",
+        "kaplan_meier.png",
+        "forest.png",
+        "configured_variants.png",
+        "slides.html",
+    ):
         assert name in text
     for slide in SLIDES:
         assert f"{slide}.png" in text

@@ -111,7 +111,8 @@ class LabelImage:
         columns = np.floor((x + offsets) / self.scale).astype(np.int64)
         rows = np.floor((y + offsets) / self.scale).astype(np.int64)
         window = self._window(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-        return window[rows - rows[0]][:, columns - columns[0]]
+        found: npt.NDArray[np.bool_] = window[rows - rows[0]][:, columns - columns[0]]
+        return found
 
 
 def _overlap(start: float, end: float) -> tuple[tuple[int, int], npt.NDArray[np.float64]]:

@@ -18,6 +18,7 @@ rule cluster_tiles:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         clustering=config["clustering"],
+        smoothings=get_smoothings,
         seed=config["seed"],
         code=code_of("cluster_tiles.py"),
     script:
@@ -66,7 +67,7 @@ rule measure_slide:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        smoothings=SMOOTHINGS,
+        smoothings=get_smoothings,
         q=config["clustering"]["q"],
         measures=config["measures"],
         seed=config["seed"],

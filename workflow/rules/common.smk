@@ -37,7 +37,7 @@ WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
 IS_TIMM = config["encoder"]["kind"] == "timm"
 HAS_CLINICAL = "clinical" in config
 CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
-SMOOTHINGS = sorted({variant.smoothing for variant in VARIANTS.values()})
+COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
 
 
@@ -45,7 +45,8 @@ wildcard_constraints:
     slide=SLIDE_ID.pattern,
     encoder=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     masking="masked|whole",
-    smoothing="|".join(SMOOTHINGS),
+    smoothing="potts|unsmoothed",
+    compared="|".join(COMPARED),
     variant="|".join(VARIANTS),
 
 
@@ -138,6 +139,12 @@ def get_tumour_scores(wildcards):
     return f"results/tumour/{wildcards.slide}.h5" if has_attention else []
 
 
+def get_smoothings(wildcards):
+    """Smoothings that some variant applies to these features."""
+    wanted = {v.smoothing for v in VARIANTS.values() if v.masking == wildcards.masking}
+    return sorted(wanted)
+
+
 def get_smoothing(wildcards):
     """Smoothing of a variant."""
     return VARIANTS[wildcards.variant].smoothing
@@ -180,6 +187,11 @@ def get_clusters_with_truth(wildcards):
     )
 
 
+def compared(pattern):
+    """Input function for one file per variant that is compared."""
+    return lambda wildcards: expand(pattern, variant=COMPARED[wildcards.compared])
+
+
 def map_files(variant):
     """Maps of all slides, the first ones shown in the report."""
     caption, category = "../report/map.rst", "3 Maps"
@@ -213,5 +225,5 @@ def get_results(wildcards):
         *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
     ]
     if len(config["variants"]) > 1:
-        files.append("results/ablation/variants.tsv")
+        files.append("results/ablation/configured_variants.tsv")
     return files

@@ -67,28 +67,28 @@ rule analyse_survival:
 
 rule compare_variants:
     input:
-        slides=expand("results/cohort/{variant}/slides.tsv", variant=VARIANTS),
-        patients=expand(
-            "results/cohort/{variant}/patients.tsv",
-            variant=VARIANTS if HAS_CLINICAL else [],
+        slides=compared("results/cohort/{variant}/slides.tsv"),
+        patients=(
+            compared("results/cohort/{variant}/patients.tsv") if HAS_CLINICAL else []
         ),
-        estimates=expand(
-            "results/survival/{variant}/estimates.tsv",
-            variant=VARIANTS if HAS_CLINICAL else [],
+        estimates=(
+            compared("results/survival/{variant}/estimates.tsv")
+            if HAS_CLINICAL
+            else []
         ),
     output:
-        table="results/ablation/variants.tsv",
-        svg="results/ablation/variants.svg",
+        table="results/ablation/{compared}_variants.tsv",
+        svg="results/ablation/{compared}_variants.svg",
         png=report(
-            "results/ablation/variants.png",
+            "results/ablation/{compared}_variants.png",
             caption="../report/ablation.rst",
             category="7 Ablation",
             labels={"figure": "variants compared"},
         ),
     log:
-        "results/logs/compare_variants.log",
+        "results/logs/compare_variants/{compared}.log",
     benchmark:
-        "results/benchmarks/compare_variants/all.tsv"
+        "results/benchmarks/compare_variants/{compared}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -96,7 +96,7 @@ rule compare_variants:
         mem_mb=2000,
         runtime=20,
     params:
-        variants=list(VARIANTS),
+        variants=lambda wildcards: COMPARED[wildcards.compared],
         clinical=CLINICAL_COLUMNS,
         survival=config["survival"],
         code=code_of("compare_variants.py"),

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from typing import get_args
 
 import numpy as np
 from job import job_log, provenance_of
@@ -11,7 +10,7 @@ from histohet.clustering import Clustering, ClusteringParams, Smoothing, cluster
 from histohet.formats.hdf5 import ClusterTable, FeatureTable, read_features, write_clusters
 from histohet.outcome import Outcome, Status
 
-SMOOTHINGS = get_args(Smoothing)
+SMOOTHINGS: list[Smoothing] = snakemake.params.smoothings
 
 
 def outcome_of(table: FeatureTable) -> Outcome:
