@@ -25,7 +25,7 @@ demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at 
 	@echo "maps: results/maps/full/; survival: results/survival/full/; docs/demo.md explains them."
 
 demo-ablation: demo  ## the demo with the fourth variant, no_mask, and all four compared
-	$(SNAKEMAKE) $(DEMO) ablation --quiet rules host
+	$(SNAKEMAKE) ablation $(DEMO) --quiet rules host
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, all tests
 

@@ -74,7 +74,7 @@ def draw_kaplan_meier(
     }
     ticks = _month_ticks(max(curve.time[-1] for curve in drawn))
     with style():
-        figure = new_figure(6.6, 4.6 + 0.2 * len(curves))
+        figure = new_figure(6.6, 5.2 + 0.4 * len(curves))
         axes, below = figure.subplots(
             2, 1, sharex=True, gridspec_kw={"height_ratios": [4.3, 0.2 * (len(curves) + 0.8)]}
         )
@@ -83,14 +83,19 @@ def draw_kaplan_meier(
         handles = [
             Line2D([], [], color=colours[curve.label], label=_describe(curve)) for curve in curves
         ]
+        # Above the curves, where it hides none of them.
         legend = axes.legend(
-            handles=handles, title=_statistics(test, model), loc="best", alignment="left"
+            handles=handles,
+            title=_statistics(test, model),
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            alignment="left",
         )
         legend.get_title().set_linespacing(1.4)
         axes.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6), ylabel=endpoint)
         axes.set(xlim=(0, ticks[-1]), xticks=ticks, xlabel="Months")
         axes.tick_params(labelbottom=True)
-        axes.set_title(textwrap.fill(title, 70))
+        figure.suptitle(textwrap.fill(title, 70), x=0.01, ha="left", weight="bold")
         _draw_numbers_at_risk(below, curves, colours, ticks)
     return figure
 
