@@ -13,7 +13,7 @@ from histohet.files import atomic_path, write_json, write_text
 from histohet.provenance import Provenance
 
 IDS = ("slide", "patient", "status", "group")
-SENTENCES = ("reason", "excluded_because", "conflicts")
+SENTENCES = ("reason", "excluded_because", "conflicts", "problem", "consequence")
 
 GOOD, BAD = "#e3f3e3", "#fbe0dc"
 
@@ -22,7 +22,8 @@ body { font-family: sans-serif; font-size: 13px; margin: 1.5em; color: #222; }
 table { border-collapse: collapse; margin-bottom: 2em; }
 th, td { padding: 3px 9px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; position: sticky; top: 0; background: white; }
-td { max-width: 34em; overflow-wrap: anywhere; }
+td { white-space: nowrap; }
+td.sentence { white-space: normal; min-width: 24em; overflow-wrap: anywhere; }
 footer { color: #777; font-size: 11px; overflow-wrap: anywhere; }
 """
 
@@ -73,10 +74,10 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
-    colour = ""
+    look = ' class="sentence"' if column in SENTENCES else ""
     if column == "status":
-        colour = f' style="background: {GOOD if value == "ok" else BAD}"'
-    return f"<td{colour}>{html.escape(_text(value))}</td>"
+        look = f' style="background: {GOOD if value == "ok" else BAD}"'
+    return f"<td{look}>{html.escape(_text(value))}</td>"
 
 
 def _text(value: Any) -> str:
