@@ -161,6 +161,6 @@ def read_slide_sheet(path: str | Path) -> SlideSheet:
     if problems:
         raise SheetError(f"{path}: " + "; ".join(problems))
     if not slides:
-        raise SheetError(f"{path} names no slide")
+        raise SheetError(f"{path} names no slide: add one row per slide (config/README.md)")
     duplicates = {slide: tuple(found) for slide, found in places.items() if len(found) > 1}
     return SlideSheet(slides, duplicates)
