@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.clinical import ClinicalSpec, ClinicalTable, Covariate, read_clinical
+from histohet.clinical import ClinicalError, ClinicalSpec, ClinicalTable, Covariate, read_clinical
 
 CONFIG: dict[str, Any] = {
     "patient": "Patient ID",
@@ -206,7 +206,7 @@ def test_a_table_without_rows_is_an_empty_table(tmp_path: Path) -> None:
 
 def test_a_missing_column_is_named_with_those_there_are(tmp_path: Path) -> None:
     how = spec(time={"column": "PFS", "unit": "months"})
-    with pytest.raises(ValueError, match=r"no column 'PFS'; there are 'Patient ID', 'OS', "):
+    with pytest.raises(ClinicalError, match=r"no column 'PFS'; there are 'Patient ID', 'OS', "):
         read(tmp_path, *GOOD, how=how)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from histohet.agreement import Truth, agree, read_truth, subclone_of_tiles
 from histohet.graph import adjacent_edges
@@ -25,6 +26,7 @@ from histohet.summary import (
 from histohet.traits import read_traits
 from histohet.variants import VARIANTS
 
+ROOT = Path(__file__).parents[2]
 COORDS = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2) * 100
 LABELS = np.repeat([0, 1, 2], [18, 12, 6])
 
@@ -178,6 +180,13 @@ def test_hazard_ratios_or_why_there_are_none() -> None:
     assert found["per_unit"]["hazard_ratio"] == 1.8
     assert found["per_unit_adjusted"]["hazard_ratio"] == 1.7
     assert "high_vs_low_adjusted" not in found
+
+
+def test_the_configuration_offers_every_number_of_the_cohort_table_as_score() -> None:
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
+    texts = {"slide", "status", "reason", "tumour_filter"}
+    assert set(schema["properties"]["survival"]["properties"]["score"]["enum"]) == set(row) - texts
 
 
 def test_variant_figures() -> None:

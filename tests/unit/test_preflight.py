@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from histohet.preflight import SlideRecord, check_sheet, check_slide, qupath_offset
+from histohet.preflight import (
+    SlideRecord,
+    check_sheet,
+    check_slide,
+    problems_of_slides,
+    qupath_offset,
+)
 from histohet.sheets import SlideRow, read_slide_sheet
 from histohet.slides import SlideInfo
 from slidefiles import gradient, write_aperio, write_plain
@@ -91,6 +97,18 @@ def test_problems_of_the_sheet(tmp_path: Path) -> None:
     assert check_sheet(read_slide_sheet(sheet), "s", patients=None)[-1].problem.endswith(
         "not exist"
     )
+
+
+def test_refusals_and_conflicts_are_listed_with_their_rows(tmp_path: Path) -> None:
+    path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
+    text = f"slide\tpath\tmpp\na\t{path}\t0.5\nb\t{path}\t0.25\nc\t{path}\t0,5\n"
+    (tmp_path / "slides.tsv").write_text(text)
+    sheet = read_slide_sheet(tmp_path / "slides.tsv")
+    records = [check(row) for row in sheet.slides.values()]
+    found = problems_of_slides(records, sheet, "slides.tsv")
+    assert [(p.row, p.subject) for p in found] == [(3, "b"), (4, "c")]
+    assert found[0].consequence == "0.5 µm per pixel are used (file)"
+    assert (found[1].problem, found[1].consequence) == (records[2].reason, "refused")
 
 
 @pytest.mark.real

@@ -49,6 +49,7 @@ def test_duplicate_ids_keep_the_first_row_and_all_row_numbers(tmp_path: Path) ->
         ("slide\tpath\n", "names no slide"),
         ("slide\tmpp\na\t0.5\n", "column 'path' is missing; there are slide, mpp"),
         ("slide\tpath\tatention\na\ta.svs\tx\n", "unknown column 'atention'; known are"),
+        ("slide;path;mpp\na;a.svs;0,5\tx\n", "cells are separated by ';'"),
         ("slide\tpath\tpath\na\ta\ta\n", "column 'path' comes twice"),
         ("slide\tpath\n../up\ta.svs\n", r"row 2: slide id '\.\./up' must be letters"),
         ("slide\tpath\na b\ta.svs\n", "row 2: slide id 'a b'"),

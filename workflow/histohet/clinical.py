@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import pandas as pd
 
-from histohet.sheets import read_rows
+from histohet.sheets import SheetError, read_rows
 
 Kind = Literal["numeric", "categorical"]
 TimeUnit = Literal["days", "months", "years"]
@@ -59,6 +59,10 @@ COHORT_COLUMNS = (
 _KINDS = " | ".join(get_args(Kind))
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _DECIMAL_COMMA = r"[+-]?\d+,\d+"
+
+
+class ClinicalError(ValueError):
+    """A clinical table cannot be used as configured; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -241,14 +245,17 @@ def read_clinical(path: str | Path, spec: ClinicalSpec) -> ClinicalTable:
 
     Raises
     ------
-    ValueError
+    ClinicalError
         If the file cannot be read as a table, a column is missing, or so many times are implausible
         that the unit must be wrong.
     """
-    header, numbered = read_rows(path)
+    try:
+        header, numbered = read_rows(path)
+    except SheetError as error:
+        raise ClinicalError(str(error)) from error
     absent = [column for column in spec.columns if column not in header]
     if absent:
-        raise ValueError(f"{path} has no column {_quoted(absent)}; there are {_quoted(header)}")
+        raise ClinicalError(f"{path} has no column {_quoted(absent)}; there are {_quoted(header)}")
     cells = pd.DataFrame(
         [[row[column] for column in spec.columns] for _, row in numbered],
         index=[number for number, _ in numbered],
@@ -261,7 +268,7 @@ def read_clinical(path: str | Path, spec: ClinicalSpec) -> ClinicalTable:
     try:
         frame["time_months"] = _times(rows, spec, problems)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ClinicalError(f"{path}: {error}") from error
     frame["event"] = _events(rows, spec, problems)
     for covariate in spec.covariates:
         frame[covariate.name] = _covariate_values(rows, covariate, problems)

@@ -65,9 +65,9 @@ class SlideMeasures:
 
     def tumour_filter(self, threshold: float | None) -> str:
         """Say which clusters count under a threshold."""
-        if threshold is None:
-            return NO_THRESHOLD
-        return f"score > {threshold:.4g}" if self.has_attention else NO_ATTENTION
+        if not self.has_attention:
+            return NO_ATTENTION
+        return NO_THRESHOLD if threshold is None else f"score > {threshold:.4g}"
 
     def slide_row(self, threshold: float | None) -> dict[str, Any]:
         """Return the slide's row of the cohort table, all clusters counting without threshold."""
@@ -80,7 +80,7 @@ class SlideMeasures:
             "n_tissue_tiles": self.n_tissue_tiles,
             "n_clustered_tiles": self.n_clustered_tiles,
             "n_all_clusters": len(self.clusters),
-            "tumour_filter": self.tumour_filter(threshold),
+            "tumour_filter": self.tumour_filter(threshold) if self.outcome.ok else "",
         }
         names = SetMeasures.__dataclass_fields__
         if self.outcome.ok:

@@ -145,7 +145,7 @@ def check_slide(
         return _refuse(
             record,
             f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {target_mpp:.4g} "
-            f"(tolerance {mpp_tolerance:.0%}): too coarse",
+            f"(scale.tolerance {mpp_tolerance:.0%}): too coarse",
         )
     return record
 
@@ -209,6 +209,21 @@ def check_sheet(sheet: SlideSheet, name: str, patients: set[str] | None) -> list
                     "measured, but not in the survival analysis",
                 )
             )
+    return problems
+
+
+def problems_of_slides(
+    records: Sequence[SlideRecord], sheet: SlideSheet, name: str
+) -> list[Problem]:
+    """List the slides that are refused, and those whose scale something contradicts."""
+    problems = []
+    for record in records:
+        row = sheet.slides[record.slide].row
+        if not record.outcome.ok:
+            problems.append(Problem(name, row, record.slide, record.reason, "refused"))
+        elif record.conflicts:
+            used = f"{record.mpp:.4g} µm per pixel are used ({record.mpp_source})"
+            problems.append(Problem(name, row, record.slide, record.conflicts, used))
     return problems
 
 

@@ -108,6 +108,8 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
                 surplus = any(cells[len(header) :])
                 if surplus or any("\n" in cell for cell in cells):
                     problem = "more cells than columns" if surplus else "a quote that does not end"
+                    if len(header) == 1 and ";" in header[0]:
+                        problem = "cells are separated by ';': save it with tabs (.tsv) or commas"
                     raise SheetError(f"{path}, row {reader.line_num}: {problem}")
                 cells += [""] * (len(header) - len(cells))
                 if any(cells):

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from jsonschema import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
@@ -18,7 +19,15 @@ from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
 from histohet.variants import VARIANTS
 
-validate(config, "../schemas/config.schema.yaml")
+try:
+    validate(config, "../schemas/config.schema.yaml")
+except WorkflowError as error:
+    # Snakemake's own message repeats the whole schema after the cause.
+    cause = error.__context__
+    if not isinstance(cause, ValidationError):
+        raise
+    key = cause.json_path.removeprefix("$").removeprefix(".") or "top level"
+    raise WorkflowError(f"config, {key}: {cause.message}") from None
 
 if config["clustering"]["min_tiles"] < config["clustering"]["q"]:
     raise WorkflowError(

@@ -5,10 +5,10 @@ from dataclasses import asdict
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.clinical import ClinicalSpec, read_clinical
+from histohet.clinical import ClinicalError, ClinicalSpec, read_clinical
 from histohet.files import read_json
 from histohet.formats.tables import write_html, write_tsv
-from histohet.preflight import Problem, SlideRecord, check_sheet
+from histohet.preflight import Problem, SlideRecord, check_sheet, problems_of_slides
 from histohet.sheets import read_slide_sheet
 
 
@@ -17,7 +17,10 @@ def clinical_problems() -> tuple[list[Problem], set[str] | None]:
     if not snakemake.input.get("clinical"):
         return [], None
     path = snakemake.input.clinical
-    clinical = read_clinical(path, ClinicalSpec.from_config(snakemake.params.clinical))
+    try:
+        clinical = read_clinical(path, ClinicalSpec.from_config(snakemake.params.clinical))
+    except ClinicalError as error:
+        raise SystemExit(f"clinical table, section `clinical` of the config: {error}") from error
     problems = [
         Problem(
             path,
@@ -34,22 +37,37 @@ def clinical_problems() -> tuple[list[Problem], set[str] | None]:
 with job_log(snakemake.log[0]) as log:
     records = [SlideRecord.from_dict(read_json(path)) for path in snakemake.input.records]
     problems, patients = clinical_problems()
-    sheet = snakemake.input.sheet
-    problems = check_sheet(read_slide_sheet(sheet), sheet, patients) + problems
+    name = snakemake.input.sheet
+    sheet = read_slide_sheet(name)
+    of_sheet = check_sheet(sheet, name, patients)
+    listed = {problem.subject for problem in of_sheet if problem.consequence == "refused"}
+    of_slides = problems_of_slides(records, sheet, name)
+    problems = [
+        *of_sheet,
+        *(problem for problem in of_slides if problem.subject not in listed),
+        *problems,
+    ]
     slides = pd.DataFrame([record.as_dict() for record in records])
     table = pd.DataFrame(
         [asdict(problem) for problem in problems], columns=list(Problem.__dataclass_fields__)
     )
     refused = (slides["status"] != "ok").sum()
-    log.info("%d slides, %d refused, %d problems", len(slides), refused, len(problems))
-    for record in records:
-        if not record.outcome.ok:
-            log.warning("%s: %s", record.slide, record.reason)
+    for problem in problems:
+        log.warning(
+            "%s, row %d: %s: %s", problem.sheet, problem.row, problem.subject, problem.problem
+        )
+    log.warning(
+        "%d of %d slides can be used, %d problems; see %s",
+        len(slides) - refused,
+        len(slides),
+        len(problems),
+        snakemake.output.page,
+    )
     provenance = provenance_of(snakemake)
     write_tsv(snakemake.output.slides, slides, provenance)
     write_tsv(snakemake.output.problems, table, provenance)
     sections = {
         f"Slides ({refused} of {len(slides)} refused)": slides,
-        "Problems of the sheets": table,
+        "Problems": table,
     }
     write_html(snakemake.output.page, sections, provenance)

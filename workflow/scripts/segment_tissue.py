@@ -25,7 +25,7 @@ def segment(record: SlideRecord) -> tuple[Tissue, Outcome, Pixels]:
     except SlideError as error:
         return NOTHING, Outcome(Status.UNREADABLE, str(error)), placeholder(str(error))
     if not tissue.pieces:
-        reason = "no piece of tissue is above the size limit: see the tissue presets"
+        reason = "no piece of tissue is above the size limit of tissue.preset and overrides"
         return tissue, Outcome(Status.NO_TISSUE, reason), thumbnail
     return tissue, OK, thumbnail
 
