@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import shapely
-from PIL import Image, ImageDraw, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from histohet.files import atomic_path
 from histohet.provenance import Provenance
@@ -30,8 +31,12 @@ def read_thumbnail(slide: Slide) -> Pixels:
 
 def placeholder(text: str) -> Pixels:
     """Return a grey picture that says why there is none."""
+    # Imported here because few slides need it. Pillow's own font has no µ.
+    from matplotlib import get_data_path
+
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 12)
     image = Image.new("RGB", (640, 120), (235, 235, 235))
-    ImageDraw.Draw(image).text((12, 12), "\n".join(_wrap(text, 95)), fill=(60, 60, 60))
+    ImageDraw.Draw(image).text((12, 12), textwrap.fill(text, 85), fill=(60, 60, 60), font=font)
     return np.asarray(image)
 
 
@@ -77,7 +82,3 @@ def save_picture(path: str | Path, image: npt.NDArray[np.uint8], provenance: Pro
             picture.save(partial, pnginfo=text)
         else:
             picture.save(partial, quality=88, comment=provenance.as_json())
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return [text[start : start + width] for start in range(0, len(text), width)]
