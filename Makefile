@@ -34,7 +34,7 @@ check: $(VENV)/dev.txt  ## formats, types, Snakemake's lint
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/mypy
-	$(BIN)/snakemake --lint $(DEMO)
+	$(BIN)/snakemake --lint $(DEMO) --config slides=tests/one_slide.tsv
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO)
 
 unit: $(VENV)/dev.txt  ## the library
