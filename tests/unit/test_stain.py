@@ -17,11 +17,11 @@ from histohet.stain import (
     HEMATOXYLIN,
     MIN_REFERENCE,
     StainModel,
-    concentrations,
     fit_stain,
     ink,
     optical_density,
     stained,
+    unmix,
 )
 
 WHITE = np.array([241.0, 238.0, 244.0])
@@ -137,11 +137,16 @@ def test_model_survives_json() -> None:
     assert StainModel.from_dict(json.loads(json.dumps(model.as_dict()))) == model
 
 
-def test_concentrations_undo_the_exposure() -> None:
+def amounts(rgb: npt.NDArray[np.uint8], model: StainModel) -> npt.NDArray[np.float32]:
+    """Hematoxylin and eosin as one array, (height, width, 2)."""
+    return np.stack(unmix(rgb, model), axis=2)
+
+
+def test_amounts_undo_the_exposure() -> None:
     model = StainModel(white=(240.0, 241.0, 239.0), reference=(1.1, 0.8))
     h, e = np.meshgrid(np.linspace(0, 1.0, 30), np.linspace(0, 0.7, 20))
     rgb = expose(h[..., None] * HEMATOXYLIN + e[..., None] * EOSIN, model.white)
-    found = concentrations(rgb, model)
+    found = amounts(rgb, model)
     assert found.shape == (20, 30, 2)
     assert found.dtype == np.float32
     # Half a grey level is up to 0.014 in density where the light is down to 1/8.
@@ -149,14 +154,14 @@ def test_concentrations_undo_the_exposure() -> None:
     np.testing.assert_allclose(found[..., 1], e / 0.8, atol=0.03)
 
 
-def test_concentrations_are_least_squares() -> None:
+def test_amounts_are_least_squares() -> None:
     model = fit_stain(section(unit(0.5, 0.8, 0.3), EOSIN, n=2000))
     rgb = np.random.default_rng(5).integers(0, 256, (6, 7, 3), np.uint8)
     vectors = np.array([model.hematoxylin, model.eosin]).T
     light = np.minimum((rgb + 1.0) / (np.array(model.white) + 1), 1)
     expected = np.linalg.lstsq(vectors, -np.log10(light).reshape(-1, 3).T, rcond=None)[0].T
     expected = np.maximum(expected / model.reference, 0).reshape(6, 7, 2)
-    np.testing.assert_allclose(concentrations(rgb, model), expected, atol=1e-5)
+    np.testing.assert_allclose(amounts(rgb, model), expected, atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -166,7 +171,7 @@ def test_a_pixel_depends_on_itself_alone(y: int, x: int, height: int, width: int
     model = StainModel(white=(243.0, 240.0, 245.0))
     window = np.s_[y : y + height, x : x + width]
     part = np.ascontiguousarray(rgb[window])
-    for function in (concentrations, ink, stained):
+    for function in (amounts, ink, stained):
         np.testing.assert_array_equal(function(part, model), function(rgb, model)[window])
     for mine, whole in zip(optical_density(part, model), optical_density(rgb, model), strict=True):
         np.testing.assert_array_equal(mine, whole[window])
@@ -177,7 +182,7 @@ def test_glass_is_not_stained_and_white_has_no_density() -> None:
     rgb = np.array([[[240, 240, 240], [255, 255, 255], [236, 236, 236], [225, 190, 215]]], np.uint8)
     np.testing.assert_array_equal(stained(rgb, model), [[False, False, False, True]])
     np.testing.assert_array_equal(np.array(optical_density(rgb, model))[:, 0, :2], np.zeros((3, 2)))
-    np.testing.assert_array_equal(concentrations(rgb, model)[0, :2], np.zeros((2, 2)))
+    np.testing.assert_array_equal(amounts(rgb, model)[0, :2], np.zeros((2, 2)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -202,7 +207,7 @@ def test_pixels_of_another_shape_are_refused(pixels: npt.NDArray[np.uint8]) -> N
         fit_stain(pixels)
 
 
-@pytest.mark.parametrize("function", [concentrations, optical_density, ink, stained])
+@pytest.mark.parametrize("function", [unmix, optical_density, ink, stained])
 @pytest.mark.parametrize(
     "image", [np.zeros((5, 4), np.uint8), np.zeros((5, 4, 4), np.uint8), np.zeros((5, 4, 3))]
 )

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from cohorts import CONFIG, REPOSITORY, Cohort, copy_workflow
+from histohet.variants import VARIANTS as DEFINITIONS
 from slidefiles import tissue_like, write_plain
 
 SLIDES = [f"phantom_{number:02d}" for number in range(1, 5)]
@@ -113,7 +114,7 @@ def test_every_file_says_where_it_came_from(finished: Cohort) -> None:
     assert source["parameters"]["clustering"]["q"] == 8
     assert source["inputs"]["features"].endswith(f"masked/{SLIDES[0]}.h5")
     assert source["software"].startswith("histohet ")
-    geojson = json.loads((results / f"qupath/masked/{SLIDES[0]}.geojson").read_text())
+    geojson = json.loads((results / f"qupath/full/{SLIDES[0]}.geojson").read_text())
     assert "histohet" in geojson["histohet"]["software"]
     assert (results / "cohort/full/slides.tsv.provenance.json").is_file()
 
@@ -132,6 +133,18 @@ def test_summary(finished: Cohort) -> None:
     }
     assert summary["planted_hazard_ratio"] == 2.0
     assert summary["wall_seconds"]["encode_tiles"] > 0
+
+
+@pytest.mark.parametrize("variant", ["no_mask", "no_potts"])
+def test_any_variant_can_be_shown_in_qupath(finished: Cohort, variant: str) -> None:
+    slide, chosen = SLIDES[0], DEFINITIONS[variant]
+    target = f"results/qupath/{variant}/{slide}.geojson"
+    finished.run(target)
+    tiles = json.loads((finished.folder / target).read_text())["features"]
+    with h5py.File(finished.folder / f"results/clusters/{chosen.masking}/{slide}.h5") as file:
+        labels = file[f"{chosen.smoothing}/labels"][:]
+    found = [tile["properties"]["measurements"]["cluster"] for tile in tiles]
+    np.testing.assert_array_equal(found, labels + 1)
 
 
 def test_rerunning_does_nothing(finished: Cohort) -> None:

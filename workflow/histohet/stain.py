@@ -56,7 +56,7 @@ class StainModel:
         Unit vectors of optical density (base 10) in red, green, blue.
     reference
         99th percentile over the tissue of the concentrations of hematoxylin and eosin, in optical
-        density; `concentrations` are given relative to it.
+        density; the amounts of `unmix` are given relative to it.
     estimated
         False where the slide was implausible and the published vectors stand in.
     """
@@ -184,17 +184,6 @@ def unmix(rgb: UInt8, model: StainModel) -> tuple[Float32, Float32]:
         return total.clip(min=0)
 
     return amount(0), amount(1)
-
-
-def concentrations(rgb: UInt8, model: StainModel) -> Float32:
-    """Return the result of `unmix` as one array.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 (height, width, 2), hematoxylin and eosin.
-    """
-    return np.stack(unmix(rgb, model), axis=2)
 
 
 def stain_tables(model: StainModel) -> tuple[Float32, Float32]:

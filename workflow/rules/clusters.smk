@@ -79,15 +79,15 @@ rule measure_slide:
 rule export_qupath:
     input:
         record="results/preflight/slides/{slide}.json",
-        clusters="results/clusters/{masking}/{slide}.h5",
+        clusters=get_slide_clusters,
         coverage="results/coverage/{slide}.h5",
         tumour=get_tumour_scores,
     output:
-        tiles="results/qupath/{masking}/{slide}.geojson",
+        tiles="results/qupath/{variant}/{slide}.geojson",
     log:
-        "results/logs/export_qupath/{masking}/{slide}.log",
+        "results/logs/export_qupath/{variant}/{slide}.log",
     benchmark:
-        "results/benchmarks/export_qupath/{masking}/{slide}.tsv"
+        "results/benchmarks/export_qupath/{variant}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -95,6 +95,7 @@ rule export_qupath:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=10,
     params:
+        smoothing=get_smoothing,
         code=code_of("export_qupath.py"),
     script:
         "../scripts/export_qupath.py"

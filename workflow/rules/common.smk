@@ -167,6 +167,12 @@ def get_measures(wildcards):
     )
 
 
+def get_slide_clusters(wildcards):
+    """Clusters of a slide that a variant needs."""
+    masking = VARIANTS[wildcards.variant].masking
+    return f"results/clusters/{masking}/{wildcards.slide}.h5"
+
+
 def get_clusters(wildcards):
     """Clusters of all slides that a variant needs."""
     masking = VARIANTS[wildcards.variant].masking
@@ -216,21 +222,16 @@ def map_files(variant):
     return files
 
 
-def get_qupath_files(wildcards):
-    """Tiles of every slide for QuPath, with the clusters of the first configured variant."""
-    masking = VARIANTS[config["variants"][0]].masking
-    return expand(
-        "results/qupath/{masking}/{slide}.geojson", masking=masking, slide=SLIDES
-    )
-
-
 def get_results(wildcards):
-    """Everything a run makes, other than its summary."""
+    """Everything a run makes, other than its summary; for QuPath, the first variant."""
+    first = config["variants"][0]
     files = [
         "results/preflight/preflight.html",
         *per_variant("results/cohort/{variant}/slides.html"),
         *per_variant([f"results/maps/{{variant}}/{slide}.png" for slide in SLIDES]),
-        *get_qupath_files(wildcards),
+        *expand(
+            "results/qupath/{variant}/{slide}.geojson", variant=first, slide=SLIDES
+        ),
         *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
     ]
     if len(config["variants"]) > 1:

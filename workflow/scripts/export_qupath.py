@@ -18,7 +18,6 @@ def tile_objects(clusters: ClusterTable) -> Iterator[TileObject]:
     index = clusters.tile_index
     coverage = read_column(snakemake.input.coverage, "coverage")[0][index]
     measurements = {"epithelium": coverage, **tumour_measurements(clusters)}
-    unsmoothed = read_clusters(snakemake.input.clusters, "unsmoothed").labels
     for row, (x, y) in enumerate(clusters.tiles.coords.tolist()):
         label = int(clusters.labels[row])
         yield TileObject(
@@ -29,7 +28,7 @@ def tile_objects(clusters: ClusterTable) -> Iterator[TileObject]:
             colour=cluster_rgb(label),
             measurements={
                 "cluster": label + 1,
-                "cluster without smoothing": int(unsmoothed[row]) + 1,
+                "cluster before smoothing": int(clusters.raw[row]) + 1,
                 **{name: round(float(values[row]), 4) for name, values in measurements.items()},
             },
         )
@@ -49,7 +48,7 @@ def tumour_measurements(clusters: ClusterTable) -> dict[str, np.ndarray]:
 
 with job_log(snakemake.log[0]) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
-    clusters = read_clusters(snakemake.input.clusters, "potts")
+    clusters = read_clusters(snakemake.input.clusters, snakemake.params.smoothing)
     found = clusters.tiles.outcome.ok
     write_tile_objects(
         snakemake.output.tiles,

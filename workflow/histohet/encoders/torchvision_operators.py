@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import cache
 from types import ModuleType
 
 import torch
+from torch import library as operators
 
 SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -21,8 +23,14 @@ SCHEMAS = (
 )
 SYMPTOM = "operator torchvision::nms does not exist"
 
-# PyTorch forgets a declaration when its library object goes, so it lives as long as the process.
-_declared: list[torch.library.Library] = []
+
+@cache
+def _declare_operators() -> operators.Library:
+    """Declare the schemas; the cache keeps the object, without which PyTorch forgets them."""
+    declared = operators.Library("torchvision", "FRAGMENT")
+    for schema in SCHEMAS:
+        declared.define(schema)
+    return declared
 
 
 def import_timm() -> ModuleType:
@@ -38,10 +46,7 @@ def import_timm() -> ModuleType:
     except RuntimeError as error:
         if SYMPTOM not in str(error) or torch.version.cuda is not None:
             raise
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in SCHEMAS:
-        library.define(schema)
-    _declared.append(library)
+    _declare_operators()
     for name in [n for n in sys.modules if n.split(".")[0] in {"torchvision", "timm"}]:
         del sys.modules[name]
     return importlib.import_module("timm")
