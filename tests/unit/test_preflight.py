@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from histohet.preflight import (
+    Problem,
     SlideRecord,
-    check_sheet,
     check_slide,
-    problems_of_slides,
+    list_problems,
     qupath_offset,
 )
 from histohet.sheets import SlideRow, read_slide_sheet
@@ -83,32 +83,43 @@ def test_qupath_crops_to_bounds_only_if_both_sides_are_smaller() -> None:
     assert offset(0, 0, 1000, 1000) == (0, 0)
 
 
+def problems_of(path: Path, patients: set[str] | None) -> list[Problem]:
+    sheet = read_slide_sheet(path)
+    records = [
+        check(row, duplicate_rows=sheet.duplicates.get(slide, ()))
+        for slide, row in sheet.slides.items()
+    ]
+    return list_problems(records, sheet, "slides.tsv", patients)
+
+
 def test_problems_of_the_sheet(tmp_path: Path) -> None:
     path = write_plain(tmp_path / "a.png", gradient(30, 20))
     sheet = tmp_path / "slides.tsv"
     sheet.write_text(
         f"slide\tpatient\tpath\na\tp1\t{path}\nb\tp2\t{tmp_path / 'b.svs'}\na\tp1\t{path}\n"
     )
-    problems = check_sheet(read_slide_sheet(sheet), "slides.tsv", patients={"p1"})
+    problems = problems_of(sheet, {"p1"})
     assert [(p.subject, p.row) for p in problems] == [("a", 4), ("b", 3), ("b", 3)]
     assert "rows 2, 4" in problems[0].problem
     assert "does not exist" in problems[1].problem
     assert "no usable row in the clinical table" in problems[2].problem
-    assert check_sheet(read_slide_sheet(sheet), "s", patients=None)[-1].problem.endswith(
-        "not exist"
-    )
+    assert problems_of(sheet, None)[-1].problem.endswith("not exist")
 
 
 def test_refusals_and_conflicts_are_listed_with_their_rows(tmp_path: Path) -> None:
     path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
     text = f"slide\tpath\tmpp\na\t{path}\t0.5\nb\t{path}\t0.25\nc\t{path}\t0,5\n"
     (tmp_path / "slides.tsv").write_text(text)
-    sheet = read_slide_sheet(tmp_path / "slides.tsv")
-    records = [check(row) for row in sheet.slides.values()]
-    found = problems_of_slides(records, sheet, "slides.tsv")
+    found = problems_of(tmp_path / "slides.tsv", None)
     assert [(p.row, p.subject) for p in found] == [(3, "b"), (4, "c")]
     assert found[0].consequence == "0.5 µm per pixel are used (file)"
-    assert (found[1].problem, found[1].consequence) == (records[2].reason, "refused")
+    assert "mpp '0,5' in the sheet is not a positive number" in found[1].problem
+    assert found[1].consequence == "refused"
+
+
+def test_every_missing_file_is_named(tmp_path: Path) -> None:
+    reason = check(SlideRow(2, "a", "p", "no.svs", mask="no.tif")).reason
+    assert reason == "path: no.svs does not exist; mask: no.tif does not exist"
 
 
 @pytest.mark.real

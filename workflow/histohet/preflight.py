@@ -169,61 +169,46 @@ def _problem_of_row(row: SlideRow, duplicate_rows: Sequence[int]) -> str | None:
     if duplicate_rows:
         rows = ", ".join(map(str, duplicate_rows))
         return f"the id stands in rows {rows} of the sheet: give each slide its own"
-    for column, file in row.files.items():
-        if not Path(file).is_file():
-            return (
-                f"{column}: {file} {'is not a file' if Path(file).exists() else 'does not exist'}"
-            )
+    missing = [
+        f"{column}: {file} {'is not a file' if Path(file).exists() else 'does not exist'}"
+        for column, file in row.files.items()
+        if not Path(file).is_file()
+    ]
+    if missing:
+        return "; ".join(missing)
     if row.mpp is not None and _positive(row.mpp) is None:
         return f"mpp '{row.mpp}' in the sheet is not a positive number like 0.25"
     return None
 
 
-def check_sheet(sheet: SlideSheet, name: str, patients: set[str] | None) -> list[Problem]:
-    """List what is wrong with the slide sheet itself.
+def list_problems(
+    records: Sequence[SlideRecord], sheet: SlideSheet, name: str, patients: set[str] | None
+) -> list[Problem]:
+    """List what is wrong with the slides: refusals, contradicted scales, patients not to be found.
 
     Parameters
     ----------
+    records
+        What `check_slide` found, of every slide of the sheet.
     name
         The sheet as the user knows it (its path).
     patients
         Patients of the clinical table, or None if the run has none.
     """
-    problems = [
-        Problem(name, rows[1], slide, f"id stands in rows {', '.join(map(str, rows))}", "refused")
-        for slide, rows in sheet.duplicates.items()
-    ]
-    for row in sheet.slides.values():
-        problems += [
-            Problem(name, row.row, row.slide, f"{column}: {file} does not exist", "refused")
-            for column, file in row.files.items()
-            if not Path(file).exists()
-        ]
-        if patients is not None and row.patient not in patients:
-            problems.append(
-                Problem(
-                    name,
-                    row.row,
-                    row.slide,
-                    f"patient '{row.patient}' has no usable row in the clinical table",
-                    "measured, but not in the survival analysis",
-                )
-            )
-    return problems
-
-
-def problems_of_slides(
-    records: Sequence[SlideRecord], sheet: SlideSheet, name: str
-) -> list[Problem]:
-    """List the slides that are refused, and those whose scale something contradicts."""
     problems = []
     for record in records:
-        row = sheet.slides[record.slide].row
+        row = sheet.slides[record.slide]
+        # Of an id that comes again, the row to look at is the one that repeats it.
+        number = sheet.duplicates.get(record.slide, (row.row,))[-1]
         if not record.outcome.ok:
-            problems.append(Problem(name, row, record.slide, record.reason, "refused"))
+            problems.append(Problem(name, number, record.slide, record.reason, "refused"))
         elif record.conflicts:
             used = f"{record.mpp:.4g} µm per pixel are used ({record.mpp_source})"
-            problems.append(Problem(name, row, record.slide, record.conflicts, used))
+            problems.append(Problem(name, number, record.slide, record.conflicts, used))
+        if patients is not None and row.patient not in patients:
+            problem = f"patient '{row.patient}' has no usable row in the clinical table"
+            consequence = "measured, but not in the survival analysis"
+            problems.append(Problem(name, row.row, record.slide, problem, consequence))
     return problems
 
 

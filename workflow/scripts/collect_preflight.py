@@ -8,7 +8,7 @@ from job import job_log, provenance_of
 from histohet.clinical import ClinicalError, ClinicalSpec, read_clinical
 from histohet.files import read_json
 from histohet.formats.tables import write_html, write_tsv
-from histohet.preflight import Problem, SlideRecord, check_sheet, problems_of_slides
+from histohet.preflight import Problem, SlideRecord, list_problems
 from histohet.sheets import read_slide_sheet
 
 
@@ -39,14 +39,7 @@ with job_log(snakemake.log[0]) as log:
     problems, patients = clinical_problems()
     name = snakemake.input.sheet
     sheet = read_slide_sheet(name)
-    of_sheet = check_sheet(sheet, name, patients)
-    listed = {problem.subject for problem in of_sheet if problem.consequence == "refused"}
-    of_slides = problems_of_slides(records, sheet, name)
-    problems = [
-        *of_sheet,
-        *(problem for problem in of_slides if problem.subject not in listed),
-        *problems,
-    ]
+    problems = list_problems(records, sheet, name, patients) + problems
     slides = pd.DataFrame([record.as_dict() for record in records])
     table = pd.DataFrame(
         [asdict(problem) for problem in problems], columns=list(Problem.__dataclass_fields__)
