@@ -19,12 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.clinical import ClinicalSpec, Covariate, read_clinical
+from histohet.cox import CoxResult, fit_cox
 from histohet.survival import (
     HIGH_VS_LOW,
     SCORE,
-    CoxResult,
     analyse,
-    fit_cox,
     kaplan_meier,
     log_rank,
 )

@@ -19,6 +19,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from histohet.clinical import Covariate
+from histohet.cox import CoxResult, CoxTerm
 from histohet.drawing.figures import (
     message_figure,
     save_figure,
@@ -32,8 +33,6 @@ from histohet.drawing.survival_plots import (
 from histohet.provenance import Provenance
 from histohet.survival import (
     Analysis,
-    CoxResult,
-    CoxTerm,
     KaplanMeier,
     LogRank,
     analyse,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from histohet.survival import SCORE, fit_cox
+from histohet.cox import fit_cox
+from histohet.survival import SCORE
 
 MODELS = {
     "high_vs_low": ("high vs low", "group"),

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
+from histohet.cox import CoxResult, CoxTerm
 from histohet.drawing.figures import (
     FAINT,
     GROUP_COLOURS,
@@ -26,7 +27,7 @@ from histohet.drawing.figures import (
     style,
 )
 from histohet.drawing.palette import cluster_colour
-from histohet.survival import Analysis, CoxResult, CoxTerm, KaplanMeier, LogRank
+from histohet.survival import Analysis, KaplanMeier, LogRank
 
 _MONTH_STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)
 _RATIO_SCALES = (
