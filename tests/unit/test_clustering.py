@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
+from histohet.annealing import AnnealingSchedule
 from histohet.clustering import Clustering, ClusteringParams, cluster_tiles
-from histohet.potts import AnnealingSchedule
 
 QUICK = ClusteringParams(q=8, n_init=2)
 

@@ -14,10 +14,12 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
+from histohet.annealing import Annealed as Minimum
+from histohet.annealing import AnnealingSchedule, anneal
 from histohet.graph import edge_similarity, knn_edges
 from histohet.logs import logger
 from histohet.model_choice import MergeSearch, bic_embedding, first_improving_merge
-from histohet.potts import AnnealingSchedule, Minimum, PottsModel, anneal, unary_cosine
+from histohet.potts import PottsModel, unary_cosine
 
 Smoothing = Literal["potts", "unsmoothed"]
 Ints = npt.NDArray[np.int64]

@@ -1,20 +1,23 @@
-"""The Potts energy of a labelling of tiles, and its published minimiser, simulated annealing.
+"""The Potts energy of a labelling of tiles: how badly labels fit tiles, less what agreement earns.
 
-E(s) = - sum over edges (u, v) with s_u = s_v of w_uv  -  c * sum over tiles i of cos(centre[s_i],
-x_i), with c = edges / tiles so that both terms weigh alike (HETMAP). A `PottsModel` holds the two
-terms as plain arrays; whoever builds other terms, or another minimiser of `PottsModel` to
-`Minimum`, needs nothing else from here.
+E(s) = sum over tiles i of unary[i, s_i] - sum over edges (u, v) with s_u = s_v of w_uv.
+
+A `PottsModel` holds the two terms as plain arrays. Whoever builds other terms, or another minimiser
+(`annealing`, `minimiser`), needs nothing else from here.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 Ints = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 
@@ -37,58 +40,31 @@ class PottsModel:
     unary: Floats
 
 
-@dataclass(frozen=True)
-class Minimum:
-    """What a minimiser found.
+class Neighbours(NamedTuple):
+    """The edges as arcs, one in each direction, sorted by the tile they leave and then the other.
 
     Attributes
     ----------
-    labels
-        (N,) int64 in 0..K-1; labels may have become unused.
-    start_energy, energy
-        Energy of the labels at the start and of `labels`, computed afresh.
-    n_proposals
-        Proposals made.
-    trace
-        (B,) float64 energy after each block of proposals of one temperature.
+    first
+        (N + 1,) int64; the arcs of tile i are first[i] to first[i + 1] - 1.
+    tile
+        (2E,) int32 tile at the other end of each arc.
+    edge
+        (2E,) int32 row of `edges` that each arc belongs to.
+    reverse
+        (2E,) int32 the arc of the same edge in the other direction.
     """
 
-    labels: Ints
-    start_energy: float
-    energy: float
-    n_proposals: int
-    trace: Floats
-
-
-@dataclass(frozen=True)
-class AnnealingSchedule:
-    """Cooling of the published annealing.
-
-    The temperature starts at `t_start` and is multiplied by `factor` after every
-    `proposals_per_temperature` proposals until it is below `t_end`. The published rule for what
-    comes then may run to `max_proposals` without changing a label. Here the cold chain goes on in
-    sweeps of N * K proposals (every label of every tile once, on average) until one sweep lowers
-    the energy by no more than `tolerance` of its magnitude.
-    """
-
-    t_start: float = 2.0
-    factor: float = 0.9
-    proposals_per_temperature: int = 10_000
-    t_end: float = 0.01
-    max_proposals: int = 10_000_000
-    tolerance: float = 1e-4
-
-    def __post_init__(self) -> None:
-        if not (self.t_start > 0 and self.t_end > 0 and 0 < self.factor < 1):
-            raise ValueError(f"annealing must cool from a positive temperature: {self}")
-        if self.proposals_per_temperature < 1 or self.max_proposals < 0 or self.tolerance < 0:
-            raise ValueError(f"annealing needs proposals and a tolerance of 0 or more: {self}")
+    first: Ints
+    tile: Indices
+    edge: Indices
+    reverse: Indices
 
 
 def unary_cosine(
     features: npt.NDArray[np.floating], centres: npt.NDArray[np.floating], weight: float
 ) -> Floats:
-    """Return -weight * cos(centre_k, x_i) for every tile i and label k.
+    """Return -weight * cos(centre_k, x_i) for every tile i and label k, the fit of HETMAP.
 
     Parameters
     ----------
@@ -97,7 +73,8 @@ def unary_cosine(
     centres
         (K, D) float.
     weight
-        c of the energy: number of edges / number of tiles.
+        c of the published energy, number of edges / number of tiles, so that both terms weigh
+        alike.
 
     Returns
     -------
@@ -111,94 +88,54 @@ def unary_cosine(
 
 
 def energy(model: PottsModel, labels: npt.NDArray[np.integer]) -> float:
-    """Return the energy of `labels` (N,)."""
-    u, v = model.edges.T
-    smooth = model.weights[labels[u] == labels[v]].sum()
-    return float(model.unary[np.arange(len(labels)), labels].sum() - smooth)
+    """Return the energy of `labels` (N,), the exact sum rounded once.
 
-
-def anneal(
-    model: PottsModel,
-    start: npt.NDArray[np.integer],
-    schedule: AnnealingSchedule,
-    rng: np.random.Generator,
-) -> Minimum:
-    """Minimise the energy by single-site Metropolis annealing from the labels `start`.
-
-    A proposal draws a tile and a label uniformly (drawing the tile's own label changes nothing but
-    counts) and is accepted if it lowers the energy or with probability exp(-rise / T).
-
-    Random numbers are drawn here, block by block, so that the compiled part is a pure function.
+    So equal energies are equal floats, whatever the order of tiles and edges.
     """
-    n, n_labels = model.unary.shape
-    labels = start.astype(np.int64)
-    start_energy = now = energy(model, labels)
-    neighbours = _neighbour_lists(model.edges, model.weights, n)
-    trace = []
-    done = 0
-    temperature = schedule.t_start
-    sweep = max(n * n_labels, schedule.proposals_per_temperature)
-    sweep_start, sweep_energy = 0, now
-    while n and n_labels > 1 and done < schedule.max_proposals:
-        size = min(schedule.proposals_per_temperature, schedule.max_proposals - done)
-        tiles = rng.integers(n, size=size)
-        proposals = rng.integers(n_labels, size=size)
-        uniforms = rng.random(size)
-        now += _metropolis(
-            *neighbours, model.unary, labels, tiles, proposals, uniforms, temperature
-        )
-        done += size
-        trace.append(now)
-        if temperature >= schedule.t_end:
-            temperature *= schedule.factor
-            sweep_start, sweep_energy = done, now
-        elif done - sweep_start >= sweep:
-            if sweep_energy - now <= schedule.tolerance * abs(sweep_energy):
-                break
-            sweep_start, sweep_energy = done, now
-    trace_energies = np.array(trace, np.float64)
-    return Minimum(labels, start_energy, energy(model, labels), done, trace_energies)
+    u, v = model.edges.T
+    fit = model.unary[np.arange(len(labels)), labels]
+    agreement = model.weights[labels[u] == labels[v]]
+    return math.fsum(fit.tolist() + (-agreement).tolist())
 
 
-@numba.njit(cache=True)
-def _metropolis(
-    first: Ints,
-    neighbour: Ints,
-    weight: Floats,
-    unary: Floats,
-    labels: Ints,
-    tiles: Ints,
-    proposals: Ints,
-    uniforms: Floats,
-    temperature: float,
-) -> float:
-    """Try the proposals in order, changing `labels` in place; return the change of energy."""
-    change = 0.0
-    for step in range(len(tiles)):
-        tile, new = tiles[step], proposals[step]
-        old = labels[tile]
-        if new == old:
-            continue
-        rise = unary[tile, new] - unary[tile, old]
-        for position in range(first[tile], first[tile + 1]):
-            label = labels[neighbour[position]]
-            if label == old:
-                rise += weight[position]
-            elif label == new:
-                rise -= weight[position]
-        if rise < 0 or uniforms[step] < np.exp(-rise / temperature):
-            labels[tile] = new
-            change += rise
-    return change
+def neighbour_lists(edges: Ints, n: int) -> Neighbours:
+    """Return the edges (E, 2), in any order, of `n` tiles as lists of neighbours.
+
+    Each tile's neighbours are in ascending order.
+    """
+    codes = edges.min(axis=1) * n + edges.max(axis=1) if len(edges) else np.empty(0, np.int64)
+    # Fast on edges that are sorted already, as those of `graph`.
+    order = np.argsort(codes, kind="stable")
+    lists = _fill_lists(*np.divmod(codes[order], max(n, 1)), n)
+    return lists._replace(edge=order.astype(np.int32)[lists.edge])
 
 
-def _neighbour_lists(edges: Ints, weights: Floats, n: int) -> tuple[Ints, Ints, Floats]:
-    """Return where each tile's neighbours start (N + 1), and all neighbours and weights (2E)."""
-    ends = np.concatenate([edges[:, 0], edges[:, 1]])
-    others = np.concatenate([edges[:, 1], edges[:, 0]])
-    order = np.lexsort((others, ends))
-    first = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=n))]).astype(np.int64)
-    return first, others[order], np.concatenate([weights, weights])[order]
+@njit(cache=True)
+def _fill_lists(lower: Ints, upper: Ints, n: int) -> Neighbours:
+    """Return the lists of edges that are sorted by their lower, then their upper tile."""
+    n_edges = len(lower)
+    first = np.zeros(n + 1, np.int64)
+    for edge in range(n_edges):
+        first[lower[edge] + 1] += 1
+        first[upper[edge] + 1] += 1
+    for tile in range(n):
+        first[tile + 1] += first[tile]
+    vacant = first[:-1].copy()
+    tiles = np.empty(2 * n_edges, np.int32)
+    edge_of = np.empty(2 * n_edges, np.int32)
+    reverse = np.empty(2 * n_edges, np.int32)
+    downward = np.empty(n_edges, np.int32)
+    # All lower neighbours of a tile come before its upper ones.
+    for edge in range(n_edges):
+        arc = vacant[upper[edge]]
+        vacant[upper[edge]] += 1
+        tiles[arc], edge_of[arc], downward[edge] = lower[edge], edge, arc
+    for edge in range(n_edges):
+        arc = vacant[lower[edge]]
+        vacant[lower[edge]] += 1
+        tiles[arc], edge_of[arc] = upper[edge], edge
+        reverse[arc], reverse[downward[edge]] = downward[edge], arc
+    return Neighbours(first, tiles, edge_of, reverse)
 
 
 def _row_norms(rows: npt.NDArray[np.floating]) -> Floats:
