@@ -1,12 +1,15 @@
-"""Tiles of a slide to spatial clusters: k-means, Potts smoothing and merging by BIC (HETMAP).
+"""Tiles of a slide to spatial clusters: a start of many clusters, their merging, smoothing.
 
-The procedure is the published one; its parts live in `graph`, `potts` and `model_choice`.
+Every part has two forms, ours and the published one (HETMAP), which go together in any combination:
+the energy (`energies`), its minimiser (`minimiser`, `annealing`) and the number of clusters
+(`evidence`, `model_choice`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -14,22 +17,36 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from histohet.annealing import Annealed as Minimum
 from histohet.annealing import AnnealingSchedule, anneal
-from histohet.graph import edge_similarity, knn_edges
+from histohet.embedding import principal_components, unit_rows
+from histohet.energies import Energy, calibrated_energy, cosine_energy, typical_coupling
+from histohet.evidence import TileField
+from histohet.graph import knn_edges
 from histohet.logs import logger
-from histohet.model_choice import MergeSearch, bic_embedding, first_improving_merge
-from histohet.potts import PottsModel, unary_cosine
+from histohet.merging import compact, merge_path
+from histohet.minimiser import gap_percent, lower_bound, minimise
+from histohet.model_choice import bic_embedding, first_improving_merge
+from histohet.potts import Floats, Ints, Neighbours, neighbour_lists
+from histohet.stability import Stability, resample, summarise_restarts
+from histohet.variants import Procedure
 
-Smoothing = Literal["potts", "unsmoothed"]
-Ints = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
 Features = npt.NDArray[np.float32]
+
+# Principal components in which k-means looks for clusters, and those in which they are described:
+# no more than the tiles can support.
+START_COMPONENTS = 64
+MODEL_COMPONENTS = 20
+TILES_PER_COMPONENT = 25
+# K-means is fitted to at most so many tiles; the others join the nearest centre.
+FITTED_TILES = 16_384
+# Labels and the description of their clusters settle each other; they do within a few rounds.
+SETTLING_ROUNDS = 10
 
 
 @dataclass(frozen=True)
 class ClusteringParams:
-    """Parameters of HETMAP's clustering; the defaults are the published ones.
+    """How the tiles of a slide are clustered.
 
     Attributes
     ----------
@@ -37,18 +54,33 @@ class ClusteringParams:
         Clusters at the start, and the most there can be.
     k
         Neighbours per tile in the graph.
-    variance
-        Share of the variance that the embedding of BIC explains.
+    reach
+        Neighbours are at most this many tile pitches apart; None for any distance (published).
+    energy
+        ``calibrated`` or ``cosine`` (published).
+    minimiser
+        ``expansion`` or ``annealing`` (published).
+    model_choice
+        ``evidence`` or ``bic_full`` (published).
     n_init
-        Starts of the first k-means; None for `q` of them.
+        Starts of the first k-means; None for `q` of them (published).
+    variance
+        Share of the variance that the embedding of ``bic_full`` explains.
+    restarts
+        Clusterings of resampled tiles that tell how stable the result is; 0 for none.
     schedule
-        Cooling of the annealing.
+        Cooling of ``annealing``.
     """
 
     q: int = 20
     k: int = 8
+    reach: float | None = 1.5
+    energy: Literal["calibrated", "cosine"] = "calibrated"
+    minimiser: Literal["expansion", "annealing"] = "expansion"
+    model_choice: Literal["evidence", "bic_full"] = "evidence"
+    n_init: int | None = 5
     variance: float = 0.8
-    n_init: int | None = None
+    restarts: int = 8
     schedule: AnnealingSchedule = field(default_factory=AnnealingSchedule)
 
     def __post_init__(self) -> None:
@@ -56,33 +88,58 @@ class ClusteringParams:
             raise ValueError(f"q, k and n_init must be at least 1: {self}")
         if not 0 < self.variance <= 1:
             raise ValueError(f"variance is a share in (0, 1], got {self.variance}")
+        if self.restarts < 0 or (self.reach is not None and not self.reach > 0):
+            raise ValueError(f"reach must be positive and restarts 0 or more: {self}")
+
+
+PUBLISHED = ClusteringParams(
+    reach=None,
+    energy="cosine",
+    minimiser="annealing",
+    model_choice="bic_full",
+    n_init=None,
+    restarts=0,
+)
+"""HETMAP's clustering, its defects mended."""
 
 
 @dataclass(frozen=True)
-class Round:
-    """One k-means, the smoothing after it, and the merge found in its result.
+class Step:
+    """One number of clusters on the way from many to few.
 
     Attributes
     ----------
     n_clusters
-        Clusters after smoothing.
-    energy_start, energy
-        Potts energy of the labels of k-means and after smoothing; None without smoothing.
-    n_proposals
-        Proposals of the annealing.
-    bic, bic_merged
-        BIC of the clusters and after the merge; `bic_merged` is None when no merge lowered BIC.
+        Number of clusters.
+    criterion
+        What the number is chosen by: log evidence (the more the better), or BIC (the less).
     merged_sizes
-        Tiles of the cluster given up and of the one that took them; None without a merge.
+        Tiles of the two clusters that were merged next; None where nothing was.
     """
 
     n_clusters: int
-    energy_start: float | None
-    energy: float | None
-    n_proposals: int
-    bic: float
-    bic_merged: float | None
+    criterion: float
     merged_sizes: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How near the labels of a slide are to the minimum of their energy.
+
+    Attributes
+    ----------
+    energy, lower_bound
+        Energy of the labels, and one that no labels are below.
+    gap_percent
+        See `histohet.minimiser.gap_percent`.
+    coupling
+        Mean weight of the edges; for ``calibrated``, the estimated coupling.
+    """
+
+    energy: float
+    lower_bound: float
+    gap_percent: float
+    coupling: float
 
 
 @dataclass(frozen=True)
@@ -94,17 +151,20 @@ class Clustering:
     start
         (N,) int32 labels of the first k-means, numbered by descending size.
     raw
-        (N,) int32 labels of the last k-means, before the last smoothing. A cluster that outlived
-        the smoothing has its final number; the others are numbered from `n_clusters` on.
+        (N,) int32 labels before the last smoothing: each tile's best cluster by its embedding
+        alone (``bic_full``: the last k-means). A cluster that outlived the smoothing has its final
+        number; the others are numbered from `n_clusters` on.
     labels
         (N,) int32 final labels 0..n_clusters-1 by descending size; among clusters of equal size
         the one with the topmost (then leftmost) tile comes first.
     n_clusters
         Number of final clusters; 0 for a slide without tiles.
-    bic_dimensions
-        Width of the embedding of BIC; 0 where BIC was not needed.
-    rounds
-        What happened, in order.
+    steps
+        From the start to the last number of clusters tried.
+    certificate
+        None without smoothing.
+    stability
+        None without restarts.
     notes
         Sentences for the reader, such as why there were fewer than q clusters at the start.
     """
@@ -113,24 +173,24 @@ class Clustering:
     raw: Labels
     labels: Labels
     n_clusters: int
-    bic_dimensions: int
-    rounds: tuple[Round, ...]
+    steps: tuple[Step, ...]
+    certificate: Certificate | None
+    stability: Stability | None
     notes: tuple[str, ...]
 
 
 def cluster_tiles(
     features: npt.NDArray[np.floating],
     coords: npt.NDArray[np.integer],
+    pitch_px: float,
     params: ClusteringParams,
-    smoothings: Sequence[Smoothing],
+    procedures: Sequence[Procedure],
     seed: int,
-) -> dict[Smoothing, Clustering]:
-    """Cluster the tiles of one slide, with each of the wanted smoothings.
+) -> dict[Procedure, Clustering]:
+    """Cluster the tiles of one slide by each of the wanted procedures.
 
-    K-means with q clusters on L2-normalised features; annealing of the Potts energy; then, as long
-    as some merge lowers BIC, the first such merge, k-means refitted from the merged centres, and
-    annealing again. ``unsmoothed`` leaves the annealing out and changes nothing else: both begin
-    with the same k-means.
+    ``potts`` is what `params` say; ``unsmoothed`` leaves out that neighbours attract each other's
+    labels and changes nothing else; ``paper`` is `PUBLISHED`.
 
     The result belongs to the tiles, not to their order: tiles are sorted by position on entry, and
     positions enter only through differences. It does not depend on the number of threads either,
@@ -140,130 +200,253 @@ def cluster_tiles(
     Parameters
     ----------
     features
-        (N, D) float embeddings, may be memory-mapped; one sorted, normalised float32 copy is made.
+        (N, D) float embeddings; an array, a memory map or anything that takes ascending row
+        numbers. Read in chunks, unless the published parts need them whole.
     coords
         (N, 2) integer level-0 positions of the tiles.
+    pitch_px
+        Distance between neighbouring tiles in level-0 pixels.
     params
-        Parameters of the procedure.
-    smoothings
-        ``potts``, ``unsmoothed`` or both.
+        How to cluster.
+    procedures
+        ``potts``, ``unsmoothed`` or ``paper``.
     seed
-        Seed of k-means and annealing.
+        Seed of k-means, resampling and annealing.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a feature is not finite or a smoothing is unknown.
+        If shapes disagree, a feature is not finite or a procedure is unknown.
     """
-    unknown = [name for name in smoothings if name not in get_args(Smoothing)]
+    unknown = [name for name in procedures if name not in get_args(Procedure)]
     if unknown:
-        raise ValueError(f"smoothing is 'potts' or 'unsmoothed', not '{unknown[0]}'")
+        raise ValueError(f"procedure is {', '.join(get_args(Procedure))}, not '{unknown[0]}'")
     if features.ndim != 2 or not features.shape[1] or coords.shape != (len(features), 2):
         raise ValueError(
             f"features {features.shape} and coordinates {coords.shape} are not (N, D) and (N, 2)"
         )
     order = _canonical_order(features, coords)
-    rows, places = _unit_rows(features, order), coords[order]
     with threadpool_limits(limits=1):
-        start = _start(rows, params, seed)
-        smoothers = {
-            name: _annealer(rows, places, params, seed)
-            if name == "potts" and len(start.centres) > 1
-            else None
-            for name in smoothings
-        }
-        return {
-            name: _in_order(_merge(rows, start, smooth), order)
-            for name, smooth in smoothers.items()
-        }
+        components = principal_components(features, order, START_COMPONENTS, seed)
+        tiles = _Tiles(features, order, coords[order], pitch_px, components)
+        return {name: _in_order(_run(tiles, params, name, seed), order) for name in procedures}
 
 
-class _Start(NamedTuple):
-    """The first k-means of sorted tiles, and the space in which merges are judged."""
+@dataclass(frozen=True)
+class _Tiles:
+    """Tiles in their canonical order.
 
-    labels: Ints
-    centres: Features
-    embedding: npt.NDArray[np.float64]
-    notes: tuple[str, ...]
+    Attributes
+    ----------
+    source, rows
+        Features of all tiles, and which of them these are.
+    coords, pitch_px
+        Positions and pitch.
+    components
+        (N, up to `START_COMPONENTS`) leading principal components.
+    """
 
+    source: npt.NDArray[np.floating]
+    rows: Ints
+    coords: npt.NDArray[np.integer]
+    pitch_px: float
+    components: Floats
 
-def _start(features: Features, params: ClusteringParams, seed: int) -> _Start:
-    q = _count_distinct_rows(features, at_most=params.q)
-    notes: tuple[str, ...] = ()
-    if q < params.q:
-        notes = (
-            f"{len(features)} tiles with {q} different feature vectors:"
-            f" {q} instead of {params.q} clusters at the start",
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def features(self) -> Features:
+        """All unit rows, (N, D): only the published parts need them."""
+        return unit_rows(self.source, self.rows)
+
+    @cached_property
+    def described(self) -> Floats:
+        """Those of the components in which clusters are described, (N, d)."""
+        d = max(1, min(MODEL_COMPONENTS, len(self) // TILES_PER_COMPONENT))
+        return np.ascontiguousarray(self.components[:, :d])
+
+    def subset(self, drawn: Ints) -> _Tiles:
+        """Return the tiles `drawn`, with the principal components of all."""
+        return replace(
+            self,
+            rows=self.rows[drawn],
+            coords=self.coords[drawn],
+            components=self.components[drawn],
         )
-    if q < 2:
-        one = np.zeros(len(features), np.int64)
-        return _Start(one, features[:1], np.empty((len(features), 0)), notes)
-    k_means = KMeans(q, n_init=params.n_init or params.q, random_state=seed)
-    labels, centres = _k_means(features, k_means)
-    return _Start(labels, centres, bic_embedding(features, params.variance), notes)
 
 
-def _merge(
-    features: Features, start: _Start, smooth: Callable[[Ints, Features], Minimum] | None
-) -> Clustering:
-    """Smooth, merge and refit from the start until no merge lowers BIC."""
-    raw, centres = start.labels, start.centres
-    if len(centres) < 2:
-        same = raw.astype(np.int32)
-        return Clustering(same, same, same, len(centres), 0, (), start.notes)
-    rounds: list[Round] = []
-    while True:
-        smoothed = smooth(raw, centres) if smooth else None
-        labels = smoothed.labels if smoothed else raw
-        clusters = _compact(labels)
-        search = first_improving_merge(start.embedding, clusters)
-        rounds.append(_record(clusters, smoothed, search))
-        logger.info("clustering round %d: %s", len(rounds), rounds[-1])
-        if search.merge is None:
-            break
-        source, target = search.merge
-        merged = _compact(np.where(clusters == source, target, clusters))
-        init = _centroids(features, merged)
-        raw, centres = _k_means(features, KMeans(len(init), init=init, n_init=1))
-    final, before_smoothing = _number_by_size(labels, raw)
+class _Graph(NamedTuple):
+    edges: Ints
+    neighbours: Neighbours
+
+
+class _Smoothed(NamedTuple):
+    labels: Ints
+    certificate: Certificate
+
+
+Smooth = Callable[[Ints], _Smoothed]
+
+
+class _Chosen(NamedTuple):
+    """Labels before and after the last smoothing, in one numbering, and how they came about."""
+
+    raw: Ints
+    labels: Ints
+    steps: tuple[Step, ...]
+    certificate: Certificate | None
+
+
+def _run(tiles: _Tiles, params: ClusteringParams, procedure: Procedure, seed: int) -> Clustering:
+    """Cluster the tiles, and resampled ones to see how stable that is."""
+    if procedure == "paper":
+        params = PUBLISHED
+    smoothed = procedure != "unsmoothed"
+    found = _cluster(tiles, params, smoothed, seed)
+    logger.info("%s: %d clusters, %s", procedure, found.n_clusters, found.certificate)
+    if not params.restarts or len(tiles) < 2:
+        return found
+    drawn, labels = [], []
+    for restart in range(params.restarts):
+        rows = resample(len(tiles), seed, restart)
+        again = _cluster(tiles.subset(rows), params, smoothed, seed + restart + 1)
+        drawn.append(rows)
+        labels.append(again.labels.astype(np.int64))
+        logger.info("%s: restart %d, %d clusters", procedure, restart + 1, again.n_clusters)
+    return replace(found, stability=summarise_restarts(found.labels, drawn, labels))
+
+
+def _cluster(tiles: _Tiles, params: ClusteringParams, smoothed: bool, seed: int) -> Clustering:
+    start, notes = _start(tiles, params, seed)
+    if start.max(initial=0) < 1:
+        same = start.astype(np.int32)
+        certificate = Certificate(0.0, 0.0, 0.0, 0.0) if smoothed else None
+        return Clustering(same, same, same, min(len(start), 1), (), certificate, None, notes)
+    graph = _graph(tiles, params)
+    smooth = _smoother(_energy(tiles, graph, params), params, seed) if smoothed else None
+    if params.model_choice == "evidence":
+        chosen = _choose_by_evidence(tiles, graph, start, smooth)
+    else:
+        chosen = _choose_by_bic(tiles, params, start, smooth)
+    final, raw = _number_by_size(chosen.labels, chosen.raw)
     return Clustering(
-        start=_number_by_size(start.labels, start.labels)[0],
-        raw=before_smoothing,
+        start=_number_by_size(start, start)[0],
+        raw=raw,
         labels=final,
-        n_clusters=rounds[-1].n_clusters,
-        bic_dimensions=start.embedding.shape[1],
-        rounds=tuple(rounds),
-        notes=start.notes,
+        n_clusters=int(final.max()) + 1,
+        steps=chosen.steps,
+        certificate=chosen.certificate,
+        stability=None,
+        notes=notes,
     )
 
 
-def _annealer(
-    features: Features, coords: npt.NDArray[np.integer], params: ClusteringParams, seed: int
-) -> Callable[[Ints, Features], Minimum]:
-    """Return the smoothing of labels of k-means with given centres; it draws from one generator."""
-    rng = np.random.default_rng(seed)
-    edges = knn_edges(coords, params.k)
-    weights = edge_similarity(features, edges)
-    both_terms_alike = len(edges) / len(features)
+def _graph(tiles: _Tiles, params: ClusteringParams) -> _Graph:
+    reach_px = None if params.reach is None else params.reach * tiles.pitch_px
+    edges = knn_edges(tiles.coords, params.k, reach_px)
+    return _Graph(edges, neighbour_lists(edges, len(tiles)))
 
-    def smooth(labels: Ints, centres: Features) -> Minimum:
-        model = PottsModel(edges, weights, unary_cosine(features, centres, both_terms_alike))
-        return anneal(model, labels, params.schedule, rng)
+
+def _energy(tiles: _Tiles, graph: _Graph, params: ClusteringParams) -> Energy:
+    if params.energy == "cosine":
+        return cosine_energy(tiles.features, graph.edges)
+    return calibrated_energy(tiles.described, graph.edges, graph.neighbours)
+
+
+def _smoother(energy: Energy, params: ClusteringParams, seed: int) -> Smooth:
+    """Return the function that minimises the energy of the clusters of given labels."""
+    rng = np.random.default_rng(seed)
+
+    def smooth(labels: Ints) -> _Smoothed:
+        model = energy(labels)
+        # Repelling neighbours are left out of what is minimised exactly and of the bound, which
+        # holds all the more: together they could only raise the energy.
+        attracting = replace(model, weights=np.maximum(model.weights, 0.0))
+        coupling = typical_coupling(model)
+        if params.minimiser == "annealing":
+            annealed = anneal(model, labels, params.schedule, rng)
+            bound = min(annealed.energy, lower_bound(attracting, annealed.labels))
+            gap = gap_percent(model, annealed.energy, bound)
+            certificate = Certificate(annealed.energy, bound, gap, coupling)
+            return _Smoothed(annealed.labels, certificate)
+        found = minimise(attracting, labels)
+        certificate = Certificate(found.energy, found.lower_bound, found.gap_percent, coupling)
+        return _Smoothed(found.labels, certificate)
 
     return smooth
 
 
-def _record(clusters: Ints, smoothed: Minimum | None, search: MergeSearch) -> Round:
-    sizes = np.bincount(clusters).tolist()
-    return Round(
-        n_clusters=len(sizes),
-        energy_start=smoothed.start_energy if smoothed else None,
-        energy=smoothed.energy if smoothed else None,
-        n_proposals=smoothed.n_proposals if smoothed else 0,
-        bic=search.bic,
-        bic_merged=search.bic_merged,
-        merged_sizes=(sizes[search.merge[0]], sizes[search.merge[1]]) if search.merge else None,
+def _start(tiles: _Tiles, params: ClusteringParams, seed: int) -> tuple[Ints, tuple[str, ...]]:
+    """Return the labels (N,) of the first k-means, without gaps, and what is to be said of it."""
+    rows: npt.NDArray[np.floating] = (
+        tiles.components if params.model_choice == "evidence" else tiles.features
     )
+    q = _count_distinct_rows(rows, at_most=params.q) if rows.shape[1] else min(len(rows), 1)
+    notes: tuple[str, ...] = ()
+    if q < params.q:
+        notes = (
+            f"{len(rows)} tiles with {q} different feature vectors:"
+            f" {q} instead of {params.q} clusters at the start",
+        )
+    if q < 2:
+        return np.zeros(len(rows), np.int64), notes
+    k_means = KMeans(q, n_init=params.n_init or params.q, random_state=seed)
+    if params.model_choice == "bic_full":
+        return compact(k_means.fit(rows).labels_), notes
+    k_means.fit(rows[:: -(-len(rows) // FITTED_TILES)])
+    return compact(k_means.predict(rows)), notes
+
+
+def _choose_by_evidence(
+    tiles: _Tiles, graph: _Graph, start: Ints, smooth: Smooth | None
+) -> _Chosen:
+    """Merge down to one cluster, go back to the number with the most evidence, and smooth."""
+    tile_field = TileField.of(tiles.described, graph.neighbours)
+    path = merge_path(tile_field, start, spatial=smooth is not None)
+    steps = tuple(
+        Step(int(stage.labels.max()) + 1, stage.evidence, stage.merged_sizes) for stage in path
+    )
+    labels = max(path, key=lambda stage: stage.evidence).labels
+    energy = calibrated_energy(tiles.described, graph.edges, graph.neighbours)
+    if smooth is None:
+        return _Chosen(labels, labels, steps, None)
+    for _ in range(SETTLING_ROUNDS):
+        smoothed = smooth(labels)
+        settled = np.array_equal(smoothed.labels, labels)
+        before, labels = labels, compact(smoothed.labels)
+        if settled:
+            break
+    alone = np.argmin(energy(before).unary, axis=1).astype(np.int64)
+    return _Chosen(alone, smoothed.labels, steps, smoothed.certificate)
+
+
+def _choose_by_bic(
+    tiles: _Tiles, params: ClusteringParams, raw: Ints, smooth: Smooth | None
+) -> _Chosen:
+    """Smooth, merge and refit k-means until no merge lowers BIC (HETMAP)."""
+    embedding = bic_embedding(tiles.features, params.variance)
+    steps: list[Step] = []
+    while True:
+        smoothed = smooth(raw) if smooth else None
+        labels = smoothed.labels if smoothed else raw
+        clusters = compact(labels)
+        search = first_improving_merge(embedding, clusters)
+        sizes = np.bincount(clusters).tolist()
+        merged = (sizes[search.merge[0]], sizes[search.merge[1]]) if search.merge else None
+        steps.append(Step(len(sizes), search.bic, merged))
+        if search.merge is None:
+            return _Chosen(raw, labels, tuple(steps), smoothed.certificate if smoothed else None)
+        source, target = search.merge
+        clusters = compact(np.where(clusters == source, target, clusters))
+        raw = _refit(tiles.features, clusters)
+
+
+def _refit(features: Features, clusters: Ints) -> Ints:
+    """Return the labels of k-means that starts from the means of the clusters."""
+    means = [features[clusters == k].mean(axis=0, dtype=np.float64) for k in np.unique(clusters)]
+    init = np.array(means, np.float32)
+    return compact(KMeans(len(init), init=init, n_init=1).fit(features).labels_)
 
 
 def _canonical_order(features: npt.NDArray[np.floating], coords: npt.NDArray[np.integer]) -> Ints:
@@ -271,22 +454,14 @@ def _canonical_order(features: npt.NDArray[np.floating], coords: npt.NDArray[np.
 
     Tiles of one place show the same image, so they hardly ever differ in anything else.
     """
-    return np.lexsort((features[:, 0], coords[:, 0], coords[:, 1])).astype(np.int64, copy=False)
+    order = np.lexsort((coords[:, 0], coords[:, 1])).astype(np.int64, copy=False)
+    in_rows = coords[order]
+    if (in_rows[1:] == in_rows[:-1]).all(axis=1).any():
+        order = np.lexsort((features[:, 0], coords[:, 0], coords[:, 1])).astype(np.int64)
+    return order
 
 
-def _unit_rows(features: npt.NDArray[np.floating], order: Ints) -> Features:
-    """Return the rows in `order`, L2-normalised; rows of zeros stay as they are."""
-    rows = features[order].astype(np.float32, copy=False)
-    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    if not np.isfinite(norms).all():
-        tile = int(order[~np.isfinite(norms)].min())
-        raise ValueError(f"the feature vector of tile {tile} is not finite; encode the slide again")
-    norms[norms == 0] = 1
-    rows /= norms[:, None]
-    return rows
-
-
-def _count_distinct_rows(rows: Features, at_most: int) -> int:
+def _count_distinct_rows(rows: npt.NDArray[np.floating], at_most: int) -> int:
     """Count different rows, and stop counting at `at_most`."""
     seen: set[bytes] = set()
     for row in rows:
@@ -294,24 +469,6 @@ def _count_distinct_rows(rows: Features, at_most: int) -> int:
         if len(seen) == at_most:
             break
     return len(seen)
-
-
-def _k_means(features: Features, model: KMeans) -> tuple[Ints, Features]:
-    """Fit `model`; return labels without gaps and the centres of the clusters that have tiles."""
-    found = model.fit(features)
-    used = np.unique(found.labels_)
-    return _compact(found.labels_), found.cluster_centers_[used]
-
-
-def _compact(labels: npt.NDArray[np.integer]) -> Ints:
-    """Renumber labels 0..K-1 without gaps, keeping their order."""
-    renumbered: Ints = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-    return renumbered
-
-
-def _centroids(features: Features, labels: Ints) -> Features:
-    means = [features[labels == k].mean(axis=0, dtype=np.float64) for k in range(labels.max() + 1)]
-    return np.array(means, np.float32)
 
 
 def _number_by_size(labels: Ints, raw: Ints) -> tuple[Labels, Labels]:
@@ -331,9 +488,11 @@ def _by_size(labels: Ints) -> Ints:
 def _in_order(clustering: Clustering, order: Ints) -> Clustering:
     """Return a clustering of sorted tiles in the order that the tiles had before."""
     back = np.argsort(order)
+    stability = clustering.stability
     return replace(
         clustering,
         start=clustering.start[back],
         raw=clustering.raw[back],
         labels=clustering.labels[back],
+        stability=stability and replace(stability, agreement=stability.agreement[back]),
     )

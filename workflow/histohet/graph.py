@@ -63,7 +63,7 @@ def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k
     return found
 
 
-def knn_edges(coords: npt.NDArray[np.integer], k: int) -> Ints:
+def knn_edges(coords: npt.NDArray[np.integer], k: int, reach_px: float | None = None) -> Ints:
     """Return the undirected union of every tile's edges to its `k` nearest tiles.
 
     Parameters
@@ -72,6 +72,9 @@ def knn_edges(coords: npt.NDArray[np.integer], k: int) -> Ints:
         (N, 2) integer tile positions (x, y); tiles may share a position.
     k
         Neighbours per tile; N - 1 where a slide has fewer tiles.
+    reach_px
+        Tiles farther apart than this are no neighbours, so that no edge bridges a gap in the
+        tissue; None for any distance, as published.
 
     Returns
     -------
@@ -92,6 +95,9 @@ def knn_edges(coords: npt.NDArray[np.integer], k: int) -> Ints:
     itself[~itself.any(axis=1), -1] = True
     v = near[~itself]
     u = np.repeat(np.arange(n), k)
+    if reach_px is not None:
+        within = ((coords[u] - coords[v]) ** 2).sum(axis=1) <= reach_px**2
+        u, v = u[within], v[within]
     return _sorted_edges(u, v, n)
 
 

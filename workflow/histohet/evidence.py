@@ -1,0 +1,444 @@
+"""How many clusters the tiles of a slide give evidence for.
+
+The question is whether two groups of tiles are two kinds of tissue, or one kind whose embeddings
+drift over the slide (stain, thickness, focus). A Gaussian per cluster cannot tell: drift looks like
+clusters, and ever more so the more tiles there are, because neighbouring tiles are not independent
+observations. Neighbours themselves can tell: drift is smooth, a border between kinds is not.
+
+The model
+---------
+Tile i of cluster k has the embedding x_i = mean_k + r_i. Its residual r_i is predicted from the
+mean residual of its neighbours, by one regression for the slide; what remains, e_i, is Gaussian
+with a covariance of the cluster's own. If two clusters are halves of a drifting one, their means
+add nothing to what neighbours predict; if they are two kinds, neighbours across the border
+mispredict.
+The labels follow the Potts model of `neighbour_labels`: labels that do not hang together are
+improbable. The evidence of a labelling is the sum of
+
+- the log density of the e_i, with every cluster's covariance integrated out: a priori it is inverse
+  Wishart around the covariance that all clusters share, and how much they share is what fits best.
+  Integrating, not maximising, is what pays for the d (d + 1) / 2 parameters of a covariance (BIC
+  charges all of them in full, which small slides can never repay);
+- the log pseudo-likelihood of the labels at the coupling that fits them best;
+- d / 2 log n for every mean, as in BIC.
+
+It is a pseudo-likelihood (Besag 1975): every tile given its neighbours. Tiles have the weights of a
+t distribution (`gaussian_clusters`), and its log density in place of the Gaussian one.
+
+From sufficient statistics
+--------------------------
+Let y_i = (x_i, mean x of the neighbours, share of every label among them). Every residual,
+predicted or not, of every merger of clusters, is linear in y_i; so the sums over each cluster of 1,
+y and y y^T give the evidence of every merger without a look at the tiles. All pairs are ranked by
+the determinant of a covariance shared by all clusters, and the leading ones judged in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from scipy.linalg import solve_triangular
+from scipy.special import gammaln
+
+from histohet.gaussian_clusters import TAIL_FREEDOM, ridge, tail_weights, weighted_means
+from histohet.neighbour_labels import (
+    estimate_coupling,
+    log_likelihood,
+    merge_gains,
+    neighbour_counts,
+)
+from histohet.potts import Floats, Ints, Neighbours
+
+# Tiles that the clusters' covariances may share, from hardly any to all.
+SHARED_TILES = 2.0 ** np.arange(1, 14)
+# The regression on neighbours stays regular, by this share of the residuals' variance.
+REGRESSION_RIDGE = 1e-3
+# Rounds in which weights and covariance of the unpredicted part settle.
+WEIGHT_ROUNDS = 3
+# Pairs whose merger is judged in full.
+JUDGED_PAIRS = 8
+
+
+@dataclass(frozen=True)
+class TileField:
+    """Embeddings on the graph of the tiles.
+
+    Attributes
+    ----------
+    rows
+        (N, d) float64 embeddings.
+    around
+        (N, d) float64 mean embedding of each tile's neighbours; zeros where there are none.
+    neighbours
+        The graph.
+    """
+
+    rows: Floats
+    around: Floats
+    neighbours: Neighbours
+
+    @classmethod
+    def of(cls, rows: Floats, neighbours: Neighbours) -> TileField:
+        """Return the field of embeddings `rows` (N, d) on a graph of N tiles."""
+        return cls(rows, _mean_around(rows, neighbours), neighbours)
+
+
+class Sums(NamedTuple):
+    """Weighted sums over the tiles of each cluster; y is explained in the module.
+
+    Attributes
+    ----------
+    one, y, yy
+        (K,), (K, 2d + K) and (K, 2d + K, 2d + K) float64.
+    ridge
+        Variance that every covariance gets on top.
+    """
+
+    one: Floats
+    y: Floats
+    yy: Floats
+    ridge: float
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Evidence of one labelling, and what judging its mergers needs.
+
+    Attributes
+    ----------
+    labels
+        (N,) int64 in 0..K-1, each used.
+    evidence
+        Log evidence, up to a constant of the slide.
+    coupling
+        Coupling of the labels; 0 where labels are taken to be independent.
+    weights
+        (N,) float64 weights of the tiles.
+    """
+
+    labels: Ints
+    evidence: float
+    coupling: float
+    weights: Floats
+    counts: Ints
+    sums: Sums
+    shared_tiles: float
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return len(self.sums.one)
+
+
+def assess(field: TileField, labels: Ints, weights: Floats, spatial: bool = True) -> Assessment:
+    """Return the evidence of a labelling.
+
+    Parameters
+    ----------
+    field
+        Embeddings on their graph.
+    labels
+        (N,) int64 in 0..K-1, each used.
+    weights
+        (N,) float64 weights to begin with, ones or those of a similar labelling.
+    spatial
+        Whether neighbours tend to have the same label; if not, labels are drawn independently, in
+        the proportions of the clusters.
+    """
+    n, d = field.rows.shape
+    n_labels = int(labels.max()) + 1
+    sizes = np.bincount(labels, minlength=n_labels)
+    counts = neighbour_counts(field.neighbours, labels, n_labels)
+    floor = ridge(field.rows)
+    weights, tails = _settle_weights(field, labels, counts, weights, floor)
+    sums = _sum_up(field, labels, counts, weights, floor)
+    covariances, shared_tiles = _covariance_evidence(sums, np.arange(n_labels), sizes, d)
+    coupling = estimate_coupling(counts, labels) if spatial else 0.0
+    evidence = covariances + tails + _label_evidence(counts, labels, sizes, coupling, spatial)
+    evidence -= n_labels * d / 2 * np.log(n)
+    return Assessment(labels, float(evidence), coupling, weights, counts, sums, float(shared_tiles))
+
+
+def best_merge(now: Assessment, d: int, spatial: bool = True) -> tuple[int, int]:
+    """Return the two clusters, the lower number first, whose merger has the most evidence.
+
+    Parameters
+    ----------
+    now
+        Assessment of two clusters or more.
+    d
+        Width of the embeddings.
+    spatial
+        As in `assess`.
+    """
+    sizes = np.bincount(now.labels)
+    if spatial:
+        of_labels = merge_gains(now.counts, now.labels, now.coupling)
+    else:
+        of_labels = _proportion_gains(sizes)
+    pairs = np.stack(np.triu_indices(now.n_clusters, 1), axis=1)
+    first, second = pairs.T
+    ranking = _pooled_gains(now.sums, d)[first, second] + of_labels[first, second]
+    best, best_pair = -np.inf, (0, 1)
+    for a, b in pairs[np.argsort(-ranking, kind="stable")[:JUDGED_PAIRS]]:
+        onto = np.arange(now.n_clusters)
+        onto[b] = a
+        onto[b + 1 :] -= 1
+        merged = np.bincount(onto, sizes).astype(np.int64)
+        covariances, _ = _covariance_evidence(now.sums, onto, merged, d, now.shared_tiles)
+        if covariances + of_labels[a, b] > best:
+            best, best_pair = covariances + of_labels[a, b], (int(a), int(b))
+    return best_pair
+
+
+def _label_evidence(
+    counts: Ints, labels: Ints, sizes: Ints, coupling: float, spatial: bool
+) -> float:
+    if spatial:
+        return log_likelihood(counts, labels, coupling)
+    return float((sizes * np.log(sizes / sizes.sum())).sum())
+
+
+def _proportion_gains(sizes: Ints) -> Floats:
+    """Return how much more probable independent labels become by every merger, (K, K)."""
+    own = sizes * np.log(sizes)
+    together = np.add.outer(sizes, sizes)
+    return np.asarray(together * np.log(together) - np.add.outer(own, own))
+
+
+@njit(cache=True)
+def _mean_around(rows: Floats, neighbours: Neighbours) -> Floats:
+    mean = np.zeros_like(rows)
+    for tile in range(len(rows)):
+        begin, end = neighbours.first[tile], neighbours.first[tile + 1]
+        for arc in range(begin, end):
+            mean[tile] += rows[neighbours.tile[arc]]
+        if end > begin:
+            mean[tile] /= end - begin
+    return mean
+
+
+def _shares(field: TileField, counts: Ints) -> Floats:
+    """Return the share of every label among each tile's neighbours, (N, K)."""
+    return np.asarray(counts / np.maximum(np.diff(field.neighbours.first), 1)[:, None])
+
+
+def _settle_weights(
+    field: TileField, labels: Ints, counts: Ints, weights: Floats, floor: float
+) -> tuple[Floats, float]:
+    """Return the tiles' weights, and how much the density of a t exceeds the weighted Gaussian's.
+
+    Both with the covariance of all unpredicted parts together.
+    """
+    n, d = field.rows.shape
+    shares = _shares(field, counts)
+    squared = np.zeros(n)
+    for _ in range(WEIGHT_ROUNDS):
+        means = weighted_means(field.rows, labels, weights, counts.shape[1])
+        residual = field.rows - means[labels]
+        around = field.around - shares @ means
+        weighted = around * weights[:, None]
+        slopes = _regress(weighted.T @ around, weighted.T @ residual, floor * n)
+        unpredicted = residual - around @ slopes
+        pooled = (unpredicted * weights[:, None]).T @ unpredicted / n
+        pooled[np.diag_indices(d)] += floor
+        white = solve_triangular(np.linalg.cholesky(pooled), unpredicted.T, lower=True)
+        squared = np.einsum("ij,ij->j", white, white)
+        weights = tail_weights(squared, d)
+    density = -(TAIL_FREEDOM + d) / 2 * np.log1p(squared / TAIL_FREEDOM)
+    return weights, float((density + weights * squared / 2).sum())
+
+
+def _sum_up(field: TileField, labels: Ints, counts: Ints, weights: Floats, floor: float) -> Sums:
+    d, n_labels = field.rows.shape[1], counts.shape[1]
+    width = 2 * d + n_labels
+    order = np.argsort(labels, kind="stable")
+    y = np.empty((len(labels), width))
+    y[:, :d], y[:, d : 2 * d] = field.rows[order], field.around[order]
+    y[:, 2 * d :] = _shares(field, counts)[order]
+    ends = np.concatenate([[0], np.cumsum(np.bincount(labels, minlength=n_labels))])
+    sums, products = np.empty((n_labels, width)), np.empty((n_labels, width, width))
+    for label, (begin, end) in enumerate(pairwise(ends)):
+        weighted = y[begin:end] * weights[order[begin:end], None]
+        sums[label] = weighted.sum(axis=0)
+        products[label] = weighted.T @ y[begin:end]
+    ones = np.bincount(labels, weights, n_labels).astype(np.float64)
+    return Sums(ones, sums, products, floor)
+
+
+def _regress(around_around: Floats, around_residual: Floats, floor: float) -> Floats:
+    """Return the (d, d) slopes of the residual on the residual around."""
+    d = len(around_around)
+    regular = around_around.copy()
+    regular[np.diag_indices(d)] += REGRESSION_RIDGE * np.trace(around_around) / d + floor
+    return np.asarray(np.linalg.solve(regular, around_residual))
+
+
+def _scatters(sums: Sums, onto: Ints, d: int) -> Floats:
+    """Return the scatter (K', d, d) of the unpredicted parts once cluster k is part of onto[k]."""
+    n_merged = int(onto.max()) + 1
+    totals = np.bincount(onto, sums.one, n_merged)
+    means = np.zeros((n_merged, d))
+    np.add.at(means, onto, sums.y[:, :d])
+    means = (means / totals[:, None])[onto]
+    to_around = np.concatenate([np.zeros((d, d)), np.eye(d), -means.T], axis=1)
+    total = sums.yy.sum(axis=0)
+    slopes = _regress(
+        to_around @ total @ to_around.T,
+        to_around @ (total[:, :d] - sums.y.T @ means),
+        sums.ridge * sums.one.sum(),
+    )
+    to_unpredicted = -slopes.T @ to_around
+    to_unpredicted[:, :d] += np.eye(d)
+    products = to_unpredicted @ sums.yy @ to_unpredicted.T
+    crossed = (sums.y @ to_unpredicted.T)[:, :, None] * means[:, None, :]
+    squares = sums.one[:, None, None] * means[:, :, None] * means[:, None, :]
+    of_each = products - crossed - crossed.transpose(0, 2, 1) + squares
+    scatters = np.zeros((n_merged, d, d))
+    np.add.at(scatters, onto, of_each)
+    return scatters
+
+
+def _covariance_evidence(
+    sums: Sums, onto: Ints, sizes: Ints, d: int, shared_tiles: float | None = None
+) -> tuple[float, float]:
+    """Return the log density of the unpredicted parts, and the number of shared tiles.
+
+    Covariances are integrated out; `shared_tiles` is the best of `SHARED_TILES` unless given.
+    """
+    scatters = _scatters(sums, onto, d)
+    pooled = scatters.sum(axis=0) / sizes.sum()
+    pooled[np.diag_indices(d)] += sums.ridge
+    candidates = SHARED_TILES if shared_tiles is None else np.array([shared_tiles])
+    densities = [_integrated_density(scatters, sizes, pooled, shared) for shared in candidates]
+    best = int(np.argmax(densities))
+    return densities[best], float(candidates[best])
+
+
+def _integrated_density(scatters: Floats, sizes: Ints, pooled: Floats, shared: float) -> float:
+    """Return the log density of Gaussians whose covariances are inverse Wishart around `pooled`.
+
+    The prior has d + 1 + `shared` degrees of freedom and the mean `pooled`.
+    """
+    d = len(pooled)
+    freedom = d + 1 + shared
+    prior = shared * pooled
+    of_cluster = (
+        freedom / 2 * _log_determinant(prior)
+        - (freedom + sizes) / 2 * _log_determinant(prior + scatters)
+        + _log_multigamma((freedom + sizes) / 2, d)
+        - _log_multigamma(np.array(freedom / 2), d)
+        - sizes * d / 2 * np.log(np.pi)
+    )
+    return float(of_cluster.sum())
+
+
+def _log_multigamma(a: Floats, d: int) -> Floats:
+    """Return log Gamma_d(a) for an array of arguments."""
+    terms = gammaln(a[..., None] - np.arange(d) / 2).sum(axis=-1)
+    return np.asarray(terms + d * (d - 1) / 4 * np.log(np.pi))
+
+
+def _log_determinant(matrices: Floats) -> Floats:
+    diagonal = np.diagonal(np.linalg.cholesky(matrices), axis1=-2, axis2=-1)
+    return np.asarray(2 * np.log(diagonal).sum(axis=-1))
+
+
+def _pooled_gains(sums: Sums, d: int) -> Floats:
+    """Return how much the log density changes by every merger if all clusters share a covariance.
+
+    A quick (K, K) ranking: a merger changes residuals along one direction only, the difference of
+    the two means, so every moment of them changes by a few outer products.
+    """
+    total = sums.yy.sum(axis=0)
+    means = sums.y[:, :d] / sums.one[:, None]
+    to_around = np.concatenate([np.zeros((d, d)), np.eye(d), -means.T], axis=1)
+    # Moments of residuals (r) and residuals around (a), and of both with labels and their shares.
+    rr = total[:d, :d] - means.T @ sums.y[:, :d]
+    ra = (total[:, :d] - sums.y.T @ means).T @ to_around.T
+    aa = to_around @ total @ to_around.T
+    labels_a = sums.y @ to_around.T
+    shares_r = total[2 * d :, :d] - sums.y[:, 2 * d :].T @ means
+    shares_a = total[2 * d :] @ to_around.T
+    return np.asarray(
+        _rank_mergers(
+            sums.one,
+            means,
+            rr,
+            ra,
+            aa,
+            labels_a,
+            shares_r,
+            shares_a,
+            np.ascontiguousarray(sums.y[:, 2 * d :]),
+            np.ascontiguousarray(total[2 * d :, 2 * d :]),
+            sums.ridge,
+        )
+    )
+
+
+@njit(cache=True)
+def _rank_mergers(
+    ones: Floats,
+    means: Floats,
+    rr: Floats,
+    ra: Floats,
+    aa: Floats,
+    labels_a: Floats,
+    shares_r: Floats,
+    shares_a: Floats,
+    labels_shares: Floats,
+    shares_shares: Floats,
+    floor: float,
+) -> Floats:
+    n_labels, d = means.shape
+    n = ones.sum()
+    gains = np.zeros((n_labels, n_labels))
+    before = _unpredicted_log_determinant(rr, ra, aa, n, floor)
+    for a in range(n_labels):
+        for b in range(a + 1, n_labels):
+            # Tiles of a and b move by these shares of the difference of their means.
+            u, v = ones[b] / (ones[a] + ones[b]), -ones[a] / (ones[a] + ones[b])
+            delta = means[a] - means[b]
+            moved = ones[a] * u * u + ones[b] * v * v
+            moved_a = u * labels_a[a] + v * labels_a[b]
+            around_r = u * shares_r[a] + v * shares_r[b]
+            around_a = u * shares_a[a] + v * shares_a[b]
+            both = u * (u * labels_shares[a, a] + v * labels_shares[a, b])
+            both += v * (u * labels_shares[b, a] + v * labels_shares[b, b])
+            around = u * u * shares_shares[a, a] + v * v * shares_shares[b, b]
+            around += 2 * u * v * shares_shares[a, b]
+            new_rr, new_ra, new_aa = rr.copy(), ra.copy(), aa.copy()
+            for i in range(d):
+                for j in range(d):
+                    square = delta[i] * delta[j]
+                    new_rr[i, j] += moved * square
+                    new_ra[i, j] += delta[i] * moved_a[j] + around_r[i] * delta[j] + both * square
+                    new_aa[i, j] += delta[i] * around_a[j] + around_a[i] * delta[j]
+                    new_aa[i, j] += around * square
+            after = _unpredicted_log_determinant(new_rr, new_ra, new_aa, n, floor)
+            gains[a, b] = -n / 2 * (after - before)
+            gains[b, a] = gains[a, b]
+    return gains
+
+
+@njit(cache=True)
+def _unpredicted_log_determinant(
+    rr: Floats, ra: Floats, aa: Floats, n: float, floor: float
+) -> float:
+    """Return the log determinant of the covariance of what regression on `a` leaves of `r`."""
+    d = len(rr)
+    regular = aa.copy()
+    own = REGRESSION_RIDGE * np.trace(aa) / d + floor * n
+    for i in range(d):
+        regular[i, i] += own
+    slopes = np.linalg.solve(regular, np.ascontiguousarray(ra.T))
+    predicted = ra @ slopes
+    covariance = (rr - predicted - predicted.T + slopes.T @ (aa @ slopes)) / n
+    for i in range(d):
+        covariance[i, i] += floor
+    return float(2 * np.log(np.diag(np.linalg.cholesky(covariance))).sum())

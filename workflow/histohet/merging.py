@@ -1,0 +1,92 @@
+"""From many clusters to those that the tiles give evidence for, one merger at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from histohet.evidence import TileField, assess, best_merge
+from histohet.gaussian_clusters import misfit
+from histohet.neighbour_labels import descend, estimate_coupling, neighbour_counts
+from histohet.potts import Floats, Ints
+
+# Rounds in which tiles move between the clusters of the start, and after every merger.
+START_ROUNDS = 10
+MERGER_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One number of clusters on the path.
+
+    Attributes
+    ----------
+    labels
+        (N,) int64 in 0..K-1, each used.
+    evidence
+        Their log evidence.
+    merged_sizes
+        Tiles of the two clusters that were merged next; None at the end.
+    """
+
+    labels: Ints
+    evidence: float
+    merged_sizes: tuple[int, int] | None
+
+
+def merge_path(field: TileField, start: Ints, spatial: bool = True) -> list[Stage]:
+    """Merge the clusters of `start` until one is left, each time the pair with the most evidence.
+
+    Tiles move to the cluster that suits them best, first and after every merger: two halves of a
+    kind become one cluster with the kind's mean and covariance, and what the worse ones had
+    attracted goes elsewhere.
+
+    Parameters
+    ----------
+    field
+        Embeddings on their graph.
+    start
+        (N,) int64 in 0..K-1, each used.
+    spatial
+        Whether neighbours attract each other's labels.
+
+    Returns
+    -------
+    list
+        Stages of ever fewer clusters, down to one; clusters may vanish in between.
+    """
+    path: list[Stage] = []
+    labels = _settle(field, start, START_ROUNDS, spatial)
+    weights: Floats = np.ones(len(labels))
+    while True:
+        now = assess(field, labels, weights, spatial)
+        if now.n_clusters == 1:
+            path.append(Stage(labels, now.evidence, None))
+            return path
+        kept, given_up = best_merge(now, field.rows.shape[1], spatial)
+        sizes = np.bincount(labels)
+        path.append(Stage(labels, now.evidence, (int(sizes[kept]), int(sizes[given_up]))))
+        merged = compact(np.where(labels == given_up, kept, labels))
+        weights = now.weights
+        labels = _settle(field, merged, MERGER_ROUNDS, spatial)
+
+
+def compact(labels: Ints) -> Ints:
+    """Renumber labels 0..K-1 without gaps, keeping their order."""
+    renumbered: Ints = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    return renumbered
+
+
+def _settle(field: TileField, labels: Ints, max_rounds: int, spatial: bool) -> Ints:
+    """Let tiles move to the clusters that suit them, describing the clusters anew every round."""
+    weights: Floats = np.ones(len(labels))
+    for _ in range(max_rounds):
+        unary, weights = misfit(field.rows, labels, weights)
+        counts = neighbour_counts(field.neighbours, labels, unary.shape[1])
+        coupling = estimate_coupling(counts, labels) if spatial else 0.0
+        moved = compact(descend(field.neighbours, unary, coupling, labels))
+        if np.array_equal(moved, labels):
+            break
+        labels = moved
+    return labels
