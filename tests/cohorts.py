@@ -33,9 +33,9 @@ CONFIG: dict[str, Any] = {
         "event": {"column": "os_event", "event": ["1"], "censored": ["0"]},
         "covariates": [{"column": "age", "kind": "numeric"}],
     },
-    "variants": ["full", "no_mask", "no_potts", "no_tumor_filter"],
+    "variants": ["full", "no_mask", "no_potts", "no_tumor_filter", "paper"],
     "tissue": {"preset": "bwh_biopsy"},
-    "clustering": {"q": 8, "min_tiles": 20},
+    "clustering": {"q": 8, "restarts": 3, "min_tiles": 20},
     "measures": {"hta_permutations": 99},
     "survival": {"grouping": "median"},
 }

@@ -71,7 +71,7 @@ def make_slide(
 
 
 def _tissue(n: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], int]:
-    """Return the (row, column) of the n lattice places of a ragged piece with holes, and its side."""
+    """Return (row, column) of the n places of a ragged piece with holes, and the lattice's side."""
     side = int(np.sqrt(n) * 1.75) + 12
     coarse, fine = _field(side, side / 9, rng), _field(side, max(1.5, side / 40), rng)
     rows, columns = np.mgrid[:side, :side]

@@ -26,11 +26,12 @@ def brute_force_nearest(points: np.ndarray, query: np.ndarray) -> list[tuple[int
     )
 
 
-def brute_force_edges(coords: np.ndarray, k: int) -> list[list[int]]:
+def brute_force_edges(coords: np.ndarray, k: int, reach: float = np.inf) -> list[list[int]]:
     edges = set()
     for tile, position in enumerate(coords):
-        others = [row for *_, row in brute_force_nearest(coords, position) if row != tile]
-        edges.update((min(tile, other), max(tile, other)) for other in others[:k])
+        others = [at for at in brute_force_nearest(coords, position) if at[-1] != tile][:k]
+        near = [row for squared, *_, row in others if squared**0.5 <= reach]
+        edges.update((min(tile, other), max(tile, other)) for other in near)
     return [list(edge) for edge in sorted(edges)]
 
 
@@ -59,6 +60,47 @@ def test_more_ties_than_were_asked_for_at_first_are_all_compared():
 @given(DISTINCT, st.integers(1, 12))
 def test_knn_edges_agree_with_brute_force(coords, k):
     assert knn_edges(coords, k).tolist() == brute_force_edges(coords, k)
+
+
+@given(DISTINCT, st.integers(1, 12), st.sampled_from([0.5, 1, 1.5, 2, 2.5, 3, 5, 100]))
+def test_knn_edges_within_reach_agree_with_brute_force(coords, k, reach):
+    assert knn_edges(coords, k, reach).tolist() == brute_force_edges(coords, k, reach)
+
+
+@pytest.mark.parametrize("pitch", [448, 447.43])
+def test_reach_of_one_and_a_half_pitches_joins_sides_and_corners(pitch):
+    coords = np.rint(square_lattice(9, 1) * pitch).astype(np.int64)
+    edges = knn_edges(coords, 8, 1.5 * pitch)
+    assert edges.tolist() == adjacent_edges(coords, pitch).tolist()
+    assert len(edges) == 2 * 9 * 8 + 2 * 8 * 8
+    assert len(knn_edges(coords, 8, 1.2 * pitch)) == 2 * 9 * 8
+    # Without it, tiles of the edge look for their eight neighbours farther away.
+    assert len(knn_edges(coords, 8)) > len(edges)
+
+
+def test_neighbours_are_as_far_apart_as_the_reach_and_no_farther():
+    coords = np.array([[0, 0], [448, 0], [448 + 672, 0], [448 + 672 + 673, 0]])
+    assert knn_edges(coords, 1, 672).tolist() == [[0, 1], [1, 2]]
+    assert knn_edges(coords, 1).tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert knn_edges(coords, 8, 400).shape == (0, 2)
+
+
+def test_no_edge_bridges_the_gap_between_two_pieces():
+    piece = square_lattice(3)
+    coords = np.concatenate([piece, piece + np.array([2000, 0])])
+    edges = knn_edges(coords, 8, 672)
+    assert ((edges < 9).sum(axis=1) != 1).all()
+    assert edges[:20].tolist() == (edges[20:] - 9).tolist()
+    assert ((knn_edges(coords, 8) < 9).sum(axis=1) == 1).any()
+
+
+def test_reach_is_that_of_the_tiles_not_of_their_order():
+    rng = np.random.default_rng(0)
+    coords = rng.integers(0, 30, (200, 2))
+    coords = np.unique(coords, axis=0)
+    order = rng.permutation(len(coords))
+    moved = np.sort(order[knn_edges(coords[order], 5, 2.3)], axis=1)
+    assert sorted(moved.tolist()) == knn_edges(coords, 5, 2.3).tolist()
 
 
 @given(DISTINCT, st.integers(1, 9), st.randoms(use_true_random=False))

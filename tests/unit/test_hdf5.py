@@ -6,17 +6,16 @@ import h5py
 import numpy as np
 import pytest
 
+from histohet.clustering import ClusteringParams, cluster_tiles
 from histohet.formats.hdf5 import (
-    ClusterTable,
+    CHUNK_ROWS,
     TileTable,
     feature_file,
     nominal_magnification,
-    read_clusters,
+    open_features,
     read_column,
-    read_features,
     read_tiles,
     tile_attributes,
-    write_clusters,
     write_column,
     write_tiles,
 )
@@ -106,10 +105,82 @@ def test_features_are_appended_and_readable_by_tridents_rules(
         assert file["features"].attrs["encoder"] == "enc"
         assert file["coords"].attrs["patch_size_level0"] == 443
         assert len(file["coords"]) == len(file["features"])
-    found = read_features(tmp_path / "a.h5")
-    np.testing.assert_array_equal(found.features, vectors)
-    np.testing.assert_array_equal(found.tile_index, index)
-    np.testing.assert_array_equal(found.tiles.coords, tiles.coords[index])
+    with open_features(tmp_path / "a.h5") as found:
+        np.testing.assert_array_equal(found.features[np.arange(2)], vectors)
+        np.testing.assert_array_equal(found.tile_index, index)
+        np.testing.assert_array_equal(found.tiles.coords, tiles.coords[index])
+
+
+@pytest.fixture
+def many(tmp_path: Path, tiles: TileTable) -> tuple[Path, np.ndarray]:
+    """A feature file of several blocks, and what is in it."""
+    vectors = np.random.default_rng(1).normal(size=(2 * CHUNK_ROWS + 77, 3)).astype(np.float32)
+    coords = np.arange(2 * len(vectors)).reshape(-1, 2)
+    table = TileTable(coords, tiles.attributes, OK)
+    index = np.arange(len(vectors))
+    with feature_file(tmp_path / "m.h5", table, index, 3, "enc", PROVENANCE) as features:
+        features.append(vectors)
+    return tmp_path / "m.h5", vectors
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.empty(0, np.int64),
+        np.array([5]),
+        np.arange(CHUNK_ROWS, CHUNK_ROWS + 9),
+        np.array([0, 1, CHUNK_ROWS - 1, CHUNK_ROWS, 2 * CHUNK_ROWS, 2 * CHUNK_ROWS + 76]),
+        np.arange(0, 2 * CHUNK_ROWS + 77, 3),
+        np.arange(2 * CHUNK_ROWS + 77),
+    ],
+)
+def test_rows_are_read_as_they_are_asked_for(
+    many: tuple[Path, np.ndarray], rows: np.ndarray
+) -> None:
+    path, vectors = many
+    with open_features(path) as table:
+        found = table.features[rows]
+        assert (table.features.shape, len(table.features)) == (vectors.shape, len(vectors))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, vectors[rows])
+
+
+def test_columns_and_slices_are_left_to_hdf5(many: tuple[Path, np.ndarray]) -> None:
+    path, vectors = many
+    with open_features(path) as table:
+        np.testing.assert_array_equal(table.features[:, 0], vectors[:, 0])
+        np.testing.assert_array_equal(table.features[4:9], vectors[4:9])
+
+
+@pytest.mark.parametrize("shared_place", [False, True])
+def test_clusters_are_the_same_from_a_file_and_from_memory(
+    tmp_path: Path, tiles: TileTable, shared_place: bool
+) -> None:
+    """Whatever the order of the tiles in the file, and if two of them share a place."""
+    rng = np.random.default_rng(2)
+    places = np.stack(np.meshgrid(np.arange(30), np.arange(20)), axis=2).reshape(-1, 2) * 224
+    if shared_place:
+        places[1] = places[0]
+    shuffled = rng.permutation(len(places))
+    places = places[shuffled]
+    means = rng.normal(size=(3, 12))[places[:, 0] // (10 * 224)]
+    vectors = (means + 0.4 * rng.normal(size=means.shape)).astype(np.float32)
+    table = TileTable(places, tiles.attributes, OK)
+    index = np.arange(len(places))
+    with feature_file(tmp_path / "s.h5", table, index, 12, "enc", PROVENANCE) as features:
+        features.append(vectors)
+    params = ClusteringParams(restarts=2)
+    eager = cluster_tiles(vectors, places, 224.0, params, ["potts", "paper"], 3)
+    with open_features(tmp_path / "s.h5") as lazy:
+        coords = lazy.tiles.coords
+        found = cluster_tiles(lazy.features, coords, 224.0, params, ["potts", "paper"], 3)
+    assert eager["potts"].n_clusters == 3
+    for name, clustering in eager.items():
+        for labels in ("start", "raw", "labels"):
+            expected = getattr(clustering, labels)
+            np.testing.assert_array_equal(getattr(found[name], labels), expected)
+        assert found[name].steps == clustering.steps
+        assert found[name].certificate == clustering.certificate
 
 
 def test_unfinished_features_leave_no_file(tmp_path: Path, tiles: TileTable) -> None:
@@ -120,20 +191,6 @@ def test_unfinished_features_leave_no_file(tmp_path: Path, tiles: TileTable) -> 
     ):
         features.append(np.zeros((1, 2), np.float32))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_round_trip_of_clusters(tmp_path: Path, tiles: TileTable) -> None:
-    start, raw, labels = (np.array([0, 1, 0], np.int32) + shift for shift in range(3))
-    tables = {
-        "potts": ClusterTable(start, raw, labels, np.arange(3), tiles),
-        "unsmoothed": ClusterTable(start, labels, labels, np.arange(3), tiles),
-    }
-    write_clusters(tmp_path / "a.h5", tables, {"potts": "[]"}, PROVENANCE)
-    for smoothing, table in tables.items():
-        found = read_clusters(tmp_path / "a.h5", smoothing)
-        for name in ("start", "raw", "labels", "tile_index"):
-            np.testing.assert_array_equal(getattr(found, name), getattr(table, name))
-        assert found.start.dtype == found.raw.dtype == found.labels.dtype == np.int32
 
 
 def test_same_content_gives_the_same_bytes(tmp_path: Path, tiles: TileTable) -> None:

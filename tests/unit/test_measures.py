@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 from histohet.agreement import Truth, agree, read_truth, subclone_of_tiles
+from histohet.certainty import UNKNOWN, Certainty
+from histohet.clustering import ClusteringParams
 from histohet.graph import adjacent_edges
 from histohet.heterogeneity import cluster_table, nested_measures
 from histohet.measures import NO_ATTENTION, NO_THRESHOLD, SlideMeasures
@@ -29,6 +32,7 @@ from histohet.variants import VARIANTS
 ROOT = Path(__file__).parents[2]
 COORDS = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2) * 100
 LABELS = np.repeat([0, 1, 2], [18, 12, 6])
+CERTAINTY = Certainty(-5.5, -5.6, 0.125, 1.5, 0.75, 2, 4)
 
 
 def measured(scores: list[float] | None) -> SlideMeasures:
@@ -42,6 +46,7 @@ def measured(scores: list[float] | None) -> SlideMeasures:
         n_tissue_tiles=40,
         n_clustered_tiles=36,
         has_attention=scores is not None,
+        certainty=CERTAINTY,
         clusters=tuple(cluster_table(LABELS, values, edges)),
         sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
         traits={"possible": 0.25, "observed": 0.5},
@@ -83,12 +88,27 @@ def test_without_threshold_or_attention_all_clusters_count_and_it_says_so() -> N
 
 def test_a_lost_slide_still_has_a_row() -> None:
     lost = SlideMeasures(
-        "b", Outcome(Status.NO_TISSUE, "white"), None, None, 0, 0, False, (), (), {}
+        "b", Outcome(Status.NO_TISSUE, "white"), None, None, 0, 0, False, UNKNOWN, (), (), {}
     )
     row = lost.slide_row(1.0)
     assert (row["status"], row["reason"], row["n_clusters"]) == ("no_tissue", "white", None)
     assert set(row) == set(measured(None).slide_row(1.0))
+    assert {row[name] for name in asdict(CERTAINTY)} == {None}
     assert lost.cluster_rows(1.0) == []
+
+
+def test_certainty_concerns_all_clusters_whatever_the_threshold() -> None:
+    for threshold in (None, 2.0, 9.0):
+        row = measured([5.0, 1.0, 3.0]).slide_row(threshold)
+        assert {name: row[name] for name in asdict(CERTAINTY)} == {
+            "energy": -5.5,
+            "lower_bound": -5.6,
+            "gap_percent": 0.125,
+            "coupling": 1.5,
+            "stability_ari": 0.75,
+            "n_all_clusters_low": 2,
+            "n_all_clusters_high": 4,
+        }
 
 
 def test_each_variant_changes_one_factor() -> None:
@@ -96,7 +116,7 @@ def test_each_variant_changes_one_factor() -> None:
     for name, variant in VARIANTS.items():
         changed = sum(
             getattr(variant, factor) != getattr(full, factor)
-            for factor in ("masking", "smoothing", "tumour_filter")
+            for factor in ("masking", "procedure", "tumour_filter")
         )
         assert changed == (0 if name == "full" else 1)
 
@@ -182,11 +202,26 @@ def test_hazard_ratios_or_why_there_are_none() -> None:
     assert "high_vs_low_adjusted" not in found
 
 
-def test_the_configuration_offers_every_number_of_the_cohort_table_as_score() -> None:
+def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -> None:
+    """How certain clusters are says nothing of the tumour, so it is no score."""
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
     texts = {"slide", "status", "reason", "tumour_filter"}
-    assert set(schema["properties"]["survival"]["properties"]["score"]["enum"]) == set(row) - texts
+    assert set(schema["properties"]["survival"]["properties"]["score"]["enum"]) == set(
+        row
+    ) - texts - set(asdict(CERTAINTY))
+
+
+def test_the_configuration_offers_every_variant_and_the_defaults_of_the_library() -> None:
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    assert schema["properties"]["variants"]["items"]["enum"] == list(VARIANTS)
+    clustering = schema["properties"]["clustering"]["properties"]
+    defaults = {name: value["default"] for name, value in clustering.items()}
+    assert defaults.pop("min_tiles") == 20
+    assert ClusteringParams(**defaults) == ClusteringParams()
+    assert set(defaults) == set(asdict(ClusteringParams())) - {"schedule"}
+    shown = yaml.safe_load((ROOT / "config/config.yaml").read_text())["clustering"]
+    assert shown == defaults | {"min_tiles": 20}
 
 
 def test_variant_figures() -> None:
@@ -199,7 +234,12 @@ def test_variant_figures() -> None:
         "clusters": 3,
         "tumour_clusters": 3,
         "median_tumour_clusters": 3.0,
+        "median_stability_ari": 0.75,
+        "max_gap_percent": 0.125,
     }
+    slides[["stability_ari", "gap_percent"]] = None
+    figures = variant_figures(slides, None)
+    assert figures["median_stability_ari"] is figures["max_gap_percent"] is None
     assert flattened({"a": {"b": {"c": 1}}, "d": 2}) == {"a.b.c": 1, "d": 2}
 
 

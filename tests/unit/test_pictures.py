@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
+from histohet.certainty import UNKNOWN, Certainty
 from histohet.drawing.agreement_plots import draw_agreement
 from histohet.drawing.figures import save_figure
 from histohet.drawing.maps import SlideMap, draw_slide_map
@@ -24,8 +29,12 @@ from histohet.drawing.overview import (
 )
 from histohet.drawing.palette import NEUTRAL, cluster_rgb, rgb
 from histohet.drawing.threshold import draw_threshold
+from histohet.formats.clusters import ClusterTable
+from histohet.formats.hdf5 import TileTable, tile_attributes
+from histohet.outcome import OK
 from histohet.provenance import Provenance
 from histohet.slides import open_slide
+from histohet.tiles import TileSpec
 from slidefiles import gradient, write_plain
 
 PROVENANCE = Provenance({"k": 8})
@@ -69,41 +78,69 @@ def test_pictures_carry_their_provenance(tmp_path: Path) -> None:
         assert kept == PROVENANCE.as_json()
 
 
-def slide_map(**changes: object) -> SlideMap:
+def slide_map(scores: dict[int, float] | None = None, **changes: Any) -> SlideMap:
     coords = np.stack(np.meshgrid(np.arange(10), np.arange(8)), axis=2).reshape(-1, 2) * 224
     labels = (coords[:, 0] > 1000).astype(np.int32)
+    attributes = tile_attributes("phantom", TileSpec(), 0.5, (2500, 2000), "tiles")
     settings = {
-        "slide": "phantom",
-        "thumbnail": np.full((400, 500, 3), 230, np.uint8),
-        "width": 2500,
-        "mpp": 0.5,
-        "coords": coords,
-        "side_px": 224.0,
+        "tiles": TileTable(coords, attributes, OK),
+        "tile_index": np.arange(len(labels)),
         "start": np.arange(len(labels), dtype=np.int32) % 7,
         "raw": labels[::-1].copy(),
         "labels": labels,
-        "counted": {0: True, 1: False},
-        "scores": {0: 4.2, 1: 1.1},
-        "tumour_filter": "score > 3",
+        "agreement": np.where(labels == 0, 1.0, 0.25).astype(np.float32),
+        "q": 20,
+        "model_choice": "evidence",
+        "numbers": (4, 3, 2, 1),
+        "criterion": (-90.0, -70.0, -55.0, -300.0),
+        "certainty": Certainty(-7.0, -7.1, 0.0123, 1.25, 0.875, 2, 3),
     }
-    return SlideMap(**(settings | changes))
+    clusters = ClusterTable(**(settings | changes))
+    numbers = range(int(clusters.labels.max()) + 1)
+    return SlideMap(
+        slide="phantom",
+        thumbnail=np.full((400, 500, 3), 255, np.uint8),
+        clusters=clusters,
+        counted={number: number != 1 for number in numbers},
+        scores=scores,
+        tumour_filter="score > 3",
+    )
 
 
-def test_map_shows_all_stages_at_one_scale(tmp_path: Path) -> None:
-    figure = draw_slide_map(slide_map())
-    assert len(figure.axes) == 5
-    shapes = {axes.images[0].get_array().shape for axes in figure.axes}
-    assert len(shapes) == 1
-    bars = [axes.patches[0].get_width() for axes in figure.axes]
+def panels(figure: Figure) -> dict[str, Axes]:
+    """Axes by the first words of their title."""
+    axes = [inset for place in figure.axes for inset in (place, *place.child_axes)]
+    titles = {one.get_title(loc="left").split(":")[0]: one for one in axes}
+    return {title: one for title, one in titles.items() if title}
+
+
+def test_map_shows_all_stages_at_one_scale() -> None:
+    figure = draw_slide_map(slide_map(scores={0: 4.2, 1: 1.1}))
+    found = panels(figure)
+    assert list(found) == [
+        "H&E",
+        "k-means",
+        "Before smoothing",
+        "Smoothed",
+        "Tumour",
+        "Stability",
+        "Number of clusters",
+    ]
+    *maps, _ = found.values()
+    assert len({axes.images[0].get_array().shape for axes in maps}) == 1
+    bars = [axes.patches[0].get_width() for axes in maps]
     # The thumbnail has 2.5 µm per px; the panel is cropped to the tiles and a margin.
     assert len(set(bars)) == 1
     assert bars[0] * 2.5 in (100, 200, 500, 1000)
     words = texts(figure)
     for expected in (
-        "H&E",
         "k-means: 7 clusters",
         "Smoothed: 2 clusters",
         "Tumour: 1 cluster",
+        "Stability: ARI 0.88, 2–3 clusters",
+        "share of restarts that agree",
+        "Number of clusters: 2",
+        "Energy at most 0.012 % above its minimum, coupling 1.25",
         "score 4.2",
         "(not counted)",
         "score > 3",
@@ -111,31 +148,78 @@ def test_map_shows_all_stages_at_one_scale(tmp_path: Path) -> None:
         assert expected in words
 
 
+def blended(colour: tuple[int, int, int]) -> list[float]:
+    """A colour of `OPACITY` over white."""
+    return [0.72 * c + 0.28 * 255 for c in colour]
+
+
 def test_map_colours_tiles_by_cluster_and_greys_what_does_not_count() -> None:
-    data = slide_map(thumbnail=np.full((400, 500, 3), 255, np.uint8))
-    *_, smoothed, tumour = (axes.images[0].get_array() for axes in draw_slide_map(data).axes)
-
-    def blended(colour: tuple[int, int, int]) -> list[float]:
-        return [0.72 * c + 0.28 * 255 for c in colour]
-
+    found = panels(draw_slide_map(slide_map()))
+    smoothed, tumour = (found[name].images[0].get_array() for name in ("Smoothed", "Tumour"))
     np.testing.assert_allclose(smoothed[20, 20], blended(cluster_rgb(0)), atol=1.5)
     np.testing.assert_allclose(tumour[20, 20], blended(cluster_rgb(0)), atol=1.5)
     np.testing.assert_allclose(smoothed[20, 350], blended(cluster_rgb(1)), atol=1.5)
     np.testing.assert_allclose(tumour[20, 350], blended(rgb(NEUTRAL)), atol=1.5)
 
 
-def test_map_without_attention_and_with_many_clusters() -> None:
-    number = 80
+def test_map_colours_tiles_by_agreement_and_greys_those_never_drawn() -> None:
+    data = slide_map()
+    agreement = data.clusters.agreement.copy()
+    agreement[data.clusters.tiles.coords[:, 1] > 1000] = np.nan
+    image = panels(draw_slide_map(slide_map(agreement=agreement)))["Stability"].images[0]
+    shades = matplotlib.colormaps["viridis"]
+    pixels = image.get_array()
+    np.testing.assert_allclose(pixels[20, 20], blended(shades(1.0, bytes=True)[:3]), atol=1.5)
+    np.testing.assert_allclose(pixels[20, 350], blended(shades(0.25, bytes=True)[:3]), atol=1.5)
+    np.testing.assert_allclose(pixels[-60, 20], blended(rgb(NEUTRAL)), atol=1.5)
+
+
+@pytest.mark.parametrize(
+    ("model_choice", "criterion", "expected", "name"),
+    [
+        ("evidence", (-90.0, -70.0, -55.0, -300.0), (-35, -15, 0, -245), "higher is better"),
+        ("bic_full", (190.0, 170.0, 155.0, 300.0), (35, 15, 0, 145), "lower is better"),
+    ],
+)
+def test_map_draws_the_criterion_and_the_number_chosen(
+    model_choice: str, criterion: tuple[float, ...], expected: tuple[float, ...], name: str
+) -> None:
+    figure = draw_slide_map(slide_map(model_choice=model_choice, criterion=criterion))
+    axes = panels(figure)["Number of clusters"]
+    curve, chosen = axes.lines
+    np.testing.assert_array_equal(curve.get_xdata(), (4, 3, 2, 1))
+    np.testing.assert_array_equal(curve.get_ydata(), expected)
+    assert set(chosen.get_xdata()) == {2}
+    assert name in axes.get_ylabel()
+
+
+@pytest.mark.parametrize(("numbers", "criterion"), [((), ()), ((2,), (9.5,))])
+def test_map_without_smoothing_restarts_and_choice(
+    numbers: tuple[int, ...], criterion: tuple[float, ...]
+) -> None:
+    nothing = np.full(80, np.nan, np.float32)
     figure = draw_slide_map(
-        slide_map(
-            labels=np.arange(number, dtype=np.int32),
-            start=np.arange(number, dtype=np.int32),
-            raw=np.arange(number, dtype=np.int32),
-            counted=dict.fromkeys(range(number), True),
-            scores=None,
-        )
+        slide_map(agreement=nothing, certainty=UNKNOWN, numbers=numbers, criterion=criterion)
     )
-    words = texts(figure)
+    found, words = panels(figure), texts(figure)
+    assert len(found) == 7
+    assert "Stability: no restarts" in words
+    assert "share of restarts" not in words
+    assert "Result: 2 clusters" in words
+    assert "no other number was tried" in words
+    assert "coupling" not in words
+    pixels = found["Stability"].images[0].get_array()
+    np.testing.assert_allclose(pixels[20, 20], blended(rgb(NEUTRAL)), atol=1.5)
+
+
+def test_map_says_it_once_where_all_restarts_have_one_number() -> None:
+    words = texts(draw_slide_map(slide_map(certainty=Certainty(-7, -7, 0, 1, 1.0, 1, 1))))
+    assert "Stability: ARI 1.00, 1 cluster\n" in words
+
+
+def test_map_without_attention_and_with_many_clusters() -> None:
+    many = np.arange(80, dtype=np.int32)
+    words = texts(draw_slide_map(slide_map(labels=many, start=many, raw=many)))
     assert "score 4.2" not in words
     assert "and 60 more" in words
 

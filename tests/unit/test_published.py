@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import sys
@@ -12,13 +13,14 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score
 
-from histohet.clustering import ClusteringParams, cluster_tiles
+from histohet.clustering import PUBLISHED, cluster_tiles
 from histohet.graph import edge_similarity, knn_edges
 from histohet.model_choice import first_improving_merge, gaussian_bic
 from histohet.potts import PottsModel, energy, unary_cosine
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
 import published
+import synthetic_slides
 from synthetic_slides import make_slide
 
 
@@ -167,7 +169,9 @@ def test_whole_run_on_a_small_slide(short_annealing):
 
 def test_first_k_means_is_that_of_the_library_s_paper_option():
     slide = make_slide(300, 3, seed=1)
-    params = ClusteringParams(q=6, n_init=2)
-    library = cluster_tiles(slide.features, slide.coords, params, ["unsmoothed"], seed=5)
+    params = dataclasses.replace(PUBLISHED, q=6, n_init=2)
+    library = cluster_tiles(
+        slide.features, slide.coords, synthetic_slides.PITCH_PX, params, ["unsmoothed"], seed=5
+    )
     ours = published.KMeans(6, n_init=2, random_state=5).fit(slide.features).labels_
     assert adjusted_rand_score(library["unsmoothed"].start, ours) == 1

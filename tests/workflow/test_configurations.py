@@ -69,8 +69,26 @@ def test_ablation_runs_all_variants_whatever_is_configured(cohort: Cohort) -> No
     rules = cohort.rules("ablation", clinical=CLINICAL)
     assert rules["compare_variants"] == 1
     assert rules["encode_tiles"] == 2
-    assert rules["cluster_tiles"] == 2
-    assert rules["analyse_survival"] == 4
+    assert rules["cluster_tiles"] == 4
+    assert rules["analyse_survival"] == 5
+
+
+def test_only_what_the_variants_need_is_clustered(cohort: Cohort) -> None:
+    assert cohort.rules()["cluster_tiles"] == 1
+    assert cohort.rules(variants=["full", "no_tumor_filter"])["cluster_tiles"] == 1
+    assert cohort.rules(variants=["no_potts", "paper"])["cluster_tiles"] == 2
+
+
+def test_published_settings_can_be_configured(cohort: Cohort) -> None:
+    published = {
+        "reach": None,
+        "energy": "cosine",
+        "minimiser": "annealing",
+        "model_choice": "bic_full",
+        "n_init": None,
+        "restarts": 0,
+    }
+    assert cohort.rules(clustering=published)["cluster_tiles"] == 1
 
 
 def test_timm_encoder_asks_for_a_gpu(cohort: Cohort) -> None:
@@ -85,7 +103,10 @@ def test_timm_encoder_asks_for_a_gpu(cohort: Cohort) -> None:
         ({"clusterin": {}}, ["clusterin"]),
         ({"clustering": {"Q": 3}}, ["Q", "clustering"]),
         ({"clustering": {"q": "many"}}, ["many", "q"]),
-        ({"clustering": {"q": 30, "min_tiles": 20}}, ["min_tiles must be at least clustering.q"]),
+        ({"clustering": {"reach": 0}}, ["reach", "0"]),
+        ({"clustering": {"energy": "cosin"}}, ["cosin", "calibrated"]),
+        ({"clustering": {"n_init": 0}}, ["n_init"]),
+        ({"clustering": {"restarts": -1}}, ["restarts"]),
         ({"tissue": {"preset": "biopsy"}}, ["biopsy", "bwh_biopsy"]),
         ({"tissue": {"overrides": {"mthresh": 6}}}, ["mthresh"]),
         ({"epithelium": {"min_coverage": 25}}, ["25", "min_coverage"]),

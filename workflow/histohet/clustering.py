@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -21,6 +21,7 @@ from histohet.annealing import AnnealingSchedule, anneal
 from histohet.embedding import principal_components, unit_rows
 from histohet.energies import Energy, calibrated_energy, cosine_energy, typical_coupling
 from histohet.evidence import TileField
+from histohet.gaussian_clusters import nearest
 from histohet.graph import knn_edges
 from histohet.logs import logger
 from histohet.merging import compact, merge_path
@@ -33,13 +34,18 @@ from histohet.variants import Procedure
 Labels = npt.NDArray[np.int32]
 Features = npt.NDArray[np.float32]
 
-# Principal components in which k-means looks for clusters, and those in which they are described:
-# no more than the tiles can support.
-START_COMPONENTS = 64
+# Principal components in which k-means looks for clusters, and those in which they are described,
+# and clusters to start with: no more than the tiles can support.
+START_COMPONENTS = 32
 MODEL_COMPONENTS = 20
 TILES_PER_COMPONENT = 25
+TILES_PER_CLUSTER = 10
 # K-means is fitted to at most so many tiles; the others join the nearest centre.
 FITTED_TILES = 16_384
+# The number of clusters is searched for on at most about so many tiles, in square blocks of this
+# many pitches a side that are spread over the slide; enough to know the clusters by.
+SEARCHED_TILES = 40_000
+BLOCK_PITCHES = 32
 # Labels and the description of their clusters settle each other; they do within a few rounds.
 SETTLING_ROUNDS = 10
 
@@ -51,7 +57,7 @@ class ClusteringParams:
     Attributes
     ----------
     q
-        Clusters at the start, and the most there can be.
+        Clusters at the start, and the most there can be (published: 20).
     k
         Neighbours per tile in the graph.
     reach
@@ -72,7 +78,7 @@ class ClusteringParams:
         Cooling of ``annealing``.
     """
 
-    q: int = 20
+    q: int = 30
     k: int = 8
     reach: float | None = 1.5
     energy: Literal["calibrated", "cosine"] = "calibrated"
@@ -93,6 +99,7 @@ class ClusteringParams:
 
 
 PUBLISHED = ClusteringParams(
+    q=20,
     reach=None,
     energy="cosine",
     minimiser="annealing",
@@ -324,7 +331,8 @@ def _cluster(tiles: _Tiles, params: ClusteringParams, smoothed: bool, seed: int)
         certificate = Certificate(0.0, 0.0, 0.0, 0.0) if smoothed else None
         return Clustering(same, same, same, min(len(start), 1), (), certificate, None, notes)
     graph = _graph(tiles, params)
-    smooth = _smoother(_energy(tiles, graph, params), params, seed) if smoothed else None
+    rng = np.random.default_rng(seed)
+    smooth = partial(_smooth, _energy(tiles, graph, params), params, rng) if smoothed else None
     if params.model_choice == "evidence":
         chosen = _choose_by_evidence(tiles, graph, start, smooth)
     else:
@@ -354,27 +362,23 @@ def _energy(tiles: _Tiles, graph: _Graph, params: ClusteringParams) -> Energy:
     return calibrated_energy(tiles.described, graph.edges, graph.neighbours)
 
 
-def _smoother(energy: Energy, params: ClusteringParams, seed: int) -> Smooth:
-    """Return the function that minimises the energy of the clusters of given labels."""
-    rng = np.random.default_rng(seed)
-
-    def smooth(labels: Ints) -> _Smoothed:
-        model = energy(labels)
-        # Repelling neighbours are left out of what is minimised exactly and of the bound, which
-        # holds all the more: together they could only raise the energy.
-        attracting = replace(model, weights=np.maximum(model.weights, 0.0))
-        coupling = typical_coupling(model)
-        if params.minimiser == "annealing":
-            annealed = anneal(model, labels, params.schedule, rng)
-            bound = min(annealed.energy, lower_bound(attracting, annealed.labels))
-            gap = gap_percent(model, annealed.energy, bound)
-            certificate = Certificate(annealed.energy, bound, gap, coupling)
-            return _Smoothed(annealed.labels, certificate)
-        found = minimise(attracting, labels)
-        certificate = Certificate(found.energy, found.lower_bound, found.gap_percent, coupling)
-        return _Smoothed(found.labels, certificate)
-
-    return smooth
+def _smooth(
+    energy: Energy, params: ClusteringParams, rng: np.random.Generator, labels: Ints
+) -> _Smoothed:
+    """Minimise the energy of the clusters that `labels` describe, from `labels`."""
+    model = energy(labels)
+    # Repelling neighbours are left out of what is minimised exactly and of the bound, which holds
+    # all the more: they could only raise the energy.
+    attracting = replace(model, weights=np.maximum(model.weights, 0.0))
+    coupling = typical_coupling(model)
+    if params.minimiser == "annealing":
+        annealed = anneal(model, labels, params.schedule, rng)
+        bound = min(annealed.energy, lower_bound(attracting, annealed.labels))
+        gap = gap_percent(attracting, annealed.energy, bound)
+        return _Smoothed(annealed.labels, Certificate(annealed.energy, bound, gap, coupling))
+    found = minimise(attracting, labels)
+    certificate = Certificate(found.energy, found.lower_bound, found.gap_percent, coupling)
+    return _Smoothed(found.labels, certificate)
 
 
 def _start(tiles: _Tiles, params: ClusteringParams, seed: int) -> tuple[Ints, tuple[str, ...]]:
@@ -382,13 +386,18 @@ def _start(tiles: _Tiles, params: ClusteringParams, seed: int) -> tuple[Ints, tu
     rows: npt.NDArray[np.floating] = (
         tiles.components if params.model_choice == "evidence" else tiles.features
     )
-    q = _count_distinct_rows(rows, at_most=params.q) if rows.shape[1] else min(len(rows), 1)
+    most = params.q
+    if params.model_choice == "evidence":
+        most = max(1, min(most, len(rows) // TILES_PER_CLUSTER))
+    q = _count_distinct_rows(rows, at_most=most) if rows.shape[1] else min(len(rows), 1)
     notes: tuple[str, ...] = ()
-    if q < params.q:
+    if q < most:
         notes = (
             f"{len(rows)} tiles with {q} different feature vectors:"
             f" {q} instead of {params.q} clusters at the start",
         )
+    elif q < params.q:
+        notes = (f"{len(rows)} tiles: {q} instead of {params.q} clusters at the start",)
     if q < 2:
         return np.zeros(len(rows), np.int64), notes
     k_means = KMeans(q, n_init=params.n_init or params.q, random_state=seed)
@@ -402,12 +411,17 @@ def _choose_by_evidence(
     tiles: _Tiles, graph: _Graph, start: Ints, smooth: Smooth | None
 ) -> _Chosen:
     """Merge down to one cluster, go back to the number with the most evidence, and smooth."""
-    tile_field = TileField.of(tiles.described, graph.neighbours)
-    path = merge_path(tile_field, start, spatial=smooth is not None)
+    blocks = _blocks(tiles)
+    rows = tiles.described[blocks]
+    edges = graph.edges if len(blocks) == len(tiles) else _edges_within(graph.edges, blocks)
+    tile_field = TileField.of(rows, neighbour_lists(edges, len(rows)))
+    path = merge_path(tile_field, compact(start[blocks]), smoothed=smooth is not None)
     steps = tuple(
         Step(int(stage.labels.max()) + 1, stage.evidence, stage.merged_sizes) for stage in path
     )
     labels = max(path, key=lambda stage: stage.evidence).labels
+    if len(blocks) < len(tiles):
+        labels = nearest(tiles.described, rows, labels)
     energy = calibrated_energy(tiles.described, graph.edges, graph.neighbours)
     if smooth is None:
         return _Chosen(labels, labels, steps, None)
@@ -419,6 +433,21 @@ def _choose_by_evidence(
             break
     alone = np.argmin(energy(before).unary, axis=1).astype(np.int64)
     return _Chosen(alone, smoothed.labels, steps, smoothed.certificate)
+
+
+def _blocks(tiles: _Tiles) -> Ints:
+    """Return the rows of all tiles, or of those in every so many blocks of a large slide."""
+    every = -(-len(tiles) // SEARCHED_TILES)
+    block = (tiles.coords - tiles.coords.min(axis=0)) // round(BLOCK_PITCHES * tiles.pitch_px)
+    # Along rows and down columns alike, every so many blocks.
+    return np.flatnonzero((block[:, 0] + 2 * block[:, 1]) % every == 0).astype(np.int64)
+
+
+def _edges_within(edges: Ints, rows: Ints) -> Ints:
+    """Return the edges between two of the sorted `rows`, as positions among them."""
+    u, v = np.searchsorted(rows, edges).clip(max=len(rows) - 1).T
+    inside = (rows[u] == edges[:, 0]) & (rows[v] == edges[:, 1])
+    return np.stack([u[inside], v[inside]], axis=1)
 
 
 def _choose_by_bic(

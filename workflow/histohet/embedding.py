@@ -13,11 +13,13 @@ Features = npt.NDArray[np.float32]
 # Axes are fitted to at most so many tiles, evenly spread: they are known well enough by then.
 FITTED_TILES = 16_384
 ROWS_PER_CHUNK = 8_192
-# Axes below this share of the leading one's standard deviation are rounding errors.
+# Axes below this share of the leading one's spread, or of this spread among unit rows, are rounding
+# errors.
 SMALLEST_SPREAD = 1e-5
+ROUNDING = 1e-5
 # Wider features than this are reduced by a randomised decomposition (Halko et al., 2011).
 EXACT_WIDTH = 256
-POWER_ITERATIONS = 4
+POWER_ITERATIONS = 3
 
 
 def unit_rows(features: npt.NDArray[np.floating], tiles: Ints) -> Features:
@@ -75,7 +77,7 @@ def principal_components(
     """
     sample = unit_rows(features, tiles[:: max(1, -(-len(tiles) // FITTED_TILES))])
     most = min(n_components, len(sample) - 1, features.shape[1])
-    if most < 1:
+    if most < 1 or (sample == sample[0]).all():
         return np.empty((len(tiles), 0))
     if features.shape[1] > EXACT_WIDTH and most < min(sample.shape) // 2:
         solver = {"svd_solver": "randomized", "iterated_power": POWER_ITERATIONS}
@@ -83,9 +85,11 @@ def principal_components(
         solver = {"svd_solver": "full"}
     pca = PCA(most, random_state=seed, **solver).fit(sample)
     spread = pca.singular_values_
-    kept = spread > SMALLEST_SPREAD * max(spread[0], np.finfo(np.float32).eps * len(sample) ** 0.5)
+    kept = spread > max(SMALLEST_SPREAD * spread[0], ROUNDING * len(sample) ** 0.5)
     axes = pca.components_[kept].T
     offset = pca.mean_ @ axes
+    if len(sample) == len(tiles):
+        return np.asarray(sample @ axes - offset, np.float64)
     components = np.empty((len(tiles), axes.shape[1]))
     for first in range(0, len(tiles), ROWS_PER_CHUNK):
         chunk = slice(first, first + ROWS_PER_CHUNK)

@@ -20,7 +20,9 @@ improbable. The evidence of a labelling is the sum of
   Integrating, not maximising, is what pays for the d (d + 1) / 2 parameters of a covariance (BIC
   charges all of them in full, which small slides can never repay);
 - the log pseudo-likelihood of the labels at the coupling that fits them best;
-- d / 2 log n for every mean, as in BIC.
+- the log probability of the means, integrated out as well: a priori they are Gaussian around the
+  mean of all tiles, with a multiple of the clusters' shared covariance that fits best. So a cluster
+  pays for where it lies, and small ones pay more for the same distance than in BIC.
 
 It is a pseudo-likelihood (Besag 1975): every tile given its neighbours. Tiles have the weights of a
 t distribution (`gaussian_clusters`), and its log density in place of the Gaussian one.
@@ -55,10 +57,12 @@ from histohet.potts import Floats, Ints, Neighbours
 
 # Tiles that the clusters' covariances may share, from hardly any to all.
 SHARED_TILES = 2.0 ** np.arange(1, 14)
+# Tiles that the prior of a mean may be worth.
+PRIOR_TILES = 2.0 ** np.arange(-10, 16)
 # The regression on neighbours stays regular, by this share of the residuals' variance.
 REGRESSION_RIDGE = 1e-3
 # Rounds in which weights and covariance of the unpredicted part settle.
-WEIGHT_ROUNDS = 3
+WEIGHT_ROUNDS = 2
 # Pairs whose merger is judged in full.
 JUDGED_PAIRS = 8
 
@@ -83,8 +87,9 @@ class TileField:
 
     @classmethod
     def of(cls, rows: Floats, neighbours: Neighbours) -> TileField:
-        """Return the field of embeddings `rows` (N, d) on a graph of N tiles."""
-        return cls(rows, _mean_around(rows, neighbours), neighbours)
+        """Return the field of embeddings `rows` (N, d), centred, on a graph of N tiles."""
+        centred = rows - rows.mean(axis=0)
+        return cls(centred, _mean_around(centred, neighbours), neighbours)
 
 
 class Sums(NamedTuple):
@@ -115,7 +120,7 @@ class Assessment:
     evidence
         Log evidence, up to a constant of the slide.
     coupling
-        Coupling of the labels; 0 where labels are taken to be independent.
+        Coupling under which the labels are most likely.
     weights
         (N,) float64 weights of the tiles.
     """
@@ -134,7 +139,7 @@ class Assessment:
         return len(self.sums.one)
 
 
-def assess(field: TileField, labels: Ints, weights: Floats, spatial: bool = True) -> Assessment:
+def assess(field: TileField, labels: Ints, weights: Floats) -> Assessment:
     """Return the evidence of a labelling.
 
     Parameters
@@ -145,11 +150,8 @@ def assess(field: TileField, labels: Ints, weights: Floats, spatial: bool = True
         (N,) int64 in 0..K-1, each used.
     weights
         (N,) float64 weights to begin with, ones or those of a similar labelling.
-    spatial
-        Whether neighbours tend to have the same label; if not, labels are drawn independently, in
-        the proportions of the clusters.
     """
-    n, d = field.rows.shape
+    d = field.rows.shape[1]
     n_labels = int(labels.max()) + 1
     sizes = np.bincount(labels, minlength=n_labels)
     counts = neighbour_counts(field.neighbours, labels, n_labels)
@@ -157,13 +159,13 @@ def assess(field: TileField, labels: Ints, weights: Floats, spatial: bool = True
     weights, tails = _settle_weights(field, labels, counts, weights, floor)
     sums = _sum_up(field, labels, counts, weights, floor)
     covariances, shared_tiles = _covariance_evidence(sums, np.arange(n_labels), sizes, d)
-    coupling = estimate_coupling(counts, labels) if spatial else 0.0
-    evidence = covariances + tails + _label_evidence(counts, labels, sizes, coupling, spatial)
-    evidence -= n_labels * d / 2 * np.log(n)
+    coupling = estimate_coupling(counts, labels)
+    evidence = covariances + tails + log_likelihood(counts, labels, coupling)
+    evidence += _means_evidence(sums, sizes, d)
     return Assessment(labels, float(evidence), coupling, weights, counts, sums, float(shared_tiles))
 
 
-def best_merge(now: Assessment, d: int, spatial: bool = True) -> tuple[int, int]:
+def best_merge(now: Assessment, d: int) -> tuple[int, int]:
     """Return the two clusters, the lower number first, whose merger has the most evidence.
 
     Parameters
@@ -172,14 +174,9 @@ def best_merge(now: Assessment, d: int, spatial: bool = True) -> tuple[int, int]
         Assessment of two clusters or more.
     d
         Width of the embeddings.
-    spatial
-        As in `assess`.
     """
     sizes = np.bincount(now.labels)
-    if spatial:
-        of_labels = merge_gains(now.counts, now.labels, now.coupling)
-    else:
-        of_labels = _proportion_gains(sizes)
+    of_labels = merge_gains(now.counts, now.labels, now.coupling)
     pairs = np.stack(np.triu_indices(now.n_clusters, 1), axis=1)
     first, second = pairs.T
     ranking = _pooled_gains(now.sums, d)[first, second] + of_labels[first, second]
@@ -193,21 +190,6 @@ def best_merge(now: Assessment, d: int, spatial: bool = True) -> tuple[int, int]
         if covariances + of_labels[a, b] > best:
             best, best_pair = covariances + of_labels[a, b], (int(a), int(b))
     return best_pair
-
-
-def _label_evidence(
-    counts: Ints, labels: Ints, sizes: Ints, coupling: float, spatial: bool
-) -> float:
-    if spatial:
-        return log_likelihood(counts, labels, coupling)
-    return float((sizes * np.log(sizes / sizes.sum())).sum())
-
-
-def _proportion_gains(sizes: Ints) -> Floats:
-    """Return how much more probable independent labels become by every merger, (K, K)."""
-    own = sizes * np.log(sizes)
-    together = np.add.outer(sizes, sizes)
-    return np.asarray(together * np.log(together) - np.add.outer(own, own))
 
 
 @njit(cache=True)
@@ -317,6 +299,22 @@ def _covariance_evidence(
     densities = [_integrated_density(scatters, sizes, pooled, shared) for shared in candidates]
     best = int(np.argmax(densities))
     return densities[best], float(candidates[best])
+
+
+def _means_evidence(sums: Sums, sizes: Ints, d: int) -> float:
+    """Return the log factor by which integrating out the means lowers the density at their best.
+
+    The prior of a mean is worth some number of tiles, the best of `PRIOR_TILES`: few where clusters
+    lie far apart. One cluster lies where all tiles lie and pays next to nothing.
+    """
+    means = sums.y[:, :d] / sums.one[:, None]
+    within = (sums.yy[:, :d, :d].sum(axis=0) - means.T @ sums.y[:, :d]) / sizes.sum()
+    within[np.diag_indices(d)] += sums.ridge
+    apart = means - np.average(means, axis=0, weights=sizes)
+    squared = np.einsum("ij,ji->i", apart, np.linalg.solve(within, apart.T))
+    prior = PRIOR_TILES[:, None]
+    cost = d / 2 * np.log1p(sizes / prior) + prior * sizes / (prior + sizes) * squared / 2
+    return -float(cost.sum(axis=1).min())
 
 
 def _integrated_density(scatters: Floats, sizes: Ints, pooled: Floats, shared: float) -> float:

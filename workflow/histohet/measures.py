@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from histohet.certainty import Certainty
 from histohet.heterogeneity import ClusterRow, SetMeasures, measures_above
 from histohet.outcome import Outcome, Status
 
@@ -27,6 +28,8 @@ class SlideMeasures:
         Tiles on tissue, and those that were clustered.
     has_attention
         Whether clusters have tumour scores.
+    certainty
+        Figures on the clustering, whatever the tumour filter.
     clusters
         One row per cluster.
     sets
@@ -42,6 +45,7 @@ class SlideMeasures:
     n_tissue_tiles: int
     n_clustered_tiles: int
     has_attention: bool
+    certainty: Certainty
     clusters: tuple[ClusterRow, ...]
     sets: tuple[SetMeasures, ...]
     traits: Mapping[str, float]
@@ -58,6 +62,7 @@ class SlideMeasures:
             **{
                 **data,
                 "outcome": Outcome(Status(outcome["status"]), outcome["reason"]),
+                "certainty": Certainty(**data["certainty"]),
                 "clusters": tuple(ClusterRow(**row) for row in data["clusters"]),
                 "sets": tuple(SetMeasures(**row) for row in data["sets"]),
             }
@@ -80,6 +85,7 @@ class SlideMeasures:
             "n_tissue_tiles": self.n_tissue_tiles,
             "n_clustered_tiles": self.n_clustered_tiles,
             "n_all_clusters": len(self.clusters),
+            **asdict(self.certainty),
             "tumour_filter": self.tumour_filter(threshold) if self.outcome.ok else "",
         }
         names = SetMeasures.__dataclass_fields__

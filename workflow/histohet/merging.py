@@ -35,7 +35,7 @@ class Stage:
     merged_sizes: tuple[int, int] | None
 
 
-def merge_path(field: TileField, start: Ints, spatial: bool = True) -> list[Stage]:
+def merge_path(field: TileField, start: Ints, smoothed: bool = True) -> list[Stage]:
     """Merge the clusters of `start` until one is left, each time the pair with the most evidence.
 
     Tiles move to the cluster that suits them best, first and after every merger: two halves of a
@@ -48,8 +48,8 @@ def merge_path(field: TileField, start: Ints, spatial: bool = True) -> list[Stag
         Embeddings on their graph.
     start
         (N,) int64 in 0..K-1, each used.
-    spatial
-        Whether neighbours attract each other's labels.
+    smoothed
+        Whether neighbours attract each other's labels when tiles move. The evidence is the same.
 
     Returns
     -------
@@ -57,19 +57,19 @@ def merge_path(field: TileField, start: Ints, spatial: bool = True) -> list[Stag
         Stages of ever fewer clusters, down to one; clusters may vanish in between.
     """
     path: list[Stage] = []
-    labels = _settle(field, start, START_ROUNDS, spatial)
+    labels = _settle(field, start, START_ROUNDS, smoothed)
     weights: Floats = np.ones(len(labels))
     while True:
-        now = assess(field, labels, weights, spatial)
+        now = assess(field, labels, weights)
         if now.n_clusters == 1:
             path.append(Stage(labels, now.evidence, None))
             return path
-        kept, given_up = best_merge(now, field.rows.shape[1], spatial)
+        kept, given_up = best_merge(now, field.rows.shape[1])
         sizes = np.bincount(labels)
         path.append(Stage(labels, now.evidence, (int(sizes[kept]), int(sizes[given_up]))))
         merged = compact(np.where(labels == given_up, kept, labels))
         weights = now.weights
-        labels = _settle(field, merged, MERGER_ROUNDS, spatial)
+        labels = _settle(field, merged, MERGER_ROUNDS, smoothed)
 
 
 def compact(labels: Ints) -> Ints:
@@ -78,13 +78,13 @@ def compact(labels: Ints) -> Ints:
     return renumbered
 
 
-def _settle(field: TileField, labels: Ints, max_rounds: int, spatial: bool) -> Ints:
+def _settle(field: TileField, labels: Ints, max_rounds: int, smoothed: bool) -> Ints:
     """Let tiles move to the clusters that suit them, describing the clusters anew every round."""
     weights: Floats = np.ones(len(labels))
     for _ in range(max_rounds):
         unary, weights = misfit(field.rows, labels, weights)
         counts = neighbour_counts(field.neighbours, labels, unary.shape[1])
-        coupling = estimate_coupling(counts, labels) if spatial else 0.0
+        coupling = estimate_coupling(counts, labels) if smoothed else 0.0
         moved = compact(descend(field.neighbours, unary, coupling, labels))
         if np.array_equal(moved, labels):
             break

@@ -139,9 +139,10 @@ def gap_percent(model: PottsModel, reached: float, lower_bound: float) -> float:
     weights on unequal edges. Unlike the energy itself, which passes through zero, it does not
     change when a constant is added to the terms.
     """
-    if reached <= lower_bound:
+    above_least = reached - offset(model)
+    if reached <= lower_bound or above_least <= 0:
         return 0.0
-    return 100 * (reached - lower_bound) / (reached - offset(model))
+    return 100 * (reached - lower_bound) / above_least
 
 
 class _Closed(NamedTuple):

@@ -18,6 +18,8 @@ from histohet.potts import Floats, Ints, Neighbours
 # Labels without a single border have no finite estimate; beyond this a lone tile never stands.
 LARGEST_COUPLING = 4.0
 ACCURACY = 1e-6
+# Only tiles of more than 150 neighbours, all of them at one place, come near it.
+LARGEST_EXPONENT = 600.0
 
 
 @njit(cache=True)
@@ -115,7 +117,7 @@ def descend(
 
 def _powers(counts: Ints, coupling: float) -> Floats:
     most = int(counts.sum(axis=1).max(initial=0))
-    return np.asarray(np.exp(coupling * np.arange(most + 1)))
+    return np.asarray(np.exp(np.minimum(coupling * np.arange(most + 1), LARGEST_EXPONENT)))
 
 
 @njit(cache=True)

@@ -61,6 +61,8 @@ def variant_figures(slides: pd.DataFrame, estimates: pd.DataFrame | None) -> dic
         "clusters": int(measured["n_all_clusters"].sum()),
         "tumour_clusters": int(measured["n_clusters"].sum()),
         "median_tumour_clusters": _plain(measured["n_clusters"].median()),
+        "median_stability_ari": _plain(measured["stability_ari"].dropna().median()),
+        "max_gap_percent": _plain(measured["gap_percent"].dropna().max()),
     }
     if estimates is not None:
         figures["hazard_ratios"] = hazard_ratios(estimates)

@@ -5,11 +5,11 @@ rule cluster_tiles:
     input:
         features=get_features,
     output:
-        clusters="results/clusters/{masking}/{slide}.h5",
+        clusters=CLUSTERS,
     log:
-        "results/logs/cluster_tiles/{masking}/{slide}.log",
+        "results/logs/cluster_tiles/{masking}_{procedure}/{slide}.log",
     benchmark:
-        "results/benchmarks/cluster_tiles/{masking}/{slide}.tsv"
+        "results/benchmarks/cluster_tiles/{masking}_{procedure}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -17,8 +17,8 @@ rule cluster_tiles:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        clustering=config["clustering"],
-        smoothings=get_smoothings,
+        clustering=get_clustering_parameters,
+        min_tiles=config["clustering"]["min_tiles"],
         seed=config["seed"],
         code=code_of("cluster_tiles.py"),
     script:
@@ -50,16 +50,16 @@ rule score_tumour_tiles:
 
 rule measure_slide:
     input:
-        clusters="results/clusters/{masking}/{slide}.h5",
+        clusters=CLUSTERS,
         coverage="results/coverage/{slide}.h5",
         tumour=get_tumour_scores,
         traits=get_file("traits"),
     output:
-        measures="results/measures/{masking}/{slide}.json",
+        measures=MEASURES,
     log:
-        "results/logs/measure_slide/{masking}/{slide}.log",
+        "results/logs/measure_slide/{masking}_{procedure}/{slide}.log",
     benchmark:
-        "results/benchmarks/measure_slide/{masking}/{slide}.tsv"
+        "results/benchmarks/measure_slide/{masking}_{procedure}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -67,8 +67,6 @@ rule measure_slide:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        smoothings=get_smoothings,
-        q=config["clustering"]["q"],
         measures=config["measures"],
         seed=config["seed"],
         code=code_of("measure_slide.py"),
@@ -95,7 +93,6 @@ rule export_qupath:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=10,
     params:
-        smoothing=get_smoothing,
         code=code_of("export_qupath.py"),
     script:
         "../scripts/export_qupath.py"

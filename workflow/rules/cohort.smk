@@ -3,20 +3,20 @@
 
 rule choose_tumour_threshold:
     input:
-        measures=expand("results/measures/{{masking}}/{slide}.json", slide=SLIDES),
+        measures=expand(MEASURES, slide=SLIDES, allow_missing=True),
     output:
-        threshold="results/cohort/thresholds/{masking}_{smoothing}.json",
-        svg="results/cohort/thresholds/{masking}_{smoothing}.svg",
+        threshold="results/cohort/thresholds/{masking}_{procedure}.json",
+        svg="results/cohort/thresholds/{masking}_{procedure}.svg",
         png=report(
-            "results/cohort/thresholds/{masking}_{smoothing}.png",
+            "results/cohort/thresholds/{masking}_{procedure}.png",
             caption="../report/threshold.rst",
             category="4 Tumour clusters",
-            labels={"tiles": "{masking}", "clusters": "{smoothing}"},
+            labels={"tiles": "{masking}", "clusters": "{procedure}"},
         ),
     log:
-        "results/logs/choose_tumour_threshold/{masking}_{smoothing}.log",
+        "results/logs/choose_tumour_threshold/{masking}_{procedure}.log",
     benchmark:
-        "results/benchmarks/choose_tumour_threshold/{masking}_{smoothing}.tsv"
+        "results/benchmarks/choose_tumour_threshold/{masking}_{procedure}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -32,7 +32,7 @@ rule choose_tumour_threshold:
 rule collect_slides:
     input:
         preflight="results/preflight/slides.tsv",
-        measures=get_measures,
+        measures=of_variant(MEASURES, SLIDES),
         threshold=get_threshold,
     output:
         slides="results/cohort/{variant}/slides.tsv",
@@ -54,7 +54,6 @@ rule collect_slides:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=30,
     params:
-        smoothing=get_smoothing,
         code=code_of("collect_slides.py"),
     script:
         "../scripts/collect_slides.py"
@@ -87,7 +86,7 @@ rule draw_maps:
         slides="results/cohort/{variant}/slides.tsv",
         table="results/cohort/{variant}/clusters.tsv",
         thumbnails=expand("results/thumbnails/{slide}.jpg", slide=SLIDES),
-        clusters=get_clusters,
+        clusters=of_variant(CLUSTERS, SLIDES),
     output:
         maps=map_files("{variant}"),
     log:
@@ -103,7 +102,6 @@ rule draw_maps:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         names=SLIDES,
-        smoothing=get_smoothing,
         code=code_of("draw_maps.py"),
     script:
         "../scripts/draw_maps.py"

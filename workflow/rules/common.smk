@@ -29,12 +29,6 @@ except WorkflowError as error:
     key = cause.json_path.removeprefix("$").removeprefix(".") or "top level"
     raise WorkflowError(f"config, {key}: {cause.message}") from None
 
-if config["clustering"]["min_tiles"] < config["clustering"]["q"]:
-    raise WorkflowError(
-        "config: clustering.min_tiles must be at least clustering.q "
-        f"({config['clustering']['min_tiles']} < {config['clustering']['q']})"
-    )
-
 try:
     SHEET = read_slide_sheet(config["slides"])
 except SheetError as error:
@@ -47,6 +41,8 @@ IS_TIMM = config["encoder"]["kind"] == "timm"
 HAS_CLINICAL = "clinical" in config
 CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
 COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}
+CLUSTERS = "results/clusters/{masking}/{procedure}/{slide}.h5"
+MEASURES = "results/measures/{masking}/{procedure}/{slide}.json"
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
 
 
@@ -54,7 +50,7 @@ wildcard_constraints:
     slide=SLIDE_ID.pattern,
     encoder=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     masking="masked|whole",
-    smoothing="potts|unsmoothed",
+    procedure="potts|unsmoothed|paper",
     compared="|".join(COMPARED),
     variant="|".join(VARIANTS),
 
@@ -148,58 +144,40 @@ def get_tumour_scores(wildcards):
     return f"results/tumour/{wildcards.slide}.h5" if has_attention else []
 
 
-def get_smoothings(wildcards):
-    """Smoothings that some variant applies to these features."""
-    wanted = {v.smoothing for v in VARIANTS.values() if v.masking == wildcards.masking}
-    return sorted(wanted)
+def get_clustering_parameters(wildcards):
+    """How tiles are clustered; the published procedure has nothing to set."""
+    if wildcards.procedure == "paper":
+        return {}
+    return {k: v for k, v in config["clustering"].items() if k != "min_tiles"}
 
 
-def get_smoothing(wildcards):
-    """Smoothing of a variant."""
-    return VARIANTS[wildcards.variant].smoothing
+def of_variant(pattern, slides):
+    """Input function for a file per slide, made as a variant wants its tiles and clusters."""
 
+    def files(wildcards):
+        variant = VARIANTS[wildcards.variant]
+        factors = {"masking": variant.masking, "procedure": variant.procedure}
+        return expand(pattern, slide=slides, **factors)
 
-def get_measures(wildcards):
-    """Measures of all slides that a variant needs."""
-    masking = VARIANTS[wildcards.variant].masking
-    return expand(
-        "results/measures/{masking}/{slide}.json", masking=masking, slide=SLIDES
-    )
+    return files
 
 
 def get_slide_clusters(wildcards):
     """Clusters of a slide that a variant needs."""
-    masking = VARIANTS[wildcards.variant].masking
-    return f"results/clusters/{masking}/{wildcards.slide}.h5"
-
-
-def get_clusters(wildcards):
-    """Clusters of all slides that a variant needs."""
-    masking = VARIANTS[wildcards.variant].masking
-    return expand(
-        "results/clusters/{masking}/{slide}.h5", masking=masking, slide=SLIDES
-    )
+    return of_variant(CLUSTERS, wildcards.slide)(wildcards)[0]
 
 
 def get_threshold(wildcards):
     """Tumour threshold that a variant applies; none where all clusters count."""
     variant = VARIANTS[wildcards.variant]
     if variant.tumour_filter and HAS_ATTENTION:
-        return f"results/cohort/thresholds/{variant.masking}_{variant.smoothing}.json"
+        return f"results/cohort/thresholds/{variant.masking}_{variant.procedure}.json"
     return []
 
 
 def per_variant(pattern, wanted=True):
     """Files of every configured variant, or none where they make no sense."""
     return expand(pattern, variant=config["variants"]) if wanted else []
-
-
-def get_clusters_with_truth(wildcards):
-    """Clusters, for a variant, of the slides whose truth is known."""
-    masking = VARIANTS[wildcards.variant].masking
-    return expand(
-        "results/clusters/{masking}/{slide}.h5", masking=masking, slide=WITH_TRUTH
-    )
 
 
 def compared(pattern):

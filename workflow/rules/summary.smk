@@ -4,7 +4,7 @@
 rule compare_with_truth:
     input:
         slides="results/cohort/{variant}/slides.tsv",
-        clusters=get_clusters_with_truth,
+        clusters=of_variant(CLUSTERS, WITH_TRUTH),
         truth=[SHEET.slides[slide].truth for slide in WITH_TRUTH],
     output:
         table="results/agreement/{variant}.tsv",
@@ -27,7 +27,6 @@ rule compare_with_truth:
         runtime=20,
     params:
         names=WITH_TRUTH,
-        smoothing=get_smoothing,
         code=code_of("compare_with_truth.py"),
     script:
         "../scripts/compare_with_truth.py"

@@ -11,7 +11,7 @@ from histohet.tumour import otsu_threshold
 with job_log(snakemake.log[0]) as log:
     scores = []
     for path in snakemake.input.measures:
-        measures = SlideMeasures.from_dict(read_json(path)[snakemake.wildcards.smoothing])
+        measures = SlideMeasures.from_dict(read_json(path)["measures"])
         scores += [row.tumour_score for row in measures.clusters if row.tumour_score is not None]
     threshold, reason = None, ""
     try:

@@ -1,58 +1,48 @@
-"""Cluster the tiles of one slide, with and without smoothing."""
+"""Cluster the tiles of one slide by one procedure."""
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-import numpy as np
 from job import job_log, provenance_of
 
-from histohet.clustering import Clustering, ClusteringParams, Smoothing, cluster_tiles
-from histohet.formats.hdf5 import ClusterTable, FeatureTable, read_features, write_clusters
+from histohet.clustering import PUBLISHED, Clustering, ClusteringParams, cluster_tiles
+from histohet.formats.clusters import write_clusters
+from histohet.formats.hdf5 import FeatureTable, open_features
 from histohet.outcome import Outcome, Status
 
-SMOOTHINGS: list[Smoothing] = snakemake.params.smoothings
+PROCEDURE = snakemake.wildcards.procedure
 
 
 def outcome_of(table: FeatureTable) -> Outcome:
     """Return the outcome, which is new where there are too few tiles to cluster."""
-    enough = snakemake.params.clustering["min_tiles"]
+    enough = snakemake.params.min_tiles
     if table.tiles.outcome.ok and len(table.features) < enough:
         reason = f"{len(table.features)} tiles to cluster, at least {enough} are needed"
         return Outcome(Status.TOO_FEW_TILES, reason)
     return table.tiles.outcome
 
 
-def cluster(table: FeatureTable) -> dict[str, Clustering]:
-    """Return the clusterings by smoothing."""
-    settings = {k: v for k, v in snakemake.params.clustering.items() if k != "min_tiles"}
-    params = ClusteringParams(**settings)
-    seed = snakemake.params.seed
-    return cluster_tiles(table.features, table.tiles.coords, params, SMOOTHINGS, seed)
+def cluster(table: FeatureTable, params: ClusteringParams) -> Clustering:
+    """Return the clusters."""
+    tiles, seed = table.tiles, snakemake.params.seed
+    found = cluster_tiles(table.features, tiles.coords, tiles.pitch_px, params, [PROCEDURE], seed)[
+        PROCEDURE
+    ]
+    for note in found.notes:
+        log.warning("%s", note)
+    return found
 
 
-def history(found: Clustering) -> str:
-    """Return how a clustering came about, as JSON."""
-    rounds = [asdict(entry) for entry in found.rounds]
-    return json.dumps(
-        {"notes": found.notes, "bic_dimensions": found.bic_dimensions, "rounds": rounds}
-    )
-
-
-with job_log(snakemake.log[0]) as log:
-    table = read_features(snakemake.input.features)
+with job_log(snakemake.log[0]) as log, open_features(snakemake.input.features) as table:
+    settings = ClusteringParams(**snakemake.params.clustering)
+    params = PUBLISHED if PROCEDURE == "paper" else settings
     outcome = outcome_of(table)
-    found = cluster(table) if outcome.ok else {}
-    if found:
-        tables = {
-            name: ClusterTable(one.start, one.raw, one.labels, table.tile_index, table.tiles)
-            for name, one in found.items()
-        }
+    tiles, tile_index, found = table.tiles, table.tile_index, None
+    if outcome.ok:
+        found = cluster(table, params)
     else:
-        tiles = replace(table.tiles, outcome=outcome, coords=table.tiles.coords[:0])
-        none = np.empty(0, np.int32)
-        tables = dict.fromkeys(
-            SMOOTHINGS, ClusterTable(none, none, none, table.tile_index[:0], tiles)
-        )
-    log.info("%s, %s", {name: one.n_clusters for name, one in found.items()}, outcome)
-    histories = {name: history(one) for name, one in found.items()}
-    write_clusters(snakemake.output.clusters, tables, histories, provenance_of(snakemake))
+        tiles = replace(tiles, outcome=outcome, coords=tiles.coords[:0])
+        tile_index = tile_index[:0]
+    log.info("%d clusters, %s", found.n_clusters if found else 0, outcome)
+    write_clusters(
+        snakemake.output.clusters, tiles, tile_index, params, found, provenance_of(snakemake)
+    )

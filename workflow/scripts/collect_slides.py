@@ -14,7 +14,7 @@ with job_log(snakemake.log[0]) as log:
         threshold = read_json(snakemake.input.threshold)["threshold"]
     rows, clusters = [], []
     for path in snakemake.input.measures:
-        measures = SlideMeasures.from_dict(read_json(path)[snakemake.params.smoothing])
+        measures = SlideMeasures.from_dict(read_json(path)["measures"])
         rows.append(measures.slide_row(threshold))
         clusters += measures.cluster_rows(threshold)
     preflight = pd.read_csv(

@@ -8,13 +8,13 @@ from job import job_log, provenance_of
 from histohet.agreement import Agreement, agree, read_truth, subclone_of_tiles
 from histohet.drawing.agreement_plots import draw_agreement
 from histohet.drawing.figures import save_figure
-from histohet.formats.hdf5 import read_clusters
+from histohet.formats.clusters import read_clusters
 from histohet.formats.tables import read_tsv, write_tsv
 
 
 def compare(clusters_path: str, truth_path: str) -> Agreement | None:
     """Compare one slide; None if it has no clusters."""
-    table = read_clusters(clusters_path, snakemake.params.smoothing)
+    table = read_clusters(clusters_path)
     if not table.tiles.outcome.ok:
         return None
     truth = read_truth(truth_path)

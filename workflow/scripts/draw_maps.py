@@ -10,7 +10,7 @@ from PIL import Image
 
 from histohet.drawing.figures import message_figure, save_figure
 from histohet.drawing.maps import SlideMap, draw_slide_map
-from histohet.formats.hdf5 import read_clusters
+from histohet.formats.clusters import read_clusters
 from histohet.formats.tables import read_tsv
 from histohet.logs import track
 from histohet.provenance import Provenance
@@ -20,7 +20,6 @@ def draw(
     output: str,
     thumbnail: str,
     clusters: str,
-    smoothing: str,
     row: pd.Series,
     table: pd.DataFrame,
     source: Provenance,
@@ -29,19 +28,13 @@ def draw(
     if row["status"] != "ok":
         figure = message_figure(row["slide"], f"{row['status']}: {row['reason']}")
     else:
-        labels = read_clusters(clusters, smoothing)
+        found = read_clusters(clusters)
         scores = dict(zip(table["cluster"], table["tumour_score"], strict=True))
         figure = draw_slide_map(
             SlideMap(
                 slide=row["slide"],
                 thumbnail=np.asarray(Image.open(thumbnail)),
-                width=int(labels.tiles.attributes["level0_width"]),
-                mpp=labels.tiles.mpp,
-                coords=labels.tiles.coords,
-                side_px=labels.tiles.side_px,
-                start=labels.start,
-                raw=labels.raw,
-                labels=labels.labels,
+                clusters=found,
                 counted=dict(zip(table["cluster"], table["counted"], strict=True)),
                 scores=None if table["tumour_score"].isna().any() else scores,
                 tumour_filter=row["tumour_filter"],
@@ -61,7 +54,6 @@ with job_log(snakemake.log[0]) as log:
             snakemake.output.maps,
             snakemake.input.thumbnails,
             snakemake.input.clusters,
-            repeat(snakemake.params.smoothing),
             (slides.loc[name] for name in names),
             (of_slide.get(name, table.iloc[:0]) for name in names),
             repeat(provenance_of(snakemake)),

@@ -7,7 +7,8 @@ from job import job_log, provenance_of
 
 from histohet.drawing.palette import cluster_rgb
 from histohet.files import read_json
-from histohet.formats.hdf5 import ClusterTable, read_clusters, read_column
+from histohet.formats.clusters import ClusterTable, read_clusters
+from histohet.formats.hdf5 import read_column
 from histohet.formats.qupath import TileObject, write_tile_objects
 from histohet.preflight import SlideRecord
 from histohet.tumour import cluster_scores
@@ -48,7 +49,7 @@ def tumour_measurements(clusters: ClusterTable) -> dict[str, np.ndarray]:
 
 with job_log(snakemake.log[0]) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
-    clusters = read_clusters(snakemake.input.clusters, snakemake.params.smoothing)
+    clusters = read_clusters(snakemake.input.clusters)
     found = clusters.tiles.outcome.ok
     write_tile_objects(
         snakemake.output.tiles,

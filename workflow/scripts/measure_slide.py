@@ -1,10 +1,12 @@
-"""Measure the heterogeneity of one slide, under each smoothing."""
+"""Measure the heterogeneity of one slide under one clustering."""
 
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.certainty import UNKNOWN
 from histohet.files import write_json
-from histohet.formats.hdf5 import ClusterTable, read_clusters, read_column
+from histohet.formats.clusters import ClusterTable, read_clusters
+from histohet.formats.hdf5 import read_column
 from histohet.graph import adjacent_edges
 from histohet.heterogeneity import cluster_table, nested_measures, trait_hti
 from histohet.measures import SlideMeasures
@@ -44,14 +46,13 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
     tiles = clusters.tiles
     if outcome.ok:
         settings = snakemake.params.measures
-        pitch_px = tiles.spec.step_px(tiles.mpp)
-        edges = adjacent_edges(tiles.coords, pitch_px)
+        edges = adjacent_edges(tiles.coords, tiles.pitch_px)
         rows = cluster_table(clusters.labels, scores, edges)
         sets = nested_measures(
             clusters.labels,
             tiles.coords,
             scores,
-            n_possible=snakemake.params.q,
+            n_possible=clusters.q,
             region_px=settings["hta_region_um"] / tiles.mpp,
             permutations=settings["hta_permutations"],
             seed=snakemake.params.seed,
@@ -67,6 +68,7 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
         n_tissue_tiles=len(coverage),
         n_clustered_tiles=len(clusters.labels),
         has_attention=scores is not None,
+        certainty=clusters.certainty if outcome.ok else UNKNOWN,
         clusters=tuple(rows),
         sets=tuple(sets),
         traits=traits,
@@ -74,14 +76,9 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
 
 
 with job_log(snakemake.log[0]) as log:
-    found = {
-        smoothing: measure(read_clusters(snakemake.input.clusters, smoothing))
-        for smoothing in snakemake.params.smoothings
-    }
-    for smoothing, measures in found.items():
-        log.info("%s: %d clusters, %s", smoothing, len(measures.clusters), measures.outcome)
+    measures = measure(read_clusters(snakemake.input.clusters))
+    log.info("%d clusters, %s", len(measures.clusters), measures.outcome)
     write_json(
         snakemake.output.measures,
-        {"provenance": provenance_of(snakemake).as_dict()}
-        | {smoothing: measures.as_dict() for smoothing, measures in found.items()},
+        {"provenance": provenance_of(snakemake).as_dict(), "measures": measures.as_dict()},
     )

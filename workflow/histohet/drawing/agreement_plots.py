@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from histohet.drawing.figures import FAINT, message_figure, new_figure, style
 from histohet.drawing.palette import cluster_colour
 
-STAGES = {"ari_start": "k-means", "ari_raw": "merged", "ari": "result"}
+STAGES = {"ari_start": "k-means", "ari_raw": "before smoothing", "ari": "result"}
 
 
 def draw_agreement(agreement: pd.DataFrame, title: str) -> Figure:

@@ -1,29 +1,40 @@
-"""Maps of a slide: the tissue, its clusters before and after smoothing, the tumour clusters."""
+"""Maps of a slide: tissue, clusters at every stage, and how certain they are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
+from histohet.certainty import Certainty
 from histohet.drawing.figures import FAINT, INK, PNG_DPI, SMALL_FONT_SIZE, new_figure, style
-from histohet.drawing.palette import NEUTRAL, cluster_colour, cluster_rgb, rgb
+from histohet.drawing.palette import NEUTRAL, Rgb, cluster_colour, cluster_rgb, rgb
+from histohet.formats.clusters import ClusterTable
 from histohet.slides import Pixels
-from histohet.tiles import Coords
 
 MARGIN_TILES = 3
 """Tissue shown around the clustered tiles."""
 
 OPACITY = 0.72
 PANEL_INCH = 3.0
+COLUMNS = 4
 SCALE_BARS_UM = (100, 200, 500, 1000, 2000, 5000, 10000)
 MAX_LEGEND_ENTRIES = 20
+LEGEND_COLUMNS = 5
+AGREEMENT_COLOURS = "viridis"
+TALLEST_INCH = 6.5
+BETWEEN_INCH = 0.6
+CRITERION_INCH = (2.4, 3.2)
+CRITERION_LINEAR = 10
 
 
 @dataclass(frozen=True)
@@ -36,16 +47,8 @@ class SlideMap:
         Title.
     thumbnail
         uint8 (H, W, 3), the whole slide.
-    width
-        Width of level 0 in px.
-    mpp
-        Micrometres per level-0 px.
-    coords, side_px
-        Corners and side of the clustered tiles, level-0 px.
-    start
-        int (N,) clusters of the first k-means.
-    raw, labels
-        int (N,) clusters before and after the last smoothing, in one numbering.
+    clusters
+        Its clustered tiles, at least one.
     counted
         For each cluster, whether it counts as tumour.
     scores
@@ -56,50 +59,80 @@ class SlideMap:
 
     slide: str
     thumbnail: Pixels
-    width: int
-    mpp: float
-    coords: Coords
-    side_px: float
-    start: npt.NDArray[np.int32]
-    raw: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.int32]
+    clusters: ClusterTable
     counted: Mapping[int, bool]
     scores: Mapping[int, float] | None
     tumour_filter: str
 
 
 def draw_slide_map(data: SlideMap) -> Figure:
-    """Draw the slide and its clusters at every stage, side by side at one scale."""
+    """Draw the slide and its clusters at every stage, all at one scale, and how certain they are.
+
+    The last two panels are the stability of every tile's cluster under restarts, and the criterion
+    that chose the number of clusters.
+    """
     corner, picture, scale = _crop(data)
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     backdrop = (255 - (255 - grey.astype(np.float32)) * 0.45).astype(np.uint8)
-    squares = _squares(data, scale, corner)
-    counts = {name: _clusters(getattr(data, name)) for name in ("start", "raw", "labels")}
-    tumour = [cluster_rgb(k) if data.counted[k] else rgb(NEUTRAL) for k in data.labels.tolist()]
+    squares = _squares(data.clusters, scale, corner)
     panels = {"H&E": picture} | {
-        title: _overlay(backdrop, squares, colours)
-        for title, colours in {
-            f"k-means: {counts['start']}": _colours(data.start),
-            f"Merged: {counts['raw']}": _colours(data.raw),
-            f"Smoothed: {counts['labels']}": _colours(data.labels),
-            f"Tumour: {_clusters(data.labels[[data.counted[k] for k in data.labels]])}": tumour,
-        }.items()
+        title: _overlay(backdrop, squares, colours) for title, colours in _stages(data).items()
     }
     height, width = picture.shape[:2]
+    um_per_px = data.clusters.tiles.mpp / scale
     with style():
-        tall = min(max(PANEL_INCH * height / width, 1.4), 6.5)
-        figure = new_figure(len(panels) * PANEL_INCH, tall + 1.5)
+        tall = min(PANEL_INCH * height / width, TALLEST_INCH)
+        rows = [tall + BETWEEN_INCH, max(tall, CRITERION_INCH[0]) + BETWEEN_INCH]
+        entries = min(len(data.counted), MAX_LEGEND_ENTRIES)
+        below = 0.6 + 0.17 * math.ceil(entries / LEGEND_COLUMNS)
+        figure = new_figure(COLUMNS * PANEL_INCH, sum(rows) + below)
         figure.suptitle(data.slide, x=0.01, ha="left", weight="bold")
-        for axes, (title, image) in zip(
-            figure.subplots(1, len(panels)), panels.items(), strict=True
-        ):
+        grid = figure.add_gridspec(2, COLUMNS, height_ratios=rows)
+        for place, (title, image) in enumerate(panels.items()):
+            axes = figure.add_subplot(grid[divmod(place, COLUMNS)])
             axes.imshow(image, interpolation="nearest")
             axes.set_title(title, weight="normal")
-            axes.set(xticks=[], yticks=[])
             axes.set_axis_off()
-            _scale_bar(axes, data.mpp / scale, width, height)
+            axes.set_anchor("NW")
+            _scale_bar(axes, um_per_px, width, height)
+        if data.clusters.certainty.stability_ari is not None:
+            _colour_bar(axes, tall * width / height, tall)
+        _draw_criterion(figure.add_subplot(grid[1, 2:]), data.clusters, rows[1] - BETWEEN_INCH)
         _legend(figure, data)
     return figure
+
+
+def _stages(data: SlideMap) -> dict[str, list[Rgb]]:
+    """Return the title of every panel with tiles, and their colours."""
+    found = data.clusters
+    counted = [data.counted[label] for label in found.labels.tolist()]
+    tumour = zip(_colours(found.labels), counted, strict=True)
+    result = "Result" if found.certainty.energy is None else "Smoothed"
+    return {
+        f"k-means: {_clusters(found.start)}": _colours(found.start),
+        f"Before smoothing: {_clusters(found.raw)}": _colours(found.raw),
+        f"{result}: {_clusters(found.labels)}": _colours(found.labels),
+        f"Tumour: {_clusters(found.labels[counted])}": [
+            colour if counts else rgb(NEUTRAL) for colour, counts in tumour
+        ],
+        _stability_title(found): _agreement_colours(found.agreement),
+    }
+
+
+def _stability_title(found: ClusterTable) -> str:
+    certainty = found.certainty
+    if certainty.stability_ari is None:
+        return "Stability: no restarts"
+    low, high = certainty.n_all_clusters_low, certainty.n_all_clusters_high
+    interval = f"{low}" if low == high else f"{low}–{high}"
+    return f"Stability: ARI {certainty.stability_ari:.2f}, {_plural(interval)}"
+
+
+def _agreement_colours(agreement: npt.NDArray[np.float32]) -> list[Rgb]:
+    """Return the colour of every tile; those that no restart drew are grey."""
+    shades = matplotlib.colormaps[AGREEMENT_COLOURS](agreement, bytes=True)[:, :3]
+    shades[np.isnan(agreement)] = rgb(NEUTRAL)
+    return [(red, green, blue) for red, green, blue in shades.tolist()]
 
 
 def _crop(data: SlideMap) -> tuple[tuple[int, int], Pixels, float]:
@@ -110,10 +143,11 @@ def _crop(data: SlideMap) -> tuple[tuple[int, int], Pixels, float]:
     corner, picture, scale
         Corner (x, y) in pixels of the picture, uint8 (H, W, 3), and its pixels per level-0 px.
     """
-    scale = data.thumbnail.shape[1] / data.width
-    margin = MARGIN_TILES * data.side_px
-    left, top = np.floor((data.coords.min(axis=0) - margin) * scale).astype(int)
-    right, bottom = np.ceil((data.coords.max(axis=0) + data.side_px + margin) * scale).astype(int)
+    tiles = data.clusters.tiles
+    scale = data.thumbnail.shape[1] / int(tiles.attributes["level0_width"])
+    margin = MARGIN_TILES * tiles.side_px
+    left, top = np.floor((tiles.coords.min(axis=0) - margin) * scale).astype(int)
+    right, bottom = np.ceil((tiles.coords.max(axis=0) + tiles.side_px + margin) * scale).astype(int)
     left, top = max(left, 0), max(top, 0)
     picture = data.thumbnail[top:bottom, left:right]
     shrink = min(1.0, PANEL_INCH * PNG_DPI / picture.shape[1])
@@ -122,27 +156,28 @@ def _crop(data: SlideMap) -> tuple[tuple[int, int], Pixels, float]:
     return corner, np.asarray(small, np.uint8), scale * shrink
 
 
-def _squares(data: SlideMap, scale: float, corner: tuple[int, int]) -> npt.NDArray[np.int64]:
+def _squares(found: ClusterTable, scale: float, corner: tuple[int, int]) -> npt.NDArray[np.int64]:
     """Left, top, right, bottom of the tiles in pixels of the cropped thumbnail, (N, 4)."""
-    start = data.coords * scale - corner
+    start = found.tiles.coords * scale - corner
     # Rounded outwards, so that no line of pixels stays bare between neighbours.
-    edges = [np.floor(start), np.ceil(start + data.side_px * scale)]
+    edges = [np.floor(start), np.ceil(start + found.tiles.side_px * scale)]
     squares: npt.NDArray[np.int64] = np.hstack(edges).astype(np.int64)
     return squares
 
 
 def _clusters(labels: npt.NDArray[np.int32]) -> str:
-    number = len(np.unique(labels))
-    return f"{number} cluster{'' if number == 1 else 's'}"
+    return _plural(str(len(np.unique(labels))))
 
 
-def _colours(labels: npt.NDArray[np.int32]) -> list[tuple[int, int, int]]:
+def _plural(number: str) -> str:
+    return f"{number} cluster{'' if number == '1' else 's'}"
+
+
+def _colours(labels: npt.NDArray[np.int32]) -> list[Rgb]:
     return [cluster_rgb(label) for label in labels.tolist()]
 
 
-def _overlay(
-    backdrop: Pixels, squares: npt.NDArray[np.int64], colours: list[tuple[int, int, int]]
-) -> Pixels:
+def _overlay(backdrop: Pixels, squares: npt.NDArray[np.int64], colours: list[Rgb]) -> Pixels:
     """Paint tiles over the backdrop, letting it shine through."""
     painted = backdrop.copy()
     for (left, top, right, bottom), colour in zip(squares.tolist(), colours, strict=True):
@@ -161,12 +196,64 @@ def _scale_bar(axes: Axes, um_per_px: float, width: int, height: int) -> None:
     axes.text(0, top + 2 * thickness, text, va="top", size=SMALL_FONT_SIZE, color=INK)
 
 
+def _colour_bar(axes: Axes, width_inch: float, height_inch: float) -> None:
+    """Show what the colours of the stability map mean, right of its scale bar."""
+    wide, high, below = 1.4 / width_inch, 0.09 / height_inch, 0.2 / height_inch
+    bar = axes.inset_axes((max(1 - wide, 0.5), -below, wide, high))
+    # As opaque as the tiles, whose backdrop is nearly white.
+    shades = np.linspace(0, 1, 256)[None]
+    bar.imshow(
+        shades, cmap=AGREEMENT_COLOURS, alpha=OPACITY, aspect="auto", extent=(0.0, 1.0, 0.0, 1.0)
+    )
+    bar.set(xticks=[0, 0.5, 1], yticks=[])
+    bar.set_xlabel("share of restarts that agree", size=SMALL_FONT_SIZE, labelpad=1)
+
+
+def _draw_criterion(place: Axes, found: ClusterTable, tall: float) -> None:
+    """Draw the criterion of every number of clusters tried, relative to the best.
+
+    The plot is inset into its place, `tall` inches high, so that its labels move no map.
+    """
+    place.set_axis_off()
+    height = min(tall, CRITERION_INCH[1]) - 0.5
+    axes = place.inset_axes((0.17, 1 - height / tall, 0.81, height / tall))
+    certainty, chosen = found.certainty, len(np.unique(found.labels))
+    axes.set_title(f"Number of clusters: {chosen}", weight="normal")
+    if len(found.numbers) > 1:
+        evidence = found.model_choice == "evidence"
+        criterion = np.array(found.criterion)
+        criterion -= criterion.max() if evidence else criterion.min()
+        axes.plot(found.numbers, criterion, "o-", color=INK, markersize=3)
+        axes.axvline(chosen, color=cluster_colour(5), linestyle="--")
+        # Differences of a few units decide, where those to one cluster are in the thousands.
+        axes.set_yscale("symlog", linthresh=CRITERION_LINEAR)
+        axes.margins(y=0.08)
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        name = "Log evidence (higher is better)" if evidence else "BIC (lower is better)"
+        axes.set_ylabel(f"{name},\nrelative to the best")
+    else:
+        axes.set(xticks=[], yticks=[])
+        text = "no other number was tried"
+        axes.text(0.5, 0.5, text, ha="center", color=FAINT, transform=axes.transAxes)
+    axes.set_xlabel("Clusters on the slide" + _certificate(certainty))
+
+
+def _certificate(certainty: Certainty) -> str:
+    if certainty.gap_percent is None:
+        return ""
+    gap = certainty.gap_percent
+    above = "less than 0.001" if gap < 0.001 else f"at most {gap:.2g}"
+    return f"\nEnergy {above} % above its minimum, coupling {certainty.coupling:.3g}"
+
+
 def _legend(figure: Figure, data: SlideMap) -> None:
     """Name clusters with their share and score; those that do not count are said so."""
-    sizes = np.bincount(data.labels)
+    labels = data.clusters.labels
+    sizes = np.bincount(labels)
     handles = []
     for label, size in enumerate(sizes[:MAX_LEGEND_ENTRIES].tolist()):
-        text = f"{label + 1}: {size / len(data.labels):.0%}"
+        text = f"{label + 1}: {size / len(labels):.0%}"
         if data.scores is not None:
             text += f", score {data.scores[label]:.3g}"
         if not data.counted[label]:
@@ -175,8 +262,8 @@ def _legend(figure: Figure, data: SlideMap) -> None:
     figure.legend(
         handles=handles,
         loc="outside lower left",
-        ncols=6,
-        title=f"Cluster: share of {len(data.labels)} tiles.  Tumour clusters: {data.tumour_filter}",
+        ncols=LEGEND_COLUMNS,
+        title=f"Cluster: share of {len(labels)} tiles.  Tumour clusters: {data.tumour_filter}",
         alignment="left",
     )
     if len(sizes) > MAX_LEGEND_ENTRIES:

@@ -1,4 +1,4 @@
-"""Per-slide HDF5 files: tiles, coverage, features, tumour scores, clusters.
+"""Per-slide HDF5 files: tiles, coverage, features, tumour scores.
 
 One file per slide and step. Tiles and features have the layout of TRIDENT 0.3 (names of datasets,
 dtypes, attributes of ``coords``), so its readers and Patho-Bench open them; chunks are larger than
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,45 +100,60 @@ class TileTable:
             float(self.attributes["overlap_um"]),
         )
 
+    @property
+    def pitch_px(self) -> float:
+        """Exact distance between neighbouring tiles, level-0 px."""
+        return self.spec.step_px(self.mpp)
+
+
+class FeatureRows:
+    """Embeddings (M, D) that stay in their file until rows are asked for.
+
+    Takes what an array takes; ascending row numbers, (K,) integers, are read block by block, which
+    is several times faster than HDF5's own selection of single rows and holds one block at a time.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset = dataset
+        self.shape: tuple[int, int] = dataset.shape
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
+        """Return rows by ascending numbers, or whatever else HDF5 can select."""
+        if not isinstance(key, np.ndarray):
+            return np.asarray(self._dataset[key])
+        found = np.empty((len(key), self.shape[1]), np.float32)
+        limits = np.searchsorted(key, np.arange(0, len(self) + CHUNK_ROWS, CHUNK_ROWS))
+        for first, end in pairwise(limits.tolist()):
+            if first < end:
+                low, high = key[first], key[end - 1]
+                found[first:end] = self._dataset[low : high + 1][key[first:end] - low]
+        return found
+
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Embeddings of some tiles.
+    """Embeddings of some tiles, in a file that is open.
 
     Attributes
     ----------
     features
-        float32 (M, D).
+        float32 (M, D), read as rows are asked for.
     tile_index
         int64 (M,), rows of the tile file.
     """
 
-    features: npt.NDArray[np.float32]
-    tile_index: npt.NDArray[np.int64]
-    tiles: TileTable
-
-
-@dataclass(frozen=True)
-class ClusterTable:
-    """Labels of the tiles that were clustered, all int32 (M,).
-
-    Attributes
-    ----------
-    start, raw, labels
-        k-means start, labels before the last smoothing, final labels; see `histohet.clustering`.
-    tile_index
-        int64 (M,), rows of the tile file.
-    """
-
-    start: npt.NDArray[np.int32]
-    raw: npt.NDArray[np.int32]
-    labels: npt.NDArray[np.int32]
+    features: FeatureRows
     tile_index: npt.NDArray[np.int64]
     tiles: TileTable
 
 
 @contextmanager
-def _new_file(path: str | Path, outcome: Outcome, provenance: Provenance) -> Iterator[h5py.File]:
+def new_file(path: str | Path, outcome: Outcome, provenance: Provenance) -> Iterator[h5py.File]:
+    """Create a file that says how far its slide came and where it is from."""
     with atomic_path(path) as partial, h5py.File(partial, "w") as file:
         file.attrs["status"] = str(outcome.status)
         file.attrs["reason"] = outcome.reason
@@ -146,17 +162,19 @@ def _new_file(path: str | Path, outcome: Outcome, provenance: Provenance) -> Ite
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[h5py.File]:
+def open_file(path: str | Path) -> Iterator[h5py.File]:
     """Open for reading without a lock: results may lie on a file system that has none."""
     with h5py.File(path, "r", locking=False) as file:
         yield file
 
 
-def _outcome(file: h5py.File) -> Outcome:
+def outcome_of(file: h5py.File) -> Outcome:
+    """Return how far the slide of an open file came."""
     return Outcome(Status(file.attrs["status"]), str(file.attrs["reason"]))
 
 
-def _write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) -> None:
+def write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) -> None:
+    """Write the tiles that the rows of a new file stand for."""
     dataset = file.create_dataset(
         "coords",
         data=np.asarray(coords, np.int64).reshape(-1, 2),
@@ -166,21 +184,22 @@ def _write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) -
     dataset.attrs.update(attributes)
 
 
-def _read_tiles(file: h5py.File) -> TileTable:
+def tiles_of(file: h5py.File) -> TileTable:
+    """Return the tiles that the rows of an open file stand for."""
     dataset = file["coords"]
-    return TileTable(dataset[:], dict(dataset.attrs), _outcome(file))
+    return TileTable(dataset[:], dict(dataset.attrs), outcome_of(file))
 
 
 def write_tiles(path: str | Path, tiles: TileTable, provenance: Provenance) -> None:
     """Write the tiles of a slide; an outcome other than ok gives a file without rows."""
-    with _new_file(path, tiles.outcome, provenance) as file:
-        _write_coords(file, tiles.coords, tiles.attributes)
+    with new_file(path, tiles.outcome, provenance) as file:
+        write_coords(file, tiles.coords, tiles.attributes)
 
 
 def read_tiles(path: str | Path) -> TileTable:
     """Read the tiles of a slide."""
-    with _open(path) as file:
-        return _read_tiles(file)
+    with open_file(path) as file:
+        return tiles_of(file)
 
 
 def write_column(
@@ -191,14 +210,14 @@ def write_column(
     provenance: Provenance,
 ) -> None:
     """Write one float32 value per tile, in the order of the tile file."""
-    with _new_file(path, outcome, provenance) as file:
+    with new_file(path, outcome, provenance) as file:
         file.create_dataset(name, data=np.asarray(values, np.float32))
 
 
 def read_column(path: str | Path, name: str) -> tuple[npt.NDArray[np.float32], Outcome]:
     """Read what `write_column` wrote."""
-    with _open(path) as file:
-        return file[name][:], _outcome(file)
+    with open_file(path) as file:
+        return file[name][:], outcome_of(file)
 
 
 class FeatureWriter:
@@ -230,8 +249,8 @@ def feature_file(
     ValueError
         If the block ends before every row has been written.
     """
-    with _new_file(path, tiles.outcome, provenance) as file:
-        _write_coords(file, tiles.coords[tile_index], tiles.attributes)
+    with new_file(path, tiles.outcome, provenance) as file:
+        write_coords(file, tiles.coords[tile_index], tiles.attributes)
         file.create_dataset("tile_index", data=np.asarray(tile_index, np.int64))
         dataset = file.create_dataset(
             "features",
@@ -250,46 +269,8 @@ def feature_file(
             raise ValueError(f"{path}: {writer._filled} of {len(tile_index)} tiles were encoded")
 
 
-def read_features(path: str | Path) -> FeatureTable:
-    """Read the embeddings of a slide."""
-    with _open(path) as file:
-        return FeatureTable(file["features"][:], file["tile_index"][:], _read_tiles(file))
-
-
-def write_clusters(
-    path: str | Path,
-    tables: Mapping[str, ClusterTable],
-    histories: Mapping[str, str],
-    provenance: Provenance,
-) -> None:
-    """Write the labels of a slide, one group per smoothing.
-
-    Parameters
-    ----------
-    tables
-        Labels by smoothing, all of the same tiles and from the same start.
-    histories
-        How they came about, as JSON, by smoothing.
-    """
-    first = next(iter(tables.values()))
-    with _new_file(path, first.tiles.outcome, provenance) as file:
-        _write_coords(file, first.tiles.coords, first.tiles.attributes)
-        file.create_dataset("tile_index", data=np.asarray(first.tile_index, np.int64))
-        file.create_dataset("start", data=np.asarray(first.start, np.int32))
-        for smoothing, table in tables.items():
-            group = file.create_group(smoothing)
-            group.create_dataset("raw", data=np.asarray(table.raw, np.int32))
-            group.create_dataset("labels", data=np.asarray(table.labels, np.int32))
-            group.attrs["history"] = histories.get(smoothing, "{}")
-
-
-def read_clusters(path: str | Path, smoothing: str) -> ClusterTable:
-    """Read the labels of a slide under one smoothing."""
-    with _open(path) as file:
-        return ClusterTable(
-            start=file["start"][:],
-            raw=file[smoothing]["raw"][:],
-            labels=file[smoothing]["labels"][:],
-            tile_index=file["tile_index"][:],
-            tiles=_read_tiles(file),
-        )
+@contextmanager
+def open_features(path: str | Path) -> Iterator[FeatureTable]:
+    """Open the embeddings of a slide, which can be read as long as the block lasts."""
+    with open_file(path) as file:
+        yield FeatureTable(FeatureRows(file["features"]), file["tile_index"][:], tiles_of(file))
