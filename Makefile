@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 CORES ?= all
+JOBS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
@@ -11,7 +12,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests measure-epithelium rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests measure-epithelium bench-clustering bench-criteria rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -24,7 +25,7 @@ demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at 
 	@echo "Done. Open results/report.html in a browser; key figures: results/summary.json;"
 	@echo "maps: results/maps/full/; survival: results/survival/full/; docs/demo.md explains them."
 
-demo-ablation: demo  ## the demo with the fourth variant, no_mask, and all four compared
+demo-ablation: demo  ## the demo with the fifth variant, no_mask, and all five compared
 	$(SNAKEMAKE) ablation $(DEMO) --quiet rules host
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, all tests
@@ -45,6 +46,12 @@ workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real 
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
 	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
+
+bench-clustering: $(VENV)/core.txt  ## the clustering engine against the published one: speed, memory, gap, counts
+	PYTHONPATH=workflow $(BIN)/python tests/bench/clustering.py all --jobs $(JOBS) $(BENCH)
+
+bench-criteria: $(VENV)/core.txt  ## criteria for the number of clusters compared
+	PYTHONPATH=workflow $(BIN)/python tests/bench/criteria.py --jobs $(JOBS) $(BENCH)
 
 rulegraph: $(VENV)/core.txt  ## print the rule graph of docs/architecture.md
 	$(BIN)/snakemake $(DEMO) --rulegraph mermaid-js --quiet all

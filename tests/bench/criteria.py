@@ -161,7 +161,7 @@ def evidence(
             return residual
         around = field.around - shares @ means
         weighted = (around * weights[:, None]).T
-        regular = weighted @ around + floor * n
+        regular = weighted @ around + floor * weights.sum()
         regular += REGRESSION_RIDGE * np.trace(weighted @ around) / d * np.eye(d)
         return residual - around @ np.linalg.solve(regular, weighted @ residual)
 
@@ -459,6 +459,8 @@ def main(args: argparse.Namespace) -> None:
         for planted in PLANTED
         for noise in NOISES
     ]
+    # Before the run, not after: somebody may change the code meanwhile.
+    run = circumstances(args)
     found = run_all(judge_slide, tasks, [task["tiles"] for task in tasks], args.jobs)
     rows = [row for of_slide in found for row in of_slide]
     tables: Json = {}
@@ -466,7 +468,7 @@ def main(args: argparse.Namespace) -> None:
         for value in values:
             tables[f"{value} {key}"] = by_criterion([row for row in rows if row[key] == value])
     print_table({n_tiles: tables[f"{n_tiles} tiles"] for n_tiles in args.tiles})
-    write_json(args.out, {"run": circumstances(args), "tables": tables, "slides": rows})
+    write_json(args.out, {"run": run, "tables": tables, "slides": rows})
     say(f"written to {args.out}")
 
 

@@ -506,19 +506,20 @@ def test_embeddings_that_differ_by_rounding_are_one_cluster(seed):
     assert found.n_clusters == 1
 
 
-@pytest.mark.parametrize("width", [3, 12, 200, 424])
-def test_repeated_features_start_with_as_many_clusters(width):
-    coords = lattice(24, 24)
-    kinds = np.random.default_rng(0).standard_normal((3, width)).astype(np.float32)
-    kind = coords[:, 0] // PITCH_PX // 8
+@pytest.mark.parametrize(("n_kinds", "n_rows"), [(2, 24), (3, 24), (5, 24), (3, 8), (4, 8)])
+@pytest.mark.parametrize("width", [5, 200, 424])
+def test_repeated_features_are_as_many_clusters(width, n_kinds, n_rows):
+    coords = lattice(24, n_rows)
+    kinds = np.random.default_rng(0).standard_normal((n_kinds, width)).astype(np.float32)
+    kind = coords[:, 0] * n_kinds // (24 * PITCH_PX)
     for procedure in ("potts", "unsmoothed"):
         found = cluster(kinds[kind], coords, PARTS["ours"], procedure)
-        assert len(np.unique(found.start)) == 3
-        assert found.n_clusters == 3
+        assert len(np.unique(found.start)) == n_kinds
+        assert found.n_clusters == n_kinds
         assert adjusted_rand_score(kind, found.labels) == 1
-        assert "3 different feature vectors: 3 instead of 8" in found.notes[0]
+        assert f"{n_kinds} different feature vectors: {n_kinds} instead of 8" in found.notes[0]
     found = cluster(kinds[kind], coords, PUBLISHED_QUICK)
-    assert len(np.unique(found.start)) == 3
+    assert len(np.unique(found.start)) == n_kinds
 
 
 @pytest.mark.parametrize("seed", [2, 35, 45, 89])

@@ -65,7 +65,7 @@ class Plain:
             self.around[v].append(u)
         self.floor = 1e-6 * ((rows - rows.mean(axis=0)) ** 2).sum() / self.n / self.d
 
-    def unpredicted(self, labels, weights, ridge_tiles: float) -> np.ndarray:
+    def unpredicted(self, labels, weights) -> np.ndarray:
         """What the mean residual of the neighbours does not predict of each tile's residual."""
         means = [
             np.average(self.rows[labels == k], axis=0, weights=weights[labels == k])
@@ -80,14 +80,14 @@ class Plain:
         for w, a, r in zip(weights, of_neighbours, residual, strict=True):
             products += w * np.outer(a, a)
             crossed += w * np.outer(a, r)
-        penalty = REGRESSION_RIDGE * np.trace(products) / self.d + self.floor * ridge_tiles
+        penalty = REGRESSION_RIDGE * np.trace(products) / self.d + self.floor * weights.sum()
         slopes = np.linalg.inv(products + penalty * np.eye(self.d)) @ crossed
         return np.array([r - a @ slopes for a, r in zip(of_neighbours, residual, strict=True)])
 
     def settle(self, labels, weights) -> tuple[np.ndarray, float]:
         """Weights of the tiles, and the log density of a t above that of weighted Gaussians."""
         for _ in range(WEIGHT_ROUNDS):
-            left = self.unpredicted(labels, weights, self.n)
+            left = self.unpredicted(labels, weights)
             pooled = sum(w * np.outer(e, e) for w, e in zip(weights, left, strict=True)) / self.n
             inverse = np.linalg.inv(pooled + self.floor * np.eye(self.d))
             squared = np.array([e @ inverse @ e for e in left])
@@ -100,7 +100,7 @@ class Plain:
 
         Under an inverse Wishart prior of the covariance that is a multivariate t.
         """
-        left = self.unpredicted(labels, weights, weights.sum()) * np.sqrt(weights)[:, None]
+        left = self.unpredicted(labels, weights) * np.sqrt(weights)[:, None]
         pooled = left.T @ left / self.n + self.floor * np.eye(self.d)
         total = 0.0
         for k in range(labels.max() + 1):
@@ -228,7 +228,7 @@ def test_mergers_are_ranked_by_the_determinant_of_a_shared_covariance(monkeypatc
     def rank(pair) -> float:
         merged = compact(np.where(labels == pair[1], pair[0], labels))
         total = now.weights.sum()
-        left = plain.unpredicted(merged, now.weights, total)
+        left = plain.unpredicted(merged, now.weights)
         shared = (left * now.weights[:, None]).T @ left / total + plain.floor * np.eye(3)
         of_labels = plain.of_labels(merged, now.coupling)
         return -total / 2 * np.linalg.slogdet(shared)[1] + of_labels

@@ -29,12 +29,12 @@ def best(path: list[Stage]) -> np.ndarray:
     return max(path, key=lambda stage: stage.evidence).labels
 
 
-def planted(seed: int = 0, side: int = 24, n_kinds: int = 3, d: int = 4):
+def planted(seed: int = 0, side: int = 24, n_kinds: int = 3, d: int = 4, apart: float = 3):
     """Stripes of kinds that overlap a little."""
     rng = np.random.default_rng(seed)
     coords = lattice(side, side)
     kind = coords[:, 0] * n_kinds // side
-    rows = 3 * rng.standard_normal((n_kinds, d))[kind] + rng.standard_normal((side**2, d))
+    rows = apart * rng.standard_normal((n_kinds, d))[kind] + rng.standard_normal((side**2, d))
     return rows, coords, kind
 
 
@@ -71,14 +71,13 @@ def test_merged_sizes_are_those_of_two_clusters_of_the_stage(path):
     assert sum(path[-2].merged_sizes) == len(path[-1].labels)
 
 
-@pytest.mark.parametrize("smoothed", [True, False])
+@pytest.mark.parametrize(("smoothed", "apart"), [(True, 3), (False, 6)])
 @pytest.mark.parametrize("seed", range(3))
-def test_planted_kinds_have_the_most_evidence(seed, smoothed):
-    rows, coords, kind = planted(seed)
+def test_planted_kinds_have_the_most_evidence(seed, smoothed, apart):
+    rows, coords, kind = planted(seed, apart=apart)
     found = best(merge_path(field_of(rows, coords), k_means(rows, 9), smoothed))
     assert found.max() == 2
-    # Where kinds overlap, their neighbours tell tiles apart, or do not.
-    assert adjusted_rand_score(kind, found) > (0.98 if smoothed else 0.8)
+    assert adjusted_rand_score(kind, found) > 0.95
 
 
 @pytest.mark.parametrize("smoothed", [True, False])

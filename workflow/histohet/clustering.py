@@ -42,6 +42,8 @@ TILES_PER_COMPONENT = 25
 TILES_PER_CLUSTER = 10
 # K-means is fitted to at most so many tiles; the others join the nearest centre.
 FITTED_TILES = 16_384
+# Tiles whose embeddings are compared at once when different ones are counted.
+COUNTED_TILES = 1_024
 # The number of clusters is searched for on at most about so many tiles, in square blocks of this
 # many pitches a side that are spread over the slide; enough to know the clusters by.
 SEARCHED_TILES = 40_000
@@ -389,7 +391,7 @@ def _start(tiles: _Tiles, params: ClusteringParams, seed: int) -> tuple[Ints, tu
     most = params.q
     if params.model_choice == "evidence":
         most = max(1, min(most, len(rows) // TILES_PER_CLUSTER))
-    q = _count_distinct_rows(rows, at_most=most) if rows.shape[1] else min(len(rows), 1)
+    q = _count_different(tiles, at_most=most) if rows.shape[1] else min(len(rows), 1)
     notes: tuple[str, ...] = ()
     if q < most:
         notes = (
@@ -439,8 +441,8 @@ def _blocks(tiles: _Tiles) -> Ints:
     """Return the rows of all tiles, or of those in every so many blocks of a large slide."""
     every = -(-len(tiles) // SEARCHED_TILES)
     block = (tiles.coords - tiles.coords.min(axis=0)) // round(BLOCK_PITCHES * tiles.pitch_px)
-    # Along rows and down columns alike, every so many blocks.
-    return np.flatnonzero((block[:, 0] + 2 * block[:, 1]) % every == 0).astype(np.int64)
+    number = np.unique(block[:, ::-1], axis=0, return_inverse=True)[1].ravel()
+    return np.flatnonzero(number % every == 0).astype(np.int64)
 
 
 def _edges_within(edges: Ints, rows: Ints) -> Ints:
@@ -490,13 +492,14 @@ def _canonical_order(features: npt.NDArray[np.floating], coords: npt.NDArray[np.
     return order
 
 
-def _count_distinct_rows(rows: npt.NDArray[np.floating], at_most: int) -> int:
-    """Count different rows, and stop counting at `at_most`."""
+def _count_different(tiles: _Tiles, at_most: int) -> int:
+    """Count different embeddings, and stop counting at `at_most`."""
     seen: set[bytes] = set()
-    for row in rows:
-        seen.add(row.tobytes())
-        if len(seen) == at_most:
-            break
+    for first in range(0, len(tiles), COUNTED_TILES):
+        for row in unit_rows(tiles.source, tiles.rows[first : first + COUNTED_TILES]):
+            seen.add(row.tobytes())
+            if len(seen) == at_most:
+                return at_most
     return len(seen)
 
 

@@ -58,7 +58,7 @@ from histohet.potts import Floats, Ints, Neighbours
 # Tiles that the clusters' covariances may share, from hardly any to all.
 SHARED_TILES = 2.0 ** np.arange(1, 14)
 # Tiles that the prior of a mean may be worth.
-PRIOR_TILES = 2.0 ** np.arange(-10, 16)
+PRIOR_TILES = 2.0 ** np.arange(-20, 16)
 # The regression on neighbours stays regular, by this share of the residuals' variance.
 REGRESSION_RIDGE = 1e-3
 # Rounds in which weights and covariance of the unpredicted part settle.
@@ -168,6 +168,8 @@ def assess(field: TileField, labels: Ints, weights: Floats) -> Assessment:
 def best_merge(now: Assessment, d: int) -> tuple[int, int]:
     """Return the two clusters, the lower number first, whose merger has the most evidence.
 
+    What the means cost is left out: it hardly differs between pairs.
+
     Parameters
     ----------
     now
@@ -224,7 +226,7 @@ def _settle_weights(
         residual = field.rows - means[labels]
         around = field.around - shares @ means
         weighted = around * weights[:, None]
-        slopes = _regress(weighted.T @ around, weighted.T @ residual, floor * n)
+        slopes = _regress(weighted.T @ around, weighted.T @ residual, floor * weights.sum())
         unpredicted = residual - around @ slopes
         pooled = (unpredicted * weights[:, None]).T @ unpredicted / n
         pooled[np.diag_indices(d)] += floor
