@@ -13,10 +13,10 @@ Features = npt.NDArray[np.float32]
 # Axes are fitted to at most so many tiles, evenly spread: they are known well enough by then.
 FITTED_TILES = 16_384
 ROWS_PER_CHUNK = 8_192
-# Axes below this share of the leading one's spread, or of this spread among unit rows, are rounding
-# errors.
-SMALLEST_SPREAD = 1e-5
+# Features of unit rows that vary by less than this are constant but for rounding; so are axes that
+# vary by less than this share of the leading one.
 ROUNDING = 1e-5
+SMALLEST_SPREAD = 1e-5
 # Wider features than this are reduced by a randomised decomposition (Halko et al., 2011).
 EXACT_WIDTH = 256
 POWER_ITERATIONS = 3
@@ -57,8 +57,9 @@ def unit_rows(features: npt.NDArray[np.floating], tiles: Ints) -> Features:
 def principal_components(
     features: npt.NDArray[np.floating], tiles: Ints, n_components: int, seed: int
 ) -> Floats:
-    """Return the leading principal components of the unit rows of `tiles`.
+    """Return the leading principal components of the standardised unit rows of `tiles`.
 
+    Every feature has the same say, whatever its scale, as in HETMAP's space of the model choice.
     Reads the features in chunks and twice at most, so they may be far larger than the memory.
 
     Parameters
@@ -77,21 +78,27 @@ def principal_components(
     """
     sample = unit_rows(features, tiles[:: max(1, -(-len(tiles) // FITTED_TILES))])
     most = min(n_components, len(sample) - 1, features.shape[1])
-    if most < 1 or (sample == sample[0]).all():
+    if most < 1:
         return np.empty((len(tiles), 0))
+    centre, spread = sample.mean(axis=0, dtype=np.float64), sample.std(axis=0, dtype=np.float64)
+    varies = spread > ROUNDING
+    if not varies.any():
+        return np.empty((len(tiles), 0))
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=varies)
+    scaled = ((sample - centre) * scale).astype(np.float32)
     if features.shape[1] > EXACT_WIDTH and most < min(sample.shape) // 2:
         solver = {"svd_solver": "randomized", "iterated_power": POWER_ITERATIONS}
     else:
         solver = {"svd_solver": "full"}
-    pca = PCA(most, random_state=seed, **solver).fit(sample)
-    spread = pca.singular_values_
-    kept = spread > max(SMALLEST_SPREAD * spread[0], ROUNDING * len(sample) ** 0.5)
+    pca = PCA(most, random_state=seed, **solver).fit(scaled)
+    kept = pca.singular_values_ > SMALLEST_SPREAD * pca.singular_values_[0]
     axes = pca.components_[kept].T
-    offset = pca.mean_ @ axes
     if len(sample) == len(tiles):
-        return np.asarray(sample @ axes - offset, np.float64)
+        return np.asarray(scaled @ axes, np.float64)
+    to_axes = (scale[:, None] * axes).astype(np.float32)
+    offset = centre @ to_axes
     components = np.empty((len(tiles), axes.shape[1]))
     for first in range(0, len(tiles), ROWS_PER_CHUNK):
         chunk = slice(first, first + ROWS_PER_CHUNK)
-        components[chunk] = unit_rows(features, tiles[chunk]) @ axes - offset
+        components[chunk] = unit_rows(features, tiles[chunk]) @ to_axes - offset
     return components

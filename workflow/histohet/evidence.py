@@ -59,8 +59,9 @@ from histohet.potts import Floats, Ints, Neighbours
 SHARED_TILES = 2.0 ** np.arange(1, 14)
 # Tiles that the prior of a mean may be worth.
 PRIOR_TILES = 2.0 ** np.arange(-20, 16)
-# The regression on neighbours stays regular, by this share of the residuals' variance.
-REGRESSION_RIDGE = 1e-3
+# The regression on neighbours is shrunk by this share of their residuals' variance: a small slide
+# does not teach d x d slopes, and what they overfit would count against separate means.
+REGRESSION_RIDGE = 0.1
 # Rounds in which weights and covariance of the unpredicted part settle.
 WEIGHT_ROUNDS = 2
 # Pairs whose merger is judged in full.
