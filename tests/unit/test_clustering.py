@@ -107,6 +107,21 @@ def test_planted_kinds_of_a_slide_are_found(n_tiles, n_kinds, separation):
         assert_well_formed(one, n_tiles)
 
 
+@pytest.mark.parametrize("procedure", ["potts", "unsmoothed"])
+@pytest.mark.parametrize("n_odd", [1, 3, 10])
+def test_a_few_tiles_of_pen_are_no_kind(procedure, n_odd):
+    slide = make_slide(1000, 3, 0, separation=0.28)
+    pen = np.random.default_rng(1).standard_normal(slide.features.shape[1]).astype(np.float32)
+    odd = np.arange(500, 500 + n_odd)
+    features = slide.features.copy()
+    features[odd] = 0.05 * features[odd] + pen / np.linalg.norm(pen)
+    found = cluster(features, slide.coords, ClusteringParams(restarts=0), procedure)
+    others = np.delete(np.arange(1000), odd)
+    assert found.n_clusters == 3
+    assert adjusted_rand_score(slide.regions[others], found.labels[others]) > 0.98
+    assert found.notes == () or found.notes[-1].startswith("clusters of fewer than 21 tiles")
+
+
 def test_heavy_tails_and_drift_are_no_kinds():
     for noise in ("heavy_tailed", "correlated"):
         slide = make_slide(500, 1, 1, noise=noise)

@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from histohet.evidence import TileField, assess
 from histohet.graph import knn_edges
-from histohet.merging import Stage, compact, merge_path
+from histohet.merging import Stage, compact, dissolve_small, merge_path
 from histohet.potts import neighbour_lists
 
 
@@ -171,3 +171,29 @@ def test_compact_closes_gaps_and_keeps_the_order():
     assert labels.tolist() == [1, 0, 0, 2, 1]
     assert labels.dtype == np.int64
     assert compact(np.empty(0, np.int64)).tolist() == []
+
+
+def odd_tiles(n_odd: int):
+    """Two kinds of 60 tiles, and odd ones far from both but nearer to the second."""
+    rng = np.random.default_rng(5)
+    kind = np.repeat([0, 1, 2], [60, 60, n_odd])
+    means = np.array([[0, 0, 0], [8, 0, 0], [8, 30, 0]])
+    return means[kind] + rng.standard_normal((120 + n_odd, 3)), kind
+
+
+@pytest.mark.parametrize(("n_odd", "least", "n_left"), [(3, 4, 2), (4, 4, 3), (1, 2, 2), (3, 3, 3)])
+def test_clusters_too_small_go_to_what_suits_their_tiles_best(n_odd, least, n_left):
+    rows, kind = odd_tiles(n_odd)
+    expected = kind if n_left == 3 else np.minimum(kind, 1)
+    np.testing.assert_array_equal(dissolve_small(rows, kind, least), expected)
+
+
+def test_small_clusters_dissolve_one_at_a_time_into_one_that_is_large_enough():
+    rows, kind = odd_tiles(6)
+    kind[-2:] = 3
+    np.testing.assert_array_equal(dissolve_small(rows, kind, 5), np.minimum(kind, 2))
+
+
+def test_last_cluster_stays_whatever_its_size():
+    rows, kind = odd_tiles(3)
+    assert dissolve_small(rows, kind, 1000).max() == 0

@@ -24,7 +24,7 @@ from histohet.evidence import TileField
 from histohet.gaussian_clusters import nearest
 from histohet.graph import knn_edges
 from histohet.logs import logger
-from histohet.merging import compact, merge_path
+from histohet.merging import compact, dissolve_small, merge_path
 from histohet.minimiser import gap_percent, lower_bound, minimise
 from histohet.model_choice import bic_embedding, first_improving_merge
 from histohet.potts import Floats, Ints, Neighbours, neighbour_lists
@@ -175,7 +175,8 @@ class Clustering:
     stability
         None without restarts.
     notes
-        Sentences for the reader, such as why there were fewer than q clusters at the start.
+        Sentences for the reader: why there were fewer than q clusters at the start, how many
+        were too small to keep.
     """
 
     start: Labels
@@ -305,6 +306,7 @@ class _Chosen(NamedTuple):
     labels: Ints
     steps: tuple[Step, ...]
     certificate: Certificate | None
+    notes: tuple[str, ...] = ()
 
 
 def _run(tiles: _Tiles, params: ClusteringParams, procedure: Procedure, seed: int) -> Clustering:
@@ -348,7 +350,7 @@ def _cluster(tiles: _Tiles, params: ClusteringParams, smoothed: bool, seed: int)
         steps=chosen.steps,
         certificate=chosen.certificate,
         stability=None,
-        notes=notes,
+        notes=notes + chosen.notes,
     )
 
 
@@ -412,7 +414,7 @@ def _start(tiles: _Tiles, params: ClusteringParams, seed: int) -> tuple[Ints, tu
 def _choose_by_evidence(
     tiles: _Tiles, graph: _Graph, start: Ints, smooth: Smooth | None
 ) -> _Chosen:
-    """Merge down to one cluster, go back to the number with the most evidence, and smooth."""
+    """Merge down to one cluster, go back to the most evidence, without odd tiles, and smooth."""
     blocks = _blocks(tiles)
     rows = tiles.described[blocks]
     edges = graph.edges if len(blocks) == len(tiles) else _edges_within(graph.edges, blocks)
@@ -421,20 +423,25 @@ def _choose_by_evidence(
     steps = tuple(
         Step(int(stage.labels.max()) + 1, stage.evidence, stage.merged_sizes) for stage in path
     )
-    labels = max(path, key=lambda stage: stage.evidence).labels
+    best = max(path, key=lambda stage: stage.evidence).labels
+    # As many as it takes to span the space in which clusters are described.
+    least = rows.shape[1] + 1
+    labels = dissolve_small(rows, best, least)
+    dissolved = int(best.max() - labels.max())
+    notes = (f"clusters of fewer than {least} tiles, dissolved: {dissolved}",) if dissolved else ()
     if len(blocks) < len(tiles):
         labels = nearest(tiles.described, rows, labels)
     energy = calibrated_energy(tiles.described, graph.edges, graph.neighbours)
     if smooth is None:
-        return _Chosen(labels, labels, steps, None)
+        return _Chosen(labels, labels, steps, None, notes)
     for _ in range(SETTLING_ROUNDS):
         smoothed = smooth(labels)
-        settled = np.array_equal(smoothed.labels, labels)
-        before, labels = labels, compact(smoothed.labels)
-        if settled:
+        before = labels
+        labels = dissolve_small(tiles.described, compact(smoothed.labels), least)
+        if np.array_equal(labels, before):
             break
     alone = np.argmin(energy(before).unary, axis=1).astype(np.int64)
-    return _Chosen(alone, smoothed.labels, steps, smoothed.certificate)
+    return _Chosen(alone, smoothed.labels, steps, smoothed.certificate, notes)
 
 
 def _blocks(tiles: _Tiles) -> Ints:

@@ -72,6 +72,31 @@ def merge_path(field: TileField, start: Ints, smoothed: bool = True) -> list[Sta
         labels = _settle(field, merged, MERGER_ROUNDS, smoothed)
 
 
+def dissolve_small(rows: Floats, labels: Ints, least: int) -> Ints:
+    """Give the tiles of clusters of fewer than `least` tiles to the others, the smallest first.
+
+    A few tiles of pen, blur or fold are unlike all others, so there is evidence for a cluster of
+    them; it keeps the other clusters clean while these are found, but it is no region.
+
+    Parameters
+    ----------
+    rows
+        (N, d) float64 embeddings.
+    labels
+        (N,) int64 in 0..K-1, each used.
+    least
+        Tiles that a cluster needs. The last cluster stays whatever its size.
+    """
+    while True:
+        sizes = np.bincount(labels)
+        smallest = int(np.argmin(sizes))
+        if sizes[smallest] >= least or len(sizes) == 1:
+            return labels
+        unary, _ = misfit(rows, labels, np.ones(len(labels)))
+        unary[:, smallest] = np.inf
+        labels = compact(np.where(labels == smallest, np.argmin(unary, axis=1), labels))
+
+
 def compact(labels: Ints) -> Ints:
     """Renumber labels 0..K-1 without gaps, keeping their order."""
     renumbered: Ints = np.unique(labels, return_inverse=True)[1].astype(np.int64)

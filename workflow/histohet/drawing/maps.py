@@ -223,6 +223,8 @@ def _draw_criterion(place: Axes, found: ClusterTable, tall: float) -> None:
         evidence = found.model_choice == "evidence"
         criterion = np.array(found.criterion)
         criterion -= criterion.max() if evidence else criterion.min()
+        if evidence and chosen < found.numbers[int(np.argmax(criterion))]:
+            axes.set_title(f"Number of clusters: {chosen}, tiny ones dissolved", weight="normal")
         axes.plot(found.numbers, criterion, "o-", color=INK, markersize=3)
         axes.axvline(chosen, color=cluster_colour(5), linestyle="--")
         # Differences of a few units decide, where those to one cluster are in the thousands.
