@@ -80,21 +80,24 @@ def principal_components(
     most = min(n_components, len(sample) - 1, features.shape[1])
     if most < 1:
         return np.empty((len(tiles), 0))
-    centre, spread = sample.mean(axis=0, dtype=np.float64), sample.std(axis=0, dtype=np.float64)
+    # In place, for the sample of a large slide is as large as everything else together.
+    centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    sample -= centre
+    spread = np.sqrt(np.einsum("ij,ij->j", sample, sample, dtype=np.float64) / len(sample))
     varies = spread > ROUNDING
     if not varies.any():
         return np.empty((len(tiles), 0))
     scale = np.divide(1, spread, out=np.zeros_like(spread), where=varies)
-    scaled = ((sample - centre) * scale).astype(np.float32)
+    sample *= scale.astype(np.float32)
     if features.shape[1] > EXACT_WIDTH and most < min(sample.shape) // 2:
         solver = {"svd_solver": "randomized", "iterated_power": POWER_ITERATIONS}
     else:
         solver = {"svd_solver": "full"}
-    pca = PCA(most, random_state=seed, **solver).fit(scaled)
+    pca = PCA(most, random_state=seed, **solver).fit(sample)
     kept = pca.singular_values_ > SMALLEST_SPREAD * pca.singular_values_[0]
     axes = pca.components_[kept].T
     if len(sample) == len(tiles):
-        return np.asarray(scaled @ axes, np.float64)
+        return np.asarray(sample @ axes, np.float64)
     to_axes = (scale[:, None] * axes).astype(np.float32)
     offset = centre @ to_axes
     components = np.empty((len(tiles), axes.shape[1]))
