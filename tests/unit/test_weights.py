@@ -516,6 +516,8 @@ def test_where_weights_come_from() -> None:
     assert weights_source({"checkpoint": "x.pth"}) == Path("x.pth")
     assert weights_source({"checkpoint": "x.pth", "weights": hub}) == Path("x.pth")
     assert weights_source({"weights": hub}) == WeightsSource("lab/model", "x.bin")
+    assert weights_source({"checkpoint": None, "weights": asdict(SOURCE)}) == SOURCE
+    assert weights_source({"checkpoint": None, "weights": None}) is None
 
 
 def test_a_pin_names_the_content_not_the_commit(tmp_path: Path) -> None:
