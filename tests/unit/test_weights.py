@@ -77,6 +77,9 @@ class Machine:
         }
         return inherited | {
             "HF_ENDPOINT": self.hub.url,
+            # Patience on a busy machine.
+            "HF_HUB_ETAG_TIMEOUT": "60",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "60",
             "HF_HOME": str(self.folder / "home"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "PYTHONPATH": str(ROOT / "workflow"),
@@ -96,7 +99,7 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode in (0, 3), done.stdout + done.stderr
         return done
@@ -409,7 +412,7 @@ def test_prefetches_at_once_leave_a_whole_lock_and_cache(machine: Machine) -> No
         )
         for source in sources * 2
     ]
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, outputs
     lock = read_lock(machine.lock)
     assert set(lock) == {source.key for source in sources}
@@ -438,7 +441,7 @@ def test_projects_that_share_a_cache_do_not_disturb_each_other(tmp_path: Path, h
         for project in projects
     ]
     for process in processes:
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=300)[0]
         assert process.returncode == 0, output
     for project in projects:
         assert read_lock(project.lock) == {SOURCE.key: LOCKED}
