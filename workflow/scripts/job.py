@@ -11,12 +11,22 @@ from typing import Any
 for _variable in ("OPENCV_FOR_THREADS_NUM", "VIPS_CONCURRENCY"):
     os.environ.setdefault(_variable, os.environ.get("OMP_NUM_THREADS", "1"))
 
+# Jobs never use the network: what they need, `snakemake prefetch` has fetched. The hub's client
+# reads this once, when it is imported.
+_USERS_OFFLINE = os.environ.get("HF_HUB_OFFLINE", "")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from histohet.logs import job_log  # noqa: E402
 from histohet.provenance import Provenance  # noqa: E402
 
-__all__ = ["job_log", "provenance_of"]
+__all__ = ["allow_network", "job_log", "provenance_of"]
+
+
+def allow_network() -> None:
+    """Leave the network to the user's own setting; for the one script that fetches."""
+    os.environ["HF_HUB_OFFLINE"] = _USERS_OFFLINE
 
 
 def provenance_of(job: Any) -> Provenance:
