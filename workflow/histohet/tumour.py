@@ -77,7 +77,7 @@ def write_attention(
         (M,) raw attention, written with 9 significant digits.
     order
         ``rows``: row by row from the top, as our own tile files and TRIDENT 0.3 have them;
-        ``columns``: column by column from the left, as CLAM and earlier versions of TRIDENT.
+        ``columns``: column by column from the left, as earlier versions of TRIDENT have them.
 
     Raises
     ------

@@ -42,7 +42,7 @@ CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != 
 COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}
 CLUSTERS = "results/clusters/{masking}/{procedure}/{slide}.h5"
 MEASURES = "results/measures/{masking}/{procedure}/{slide}.json"
-EMBEDDINGS = "results/slide_embeddings/{encoder}/{masking}/{pooling}"
+EMBEDDING_TABLE = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
 
 

@@ -67,14 +67,14 @@ def embedding_files():
     """Tables of slide embeddings: one for each pooling and each kind of tiles that is encoded."""
     ours = [pooling for pooling in POOLINGS if pooling != "chief"]
     files = expand(
-        EMBEDDINGS + ".tsv",
+        EMBEDDING_TABLE,
         encoder=config["encoder"]["name"],
         masking=MASKINGS,
         pooling=ours,
     )
     if "chief" in POOLINGS:
         files += expand(
-            EMBEDDINGS + ".tsv",
+            EMBEDDING_TABLE,
             encoder=CHIEF_ENCODER["name"],
             masking="whole",
             pooling="chief",

@@ -6,7 +6,7 @@ rule pool_slide:
         features=get_pooled_features,
         scores=get_pooling_scores,
     output:
-        embedding=EMBEDDINGS + "/{slide}.h5",
+        embedding="results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5",
     log:
         "results/logs/pool_slide/{encoder}_{masking}_{pooling}/{slide}.log",
     benchmark:
@@ -25,10 +25,14 @@ rule pool_slide:
 
 rule collect_slide_embeddings:
     input:
-        embeddings=expand(EMBEDDINGS + "/{slide}.h5", slide=SLIDES, allow_missing=True),
+        embeddings=expand(
+            "results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5",
+            slide=SLIDES,
+            allow_missing=True,
+        ),
     output:
-        table=EMBEDDINGS + ".tsv",
-        slides=EMBEDDINGS + "_slides.tsv",
+        table="results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv",
+        slides="results/slide_embeddings/{encoder}/{masking}/{pooling}_slides.tsv",
     log:
         "results/logs/collect_slide_embeddings/{encoder}_{masking}_{pooling}.log",
     benchmark:

@@ -15,7 +15,7 @@ from histohet.slides import Pixels
 
 COLOURS = "viridis"
 LIMIT_PERCENTILES = (1, 99)
-"""Of the slide. Values beyond these have the end colours, so that a few extreme tiles do not flatten the rest."""
+"""Values beyond these, of the slide, have the end colours: a few extreme tiles flatten nothing."""
 
 PANEL_INCH = 4.0
 TALLEST_INCH = 7.0
