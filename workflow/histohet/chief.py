@@ -19,12 +19,6 @@ from scipy.special import expit
 
 Floats = npt.NDArray[np.float64]
 
-TILE_UM = 256.0
-"""Side of CHIEF's tiles: 256 px at 10x, 1 µm per pixel."""
-
-TILE_PX = 224
-"""Side of a tile as CTransPath sees it."""
-
 LAYERS = {
     "hidden": "attention_net.0",
     "tanh_gate": "attention_net.3.attention_a.0",

@@ -21,6 +21,9 @@ Vector = npt.NDArray[np.float32]
 
 ROWS_PER_CHUNK = 4096
 
+# Nine digits tell any two float32 apart.
+NUMBER = "\t%.9g"
+
 
 def softmax(values: npt.NDArray[np.floating]) -> Floats:
     """Return exp(values) divided by their sum, without overflow; (N,) float64."""
@@ -123,7 +126,7 @@ def write_embedding_tables(
         Read as they are written, so only one is held.
     table
         TSV with ``wsi`` and ``feat_0`` to ``feat_<D-1>`` (GC-MLM): slides that have a vector, each
-        number with all the digits of a float32.
+        number with enough digits to give the same float32 again.
     slides
         TSV with ``slide``, ``status``, ``reason`` and ``n_tiles``: every slide.
 
@@ -160,7 +163,8 @@ def write_embedding_tables(
                     f"the embedding of slide '{found.slide}' has {len(found.vector)} numbers, those"
                     f" before it {width}: they are of another encoder"
                 )
-            file.write("\t".join([found.slide, *found.vector.astype(str)]) + "\n")
+            numbers = NUMBER * width % tuple(found.vector.tolist())
+            file.write(found.slide + numbers + "\n")
         if width is None:
             file.write("wsi\n")
     write_json(f"{table}.provenance.json", provenance.as_dict())

@@ -6,7 +6,6 @@ import numpy as np
 from job import job_log, provenance_of
 from PIL import Image
 
-from histohet.chief import TILE_UM
 from histohet.drawing.attention_map import draw_attention_map, fifths
 from histohet.drawing.figures import message_figure, save_figure
 from histohet.files import read_json
@@ -14,7 +13,7 @@ from histohet.formats.hdf5 import TileTable, read_column, tile_attributes
 from histohet.formats.qupath import TileObject, write_tile_objects
 from histohet.outcome import Outcome, Status
 from histohet.preflight import SlideRecord
-from histohet.tiles import TileSpec
+from histohet.tiles import CHIEF_TILES, TileSpec
 from histohet.tumour import read_attention
 
 
@@ -22,7 +21,7 @@ def read(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
     """Return the tiles that have attention, with the outcome, and their values."""
     outcome, tile_um = record.outcome, snakemake.params.tile_um
     if outcome.ok and snakemake.input.get("chief"):
-        tile_um = TILE_UM
+        tile_um = CHIEF_TILES.tile_um
         _, outcome = read_column(snakemake.input.chief, "attention")
     if outcome.ok:
         try:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.chief import TILE_PX, TILE_UM
 from histohet.encoders.registry import make_encoder
 from histohet.encoding import encode_in_batches, masked_tiles
 from histohet.files import read_json
@@ -14,9 +13,8 @@ from histohet.formats.hdf5 import TileTable, feature_file, tile_attributes
 from histohet.outcome import Outcome, Status
 from histohet.preflight import SlideRecord
 from histohet.slides import SlideError, open_slide
-from histohet.tiles import TileSpec, in_tissue, lattice
-
-SPEC = TileSpec(TILE_UM, TILE_PX)
+from histohet.tiles import CHIEF_TILES as SPEC
+from histohet.tiles import in_tissue, lattice
 
 
 def make_tiles(record: SlideRecord) -> TileTable:
@@ -33,7 +31,7 @@ def make_tiles(record: SlideRecord) -> TileTable:
     coords = lattice(*record.size, SPEC, record.mpp)
     coords = coords[in_tissue(coords, SPEC.side_px(record.mpp), tissue.pieces)]
     if len(coords) == 0:
-        outcome = Outcome(Status.NO_TILES, f"no tile of {TILE_UM:g} µm lies on tissue")
+        outcome = Outcome(Status.NO_TILES, f"no tile of {SPEC.tile_um:g} µm lies on tissue")
     return TileTable(coords, attributes, outcome)
 
 

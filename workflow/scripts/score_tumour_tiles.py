@@ -3,9 +3,9 @@
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.chief import TILE_UM
 from histohet.formats.hdf5 import read_column, read_tiles, write_column
 from histohet.outcome import Outcome, Status
+from histohet.tiles import CHIEF_TILES
 from histohet.tumour import read_attention, tile_scores
 
 with job_log(snakemake.log[0]) as log:
@@ -14,7 +14,7 @@ with job_log(snakemake.log[0]) as log:
     outcome, scores = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
     attention_um = tumour["attention_tile_um"]
     if outcome.ok and snakemake.input.get("chief"):
-        attention_um = TILE_UM
+        attention_um = CHIEF_TILES.tile_um
         _, outcome = read_column(snakemake.input.chief, "attention")
     if outcome.ok:
         try:
