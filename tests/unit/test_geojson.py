@@ -48,6 +48,21 @@ def test_ids_and_bytes_repeat(tmp_path: Path) -> None:
     assert (tmp_path / "1.geojson").read_bytes() == (tmp_path / "2.geojson").read_bytes()
 
 
+def test_two_kinds_of_tiles_on_one_slide_have_their_own_ids(tmp_path: Path) -> None:
+    write_tile_objects(tmp_path / "1.geojson", "a", 224, tiles(), (0, 0), PROVENANCE)
+    write_tile_objects(
+        tmp_path / "2.geojson", "a", 224, tiles(), (0, 0), PROVENANCE, kind="attention tile"
+    )
+    both = [
+        feature
+        for name in ("1.geojson", "2.geojson")
+        for feature in json.loads((tmp_path / name).read_text())["features"]
+    ]
+    assert len({feature["id"] for feature in both}) == 4
+    names = [feature["properties"]["name"] for feature in both]
+    assert names == ["tile 7", "tile 9", "attention tile 7", "attention tile 9"]
+
+
 def test_bounds_go_out_and_come_back(tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
     offset = (60, 40)

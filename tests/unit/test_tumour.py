@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histohet.tumour import cluster_scores, otsu_threshold, read_attention, tile_scores
+from histohet.tumour import (
+    cluster_scores,
+    otsu_threshold,
+    read_attention,
+    tile_scores,
+    write_attention,
+)
 
 SCORES = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=2, max_size=25)
 TWO_SCORES = SCORES.filter(lambda values: len(set(values)) > 1)
@@ -56,6 +62,58 @@ def test_bad_attention_is_refused_with_file_and_line(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_attention(path)
     assert str(path) in str(caught.value)
+
+
+def test_attention_goes_out_and_comes_back(tmp_path):
+    rng = np.random.default_rng(0)
+    xy = rng.permutation(grid(5, 1013))
+    values = rng.standard_normal(25).astype(np.float32)
+    write_attention(tmp_path / "a.csv", xy, values)
+    found_xy, found = read_attention(tmp_path / "a.csv")
+    order = np.lexsort((xy[:, 0], xy[:, 1]))
+    assert found_xy.tolist() == xy[order].tolist() == grid(5, 1013).tolist()
+    assert found.astype(np.float32).tolist() == values[order].tolist()
+    first = (tmp_path / "a.csv").read_text().splitlines()[0]
+    assert first == "x_coord,y_coord,attention_value"
+
+
+def test_attention_is_written_by_rows_or_by_columns(tmp_path):
+    xy, values = np.array([[0, 0], [7, 0], [0, 9], [7, 9]]), np.arange(4.0)
+    write_attention(tmp_path / "rows.csv", xy[::-1], values[::-1], "rows")
+    write_attention(tmp_path / "columns.csv", xy, values, "columns")
+    assert (tmp_path / "rows.csv").read_text().split()[1:] == ["0,0,0", "7,0,1", "0,9,2", "7,9,3"]
+    assert (tmp_path / "columns.csv").read_text().split()[1:] == [
+        "0,0,0",
+        "0,9,2",
+        "7,0,1",
+        "7,9,3",
+    ]
+    tiles = grid(3, 4)
+    by_rows, by_columns = (
+        tile_scores(tiles, 4, as_read[0], 8, as_read[1])
+        for as_read in (read_attention(tmp_path / f"{name}.csv") for name in ("rows", "columns"))
+    )
+    assert by_rows.tolist() == by_columns.tolist()
+
+
+def test_no_attention_is_a_table_without_rows(tmp_path):
+    write_attention(tmp_path / "a.csv", np.empty((0, 2), np.int64), np.empty(0))
+    with pytest.raises(ValueError, match="no rows"):
+        read_attention(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "order", "message"),
+    [
+        ([1.0], "rows", "1 attention values for 2"),
+        ([1.0, np.nan], "rows", "not finite"),
+        ([1.0, 2.0], "trident", "not 'trident'"),
+    ],
+)
+def test_attention_that_nobody_could_read_is_not_written(tmp_path, values, order, message):
+    with pytest.raises(ValueError, match=message):
+        write_attention(tmp_path / "a.csv", np.zeros((2, 2), np.int64), np.array(values), order)
+    assert not (tmp_path / "a.csv").exists()
 
 
 # scores of tiles

@@ -50,6 +50,10 @@ class TileSpec:
         return self.step_um / mpp
 
 
+CHIEF_TILES = TileSpec(256.0, 224)
+"""Tiles that CHIEF scores: 256 px at 10x on the slide, 224 px as CTransPath sees them."""
+
+
 def lattice(width: int, height: int, spec: TileSpec, mpp: float) -> Coords:
     """Top-left corners of all tiles that lie wholly inside a slide.
 

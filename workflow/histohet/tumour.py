@@ -9,10 +9,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from histohet.files import write_text
 from histohet.graph import nearest
 from histohet.sheets import read_rows
 
 Match = Literal["centre", "corner"]
+Order = Literal["rows", "columns"]
 Floats = npt.NDArray[np.float64]
 
 ATTENTION_COLUMNS = ("x_coord", "y_coord", "attention_value")
@@ -57,6 +59,42 @@ def read_attention(path: str | Path) -> tuple[npt.NDArray[np.int64], Floats]:
         _number(cells[attention], f"{path}, line {line}: {attention}") for line, cells in rows
     ]
     return np.array(xy, np.int64), np.array(values)
+
+
+def write_attention(
+    path: str | Path,
+    xy: npt.NDArray[np.integer],
+    values: npt.NDArray[np.floating],
+    order: Order = "rows",
+) -> None:
+    """Write tumour attention per tile as `read_attention` reads it.
+
+    Parameters
+    ----------
+    xy
+        (M, 2) top-left corners, level-0 pixels.
+    values
+        (M,) raw attention, written with 9 significant digits.
+    order
+        ``rows``: row by row from the top, as our own tile files and TRIDENT 0.3 have them;
+        ``columns``: column by column from the left, as earlier versions of TRIDENT have them.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a value is not finite, or `order` is unknown.
+    """
+    if order not in ("rows", "columns"):
+        raise ValueError(f"order is 'rows' or 'columns', not '{order}'")
+    if len(values) != len(xy):
+        raise ValueError(f"{len(values)} attention values for {len(xy)} positions")
+    if not np.isfinite(values).all():
+        raise ValueError("attention that is not finite cannot be written")
+    x, y = np.asarray(xy).reshape(-1, 2).T
+    sequence = np.lexsort((x, y) if order == "rows" else (y, x))
+    lines = [",".join(ATTENTION_COLUMNS)]
+    lines += [f"{x[tile]},{y[tile]},{values[tile]:.9g}" for tile in sequence.tolist()]
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def tile_scores(

@@ -28,7 +28,8 @@ rule cluster_tiles:
 rule score_tumour_tiles:
     input:
         tiles="results/tiles/{slide}.h5",
-        attention=get_file("attention"),
+        attention=get_attention,
+        chief=get_chief_outcome,
     output:
         scores="results/tumour/{slide}.h5",
     log:

@@ -35,7 +35,6 @@ except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
 SLIDES = list(SHEET.slides)
-HAS_ATTENTION = any(row.attention for row in SHEET.slides.values())
 WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
 IS_TIMM = config["encoder"]["kind"] == "timm"
 HAS_CLINICAL = "clinical" in config
@@ -43,6 +42,7 @@ CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != 
 COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}
 CLUSTERS = "results/clusters/{masking}/{procedure}/{slide}.h5"
 MEASURES = "results/measures/{masking}/{procedure}/{slide}.json"
+EMBEDDING_TABLE = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
 
 
@@ -51,6 +51,7 @@ wildcard_constraints:
     encoder=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     masking="masked|whole",
     procedure="potts|unsmoothed|paper",
+    pooling="mean|attention|chief",
     compared="|".join(COMPARED),
     variant="|".join(VARIANTS),
 
@@ -139,8 +140,8 @@ def get_features(wildcards):
 
 
 def get_tumour_scores(wildcards):
-    """Tumour score per tile, of the slides that bring attention."""
-    has_attention = get_row(wildcards).attention is not None
+    """Tumour score per tile, of the slides that have attention."""
+    has_attention = FROM_CHIEF or get_row(wildcards).attention is not None
     return f"results/tumour/{wildcards.slide}.h5" if has_attention else []
 
 
@@ -211,6 +212,8 @@ def get_results(wildcards):
             "results/qupath/{variant}/{slide}.geojson", variant=first, slide=SLIDES
         ),
         *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
+        *attention_files(),
+        *embedding_files(),
     ]
     if len(config["variants"]) > 1:
         files.append("results/ablation/configured_variants.tsv")

@@ -3,18 +3,23 @@
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.formats.hdf5 import read_tiles, write_column
+from histohet.formats.hdf5 import read_column, read_tiles, write_column
 from histohet.outcome import Outcome, Status
+from histohet.tiles import CHIEF_TILES
 from histohet.tumour import read_attention, tile_scores
 
 with job_log(snakemake.log[0]) as log:
     tumour = snakemake.params.tumour
     tiles = read_tiles(snakemake.input.tiles)
     outcome, scores = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
+    attention_um = tumour["attention_tile_um"]
+    if outcome.ok and snakemake.input.get("chief"):
+        attention_um = CHIEF_TILES.tile_um
+        _, outcome = read_column(snakemake.input.chief, "attention")
     if outcome.ok:
         try:
             xy, values = read_attention(snakemake.input.attention)
-            attention_px = tumour["attention_tile_um"] / tiles.mpp
+            attention_px = attention_um / tiles.mpp
             scores = tile_scores(
                 tiles.coords, tiles.side_px, xy, attention_px, values, tumour["match"]
             )

@@ -6,28 +6,30 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from histohet.certainty import Certainty
-from histohet.drawing.figures import FAINT, INK, PNG_DPI, SMALL_FONT_SIZE, new_figure, style
+from histohet.drawing.figures import FAINT, INK, SMALL_FONT_SIZE, new_figure, style
 from histohet.drawing.palette import NEUTRAL, Rgb, cluster_colour, cluster_rgb, rgb
+from histohet.drawing.panels import (
+    colour_bar,
+    crop,
+    faded,
+    overlay,
+    scale_bar,
+    tile_squares,
+)
 from histohet.formats.clusters import ClusterTable
 from histohet.slides import Pixels
 
-MARGIN_TILES = 3
-"""Tissue shown around the clustered tiles."""
-
-OPACITY = 0.72
 PANEL_INCH = 3.0
 COLUMNS = 4
-SCALE_BARS_UM = (100, 200, 500, 1000, 2000, 5000, 10000)
 MAX_LEGEND_ENTRIES = 20
 LEGEND_COLUMNS = 5
 AGREEMENT_COLOURS = "viridis"
@@ -71,12 +73,11 @@ def draw_slide_map(data: SlideMap) -> Figure:
     The last two panels are the stability of every tile's cluster under restarts, and the criterion
     that chose the number of clusters.
     """
-    corner, picture, scale = _crop(data)
-    grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-    backdrop = (255 - (255 - grey.astype(np.float32)) * 0.45).astype(np.uint8)
-    squares = _squares(data.clusters, scale, corner)
+    corner, picture, scale = crop(data.thumbnail, data.clusters.tiles, PANEL_INCH)
+    backdrop = faded(picture)
+    squares = tile_squares(data.clusters.tiles, scale, corner)
     panels = {"H&E": picture} | {
-        title: _overlay(backdrop, squares, colours) for title, colours in _stages(data).items()
+        title: overlay(backdrop, squares, colours) for title, colours in _stages(data).items()
     }
     height, width = picture.shape[:2]
     um_per_px = data.clusters.tiles.mpp / scale
@@ -94,9 +95,10 @@ def draw_slide_map(data: SlideMap) -> Figure:
             axes.set_title(title, weight="normal")
             axes.set_axis_off()
             axes.set_anchor("NW")
-            _scale_bar(axes, um_per_px, width, height)
+            scale_bar(axes, um_per_px, width, height)
         if data.clusters.certainty.stability_ari is not None:
-            _colour_bar(axes, tall * width / height, tall)
+            label = "share of restarts that agree"
+            colour_bar(axes, tall * width / height, tall, AGREEMENT_COLOURS, (0, 1), label)
         _draw_criterion(figure.add_subplot(grid[1, 2:]), data.clusters, rows[1] - BETWEEN_INCH)
         _legend(figure, data)
     return figure
@@ -135,36 +137,6 @@ def _agreement_colours(agreement: npt.NDArray[np.float32]) -> list[Rgb]:
     return [(red, green, blue) for red, green, blue in shades.tolist()]
 
 
-def _crop(data: SlideMap) -> tuple[tuple[int, int], Pixels, float]:
-    """Cut the thumbnail to the clustered tiles and a margin, at the resolution of a panel.
-
-    Returns
-    -------
-    corner, picture, scale
-        Corner (x, y) in pixels of the picture, uint8 (H, W, 3), and its pixels per level-0 px.
-    """
-    tiles = data.clusters.tiles
-    scale = data.thumbnail.shape[1] / int(tiles.attributes["level0_width"])
-    margin = MARGIN_TILES * tiles.side_px
-    left, top = np.floor((tiles.coords.min(axis=0) - margin) * scale).astype(int)
-    right, bottom = np.ceil((tiles.coords.max(axis=0) + tiles.side_px + margin) * scale).astype(int)
-    left, top = max(left, 0), max(top, 0)
-    picture = data.thumbnail[top:bottom, left:right]
-    shrink = min(1.0, PANEL_INCH * PNG_DPI / picture.shape[1])
-    small = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    corner = (round(left * shrink), round(top * shrink))
-    return corner, np.asarray(small, np.uint8), scale * shrink
-
-
-def _squares(found: ClusterTable, scale: float, corner: tuple[int, int]) -> npt.NDArray[np.int64]:
-    """Left, top, right, bottom of the tiles in pixels of the cropped thumbnail, (N, 4)."""
-    start = found.tiles.coords * scale - corner
-    # Rounded outwards, so that no line of pixels stays bare between neighbours.
-    edges = [np.floor(start), np.ceil(start + found.tiles.side_px * scale)]
-    squares: npt.NDArray[np.int64] = np.hstack(edges).astype(np.int64)
-    return squares
-
-
 def _clusters(labels: npt.NDArray[np.int32]) -> str:
     return _plural(str(len(np.unique(labels))))
 
@@ -175,38 +147,6 @@ def _plural(number: str) -> str:
 
 def _colours(labels: npt.NDArray[np.int32]) -> list[Rgb]:
     return [cluster_rgb(label) for label in labels.tolist()]
-
-
-def _overlay(backdrop: Pixels, squares: npt.NDArray[np.int64], colours: list[Rgb]) -> Pixels:
-    """Paint tiles over the backdrop, letting it shine through."""
-    painted = backdrop.copy()
-    for (left, top, right, bottom), colour in zip(squares.tolist(), colours, strict=True):
-        painted[top:bottom, left:right] = colour
-    return np.asarray(cv2.addWeighted(painted, OPACITY, backdrop, 1 - OPACITY, 0), np.uint8)
-
-
-def _scale_bar(axes: Axes, um_per_px: float, width: int, height: int) -> None:
-    """Draw a bar of a round length, about a fifth of the panel, below its lower left corner."""
-    fitting = [um for um in SCALE_BARS_UM if um / um_per_px <= 0.3 * width]
-    length_um = fitting[-1] if fitting else SCALE_BARS_UM[0]
-    thickness = max(2.0, height / 120)
-    top = height + 2 * thickness
-    axes.add_patch(Rectangle((0, top), length_um / um_per_px, thickness, color=INK, clip_on=False))
-    text = f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um} µm"
-    axes.text(0, top + 2 * thickness, text, va="top", size=SMALL_FONT_SIZE, color=INK)
-
-
-def _colour_bar(axes: Axes, width_inch: float, height_inch: float) -> None:
-    """Show what the colours of the stability map mean, right of its scale bar."""
-    wide, high, below = 1.4 / width_inch, 0.09 / height_inch, 0.2 / height_inch
-    bar = axes.inset_axes((max(1 - wide, 0.5), -below, wide, high))
-    # As opaque as the tiles, whose backdrop is nearly white.
-    shades = np.linspace(0, 1, 256)[None]
-    bar.imshow(
-        shades, cmap=AGREEMENT_COLOURS, alpha=OPACITY, aspect="auto", extent=(0.0, 1.0, 0.0, 1.0)
-    )
-    bar.set(xticks=[0, 0.5, 1], yticks=[])
-    bar.set_xlabel("share of restarts that agree", size=SMALL_FONT_SIZE, labelpad=1)
 
 
 def _draw_criterion(place: Axes, found: ClusterTable, tall: float) -> None:

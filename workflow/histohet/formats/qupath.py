@@ -54,6 +54,7 @@ def write_tile_objects(
     tiles: Iterable[TileObject],
     offset: tuple[int, int],
     provenance: Provenance,
+    kind: str = "tile",
 ) -> None:
     """Write tiles for QuPath, one feature a line, streaming.
 
@@ -64,6 +65,9 @@ def write_tile_objects(
     offset
         Subtracted from every coordinate: where QuPath crops a slide to its bounds, it measures from
         their corner. Recorded in the file as ``bounds_offset``.
+    kind
+        What a tile is called, followed by its index. Two kinds may lie on one slide: the ids of
+        their tiles differ.
     """
     head = {
         "type": "FeatureCollection",
@@ -73,20 +77,20 @@ def write_tile_objects(
         file.write(json.dumps(head)[:-1] + ', "features": [')
         separator = "\n"
         for tile in tiles:
-            feature = _tile_feature(slide, side_px, tile, offset)
+            feature = _tile_feature(slide, side_px, tile, offset, kind)
             file.write(separator + json.dumps(feature, allow_nan=False))
             separator = ",\n"
         file.write("\n]}\n")
 
 
 def _tile_feature(
-    slide: str, side_px: float, tile: TileObject, offset: tuple[int, int]
+    slide: str, side_px: float, tile: TileObject, offset: tuple[int, int], kind: str
 ) -> dict[str, Any]:
     left, top = tile.x - offset[0], tile.y - offset[1]
     right, bottom = round(left + side_px, 2), round(top + side_px, 2)
     return {
         "type": "Feature",
-        "id": object_id(slide, str(tile.index)),
+        "id": object_id(slide, f"{kind} {tile.index}"),
         "geometry": {
             "type": "Polygon",
             "coordinates": [
@@ -95,7 +99,7 @@ def _tile_feature(
         },
         "properties": {
             "objectType": "tile",
-            "name": f"tile {tile.index}",
+            "name": f"{kind} {tile.index}",
             "classification": {"name": tile.class_name, "color": list(tile.colour)},
             "measurements": {n: v for n, v in tile.measurements.items() if v is not None},
         },

@@ -1,0 +1,88 @@
+# Tumour attention: CHIEF's, for slides that bring none, and pictures of all.
+
+
+rule encode_chief_tiles:
+    input:
+        record="results/preflight/slides/{slide}.json",
+        slide=get_file("path"),
+        tissue="results/tissue/{slide}.geojson",
+    output:
+        features="results/chief/features/{slide}.h5",
+    log:
+        "results/logs/encode_chief_tiles/{slide}.log",
+    benchmark:
+        "results/benchmarks/encode_chief_tiles/{slide}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        # A fifth of the tiles that 112 µm give.
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        # Counted only where a profile limits it: one job at a time on each GPU.
+        gpu=1,
+        # Tiles per forward pass; results do not depend on it, so it is not a parameter.
+        batch_size=64,
+    params:
+        encoder=CHIEF_ENCODER,
+        tolerance=config["scale"]["tolerance"],
+        code=code_of("encode_chief_tiles.py"),
+    script:
+        "../scripts/encode_chief_tiles.py"
+
+
+rule score_chief_attention:
+    input:
+        features="results/chief/features/{slide}.h5",
+        checkpoint=ATTENTION.get("checkpoint", []),
+    output:
+        column="results/chief/attention/{slide}.h5",
+        table="results/chief/attention/{slide}.csv",
+    log:
+        "results/logs/score_chief_attention/{slide}.log",
+    benchmark:
+        "results/benchmarks/score_chief_attention/{slide}.tsv"
+    conda:
+        # PyTorch reads the checkpoint.
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=10,
+    params:
+        order=ATTENTION.get("order", "rows"),
+        code=code_of("score_chief_attention.py"),
+    script:
+        "../scripts/score_chief_attention.py"
+
+
+rule draw_attention:
+    input:
+        record="results/preflight/slides/{slide}.json",
+        thumbnail="results/thumbnails/{slide}.jpg",
+        attention=get_attention,
+        chief=get_chief_outcome,
+    output:
+        picture=report(
+            "results/attention/{slide}.png",
+            caption="../report/attention.rst",
+            category="4 Tumour clusters",
+            subcategory="Attention",
+            labels={"slide": "{slide}"},
+        ),
+        tiles="results/attention/{slide}.geojson",
+    log:
+        "results/logs/draw_attention/{slide}.log",
+    benchmark:
+        "results/benchmarks/draw_attention/{slide}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=10,
+    params:
+        tile_um=config["tumour"]["attention_tile_um"],
+        code=code_of("draw_attention.py"),
+    script:
+        "../scripts/draw_attention.py"

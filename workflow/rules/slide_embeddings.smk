@@ -1,0 +1,49 @@
+# One vector per slide, pooled from its tile embeddings.
+
+
+rule pool_slide:
+    input:
+        features=get_pooled_features,
+        scores=get_pooling_scores,
+    output:
+        embedding="results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5",
+    log:
+        "results/logs/pool_slide/{encoder}_{masking}_{pooling}/{slide}.log",
+    benchmark:
+        "results/benchmarks/pool_slide/{encoder}_{masking}_{pooling}/{slide}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        code=code_of("pool_slide.py"),
+    script:
+        "../scripts/pool_slide.py"
+
+
+rule collect_slide_embeddings:
+    input:
+        embeddings=expand(
+            "results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5",
+            slide=SLIDES,
+            allow_missing=True,
+        ),
+    output:
+        table="results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv",
+        slides="results/slide_embeddings/{encoder}/{masking}/{pooling}_slides.tsv",
+    log:
+        "results/logs/collect_slide_embeddings/{encoder}_{masking}_{pooling}.log",
+    benchmark:
+        "results/benchmarks/collect_slide_embeddings/{encoder}_{masking}_{pooling}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        code=code_of("collect_slide_embeddings.py"),
+    script:
+        "../scripts/collect_slide_embeddings.py"

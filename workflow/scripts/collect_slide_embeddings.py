@@ -1,0 +1,15 @@
+"""Gather the vectors of all slides into one table, slide by slide."""
+
+from job import job_log, provenance_of
+
+from histohet.logs import track
+from histohet.slide_embeddings import read_slide_embedding, write_embedding_tables
+
+with job_log(snakemake.log[0]) as log:
+    paths = snakemake.input.embeddings
+    embeddings = track(map(read_slide_embedding, paths), len(paths), "slides gathered")
+    output = snakemake.output
+    found = write_embedding_tables(
+        embeddings, output.table, output.slides, provenance_of(snakemake)
+    )
+    log.info("%d of %d slides have a vector", found, len(paths))

@@ -1,0 +1,65 @@
+"""Draw the tumour attention of one slide, and write its tiles for QuPath."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from job import job_log, provenance_of
+from PIL import Image
+
+from histohet.drawing.attention_map import draw_attention_map, fifths
+from histohet.drawing.figures import message_figure, save_figure
+from histohet.files import read_json
+from histohet.formats.hdf5 import TileTable, read_column, tile_attributes
+from histohet.formats.qupath import TileObject, write_tile_objects
+from histohet.outcome import Outcome, Status
+from histohet.preflight import SlideRecord
+from histohet.tiles import CHIEF_TILES, TileSpec
+from histohet.tumour import read_attention
+
+
+def read(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
+    """Return the tiles that have attention, with the outcome, and their values."""
+    outcome, tile_um = record.outcome, snakemake.params.tile_um
+    if outcome.ok and snakemake.input.get("chief"):
+        tile_um = CHIEF_TILES.tile_um
+        _, outcome = read_column(snakemake.input.chief, "attention")
+    if outcome.ok:
+        try:
+            xy, values = read_attention(snakemake.input.attention)
+        except ValueError as error:
+            outcome = Outcome(Status.REFUSED, str(error))
+        else:
+            # Nothing is read at this resolution: only the size on the slide counts.
+            spec = TileSpec(tile_um, 1)
+            attributes = tile_attributes(record.slide, spec, record.mpp, record.size, "")
+            return TileTable(xy, attributes, outcome), values
+    return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome), np.empty(0)
+
+
+def tile_objects(tiles: TileTable, values: np.ndarray) -> Iterator[TileObject]:
+    """Yield the tiles with class, colour and measurement."""
+    rows = zip(tiles.coords.tolist(), values.tolist(), fifths(values), strict=True)
+    for index, ((x, y), value, (name, colour)) in enumerate(rows):
+        yield TileObject(index, x, y, name, colour, {"attention": value})
+
+
+with job_log(snakemake.log[0]) as log:
+    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    tiles, values = read(record)
+    source, outcome = provenance_of(snakemake), tiles.outcome
+    if outcome.ok:
+        thumbnail = np.asarray(Image.open(snakemake.input.thumbnail))
+        figure = draw_attention_map(record.slide, thumbnail, tiles, values)
+    else:
+        figure = message_figure(record.slide, f"{outcome.status}: {outcome.reason}")
+    save_figure(figure, [snakemake.output.picture], source)
+    write_tile_objects(
+        snakemake.output.tiles,
+        record.slide,
+        tiles.side_px if outcome.ok else 0.0,
+        tile_objects(tiles, values),
+        record.bounds_offset,
+        source,
+        kind="attention tile",
+    )
+    log.info("%s: %d tiles, %s", record.slide, len(values), outcome)

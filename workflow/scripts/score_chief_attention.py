@@ -1,0 +1,39 @@
+"""Score CHIEF's tiles of one slide: raw attention before the softmax."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from job import job_log, provenance_of
+
+from histohet.chief import read_network
+from histohet.files import write_json
+from histohet.formats.hdf5 import open_features, write_column
+from histohet.provenance import Provenance
+from histohet.tumour import write_attention
+
+
+def source_of(checkpoint: str) -> Provenance:
+    """Return the provenance, the checkpoint's checksum included."""
+    source = provenance_of(snakemake)
+    with Path(checkpoint).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Provenance({**source.parameters, "checkpoint_sha256": digest}, source.inputs)
+
+
+with job_log(snakemake.log[0]) as log:
+    checkpoint, order = snakemake.input.checkpoint, snakemake.params.order
+    source = source_of(checkpoint)
+    with open_features(snakemake.input.features) as table:
+        tiles, values = table.tiles, np.empty(0)
+        if tiles.outcome.ok:
+            network = read_network(checkpoint)
+            log.info("network of %d features, %d hidden and %d gated units", *network.sizes)
+            values = network.raw_attention(table.features)
+    log.info("%d tiles, %s", len(values), tiles.outcome)
+    write_column(
+        snakemake.output.column, "attention", values.astype(np.float32), tiles.outcome, source
+    )
+    write_attention(snakemake.output.table, tiles.coords, values, order)
+    outcome = {"status": str(tiles.outcome.status), "reason": tiles.outcome.reason}
+    write_json(f"{snakemake.output.table}.provenance.json", source.as_dict() | outcome)
