@@ -15,7 +15,12 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "workflow/histohet"
-TORCH_MODULES = {"timm_model.py", "torchvision_operators.py"}
+TORCH_MODULES = {
+    "architectures.py",
+    "layouts.py",
+    "timm_model.py",
+    "torchvision_operators.py",
+}
 
 
 def pins(path: Path) -> dict[str, str]:
