@@ -51,7 +51,7 @@ RANDOM_VIT = {
     "model": "vit_tiny_patch16_224",
     "width": 96,
     "normalisation": "imagenet",
-    "arguments": {"embed_dim": 96, "depth": 4, "num_heads": 3},
+    "arguments": {"patch_size": 32, "embed_dim": 96, "depth": 4, "num_heads": 3},
 }
 
 

@@ -21,6 +21,8 @@ from histohet.encoders.torchvision_operators import import_timm
 from published_layouts import COUNTS, PUBLISHED, conch, count, dinov2, random_tensors, weightless
 
 WITH_WEIGHTS = [name for name, entry in CATALOGUE.items() if entry.needs_torch]
+# The same network with other weights.
+TWINS = {"h_optimus_1": "h_optimus_0", "ctranspath_chief": "ctranspath"}
 IMAGE = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
@@ -29,7 +31,16 @@ def test_layouts_written_down_here_have_the_reported_numbers_of_parameters() -> 
     assert {name: count(PUBLISHED[name]) for name in COUNTS} == COUNTS
 
 
-@pytest.mark.parametrize("name", WITH_WEIGHTS)
+@pytest.mark.parametrize(("name", "twin"), TWINS.items())
+def test_twins_differ_in_their_weights_alone(name: str, twin: str) -> None:
+    one, other = CATALOGUE[name], CATALOGUE[twin]
+    assert one.weights != other.weights
+    assert PUBLISHED[name] == PUBLISHED[twin]
+    for key in ("model", "arguments", "layout", "n_parameters", "width", "pooling"):
+        assert getattr(one, key) == getattr(other, key)
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_WEIGHTS if name not in TWINS])
 def test_every_entry_takes_its_published_layout_to_the_last_tensor(name: str) -> None:
     """At full size, with tensors that have a shape and no memory."""
     entry, published = CATALOGUE[name], weightless(PUBLISHED[name])

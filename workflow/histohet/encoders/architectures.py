@@ -189,7 +189,8 @@ def create_empty(entry: EncoderEntry) -> nn.Module:
     transformers), it is created in full; likewise outside the catalogue, where it might do so out
     of sight.
     """
-    if entry.name not in CATALOGUE:
+    known = CATALOGUE.get(entry.name)
+    if known is None or known.model != entry.model:
         return create_architecture(entry)
     with torch.device("meta"):
         model = create_architecture(entry)
