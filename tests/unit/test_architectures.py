@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +25,7 @@ from histohet.encoders.torchvision_operators import import_timm
 from published_layouts import COUNTS, PUBLISHED, conch, count, dinov2, random_tensors, weightless
 
 WITH_WEIGHTS = [name for name, entry in CATALOGUE.items() if entry.needs_torch]
+LIBRARY = Path(__file__).parents[2] / "workflow"
 # The same network with other weights.
 TWINS = {"h_optimus_1": "h_optimus_0", "ctranspath_chief": "ctranspath"}
 IMAGE = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -29,6 +34,20 @@ IMAGE = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 def test_layouts_written_down_here_have_the_reported_numbers_of_parameters() -> None:
     assert PUBLISHED.keys() == set(WITH_WEIGHTS)
     assert {name: count(PUBLISHED[name]) for name in COUNTS} == COUNTS
+
+
+def test_a_fresh_process_finds_layers_by_name() -> None:
+    """Beside a PyTorch without CUDA timm can only be imported with care (torchvision_operators)."""
+    code = (
+        "from histohet.encoders.architectures import create_empty\n"
+        "from histohet.encoders.catalogue import CATALOGUE\n"
+        "assert create_empty(CATALOGUE['uni2h']).num_features == 1536\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("name", "twin"), TWINS.items())

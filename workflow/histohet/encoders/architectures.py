@@ -170,11 +170,13 @@ def create_architecture(entry: EncoderEntry) -> nn.Module:
     EncoderError
         If the architecture is unknown, or rejects its arguments.
     """
+    # First of all, because importing one of its layers by name would import it the plain way.
+    timm = import_timm()
     try:
         arguments = _with_layers(entry.arguments)
         if entry.model in ARCHITECTURES:
             return ARCHITECTURES[entry.model](**arguments)
-        model: nn.Module = import_timm().create_model(
+        model: nn.Module = timm.create_model(
             entry.model, pretrained=False, num_classes=0, **arguments
         )
     except (AttributeError, RuntimeError, TypeError, AssertionError) as error:
@@ -192,6 +194,8 @@ def create_empty(entry: EncoderEntry) -> nn.Module:
     known = CATALOGUE.get(entry.name)
     if known is None or known.model != entry.model:
         return create_architecture(entry)
+    # Outside of the block below, so that nothing that timm creates on import lacks its memory.
+    import_timm()
     with torch.device("meta"):
         model = create_architecture(entry)
     return create_architecture(entry) if computed_buffers(model) else model
