@@ -15,7 +15,14 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "workflow/histohet"
-ENCODER_MODULES = {"hub.py", "timm_model.py", "torchvision_operators.py", "weights.py"}
+ENCODER_MODULES = {
+    "architectures.py",
+    "hub.py",
+    "layouts.py",
+    "timm_model.py",
+    "torchvision_operators.py",
+    "weights.py",
+}
 """What only encoders of foundation models need; `weights.py` imports the hub where it uses it."""
 
 

@@ -97,6 +97,13 @@ def test_timm_encoder_asks_for_a_gpu(cohort: Cohort) -> None:
     assert "results/features/tiny/masked/a.h5" in done.stdout + done.stderr
 
 
+def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
+    done = cohort.snakemake("--dry-run", encoder={"name": "lunit_dino_16", "symmetry": "d4"})
+    assert "gpu=1" in done.stdout + done.stderr
+    assert "results/features/lunit_dino_16/masked/a.h5" in done.stdout + done.stderr
+    assert cohort.rules(encoder={"name": "mine", "kind": "stain_texture"})["encode_tiles"] == 1
+
+
 @pytest.mark.parametrize(
     ("change", "messages"),
     [
@@ -113,6 +120,9 @@ def test_timm_encoder_asks_for_a_gpu(cohort: Cohort) -> None:
         ({"epithelium": {"fill": "grey"}}, ["grey", "white"]),
         ({"encoder": {"kind": "timm", "name": "x"}}, ["model"]),
         ({"encoder": {"name": "../x"}}, ["../x"]),
+        ({"encoder": {"name": "uni3"}}, ["uni3", "uni2h", "kind: timm"]),
+        ({"encoder": {"name": "uni", "width": 512}}, ["uni", "encoder.width"]),
+        ({"encoder": {"name": "uni", "symmetry": "d8"}}, ["d8", "d4"]),
         ({"variants": ["ful"]}, ["ful", "no_mask"]),
         ({"survival": {"grouping": "tertiles"}}, ["tertiles"]),
         ({"clinical": {k: v for k, v in CLINICAL.items() if k != "event"}}, ["event"]),

@@ -15,6 +15,7 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
+from histohet.encoders.catalogue import entry_of
 from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
 from histohet.variants import VARIANTS
@@ -34,9 +35,13 @@ try:
 except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
+try:
+    IS_TIMM = entry_of(config["encoder"]).needs_torch
+except ValueError as error:
+    raise WorkflowError(f"config, encoder: {error}") from error
+
 SLIDES = list(SHEET.slides)
 WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
-IS_TIMM = config["encoder"]["kind"] == "timm"
 HAS_CLINICAL = "clinical" in config
 CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
 COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}

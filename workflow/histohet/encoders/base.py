@@ -14,6 +14,10 @@ class EncoderError(ValueError):
     """An encoder cannot be used as configured; the message says which setting and why."""
 
 
+class EncoderOutOfMemory(EncoderError):
+    """The device has no memory for a batch. Nothing is lost: a smaller batch may fit."""
+
+
 class Encoder(Protocol):
     """Turns tiles into vectors.
 
@@ -40,5 +44,10 @@ class Encoder(Protocol):
         -------
         float32 (B, width)
             One row per tile, independent of which tiles share its batch.
+
+        Raises
+        ------
+        EncoderOutOfMemory
+            If the device has no memory for so many tiles at once.
         """
         ...

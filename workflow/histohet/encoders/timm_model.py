@@ -1,10 +1,10 @@
-"""Any timm model as an encoder, with weights from a local checkpoint."""
+"""A network with published weights as an encoder: any of the catalogue, any of timm."""
 
 from __future__ import annotations
 
-import importlib
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,94 +14,53 @@ import numpy.typing as npt
 import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor
 
-from histohet.encoders.base import EncoderError
-from histohet.encoders.torchvision_operators import import_timm
+from histohet.encoders.architectures import create_empty
+from histohet.encoders.base import EncoderError, EncoderOutOfMemory
+from histohet.encoders.catalogue import CATALOGUE, EncoderEntry
+from histohet.encoders.layouts import load_published
 from histohet.slides import Pixels
-
-NORMALISATIONS = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-}
-"""Channel means and standard deviations by name, for RGB in 0 to 1."""
-
-LAYER_MODULES = {"timm.layers", "torch.nn"}
-"""Modules whose classes the arguments of an architecture may name."""
-
-HEADS = {"head", "fc", "classifier"}
-"""First part of the parameter names of timm's classifiers."""
-
-
-@dataclass(frozen=True)
-class TimmSettings:
-    """What has to be known to run a timm model.
-
-    Attributes
-    ----------
-    name
-        Name under which its features are kept.
-    model
-        timm architecture, e.g. ``vit_large_patch16_224``.
-    checkpoint
-        ``.safetensors``, or ``.pth``/``.pt``/``.bin`` holding a state dict (read without unpickling
-        objects).
-    width
-        Embedding length the checkpoint is expected to give.
-    normalisation
-        Name in `NORMALISATIONS`.
-    arguments
-        Further arguments of ``timm.create_model``. Layers are named by their place, such as
-        ``timm.layers.SwiGLUPacked`` or ``torch.nn.SiLU``.
-    """
-
-    name: str
-    model: str
-    checkpoint: Path
-    width: int
-    normalisation: str
-    arguments: Mapping[str, Any]
-
-    @staticmethod
-    def from_config(config: Mapping[str, Any]) -> TimmSettings:
-        """Take the settings from the ``encoder`` section of the configuration."""
-        required = ("name", "model", "checkpoint", "width", "normalisation")
-        missing = [key for key in required if not config.get(key)]
-        if missing:
-            raise EncoderError(f"encoder of kind 'timm': setting '{missing[0]}' is missing")
-        return TimmSettings(
-            name=config["name"],
-            model=config["model"],
-            checkpoint=Path(config["checkpoint"]),
-            width=int(config["width"]),
-            normalisation=config["normalisation"],
-            arguments=config.get("arguments") or {},
-        )
 
 
 class TimmModel:
-    """A timm model without its classifier, on the GPU if there is one.
+    """A network without its classifier, on the GPU if there is one.
+
+    On a GPU it computes in the precision of its entry (autocast: normalisation and softmax stay in
+    float32), on a CPU in float32. Tiles travel to the device as bytes and are normalised there.
+
+    Parameters
+    ----------
+    entry
+        What to run.
+    checkpoint
+        Its weights: ``.safetensors``, or ``.pth``/``.pt``/``.bin`` with a state dict.
+    tile_px
+        Side of the tiles it will see.
 
     Raises
     ------
     EncoderError
         If the architecture is unknown or rejects its arguments, the checkpoint is missing,
         unreadable or does not fit to the last parameter, the embedding has another width than
-        stated, the normalisation is unknown, or the model does not take tiles of `tile_px`.
+        stated, or the model does not take tiles of `tile_px`.
     """
 
-    def __init__(self, settings: TimmSettings, tile_px: int) -> None:
-        self.name = settings.name
-        self.width = settings.width
-        if settings.normalisation not in NORMALISATIONS:
+    def __init__(self, entry: EncoderEntry, checkpoint: Path, tile_px: int) -> None:
+        self.name = entry.name
+        self.width = entry.width
+        self._entry = entry
+        if entry.input_px not in (None, tile_px):
             raise EncoderError(
-                f"encoder '{self.name}': unknown normalisation '{settings.normalisation}'; "
-                f"there are {', '.join(NORMALISATIONS)}"
+                f"encoder '{entry.name}' takes tiles of {entry.input_px} px, not of {tile_px} px: "
+                f"set tiles.tile_px to {entry.input_px} (tiles.tile_um stays what a tile covers)"
             )
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        mean, deviation = NORMALISATIONS[settings.normalisation]
-        self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
-        self._deviation = torch.tensor(deviation, device=self._device).view(1, 3, 1, 1)
-        self._model = _load(settings).eval().to(self._device)
+        self._mean, self._std = (
+            torch.tensor(values, device=self._device).view(1, 3, 1, 1)
+            for values in (entry.mean, entry.std)
+        )
+        self._model = load_model(entry, checkpoint).to(self._device)
         self._check_output(tile_px)
 
     def _check_output(self, tile_px: int) -> None:
@@ -119,65 +78,91 @@ class TimmModel:
             )
 
     def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
-        """Encode uint8 (B, S, S, 3) into float32 (B, width)."""
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(tiles)).to(self._device)
-            scaled = batch.permute(0, 3, 1, 2).float().div_(255)
-            embedding = self._model((scaled - self._mean) / self._deviation)
-            result: npt.NDArray[np.float32] = embedding.float().cpu().numpy()
+        """Encode uint8 (B, S, S, 3) into float32 (B, width).
+
+        Raises
+        ------
+        EncoderOutOfMemory
+            If the device has no memory for so many tiles at once.
+        """
+        try:
+            return self._encode(tiles)
+        except torch.OutOfMemoryError:
+            pass
+        # Raised outside of the handler, so that nothing holds on to what did not fit.
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise EncoderOutOfMemory(f"encoder '{self.name}': {len(tiles)} tiles do not fit in memory")
+
+    @torch.inference_mode()
+    def _encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+        batch = torch.from_numpy(np.ascontiguousarray(tiles))
+        batch = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
+        batch = batch.div_(255).sub_(self._mean).div_(self._std)
+        with self._precision():
+            embedding = self._embed(batch)
+        result: npt.NDArray[np.float32] = embedding.float().cpu().numpy()
         return result
 
+    def _precision(self) -> AbstractContextManager[Any]:
+        """Return the precision of the entry on a GPU, plain float32 elsewhere."""
+        if self._device.type != "cuda" or self._entry.precision == "float32":
+            return nullcontext()
+        return torch.autocast("cuda", dtype=getattr(torch, self._entry.precision))
 
-def create_architecture(settings: TimmSettings) -> torch.nn.Module:
-    """Create the model without its classifier and without weights.
+    def _embed(self, batch: Tensor) -> Tensor:
+        if self._entry.pooling == "own":
+            embedding: Tensor = self._model(batch)
+            return embedding
+        # Only vision transformers are pooled so; of other modules PyTorch knows no such method.
+        network: Any = self._model
+        tokens: Tensor = network.forward_features(batch)
+        patches = tokens[:, network.num_prefix_tokens :]
+        return torch.cat([tokens[:, 0], patches.mean(dim=1)], dim=1)
+
+
+def load_model(entry: EncoderEntry, checkpoint: Path) -> torch.nn.Module:
+    """Create the network of an entry and load its weights strictly, for inference.
 
     Raises
     ------
     EncoderError
-        If timm does not know the architecture, or it rejects its arguments.
+        If the checkpoint is missing, unreadable, another entry's, or does not fit.
     """
-    timm = import_timm()
+    model = create_empty(entry)
+    published = read_state_dict(checkpoint)
+    _refuse_twin(entry, checkpoint)
     try:
-        model: torch.nn.Module = timm.create_model(
-            settings.model, pretrained=False, num_classes=0, **_with_layers(settings.arguments)
-        )
-    except (AttributeError, RuntimeError, TypeError, AssertionError) as error:
-        raise EncoderError(f"encoder '{settings.name}': {settings.model}: {error}") from error
-    return model
-
-
-def _load(settings: TimmSettings) -> torch.nn.Module:
-    """Create the architecture and load its weights strictly."""
-    model = create_architecture(settings)
-    expected = set(model.state_dict())
-    weights = {
-        name: tensor
-        for name, tensor in read_state_dict(settings.checkpoint).items()
-        # The checkpoint of a whole classifier fits too: its head is not used.
-        if name in expected or name.split(".")[0] not in HEADS
-    }
-    try:
-        model.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
+        load_published(model, published, entry.layout)
+    except EncoderError as error:
         raise EncoderError(
-            f"encoder '{settings.name}': {settings.checkpoint} is not a checkpoint of "
-            f"{settings.model} with these arguments: {error}"
+            f"encoder '{entry.name}': {checkpoint} is not a checkpoint of {entry.model} with these "
+            f"arguments: {error}"
         ) from error
-    return model
+    return model.eval()
 
 
-def _with_layers(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace names of layers by the layers themselves; a configuration can only hold names."""
-    resolved = dict(arguments)
-    for key, value in arguments.items():
-        module, _, name = value.rpartition(".") if isinstance(value, str) else ("", "", "")
-        if module in LAYER_MODULES:
-            resolved[key] = getattr(importlib.import_module(module), name)
-    return resolved
+def _refuse_twin(entry: EncoderEntry, checkpoint: Path) -> None:
+    """Refuse the published file of another entry whose parameters have the same names and shapes.
+
+    CTransPath's own weights and CHIEF's load into each other's encoder without complaint.
+    """
+    if entry.sha256 is None:
+        return
+    with checkpoint.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    for twin in CATALOGUE.values():
+        if twin.sha256 == digest and twin.sha256 != entry.sha256:
+            raise EncoderError(
+                f"encoder '{entry.name}': {checkpoint} is the checkpoint of '{twin.name}', "
+                "the same architecture with other weights"
+            )
 
 
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read named tensors from a checkpoint without unpickling objects.
+
+    Where they are kept under ``model``, beside other things, those are returned.
 
     Raises
     ------
@@ -200,6 +185,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             f"checkpoint {path} is damaged or holds more than tensors; only plain state dicts "
             f"are read: {error}"
         ) from error
-    if not isinstance(weights, dict) or not all(torch.is_tensor(w) for w in weights.values()):
+    if isinstance(weights, Mapping) and isinstance(weights.get("model"), Mapping):
+        weights = weights["model"]
+    if not isinstance(weights, Mapping) or not all(torch.is_tensor(w) for w in weights.values()):
         raise EncoderError(f"checkpoint {path} does not hold a state dict of named tensors")
-    return weights
+    return dict(weights)

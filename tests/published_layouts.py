@@ -1,0 +1,193 @@
+"""Names and shapes of the tensors in the published checkpoints, written down apart from the code.
+
+From model cards, configurations, public loaders and the layouts of timm and transformers; no file
+was opened. `COUNTS` is what others report for the networks built from these files.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+
+Shapes = dict[str, tuple[int, ...]]
+
+COUNTS = {
+    "uni": 303_350_784,
+    "uni2h": 681_394_176,
+    "virchow2": 631_239_424,
+    "h_optimus_0": 1_134_774_272,
+    "h_optimus_1": 1_134_774_272,
+    "gigapath": 1_134_953_984,
+    "phikon_v2": 303_351_808,  # with the mask token, 1,024
+    "conch_v1_5": 306_109_184,
+    "resnet50": 23_508_032,
+}
+
+
+def linear(name: str, inputs: int, outputs: int, bias: bool = True) -> Shapes:
+    return {f"{name}.weight": (outputs, inputs)} | ({f"{name}.bias": (outputs,)} if bias else {})
+
+
+def norm(name: str, width: int) -> Shapes:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def vit(
+    width: int,
+    depth: int,
+    patch: int,
+    positions: int,
+    hidden: int,
+    registers: int = 0,
+    gated: bool = False,
+    scaled: bool = True,
+) -> Shapes:
+    """Return timm's layout of a vision transformer."""
+    shapes: Shapes = {"cls_token": (1, 1, width), "pos_embed": (1, positions, width)}
+    if registers:
+        shapes["reg_token"] = (1, registers, width)
+    shapes |= {"patch_embed.proj.weight": (width, 3, patch, patch)}
+    shapes |= {"patch_embed.proj.bias": (width,)} | norm("norm", width)
+    for i in range(depth):
+        block = f"blocks.{i}"
+        shapes |= norm(f"{block}.norm1", width) | norm(f"{block}.norm2", width)
+        shapes |= linear(f"{block}.attn.qkv", width, 3 * width)
+        shapes |= linear(f"{block}.attn.proj", width, width)
+        shapes |= linear(f"{block}.mlp.fc1", width, hidden)
+        shapes |= linear(f"{block}.mlp.fc2", hidden // 2 if gated else hidden, width)
+        if scaled:
+            shapes |= {f"{block}.ls1.gamma": (width,), f"{block}.ls2.gamma": (width,)}
+    return shapes
+
+
+def dinov2(width: int, depth: int, patch: int, positions: int) -> Shapes:
+    """Return the layout of transformers' Dinov2Model."""
+    shapes: Shapes = {
+        "embeddings.cls_token": (1, 1, width),
+        "embeddings.mask_token": (1, width),
+        "embeddings.position_embeddings": (1, positions, width),
+        "embeddings.patch_embeddings.projection.weight": (width, 3, patch, patch),
+        "embeddings.patch_embeddings.projection.bias": (width,),
+    } | norm("layernorm", width)
+    for i in range(depth):
+        layer = f"encoder.layer.{i}"
+        shapes |= norm(f"{layer}.norm1", width) | norm(f"{layer}.norm2", width)
+        for part in ("query", "key", "value"):
+            shapes |= linear(f"{layer}.attention.attention.{part}", width, width)
+        shapes |= linear(f"{layer}.attention.output.dense", width, width)
+        shapes |= linear(f"{layer}.mlp.fc1", width, 4 * width)
+        shapes |= linear(f"{layer}.mlp.fc2", 4 * width, width)
+        shapes |= {f"{layer}.layer_scale{j}.lambda1": (width,) for j in (1, 2)}
+    return shapes
+
+
+def conch(width: int, trunk_width: int, depth: int, patch: int, positions: int) -> Shapes:
+    """Return the layout of the vision part of CONCH v1.5."""
+    trunk = vit(trunk_width, depth, patch, positions, 4 * trunk_width)
+    pool = "attn_pool_contrast"
+    return (
+        {f"trunk.{name}": shape for name, shape in trunk.items()}
+        | {f"{pool}.query": (1, width)}
+        | norm(f"{pool}.ln_k", trunk_width)
+        | norm(f"{pool}.ln_q", width)
+        | linear(f"{pool}.to_q", width, width, bias=False)
+        | linear(f"{pool}.to_kv", trunk_width, 2 * width, bias=False)
+        | linear(f"{pool}.to_out", width, width, bias=False)
+        | norm("ln_contrast", width)
+    )
+
+
+def ctranspath() -> Shapes:
+    """Return the layout of CTransPath: Swin-T of timm 0.5 with a stem of convolutions."""
+    shapes: Shapes = {"patch_embed.proj.0.weight": (12, 3, 3, 3)}
+    shapes |= {"patch_embed.proj.3.weight": (24, 12, 3, 3)}
+    shapes |= {"patch_embed.proj.6.weight": (96, 24, 1, 1), "patch_embed.proj.6.bias": (96,)}
+    for i, channels in ((1, 12), (4, 24)):
+        shapes |= norm(f"patch_embed.proj.{i}", channels)
+        shapes |= {f"patch_embed.proj.{i}.running_mean": (channels,)}
+        shapes |= {f"patch_embed.proj.{i}.running_var": (channels,)}
+        shapes |= {f"patch_embed.proj.{i}.num_batches_tracked": ()}
+    shapes |= norm("patch_embed.norm", 96) | norm("norm", 768)
+    for stage, (depth, heads) in enumerate(zip((2, 2, 6, 2), (3, 6, 12, 24), strict=True)):
+        width = 96 * 2**stage
+        for i in range(depth):
+            block = f"layers.{stage}.blocks.{i}"
+            shapes |= norm(f"{block}.norm1", width) | norm(f"{block}.norm2", width)
+            shapes |= linear(f"{block}.attn.qkv", width, 3 * width)
+            shapes |= linear(f"{block}.attn.proj", width, width)
+            shapes |= linear(f"{block}.mlp.fc1", width, 4 * width)
+            shapes |= linear(f"{block}.mlp.fc2", 4 * width, width)
+            shapes |= {f"{block}.attn.relative_position_bias_table": (169, heads)}
+        if stage < 3:
+            shapes |= norm(f"layers.{stage}.downsample.norm", 4 * width)
+            shapes |= linear(f"layers.{stage}.downsample.reduction", 4 * width, 2 * width, False)
+    return shapes
+
+
+def resnet50() -> Shapes:
+    """Return the layout of torchvision's and timm's ResNet-50, with its classifier."""
+    shapes: Shapes = {"conv1.weight": (64, 3, 7, 7)} | linear("fc", 2048, 1000)
+    normalised = {"bn1": 64}
+    before = 64
+    for stage, depth in enumerate((3, 4, 6, 3)):
+        inner, after = 64 * 2**stage, 256 * 2**stage
+        for i in range(depth):
+            block = f"layer{stage + 1}.{i}"
+            shapes |= {f"{block}.conv1.weight": (inner, before, 1, 1)}
+            shapes |= {f"{block}.conv2.weight": (inner, inner, 3, 3)}
+            shapes |= {f"{block}.conv3.weight": (after, inner, 1, 1)}
+            normalised |= {f"{block}.bn1": inner, f"{block}.bn2": inner, f"{block}.bn3": after}
+            if i == 0:
+                shapes |= {f"{block}.downsample.0.weight": (after, before, 1, 1)}
+                normalised |= {f"{block}.downsample.1": after}
+            before = after
+    for name, channels in normalised.items():
+        shapes |= norm(name, channels) | {f"{name}.num_batches_tracked": ()}
+        shapes |= {f"{name}.running_mean": (channels,), f"{name}.running_var": (channels,)}
+    return shapes
+
+
+PUBLISHED = {
+    "uni": vit(1024, 24, 16, 197, 4096),
+    "uni2h": vit(1536, 24, 14, 256, 8192, registers=8, gated=True),
+    "virchow2": vit(1280, 32, 14, 261, 6832, registers=4, gated=True),
+    "h_optimus_0": vit(1536, 40, 14, 256, 8192, registers=4, gated=True),
+    "h_optimus_1": vit(1536, 40, 14, 256, 8192, registers=4, gated=True),
+    "gigapath": vit(1536, 40, 16, 197, 8192, gated=True),
+    "phikon_v2": dinov2(1024, 24, 16, 197),
+    "conch_v1_5": conch(768, 1024, 24, 16, 197),
+    "ctranspath": ctranspath(),
+    "ctranspath_chief": ctranspath(),
+    "lunit_dino_16": vit(384, 12, 16, 197, 1536, scaled=False),
+    "lunit_dino_8": vit(384, 12, 8, 785, 1536, scaled=False),
+    "resnet50": resnet50(),
+}
+
+
+def count(shapes: Shapes) -> int:
+    """Number of parameters, without classifier and running statistics."""
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    return sum(
+        prod(shape)
+        for name, shape in shapes.items()
+        if not name.endswith(statistics) and not name.startswith("fc.")
+    )
+
+
+def random_tensors(shapes: Shapes, seed: int) -> dict[str, torch.Tensor]:
+    """Return small random tensors; the same for the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def one(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        if name.endswith("num_batches_tracked"):
+            return torch.tensor(1)
+        tensor = torch.empty(shape).normal_(std=0.02, generator=generator)
+        return tensor.abs_().add_(0.5) if name.endswith("running_var") else tensor
+
+    return {name: one(name, shape) for name, shape in shapes.items()}
+
+
+def weightless(shapes: Shapes) -> dict[str, torch.Tensor]:
+    """Return tensors that have a shape and no memory."""
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
