@@ -13,9 +13,10 @@ from histohet.preflight import (
 )
 from histohet.sheets import SlideRow, read_slide_sheet
 from histohet.slides import SlideInfo
+from histohet.tiles import TileSpec
 from slidefiles import gradient, write_aperio, write_plain
 
-SETTINGS = {"target_mpp": 0.5, "mpp_tolerance": 0.1, "prefer_mpp": "file"}
+SETTINGS = {"tiles": TileSpec(), "mpp_tolerance": 0.1, "prefer_mpp": "file"}
 
 
 def check(row: SlideRow, **more: object) -> SlideRecord:
