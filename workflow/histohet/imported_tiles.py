@@ -42,7 +42,7 @@ MAX_OVERLAPPING = 0.1
 """CLAM's lattices, one per contour, may overlap at their borders: at most this share of tiles."""
 
 ENOUGH_STEPS = 20
-"""Among so many steps from tile to tile of a row or column, some must be the pitch itself."""
+"""So many steps from tile to tile of a row or column tell the pitch, however scattered they are."""
 
 
 @dataclass(frozen=True)
@@ -288,10 +288,12 @@ def _pitch(path: str, coords: Coords, side: float, overlap: float | None) -> flo
         return declared
     values, counts = np.unique(steps, return_counts=True)
     found = int(values[np.argmax(counts)])
-    # Corners are rounded one by one. Scattered tiles are rarely neighbours, but some are.
-    times = max(1, round(found / declared))
-    some = len(steps) < ENOUGH_STEPS or bool((np.abs(values - declared) <= 1).any())
-    if some and abs(found - times * declared) <= 1:
+    # Corners are rounded one by one. Tiles that lie scattered are several pitches apart, but not
+    # all of them by multiples of one and the same number of pitches.
+    times = np.rint(steps / declared).astype(np.int64)
+    on_lattice = np.abs(steps - times * declared) <= 1
+    scattered = len(steps) < ENOUGH_STEPS or np.gcd.reduce(times[on_lattice & (times > 0)]) == 1
+    if scattered and abs(found - max(1, round(found / declared)) * declared) <= 1:
         return declared
     if overlap is None and found < side:
         return float(found)
