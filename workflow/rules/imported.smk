@@ -24,8 +24,9 @@ rule import_tiles:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=10,
+        # A plain JPEG is decoded whole for its thumbnail.
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         tile_px_level0=lambda wildcards: get_row(wildcards).tile_px_level0,
         tiles=config["tiles"],
