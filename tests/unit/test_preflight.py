@@ -1,21 +1,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
+from featurefiles import write_clam, write_trident
 from histohet.preflight import (
     Problem,
     SlideRecord,
     check_slide,
+    disagreeing_features,
     list_problems,
     qupath_offset,
 )
 from histohet.sheets import SlideRow, read_slide_sheet
 from histohet.slides import SlideInfo
+from histohet.tiles import TileSpec
 from slidefiles import gradient, write_aperio, write_plain
 
-SETTINGS = {"target_mpp": 0.5, "mpp_tolerance": 0.1, "prefer_mpp": "file"}
+SETTINGS = {"tiles": TileSpec(), "mpp_tolerance": 0.1, "prefer_mpp": "file"}
 
 
 def check(row: SlideRow, **more: object) -> SlideRecord:
@@ -130,3 +136,120 @@ def test_real_slides(real_data: Path) -> None:
     dicom = check(SlideRow(2, "c", "p", str(real_data / "slides" / "camelyon_jpeg.dcm")))
     assert dicom.status == "refused"
     assert "28.97 µm per pixel" in dicom.reason
+
+
+GRID = np.array([[x * 224, y * 224] for y in range(3) for x in range(4)])
+
+
+def trident(path: Path, width: int = 3, **more: Any) -> str:
+    shape = {"side_px": 224, "patch_size": 224, "magnification": 20, "size": (1000, 800)}
+    vectors = np.ones((len(GRID), width), np.float32)
+    return str(write_trident(path, vectors, GRID, **(shape | more)))
+
+
+def imported(features: str | Path, **more: Any) -> SlideRecord:
+    cells = {"path": None, "mpp": "0.5"} | more
+    return check(SlideRow(2, "a", "p", features=str(features), **cells))
+
+
+def test_finished_features_need_no_slide(tmp_path: Path) -> None:
+    record = imported(trident(tmp_path / "a.h5"))
+    assert (record.status, record.reason) == ("ok", "")
+    assert (record.imported, record.encoder, record.feature_width) == ("TRIDENT", "uni_v2", 3)
+    assert (record.mpp, record.mpp_source, record.width, record.path) == (0.5, "sheet", None, None)
+    assert SlideRecord.from_dict(record.as_dict()) == record
+
+
+def test_finished_features_are_checked_against_their_slide(tmp_path: Path) -> None:
+    slide = str(write_aperio(tmp_path / "a.svs", gradient(1000, 800), 0.5, 20))
+    fitting = imported(trident(tmp_path / "a.h5"), path=slide, mpp=None)
+    assert (fitting.status, fitting.mpp_source) == ("ok", "file")
+    assert (fitting.size, fitting.imported) == ((1000, 800), "TRIDENT")
+    other = imported(trident(tmp_path / "b.h5", size=(1000, 801)), path=slide, mpp=None)
+    assert other.status == "refused"
+    assert "from a slide of 1000 × 801 px, this one has 1000 × 800" in other.reason
+    small = str(write_aperio(tmp_path / "s.svs", gradient(500, 500), 0.5, 20))
+    clam, patches = write_clam(tmp_path, "c", np.ones((12, 3)), GRID, patch_size=224)
+    outside = imported(clam, tiles=str(patches), path=small, mpp=None)
+    assert "3 of 12 tiles lie outside the slide of 500 × 500 px" in outside.reason
+
+
+def test_scale_of_finished_features(tmp_path: Path) -> None:
+    path = trident(tmp_path / "a.h5")
+    assert "give `mpp` in the slide sheet" in imported(path, mpp=None).reason
+    assert "20x for the tool that made it" in imported(path, mpp="0.25").reason
+    assert "128.8 µm wide" in imported(path, mpp="0.575").reason
+    with h5py.File(path, "a") as file:
+        file["coords"].attrs["mpp"] = 0.5
+    own = imported(path, mpp=None)
+    assert (own.status, own.mpp, own.mpp_source) == ("ok", 0.5, "features")
+    assert imported(path, mpp="0.51").mpp == 0.51
+    assert "mpp is 0.54 in the sheet and 0.5 in the features" in imported(path, mpp="0.54").reason
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"features": None, "tiles": "__file__"}, "belong to features, and there are none"),
+        ({"features": None, "tile_px_level0": "224"}, "belong to features, and there are none"),
+        ({"tile_px_level0": "wide"}, "tile_px_level0 'wide'"),
+        ({"tile_px_level0": "448"}, "224 px in the feature file, 448 px in the sheet"),
+        ({"mask": "__file__"}, "give its path too"),
+        ({"features": "absent.h5"}, "features: absent.h5 does not exist"),
+        ({"tiles": "__file__"}, "nothing says how large the tiles are"),
+    ],
+)
+def test_rows_that_contradict_themselves(
+    tmp_path: Path, cells: dict[str, str | None], reason: str
+) -> None:
+    clam, _ = write_clam(tmp_path, "c", np.ones((12, 3)), GRID)
+    slide = str(write_plain(tmp_path / "a.png", gradient(30, 20)))
+    cells = {k: str(clam) if v == "__file__" else v for k, v in cells.items()}
+    row = {"features": trident(tmp_path / "a.h5"), "path": None, "mpp": "0.5"} | cells
+    if row["features"] is None:
+        row["path"] = slide
+    record = check(SlideRow(2, "a", "p", **row))
+    assert record.status == "refused"
+    assert reason in record.reason
+
+
+def test_what_is_unusual_about_features_is_a_problem_but_no_refusal(tmp_path: Path) -> None:
+    twice = np.concatenate([GRID, GRID[:1]])
+    clam, patches = write_clam(tmp_path, "c", np.ones((13, 3)), twice, patch_size=224)
+    text = f"slide\tmpp\tfeatures\ttiles\na\t0.5\t{clam}\t{patches}\n"
+    (tmp_path / "slides.tsv").write_text(text)
+    found = problems_of(tmp_path / "slides.tsv", None)
+    assert [(p.row, p.subject, p.consequence) for p in found] == [(2, "a", "used as they are")]
+    assert found[0].problem.startswith("1 of 13 tiles stand twice")
+
+
+def record_of(slide: str, encoder: str | None = None, width: int | None = None) -> SlideRecord:
+    imported = None if width is None else "TRIDENT"
+    return SlideRecord(slide, slide, None, imported=imported, encoder=encoder, feature_width=width)
+
+
+def test_features_of_one_encoder_agree_however_it_is_spelt() -> None:
+    same = [
+        record_of("a", "uni_v2", 1536),
+        record_of("b", "mahmood-uni2", 1536),
+        record_of("c", None, 1536),
+        record_of("d"),
+        SlideRecord("e", "e", None, imported="STAMP"),
+    ]
+    assert disagreeing_features(same, "uni2h", 1536) is None
+    assert disagreeing_features(same, "uni2h", None) is None
+    assert disagreeing_features(same[:3], "stain_texture", 97) is None
+    assert disagreeing_features([], "x", 3) is None
+
+
+def test_features_that_cannot_be_compared_are_named_with_their_slides() -> None:
+    many = [record_of(f"u{i}", "uni_v2", 1536) for i in range(7)]
+    problem = disagreeing_features([*many, record_of("v", "virchow2", 1536)], "x", None)
+    assert problem is not None
+    assert "uni_v2, 1536 numbers per tile: u0, u1, u2, u3, u4 and 2 more" in problem
+    assert "virchow2, 1536 numbers per tile: v" in problem
+    assert disagreeing_features([record_of("a", "uni", 1024), record_of("b")], "uni", 1536)
+    assert disagreeing_features([record_of("a", None, 1024), record_of("b", None, 1000)], "x", 1)
+    assert disagreeing_features([record_of("a", "uni_v2", 1536), record_of("b")], "uni", None)
+    refused = SlideRecord("r", "r", None, "a", status="refused", reason="no", encoder="z")
+    assert disagreeing_features([refused, record_of("b")], "uni", None) is None

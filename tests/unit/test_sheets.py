@@ -31,6 +31,15 @@ def test_empty_cells_are_none_and_empty_rows_are_skipped(tmp_path: Path) -> None
     assert slides["b"].files == {"path": "b.svs", "mask": "b.tif"}
 
 
+def test_features_may_stand_for_a_path(tmp_path: Path) -> None:
+    text = "slide\tfeatures\ttiles\ttile_px_level0\na\ta.h5\tp.h5\t512\n"
+    row = read_slide_sheet(sheet(tmp_path, text)).slides["a"]
+    assert (row.path, row.features, row.tiles, row.tile_px_level0) == (None, "a.h5", "p.h5", "512")
+    assert row.files == {"features": "a.h5", "tiles": "p.h5"}
+    with pytest.raises(SheetError, match=r"slide 'a' has no path \(and no features\)"):
+        read_slide_sheet(sheet(tmp_path, "slide\tpath\tfeatures\na\t\t\n"))
+
+
 def test_quoted_cells_and_empty_surplus_cells_are_fine(tmp_path: Path) -> None:
     row = read_slide_sheet(sheet(tmp_path, '"slide"\t"path"\n"a"\t"my a.svs"\t\t\n')).slides["a"]
     assert row.path == "my a.svs"

@@ -36,6 +36,8 @@ class SlideMeasures:
         Measures of the nested sets of clusters, see `histohet.heterogeneity.nested_measures`.
     traits
         HTI of the slide's trait maps by base; empty without any.
+    tiles_from
+        Where the tiles come from and how they were chosen, if not from the slide itself.
     """
 
     slide: str
@@ -49,6 +51,7 @@ class SlideMeasures:
     clusters: tuple[ClusterRow, ...]
     sets: tuple[SetMeasures, ...]
     traits: Mapping[str, float]
+    tiles_from: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-serialisable values."""
@@ -80,6 +83,7 @@ class SlideMeasures:
             "slide": self.slide,
             "status": str(self.outcome.status),
             "reason": self.outcome.reason,
+            "tiles_from": self.tiles_from,
             "tissue_mm2": self.tissue_mm2,
             "epithelium_mm2": self.epithelium_mm2,
             "n_tissue_tiles": self.n_tissue_tiles,

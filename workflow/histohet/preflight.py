@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
+from histohet.formats.imported_features import (
+    FeatureFileError,
+    canonical_encoder,
+    read_source,
+    read_tile_positions,
+)
+from histohet.imported_tiles import check_tile_size, place_tiles
 from histohet.outcome import Outcome, Status
-from histohet.scale import ScaleUnknownError, resolve_scale
+from histohet.scale import Scale, ScaleUnknownError, resolve_scale, resolve_scale_of_features
 from histohet.sheets import SlideRow, SlideSheet
 from histohet.slides import SlideError, SlideInfo, open_slide
+from histohet.tiles import TileSpec
+
+NAMED_SLIDES = 5
+"""So many slides are named in a message about many."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +36,25 @@ class SlideRecord:
         Micrometres per level-0 pixel that every later step uses; None if the slide is refused
         before its scale is known.
     mpp_source
-        ``file`` or ``sheet``.
+        ``file``, ``sheet`` or ``features``.
     bounds_x, bounds_y
         Where QuPath's origin lies in the slide, level-0 px.
     conflicts
         What contradicts what; a conflict alone does not refuse a slide.
+    imported
+        Layout of the finished features that the slide brings; None if it is encoded here.
+    encoder, feature_width
+        Of the finished features: encoder as their tool calls it, if it says so, and numbers per
+        tile.
+    notes
+        What is unusual about the finished features, but no reason to refuse them.
     status, reason
         See `histohet.outcome`.
     """
 
     slide: str
     patient: str
-    path: str
+    path: str | None
     format: str | None = None
     width: int | None = None
     height: int | None = None
@@ -45,6 +65,10 @@ class SlideRecord:
     bounds_x: int = 0
     bounds_y: int = 0
     conflicts: str = ""
+    imported: str | None = None
+    encoder: str | None = None
+    feature_width: int | None = None
+    notes: str = ""
     status: str = Status.OK
     reason: str = ""
 
@@ -95,19 +119,22 @@ class Problem:
 def check_slide(
     row: SlideRow,
     *,
-    target_mpp: float,
+    tiles: TileSpec,
     mpp_tolerance: float,
     prefer_mpp: Literal["file", "sheet"],
     duplicate_rows: Sequence[int] = (),
 ) -> SlideRecord:
     """Open a slide, read its header and decide whether it takes part.
 
+    Of a slide that brings finished features everything but the embeddings themselves is checked.
+
     Parameters
     ----------
-    target_mpp
-        Scale of the tiles that will be read, µm per pixel.
+    tiles
+        Tiles that will be read, or were read for finished features.
     mpp_tolerance
-        How much coarser than `target_mpp` a slide may be, as a fraction of it.
+        How much coarser than the tiles a slide may be, as a fraction of their scale; how far the
+        tiles of finished features may be off in size and distance.
     prefer_mpp
         Which of two disagreeing scales counts, see `histohet.scale.resolve_scale`.
     duplicate_rows
@@ -117,14 +144,68 @@ def check_slide(
     problem = _problem_of_row(row, duplicate_rows)
     if problem:
         return _refuse(record, problem)
+    info = None
+    if row.path is not None:
+        try:
+            with open_slide(row.path) as slide:
+                info = slide.info
+                slide.read(len(info.level_dimensions) - 1, 0, 0, 1, 1)
+        except SlideError as error:
+            return _refuse(record, str(error))
+        record = _with_header(record, info)
+    if row.features is not None:
+        return _check_features(record, row, info, tiles, mpp_tolerance, prefer_mpp)
     try:
-        with open_slide(row.path) as slide:
-            info = slide.info
-            slide.read(len(info.level_dimensions) - 1, 0, 0, 1, 1)
-    except SlideError as error:
+        scale = resolve_scale(info, _positive(row.mpp), prefer_mpp)
+    except ScaleUnknownError as error:
         return _refuse(record, str(error))
+    record = _with_scale(record, scale)
+    if scale.mpp > tiles.mpp * (1 + mpp_tolerance):
+        return _refuse(
+            record,
+            f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {tiles.mpp:.4g} "
+            f"(scale.tolerance {mpp_tolerance:.0%}): too coarse",
+        )
+    return record
+
+
+def _check_features(
+    record: SlideRecord,
+    row: SlideRow,
+    info: SlideInfo | None,
+    tiles: TileSpec,
+    tolerance: float,
+    prefer_mpp: Literal["file", "sheet"],
+) -> SlideRecord:
+    """Read all of the finished features but the embeddings, and place their tiles."""
+    try:
+        source = read_source(row.features or "")
+        record = replace(
+            record,
+            imported=source.layout,
+            encoder=source.encoder,
+            feature_width=source.width or None,
+        )
+        positions = None if row.tiles is None else read_tile_positions(row.tiles)
+        features_mpp = source.facts.mpp or (positions.facts.mpp if positions else None)
+        scale = resolve_scale_of_features(features_mpp, info, _positive(row.mpp), prefer_mpp)
+        record = _with_scale(record, scale)
+        placed = place_tiles(
+            source,
+            scale.mpp,
+            tiles=positions,
+            side_px=_positive(row.tile_px_level0),
+            size=None if info is None else (info.width, info.height),
+        )
+        check_tile_size(source.path, placed, scale.mpp, tiles, tolerance)
+    except (FeatureFileError, ScaleUnknownError) as error:
+        return _refuse(record, str(error))
+    return replace(record, notes="; ".join(placed.notes))
+
+
+def _with_header(record: SlideRecord, info: SlideInfo) -> SlideRecord:
     offset = qupath_offset(info)
-    record = replace(
+    return replace(
         record,
         bounds_x=offset[0],
         bounds_y=offset[1],
@@ -134,20 +215,12 @@ def check_slide(
         levels=len(info.level_dimensions),
         objective_power=info.objective_power,
     )
-    try:
-        scale = resolve_scale(info, None if row.mpp is None else _positive(row.mpp), prefer_mpp)
-    except ScaleUnknownError as error:
-        return _refuse(record, str(error))
-    record = replace(
+
+
+def _with_scale(record: SlideRecord, scale: Scale) -> SlideRecord:
+    return replace(
         record, mpp=scale.mpp, mpp_source=scale.source, conflicts="; ".join(scale.conflicts)
     )
-    if scale.mpp > target_mpp * (1 + mpp_tolerance):
-        return _refuse(
-            record,
-            f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {target_mpp:.4g} "
-            f"(scale.tolerance {mpp_tolerance:.0%}): too coarse",
-        )
-    return record
 
 
 def qupath_offset(info: SlideInfo) -> tuple[int, int]:
@@ -178,6 +251,12 @@ def _problem_of_row(row: SlideRow, duplicate_rows: Sequence[int]) -> str | None:
         return "; ".join(missing)
     if row.mpp is not None and _positive(row.mpp) is None:
         return f"mpp '{row.mpp}' in the sheet is not a positive number like 0.25"
+    if row.features is None and (row.tiles or row.tile_px_level0):
+        return "tiles and tile_px_level0 in the sheet belong to features, and there are none"
+    if row.tile_px_level0 is not None and _positive(row.tile_px_level0) is None:
+        return f"tile_px_level0 '{row.tile_px_level0}' in the sheet is not a positive number"
+    if row.mask is not None and row.path is None:
+        return "a mask is placed by the size and bounds of its slide: give its path too"
     return None
 
 
@@ -205,6 +284,8 @@ def list_problems(
         elif record.conflicts:
             used = f"{record.mpp:.4g} µm per pixel are used ({record.mpp_source})"
             problems.append(Problem(name, number, record.slide, record.conflicts, used))
+        if record.notes:
+            problems.append(Problem(name, number, record.slide, record.notes, "used as they are"))
         if patients is not None and row.patient not in patients:
             problem = f"patient '{row.patient}' has no usable row in the clinical table"
             consequence = "measured, but not in the survival analysis"
@@ -212,7 +293,51 @@ def list_problems(
     return problems
 
 
-def _positive(text: str) -> float | None:
+def disagreeing_features(
+    records: Sequence[SlideRecord], encoder: str, width: int | None
+) -> str | None:
+    """Say which slides of a cohort have features that cannot be compared.
+
+    Parameters
+    ----------
+    records
+        What `check_slide` found, of every slide of the sheet.
+    encoder, width
+        What the slides without finished features are encoded with; the width if it is known.
+
+    Returns
+    -------
+    str or None
+        One message that names the encoders, their widths and slides; None if all agree. A file that
+        does not name its encoder (CLAM) agrees with every encoder of its width.
+    """
+    slides: defaultdict[tuple[str | None, int | None], list[str]] = defaultdict(list)
+    for record in records:
+        if record.outcome.ok and record.imported is None:
+            slides[encoder, width].append(record.slide)
+        elif record.outcome.ok and record.feature_width is not None:
+            slides[record.encoder, record.feature_width].append(record.slide)
+    if all(_agree(*pair) for pair in combinations(slides, 2)):
+        return None
+    groups = [
+        f"{name or 'an encoder without a name'}, {numbers or 'unknown'} numbers per tile: "
+        + ", ".join(found[:NAMED_SLIDES])
+        + (f" and {len(found) - NAMED_SLIDES} more" if len(found) > NAMED_SLIDES else "")
+        for (name, numbers), found in slides.items()
+    ]
+    return "slides of one cohort need features of one encoder; here are " + "; ".join(groups)
+
+
+def _agree(one: tuple[str | None, int | None], other: tuple[str | None, int | None]) -> bool:
+    """Whether two encoders, by name and width, can be the same; what is None is not known."""
+    names = {canonical_encoder(name) for name, _ in (one, other) if name is not None}
+    widths = {width for _, width in (one, other) if width is not None}
+    return len(names) < 2 and len(widths) < 2
+
+
+def _positive(text: str | None) -> float | None:
+    if text is None:
+        return None
     try:
         value = float(text)
     except ValueError:

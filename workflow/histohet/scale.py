@@ -25,19 +25,19 @@ class Scale:
     """Micrometres per level-0 pixel, its source, and everything that contradicts it."""
 
     mpp: float
-    source: Literal["file", "sheet"]
+    source: Literal["file", "sheet", "features"]
     conflicts: tuple[str, ...] = ()
 
 
 def resolve_scale(
-    info: SlideInfo, sheet_mpp: float | None, prefer: Literal["file", "sheet"] = "file"
+    info: SlideInfo | None, sheet_mpp: float | None, prefer: Literal["file", "sheet"] = "file"
 ) -> Scale:
     """Decide the scale of a slide: from the file, else from the sheet, never from a default.
 
     Parameters
     ----------
     info
-        What the file says.
+        What the file says; None without a slide file.
     sheet_mpp
         What the slide sheet says, or None.
     prefer
@@ -50,7 +50,7 @@ def resolve_scale(
         If neither source has a usable value.
     """
     conflicts: list[str] = []
-    file_mpp = _file_mpp(info, conflicts)
+    file_mpp = None if info is None else _file_mpp(info, conflicts)
     usable: dict[Literal["file", "sheet"], float] = {}
     for source, mpp in (("file", file_mpp), ("sheet", sheet_mpp)):
         if mpp is None:
@@ -70,11 +70,41 @@ def resolve_scale(
             f"mpp is {usable['file']:g} in the file and {usable['sheet']:g} in the sheet; "
             f"the {source} counts"
         )
-    if info.objective_power is not None:
+    if info is not None and info.objective_power is not None:
         product = info.objective_power * mpp
         if not OBJECTIVE_TIMES_MPP[0] <= product <= OBJECTIVE_TIMES_MPP[1]:
             conflicts.append(f"objective {info.objective_power:g}x does not go with mpp {mpp:g}")
     return Scale(mpp, source, tuple(conflicts))
+
+
+def resolve_scale_of_features(
+    features_mpp: float | None,
+    info: SlideInfo | None,
+    sheet_mpp: float | None,
+    prefer: Literal["file", "sheet"] = "file",
+) -> Scale:
+    """Decide the scale of a slide that brings finished features, which may know it too.
+
+    Slide and sheet are heard first, as in `resolve_scale`. The features cannot be made at another
+    scale than the one they were made at, so here a contradiction is no matter of preference.
+
+    Raises
+    ------
+    ScaleUnknownError
+        If nobody knows the scale, or the features contradict slide or sheet by more than 5 %.
+    """
+    try:
+        scale = resolve_scale(info, sheet_mpp, prefer)
+    except ScaleUnknownError:
+        if features_mpp is None or not MPP_RANGE[0] <= features_mpp <= MPP_RANGE[1]:
+            raise
+        return Scale(features_mpp, "features")
+    if features_mpp is not None and abs(features_mpp / scale.mpp - 1) > AGREEMENT_TOLERANCE:
+        raise ScaleUnknownError(
+            f"mpp is {scale.mpp:g} in the {scale.source} and {features_mpp:g} in the features: "
+            "they are not of this slide, or were made at a wrong scale"
+        )
+    return scale
 
 
 def _file_mpp(info: SlideInfo, conflicts: list[str]) -> float | None:

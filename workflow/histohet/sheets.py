@@ -27,7 +27,7 @@ class SlideRow:
     slide, patient
         Ids. The patient is the slide itself where the sheet does not say.
     path
-        The slide file.
+        The slide file. May be missing for a slide that brings finished features.
     mpp
         Micrometres per pixel, as written; not yet judged.
     mask
@@ -40,18 +40,27 @@ class SlideRow:
         Known label per tile, TSV (phantoms).
     tissue_preset
         Tissue segmentation preset for this slide alone.
+    features
+        Finished features of another tool, HDF5.
+    tiles
+        Tiles of these features, where they do not say themselves how large they are (CLAM).
+    tile_px_level0
+        Side of these tiles in level-0 px, where no file says it; as written, not yet judged.
     """
 
     row: int
     slide: str
     patient: str
-    path: str
+    path: str | None
     mpp: str | None = None
     mask: str | None = None
     attention: str | None = None
     traits: str | None = None
     truth: str | None = None
     tissue_preset: str | None = None
+    features: str | None = None
+    tiles: str | None = None
+    tile_px_level0: str | None = None
 
     @property
     def files(self) -> dict[str, str]:
@@ -62,11 +71,15 @@ class SlideRow:
             "attention": self.attention,
             "traits": self.traits,
             "truth": self.truth,
+            "features": self.features,
+            "tiles": self.tiles,
         }
         return {column: file for column, file in named.items() if file}
 
 
-REQUIRED = ("slide", "path")
+REQUIRED = ("slide",)
+STARTS = ("path", "features")
+"""What a slide can be analysed from: one of them is needed."""
 COLUMNS = tuple(field.name for field in fields(SlideRow) if field.name != "row")
 
 
@@ -133,10 +146,12 @@ def read_slide_sheet(path: str | Path) -> SlideSheet:
     ------
     SheetError
         If a required column is missing, a column is unknown (a typo would otherwise be ignored),
-        an id is empty or cannot name a file, or a row has no path. All bad rows are listed.
+        an id is empty or cannot name a file, or a row has neither path nor features. All bad rows
+        are listed.
     """
     header, rows = read_rows(path)
     missing = [name for name in REQUIRED if name not in header]
+    missing += [] if set(STARTS) & set(header) else STARTS[:1]
     if missing:
         raise SheetError(f"{path}: column '{missing[0]}' is missing; there are {', '.join(header)}")
     unknown = [name for name in header if name not in COLUMNS]
@@ -152,14 +167,11 @@ def read_slide_sheet(path: str | Path) -> SlideSheet:
                 f"row {number}: slide id '{slide}' must be letters, digits, '.', '_' or '-', "
                 "beginning with a letter or digit"
             )
-        elif not cells["path"]:
-            problems.append(f"row {number}: slide '{slide}' has no path")
+        elif not any(cells.get(name) for name in STARTS):
+            problems.append(f"row {number}: slide '{slide}' has no path (and no features)")
         places.setdefault(slide, []).append(number)
-        optional = {name: cells.get(name) or None for name in COLUMNS[3:]}
-        slides.setdefault(
-            slide,
-            SlideRow(number, slide, cells.get("patient") or slide, cells["path"], **optional),
-        )
+        optional = {name: cells.get(name) or None for name in COLUMNS[2:]}
+        slides.setdefault(slide, SlideRow(number, slide, cells.get("patient") or slide, **optional))
     if problems:
         raise SheetError(f"{path}: " + "; ".join(problems))
     if not slides:

@@ -27,7 +27,7 @@ rule cluster_tiles:
 
 rule score_tumour_tiles:
     input:
-        tiles="results/tiles/{slide}.h5",
+        tiles=get_tiles,
         attention=get_attention,
         chief=get_chief_outcome,
     output:

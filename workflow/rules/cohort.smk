@@ -85,7 +85,7 @@ rule draw_maps:
     input:
         slides="results/cohort/{variant}/slides.tsv",
         table="results/cohort/{variant}/clusters.tsv",
-        thumbnails=expand("results/thumbnails/{slide}.jpg", slide=SLIDES),
+        thumbnails=get_thumbnails,
         clusters=of_variant(CLUSTERS, SLIDES),
     output:
         maps=map_files("{variant}"),

@@ -95,10 +95,31 @@ def get_file(column):
     return of_slide
 
 
+def is_imported(slide):
+    """Whether a slide brings finished features; it has no tissue, tiles or encoding of ours."""
+    return slide in SHEET.slides and SHEET.slides[slide].features is not None
+
+
+def get_tiles(wildcards):
+    """Tiles of a slide: ours, or those of its finished features."""
+    folder = "imported/tiles" if is_imported(wildcards.slide) else "tiles"
+    return f"results/{folder}/{wildcards.slide}.h5"
+
+
+def get_thumbnails(wildcards):
+    """Pictures of all slides."""
+    return [
+        f"results/{'imported/' if is_imported(slide) else ''}thumbnails/{slide}.jpg"
+        for slide in SLIDES
+    ]
+
+
 def get_stain_mask(wildcards):
-    """Our own epithelium mask, for a slide that brings none, if the configuration wants it."""
+    """Our own epithelium mask, for a slide that brings neither a mask nor features, if the
+    configuration wants it."""
     own = (
         get_row(wildcards).mask is None
+        and not is_imported(wildcards.slide)
         and config["epithelium"]["without_mask"] == "stain"
     )
     return f"results/epithelium/{wildcards.slide}.tif" if own else []
@@ -130,6 +151,18 @@ def get_encoder_inputs(wildcards):
     return inputs
 
 
+def get_min_coverage(wildcards):
+    """Epithelium that a tile needs; nothing for whole tiles."""
+    masked = wildcards.masking == "masked"
+    return config["epithelium"]["min_coverage"] if masked else None
+
+
+def get_coverage_of_imported(wildcards):
+    """Epithelium of the tiles of finished features; whole tiles need none."""
+    masked = wildcards.masking == "masked"
+    return f"results/coverage/{wildcards.slide}.h5" if masked else []
+
+
 def get_masking_parameters(wildcards):
     """What the encoding has to know about the mask; nothing for whole tiles."""
     if wildcards.masking == "whole":
@@ -140,7 +173,9 @@ def get_masking_parameters(wildcards):
 
 
 def get_features(wildcards):
-    """Embeddings that a clustering starts from."""
+    """Embeddings that a clustering starts from: ours, or finished ones."""
+    if is_imported(wildcards.slide):
+        return f"results/imported/features/{wildcards.masking}/{wildcards.slide}.h5"
     return f"results/features/{config['encoder']['name']}/{wildcards.masking}/{wildcards.slide}.h5"
 
 

@@ -28,7 +28,7 @@ rule segment_epithelium:
 rule measure_coverage:
     input:
         record="results/preflight/slides/{slide}.json",
-        tiles="results/tiles/{slide}.h5",
+        tiles=get_tiles,
         mask=get_file("mask"),
         stain=get_stain_mask,
     output:

@@ -52,6 +52,7 @@ rule collect_preflight:
         runtime=20,
     params:
         clinical=CLINICAL_COLUMNS,
+        encoder=config["encoder"],
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"

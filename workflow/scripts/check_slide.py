@@ -5,12 +5,13 @@ from job import job_log
 from histohet.files import write_json
 from histohet.preflight import check_slide
 from histohet.sheets import SlideRow
+from histohet.tiles import TileSpec
 
 with job_log(snakemake.log[0]) as log:
     params = snakemake.params
     record = check_slide(
         SlideRow(**params.row),
-        target_mpp=params.tiles["tile_um"] / params.tiles["tile_px"],
+        tiles=TileSpec(**params.tiles),
         mpp_tolerance=params.scale["tolerance"],
         prefer_mpp=params.scale["prefer"],
         duplicate_rows=params.duplicate_rows,

@@ -6,9 +6,10 @@ import pandas as pd
 from job import job_log, provenance_of
 
 from histohet.clinical import ClinicalError, ClinicalSpec, read_clinical
+from histohet.encoders.stain_texture import FEATURES
 from histohet.files import read_json
 from histohet.formats.tables import write_html, write_tsv
-from histohet.preflight import Problem, SlideRecord, list_problems
+from histohet.preflight import Problem, SlideRecord, disagreeing_features, list_problems
 from histohet.sheets import read_slide_sheet
 
 
@@ -34,8 +35,18 @@ def clinical_problems() -> tuple[list[Problem], set[str] | None]:
     return problems, set(clinical.frame["patient"])
 
 
+def check_features(records: list[SlideRecord]) -> None:
+    """Stop if finished features do not go with each other, or with those that will be made."""
+    encoder = snakemake.params.encoder
+    width = len(FEATURES) if encoder["kind"] == "stain_texture" else encoder.get("width")
+    problem = disagreeing_features(records, encoder["name"], width)
+    if problem:
+        raise SystemExit(problem)
+
+
 with job_log(snakemake.log[0]) as log:
     records = [SlideRecord.from_dict(read_json(path)) for path in snakemake.input.records]
+    check_features(records)
     problems, patients = clinical_problems()
     name = snakemake.input.sheet
     sheet = read_slide_sheet(name)

@@ -14,8 +14,11 @@ from histohet.preflight import SlideRecord
 
 def measure(record: SlideRecord, tiles: TileTable) -> np.ndarray:
     """Return the coverage of each tile, float32 (N,)."""
+    path = snakemake.input.get("mask") or snakemake.input.get("stain")
+    if not path:
+        return np.ones(len(tiles.coords), np.float32)
     mask = open_mask(
-        snakemake.input.get("mask") or snakemake.input.get("stain") or None,
+        path,
         snakemake.params.classes,
         snakemake.params.class_names,
         record.size,

@@ -72,6 +72,7 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
         clusters=tuple(rows),
         sets=tuple(sets),
         traits=traits,
+        tiles_from=tiles.attributes.get("tiles_from"),
     )
 
 

@@ -13,7 +13,7 @@ from histohet.files import atomic_path, write_json, write_text
 from histohet.provenance import Provenance
 
 IDS = ("slide", "patient", "status", "group")
-SENTENCES = ("reason", "excluded_because", "conflicts", "problem", "consequence")
+SENTENCES = ("reason", "excluded_because", "conflicts", "notes", "problem", "consequence")
 
 GOOD, BAD = "#e3f3e3", "#fbe0dc"
 

@@ -1,0 +1,94 @@
+"""Place the tiles of the finished features of one slide."""
+
+from pathlib import Path
+
+import numpy as np
+from job import job_log, provenance_of
+
+from histohet.drawing.overview import (
+    THUMBNAIL_PX,
+    draw_tiles,
+    placeholder,
+    read_thumbnail,
+    save_picture,
+)
+from histohet.files import read_json
+from histohet.formats.hdf5 import TileTable
+from histohet.formats.imported_features import (
+    FeatureFileError,
+    read_source,
+    read_tile_positions,
+    write_imported_tiles,
+)
+from histohet.imported_tiles import check_tile_size, imported_tile_table, place_tiles
+from histohet.outcome import Outcome, Status
+from histohet.preflight import SlideRecord
+from histohet.slides import Pixels, SlideError, open_slide
+from histohet.tiles import TileSpec
+
+BLANK = 235
+NO_ROWS = np.empty(0, np.int64)
+
+
+def place(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
+    """Return the tiles, and the row of the feature file that each of them came from."""
+    source = read_source(snakemake.input.features)
+    coords, side = snakemake.input.get("coords"), snakemake.params.tile_px_level0
+    placed = place_tiles(
+        source,
+        record.mpp,
+        tiles=read_tile_positions(coords) if coords else None,
+        side_px=float(side) if side else None,
+        size=record.size if record.path else None,
+    )
+    spec, tolerance = TileSpec(**snakemake.params.tiles), snakemake.params.tolerance
+    check_tile_size(source.path, placed, record.mpp, spec, tolerance)
+    for note in placed.notes:
+        log.warning("%s", note)
+    folder = Path(snakemake.output.tiles).parent.as_posix()
+    return imported_tile_table(record.slide, source, placed, record.mpp, folder), placed.source_row
+
+
+def lost(record: SlideRecord, outcome: Outcome) -> tuple[TileTable, np.ndarray]:
+    """Return no tiles."""
+    return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome), NO_ROWS
+
+
+def thumbnail_of(record: SlideRecord, tiles: TileTable) -> Pixels:
+    """Return the slide if it is there, else an empty backdrop of its shape."""
+    if not tiles.outcome.ok:
+        return placeholder(tiles.outcome.reason)
+    if record.path:
+        try:
+            with open_slide(record.path) as slide:
+                return read_thumbnail(slide)
+        except SlideError as error:
+            log.warning("no thumbnail: %s", error)
+    width, height = tiles.attributes["level0_width"], tiles.attributes["level0_height"]
+    shrink = max(1.0, max(width, height) / THUMBNAIL_PX)
+    return np.full((max(1, round(height / shrink)), max(1, round(width / shrink)), 3), BLANK, "u1")
+
+
+def draw(tiles: TileTable, thumbnail: Pixels) -> Pixels:
+    """Return the thumbnail with the tiles on it."""
+    if not tiles.outcome.ok:
+        return thumbnail
+    downsample = tiles.attributes["level0_width"] / thumbnail.shape[1]
+    return draw_tiles(thumbnail, downsample, [], tiles.coords, tiles.side_px)
+
+
+with job_log(snakemake.log[0]) as log:
+    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    if record.outcome.ok:
+        try:
+            tiles, source_row = place(record)
+        except FeatureFileError as error:
+            tiles, source_row = lost(record, Outcome(Status.REFUSED, str(error)))
+    else:
+        tiles, source_row = lost(record, record.outcome)
+    log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), tiles.outcome)
+    provenance = provenance_of(snakemake)
+    write_imported_tiles(snakemake.output.tiles, tiles, source_row, provenance)
+    thumbnail = thumbnail_of(record, tiles)
+    save_picture(snakemake.output.thumbnail, thumbnail, provenance)
+    save_picture(snakemake.output.picture, draw(tiles, thumbnail), provenance)
