@@ -37,6 +37,7 @@ except SheetError as error:
 SLIDES = list(SHEET.slides)
 HAS_ATTENTION = any(row.attention for row in SHEET.slides.values())
 WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
+ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 IS_TIMM = config["encoder"]["kind"] == "timm"
 HAS_CLINICAL = "clinical" in config
 CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}

@@ -1,19 +1,29 @@
 """Encode the tiles of one slide."""
 
+import hashlib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.device_memory import batch_size_for
+from histohet.encoders.base import Encoder
 from histohet.encoders.registry import make_encoder
-from histohet.encoding import encode_in_batches, masked_tiles
+from histohet.encoding import encode_tiles
 from histohet.files import read_json
 from histohet.formats.geojson import read_tissue
 from histohet.formats.hdf5 import TileTable, feature_file, read_column, read_tiles
-from histohet.masks import EpitheliumMask, open_mask
+from histohet.formats.partial_features import partial_features
 from histohet.outcome import Outcome, Status
 from histohet.preflight import SlideRecord
-from histohet.slides import SlideError, open_slide
+from histohet.slides import SlideError
+from histohet.staging import staged
+from histohet.tile_reader import MaskSource, TileSource
 
 MASKED = snakemake.wildcards.masking == "masked"
+ENCODING = snakemake.params.encoding
 
 
 def tiles_to_encode(tiles: TileTable) -> tuple[np.ndarray, Outcome]:
@@ -28,43 +38,83 @@ def tiles_to_encode(tiles: TileTable) -> tuple[np.ndarray, Outcome]:
     return index, outcome
 
 
-def mask_of(record: SlideRecord) -> tuple[EpitheliumMask | None, tuple[int, int, int]]:
-    """Return the mask to apply, None to leave tiles as they are, and the colour outside it."""
+def mask_of(record: SlideRecord) -> MaskSource | None:
+    """Return the mask to apply, None to leave tiles as they are."""
     settings = snakemake.params.masking
     if not MASKED or settings["fill"] == "none":
-        return None, (0, 0, 0)
-    mask = open_mask(
+        return None
+    white = read_tissue(snakemake.input.tissue)[0].white
+    return MaskSource(
         snakemake.input.get("mask") or snakemake.input.get("stain") or None,
-        settings["classes"],
-        settings["class_names"],
+        tuple(settings["classes"]),
+        tuple(settings["class_names"]),
         record.size,
         record.bounds_offset,
+        (0, 0, 0) if settings["fill"] == "zero" else white,
     )
-    white = read_tissue(snakemake.input.tissue)[0].white
-    return mask, (0, 0, 0) if settings["fill"] == "zero" else white
 
 
-def encode(record: SlideRecord, tiles: TileTable, index: np.ndarray) -> None:
-    """Read, mask and encode the tiles, and write them batch by batch."""
-    encoder = make_encoder(snakemake.params.encoder, tiles.spec.tile_px)
-    mask, colour = mask_of(record)
+def what_rows_depend_on(source: TileSource, coords: np.ndarray) -> dict[str, Any]:
+    """All that makes the embeddings what they are; a partial file of anything else is useless."""
+    used = [source.slide, snakemake.params.encoder.get("checkpoint")]
+    files = {name: Path(name).stat() for name in used if name and Path(name).is_file()}
+    return {
+        "parameters": dict(snakemake.params.items()),
+        "source": asdict(source),
+        "tiles": hashlib.sha256(coords.tobytes()).hexdigest(),
+        "files": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()},
+    }
+
+
+def write_features(
+    tiles: TileTable, index: np.ndarray, source: TileSource, encoder: Encoder
+) -> Outcome:
+    """Encode tiles and write the file; return the outcome, which says if some were left out."""
+    threads, path = snakemake.threads, snakemake.output.features
+    in_workers = snakemake.params.encoder["kind"] == "stain_texture"
+    coords = tiles.coords[index]
+    depends = what_rows_depend_on(source, coords)
     with (
-        open_slide(record.path) as slide,
-        feature_file(
-            snakemake.output.features,
-            tiles,
-            index,
+        staged(source.slide, snakemake.resources.get("stage", "")) as slide,
+        partial_features(path, depends, encoder.width) as rows,
+    ):
+        encode_tiles(
+            replace(source, slide=slide),
+            coords,
+            encoder,
+            rows,
+            batch_size=batch_size_for(encoder, source.tile_px, snakemake.resources.batch_size),
+            workers=threads if threads > 1 else 0,
+            in_workers=in_workers,
+            max_bad_tiles=ENCODING["max_bad_tiles"],
+        )
+        outcome = tiles.outcome
+        if rows.unreadable:
+            note = (
+                f"{len(rows.unreadable)} of {len(index)} tiles cannot be decoded and are left out"
+            )
+            outcome = Outcome(Status.OK, note)
+        with feature_file(
+            path,
+            replace(tiles, outcome=outcome),
+            np.delete(index, rows.unreadable),
             encoder.width,
             encoder.name,
             provenance_of(snakemake),
-        ) as features,
-    ):
-        pixels = masked_tiles(
-            slide, tiles.coords[index], tiles.side_px, tiles.spec.tile_px, mask, colour
-        )
-        batch_size = snakemake.resources.batch_size
-        for batch in encode_in_batches(pixels, len(index), encoder, batch_size):
-            features.append(batch)
+            index[rows.unreadable],
+        ) as features:
+            for vectors in rows.vectors():
+                features.append(vectors)
+    return outcome
+
+
+def encode(record: SlideRecord, tiles: TileTable, index: np.ndarray) -> Outcome:
+    """Make source and encoder, encode, and return the outcome."""
+    source = TileSource(
+        record.path, tiles.side_px, tiles.spec.tile_px, ENCODING["resampling"], mask_of(record)
+    )
+    encoder = make_encoder(snakemake.params.encoder, tiles.spec.tile_px)
+    return write_features(tiles, index, source, encoder)
 
 
 def write_nothing(tiles: TileTable, outcome: Outcome) -> None:
@@ -82,7 +132,7 @@ with job_log(snakemake.log[0]) as log:
     index, outcome = tiles_to_encode(tiles)
     if outcome.ok:
         try:
-            encode(record, tiles, index)
+            outcome = encode(record, tiles, index)
         except SlideError as error:
             outcome = Outcome(Status.UNREADABLE, str(error))
     if not outcome.ok:

@@ -14,6 +14,10 @@ class EncoderError(ValueError):
     """An encoder cannot be used as configured; the message says which setting and why."""
 
 
+class EncoderOutOfMemory(EncoderError):
+    """The device has no memory for a batch; nothing is lost, and a smaller one may fit."""
+
+
 class Encoder(Protocol):
     """Turns tiles into vectors.
 
