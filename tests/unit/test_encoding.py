@@ -12,15 +12,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import openslide
 import pytest
 
 from encoders import ColourBlocks, Greedy
 from histohet.encoders.base import EncoderOutOfMemory
-from histohet.encoding import FittingEncoder, TooManyUnreadableError, encode_tiles
+from histohet.encoders.registry import make_encoder
+from histohet.encoding import FittingEncoder, TooManyUnreadableError, encode_slide, encode_tiles
+from histohet.formats.hdf5 import TileTable, open_features, tile_attributes
 from histohet.formats.partial_features import partial_features
+from histohet.outcome import OK, Outcome, Status
+from histohet.provenance import Provenance
 from histohet.slides import SlideError
 from histohet.tile_reader import MaskSource, TileSource
 from histohet.tile_workers import WorkerError, read_batches
+from histohet.tiles import TileSpec
 from slidefiles import break_tiff_tiles, gradient, write_aperio, write_jpeg_tiff, write_plain
 
 ROOT = Path(__file__).parents[2]
@@ -279,3 +285,89 @@ def test_too_many_undecodable_tiles_fail_the_slide(
         assert f"more than {share:.3g} of 64 tiles" in str(error.value)
         assert "region at (320, 0), level 0, cannot be read" in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+# The whole file ----------------------------------------------------------------------------------
+
+
+def table(coords: npt.NDArray[np.int64]) -> TileTable:
+    return TileTable(coords, tile_attributes("a", TileSpec(), 0.5, (512, 512), ""), OK)
+
+
+def test_feature_file_has_the_same_bytes_after_an_interruption_and_with_any_workers(
+    broken: tuple[TileSource, npt.NDArray[np.int64]], tmp_path: Path
+) -> None:
+    source, coords = broken
+    tiles, index = table(coords), np.arange(1, 64, 3)
+
+    def write(encoder: Any, **options: Any) -> bytes:
+        path = tmp_path / "features" / "a.h5"
+        path.unlink(missing_ok=True)
+        outcome = encode_slide(
+            path,
+            tiles,
+            index,
+            source,
+            encoder,
+            Provenance(),
+            {},
+            batch_size=4,
+            max_bad_tiles=0.1,
+            **options,
+        )
+        assert outcome == Outcome(Status.OK, "1 of 21 tiles cannot be decoded and are left out")
+        assert [file.name for file in path.parent.iterdir()] == ["a.h5"]
+        return path.read_bytes()
+
+    undisturbed = write(ColourBlocks())
+    with open_features(tmp_path / "features" / "a.h5") as found:
+        np.testing.assert_array_equal(found.unreadable_index, [40])
+        np.testing.assert_array_equal(found.tile_index, np.setdiff1d(index, [40]))
+        np.testing.assert_array_equal(found.tiles.coords, coords[found.tile_index])
+        assert found.tiles.outcome.ok
+        assert len(found.features) == 20
+    with pytest.raises(RuntimeError, match="stop"):
+        write(Greedy(8, stop_after=3))
+    again = Greedy(8)
+    assert write(again) == undisturbed
+    # The batch after the third has the tile that cannot be decoded.
+    assert again.sizes == [3, 4, 1]
+    assert write(ColourBlocks(), workers=2) == undisturbed
+
+
+def test_unmasked_tiles_are_encoded_as_by_plain_timm(tmp_path: Path) -> None:
+    """`none`: the tile as Pillow has it, through timm's own evaluation transform and model."""
+    timm = pytest.importorskip("histohet.encoders.torchvision_operators").import_timm()
+    torch = pytest.importorskip("torch")
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    torch.manual_seed(1)
+    arguments = {"img_size": 64, "patch_size": 16, "depth": 2}
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=0, **arguments).eval()
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    config = {
+        "kind": "timm",
+        "name": "tiny",
+        "model": "vit_tiny_patch16_224",
+        "checkpoint": str(tmp_path / "w.safetensors"),
+        "width": 192,
+        "normalisation": "imagenet",
+        "arguments": arguments,
+    }
+    image = np.random.default_rng(6).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    slide = write_aperio(tmp_path / "a.svs", image, 0.5, 20)
+    places = np.array([[0, 0], [64, 0], [17, 33], [192, 192], [100, 5]])
+    transform = timm.data.create_transform(
+        (3, 64, 64),
+        mean=timm.data.IMAGENET_DEFAULT_MEAN,
+        std=timm.data.IMAGENET_DEFAULT_STD,
+        crop_pct=1.0,
+    )
+    handle = openslide.OpenSlide(slide)
+    with torch.inference_mode():
+        crops = [handle.read_region((x, y), 0, (64, 64)).convert("RGB") for x, y in places.tolist()]
+        expected = model(torch.stack([transform(crop) for crop in crops])).numpy()
+    encoder = make_encoder(config, 64)
+    source = TileSource(str(slide), 64.0, 64)
+    for options in ({"batch_size": 1}, {"batch_size": 2, "workers": 2}, {"batch_size": 8}):
+        found = encoded(tmp_path / "a.h5", source, places, encoder, **options)
+        np.testing.assert_allclose(found, expected, atol=1e-5)

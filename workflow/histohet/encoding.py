@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from histohet.encoders.base import Encoder, EncoderOutOfMemory
-from histohet.formats.partial_features import PartialFeatures
+from histohet.formats.hdf5 import TileTable, feature_file
+from histohet.formats.partial_features import PartialFeatures, partial_features
 from histohet.logs import logger, track
+from histohet.outcome import Outcome, Status
+from histohet.provenance import Provenance
 from histohet.slides import Pixels, SlideError
 from histohet.tile_reader import TileSource
 from histohet.tile_workers import read_batches
@@ -54,6 +61,75 @@ class FittingEncoder:
             else:
                 done += len(parts[-1])
         return np.concatenate(parts)
+
+
+def encode_slide(
+    path: str | Path,
+    tiles: TileTable,
+    index: npt.NDArray[np.int64],
+    source: TileSource,
+    encoder: Encoder,
+    provenance: Provenance,
+    depends_on: Mapping[str, Any],
+    *,
+    batch_size: int,
+    workers: int = 0,
+    in_workers: bool = False,
+    max_bad_tiles: float = 0.0,
+) -> Outcome:
+    """Write the feature file of a slide, going on where a killed job stopped.
+
+    The file is the same to the byte as without interruption.
+
+    Parameters
+    ----------
+    path
+        The feature file.
+    index
+        int64 (M,), rows of `tiles` to encode.
+    depends_on
+        All that the embeddings depend on, see `partial_features`.
+    batch_size, workers, in_workers, max_bad_tiles
+        See `encode_tiles`.
+
+    Returns
+    -------
+    Outcome
+        Its reason says how many tiles were left out, if any.
+
+    Raises
+    ------
+    SlideError
+        See `encode_tiles`.
+    """
+    coords = tiles.coords[index]
+    with partial_features(path, depends_on, encoder.width) as rows:
+        encode_tiles(
+            source,
+            coords,
+            encoder,
+            rows,
+            batch_size=batch_size,
+            workers=workers,
+            in_workers=in_workers,
+            max_bad_tiles=max_bad_tiles,
+        )
+        outcome, lost = tiles.outcome, np.array(rows.unreadable, np.int64)
+        if len(lost):
+            note = f"{len(lost)} of {len(index)} tiles cannot be decoded and are left out"
+            outcome = Outcome(Status.OK, note)
+        with feature_file(
+            path,
+            replace(tiles, outcome=outcome),
+            np.delete(index, lost),
+            encoder.width,
+            encoder.name,
+            provenance,
+            index[lost],
+        ) as features:
+            for vectors in rows.vectors():
+                features.append(vectors)
+    return outcome
 
 
 def encode_tiles(

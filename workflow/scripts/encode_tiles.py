@@ -9,13 +9,11 @@ import numpy as np
 from job import job_log, provenance_of
 
 from histohet.device_memory import batch_size_for
-from histohet.encoders.base import Encoder
 from histohet.encoders.registry import make_encoder
-from histohet.encoding import encode_tiles
+from histohet.encoding import encode_slide
 from histohet.files import read_json
 from histohet.formats.geojson import read_tissue
 from histohet.formats.hdf5 import TileTable, feature_file, read_column, read_tiles
-from histohet.formats.partial_features import partial_features
 from histohet.outcome import Outcome, Status
 from histohet.preflight import SlideRecord
 from histohet.slides import SlideError
@@ -66,55 +64,27 @@ def what_rows_depend_on(source: TileSource, coords: np.ndarray) -> dict[str, Any
     }
 
 
-def write_features(
-    tiles: TileTable, index: np.ndarray, source: TileSource, encoder: Encoder
-) -> Outcome:
-    """Encode tiles and write the file; return the outcome, which says if some were left out."""
-    threads, path = snakemake.threads, snakemake.output.features
-    in_workers = snakemake.params.encoder["kind"] == "stain_texture"
-    coords = tiles.coords[index]
-    depends = what_rows_depend_on(source, coords)
-    with (
-        staged(source.slide, snakemake.resources.get("stage", "")) as slide,
-        partial_features(path, depends, encoder.width) as rows,
-    ):
-        encode_tiles(
-            replace(source, slide=slide),
-            coords,
-            encoder,
-            rows,
-            batch_size=batch_size_for(encoder, source.tile_px, snakemake.resources.batch_size),
-            workers=threads if threads > 1 else 0,
-            in_workers=in_workers,
-            max_bad_tiles=ENCODING["max_bad_tiles"],
-        )
-        outcome = tiles.outcome
-        if rows.unreadable:
-            note = (
-                f"{len(rows.unreadable)} of {len(index)} tiles cannot be decoded and are left out"
-            )
-            outcome = Outcome(Status.OK, note)
-        with feature_file(
-            path,
-            replace(tiles, outcome=outcome),
-            np.delete(index, rows.unreadable),
-            encoder.width,
-            encoder.name,
-            provenance_of(snakemake),
-            index[rows.unreadable],
-        ) as features:
-            for vectors in rows.vectors():
-                features.append(vectors)
-    return outcome
-
-
 def encode(record: SlideRecord, tiles: TileTable, index: np.ndarray) -> Outcome:
     """Make source and encoder, encode, and return the outcome."""
     source = TileSource(
         record.path, tiles.side_px, tiles.spec.tile_px, ENCODING["resampling"], mask_of(record)
     )
     encoder = make_encoder(snakemake.params.encoder, tiles.spec.tile_px)
-    return write_features(tiles, index, source, encoder)
+    threads = snakemake.threads
+    with staged(source.slide, snakemake.resources.get("stage", "")) as slide:
+        return encode_slide(
+            snakemake.output.features,
+            tiles,
+            index,
+            replace(source, slide=slide),
+            encoder,
+            provenance_of(snakemake),
+            what_rows_depend_on(source, tiles.coords[index]),
+            batch_size=batch_size_for(encoder, source.tile_px, snakemake.resources.batch_size),
+            workers=threads if threads > 1 else 0,
+            in_workers=snakemake.params.encoder["kind"] == "stain_texture",
+            max_bad_tiles=ENCODING["max_bad_tiles"],
+        )
 
 
 def write_nothing(tiles: TileTable, outcome: Outcome) -> None:
