@@ -12,7 +12,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests measure-epithelium bench-clustering bench-criteria bench-symmetry check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests measure-epithelium bench-clustering bench-criteria bench-encoding bench-symmetry check-checkpoints rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -52,6 +52,9 @@ bench-clustering: $(VENV)/core.txt  ## the clustering engine against the publish
 
 bench-criteria: $(VENV)/core.txt  ## criteria for the number of clusters compared
 	PYTHONPATH=workflow $(BIN)/python tests/bench/criteria.py --jobs $(JOBS) $(BENCH)
+
+bench-encoding: $(VENV)/dev.txt  ## the encoding rule against bare forward passes and a plain loop; its memory
+	PYTHONPATH=workflow $(BIN)/python tests/bench/encoding.py $(BENCH)
 
 bench-symmetry: $(VENV)/encoders.txt  ## how far labels move when a slide is turned, with and without averaging
 	PYTHONPATH=workflow $(BIN)/python tests/bench/symmetry.py $(BENCH)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyvips
+from PIL import Image
 
 
 def write_aperio(
@@ -55,3 +56,23 @@ def tissue_like(
     for left, top, right, bottom in boxes:
         image[top:bottom, left:right] = (200, 80, 150)
     return image
+
+
+def write_jpeg_tiff(path: Path, image: npt.NDArray[np.uint8], tile_px: int) -> Path:
+    """Write one level of JPEG tiles that OpenSlide takes for an Aperio slide."""
+    picture = pyvips.Image.new_from_array(image).copy()
+    picture.set_type(pyvips.GValue.gstr_type, "image-description", "Aperio Test|MPP = 0.5")
+    picture.tiffsave(
+        str(path), tile=True, tile_width=tile_px, tile_height=tile_px, compression="jpeg", Q=90
+    )
+    return path
+
+
+def break_tiff_tiles(path: Path, numbers: list[int]) -> None:
+    """Overwrite the JPEG data of some tiles of the first level of a TIFF, row by row from 0."""
+    with Image.open(path) as tiff:
+        offsets, sizes = tiff.tag_v2[324], tiff.tag_v2[325]
+    with path.open("r+b") as file:
+        for number in numbers:
+            file.seek(offsets[number])
+            file.write(b"\x00" * sizes[number])

@@ -50,13 +50,14 @@ from threadpoolctl import threadpool_limits
 from histohet import clustering as engine
 from histohet.annealing import AnnealingSchedule, anneal
 from histohet.encoders.stain_texture import StainTexture
-from histohet.encoding import encode_in_batches, masked_tiles
 from histohet.files import read_json, write_json
 from histohet.graph import edge_similarity, knn_edges
 from histohet.minimiser import gap_percent, minimise
 from histohet.potts import PottsModel, unary_cosine
 from histohet.provenance import code_hash
 from histohet.slides import open_slide
+from histohet.tile_reader import TileSource
+from histohet.tile_workers import read_batches
 from histohet.tiles import TileSpec, in_tissue, lattice
 from histohet.tissue import segment_tissue, tissue_params
 
@@ -382,9 +383,9 @@ def real_features(data: Path, i: int) -> tuple[np.ndarray, np.ndarray]:
         coords = lattice(slide.info.width, slide.info.height, spec, mpp)
         coords = coords[in_tissue(coords, spec.side_px(mpp), tissue.pieces)]
         side = spec.side_px(mpp)
-        pixels = masked_tiles(slide, coords, side, spec.tile_px, None, tissue.white)
-        batches = encode_in_batches(pixels, len(coords), StainTexture(), 64)
-        features = np.concatenate(list(batches))
+    source = TileSource(str(data / path), side, spec.tile_px)
+    batches = read_batches(source, coords, 64, encoder=StainTexture())
+    features = np.concatenate([batch.vectors for batch in batches])
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(lengths == 0, 1, lengths), coords
 

@@ -109,6 +109,20 @@ def test_features_are_appended_and_readable_by_tridents_rules(
         np.testing.assert_array_equal(found.features[np.arange(2)], vectors)
         np.testing.assert_array_equal(found.tile_index, index)
         np.testing.assert_array_equal(found.tiles.coords, tiles.coords[index])
+        assert len(found.unreadable_index) == 0
+
+
+def test_tiles_that_could_not_be_decoded_are_named(tmp_path: Path, tiles: TileTable) -> None:
+    path, lost = tmp_path / "a.h5", np.array([1])
+    with feature_file(path, tiles, np.array([0, 2]), 5, "enc", PROVENANCE, lost) as features:
+        features.append(np.zeros((2, 5), np.float32))
+    with open_features(path) as found:
+        np.testing.assert_array_equal(found.unreadable_index, [1])
+    with h5py.File(path, "r+") as file:
+        del file["unreadable_index"]  # As in files of other programs.
+    with open_features(path) as found:
+        assert found.unreadable_index.dtype == np.int64
+        assert len(found.unreadable_index) == 0
 
 
 @pytest.fixture

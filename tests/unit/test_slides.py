@@ -8,7 +8,7 @@ import pytest
 
 from histohet import slides
 from histohet.slides import SlideError, SlideInfo, open_slide, read_overview, read_tile
-from slidefiles import gradient, write_aperio, write_plain
+from slidefiles import break_tiff_tiles, gradient, write_aperio, write_jpeg_tiff, write_plain
 
 
 def test_aperio_header_and_levels(tmp_path: Path) -> None:
@@ -171,6 +171,22 @@ def test_truncated_slide_raises_a_slide_error(tmp_path: Path) -> None:
     (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SlideError, match=r"half\.png"), open_slide(tmp_path / "half.png") as slide:
         slide.read(0, 0, 700, 100, 100)
+
+
+def test_a_region_that_cannot_be_decoded_leaves_the_others_readable(tmp_path: Path) -> None:
+    slide_file = write_jpeg_tiff(tmp_path / "a.svs", gradient(256, 256), 64)
+    with open_slide(slide_file) as slide:
+        whole = [slide.read(0, x, y, 64, 64) for y in (0, 64) for x in (0, 64, 128)]
+    break_tiff_tiles(slide_file, [1])
+    with open_slide(slide_file) as slide:
+        for number, (y, x) in enumerate((y, x) for y in (0, 64) for x in (0, 64, 128)):
+            if number == 1:
+                with pytest.raises(
+                    SlideError, match=r"a\.svs: region at \(64, 0\), level 0, cannot"
+                ):
+                    read_tile(slide, x, y, 64, 64)
+            else:
+                np.testing.assert_array_equal(read_tile(slide, x, y, 64, 64), whole[number])
 
 
 @pytest.mark.real

@@ -40,7 +40,7 @@ rule use_weights:
     log:
         "results/logs/use_weights.log",
     params:
-        weights=encoder_weights,
+        weights=get_encoder_weights,
     script:
         "../scripts/use_weights.py"
 """

@@ -1,68 +1,208 @@
-"""From tiles of a slide to embeddings: read, mask, batch, encode."""
+"""From tiles of a slide to embeddings: batches that are read elsewhere, encoded here, kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from histohet.encoders.base import Encoder
-from histohet.logs import track
-from histohet.masks import EpitheliumMask, apply_mask
-from histohet.slides import Pixels, Slide, read_tile
+from histohet.encoders.base import Encoder, EncoderOutOfMemory
+from histohet.formats.hdf5 import TileTable, feature_file
+from histohet.formats.partial_features import PartialFeatures, partial_features
+from histohet.logs import logger, track
+from histohet.outcome import Outcome, Status
+from histohet.provenance import Provenance
+from histohet.slides import Pixels, SlideError
+from histohet.tile_reader import TileSource
+from histohet.tile_workers import read_batches
 from histohet.tiles import Coords
 
 
-def masked_tiles(
-    slide: Slide,
+class TooManyUnreadableError(SlideError):
+    """More tiles of a slide than allowed cannot be decoded."""
+
+
+class FittingEncoder:
+    """Encodes batches of any size in parts that fit into the memory of the device.
+
+    Attributes
+    ----------
+    limit
+        Tiles per part; halved, for good, when the device has no memory for them.
+    """
+
+    def __init__(self, encoder: Encoder, limit: int) -> None:
+        self._encoder = encoder
+        self.limit = limit
+
+    def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+        """Encode uint8 (B, S, S, 3) into float32 (B, width).
+
+        Raises
+        ------
+        EncoderOutOfMemory
+            If there is no memory for a single tile.
+        """
+        parts = [np.empty((0, self._encoder.width), np.float32)]
+        done = 0
+        while done < len(tiles):
+            try:
+                parts.append(self._encoder.encode(tiles[done : done + self.limit]))
+            except EncoderOutOfMemory:
+                if self.limit == 1:
+                    raise
+                self.limit = min(self.limit, len(tiles) - done) // 2 or 1
+                logger.warning("no memory for a batch: %d tiles at a time from here", self.limit)
+            else:
+                done += len(parts[-1])
+        return np.concatenate(parts)
+
+
+def encode_slide(
+    path: str | Path,
+    tiles: TileTable,
+    index: npt.NDArray[np.int64],
+    source: TileSource,
+    encoder: Encoder,
+    provenance: Provenance,
+    depends_on: Mapping[str, Any],
+    *,
+    batch_size: int,
+    workers: int = 0,
+    in_workers: bool = False,
+    max_bad_tiles: float = 0.0,
+) -> Outcome:
+    """Write the feature file of a slide, going on where a killed job stopped.
+
+    The file is the same to the byte as without interruption.
+
+    Parameters
+    ----------
+    path
+        The feature file.
+    index
+        int64 (M,), rows of `tiles` to encode.
+    depends_on
+        All that the embeddings depend on, see `partial_features`.
+    batch_size, workers, in_workers, max_bad_tiles
+        See `encode_tiles`.
+
+    Returns
+    -------
+    Outcome
+        Its reason says how many tiles were left out, if any.
+
+    Raises
+    ------
+    SlideError
+        See `encode_tiles`.
+    """
+    coords = tiles.coords[index]
+    with partial_features(path, depends_on, encoder.width) as rows:
+        encode_tiles(
+            source,
+            coords,
+            encoder,
+            rows,
+            batch_size=batch_size,
+            workers=workers,
+            in_workers=in_workers,
+            max_bad_tiles=max_bad_tiles,
+        )
+        outcome, lost = tiles.outcome, np.array(rows.unreadable, np.int64)
+        if len(lost):
+            note = f"{len(lost)} of {len(index)} tiles cannot be decoded and are left out"
+            outcome = Outcome(Status.OK, note)
+        with feature_file(
+            path,
+            replace(tiles, outcome=outcome),
+            np.delete(index, lost),
+            encoder.width,
+            encoder.name,
+            provenance,
+            index[lost],
+        ) as features:
+            for vectors in rows.vectors():
+                features.append(vectors)
+    return outcome
+
+
+def encode_tiles(
+    source: TileSource,
     coords: Coords,
-    side_px: float,
-    tile_px: int,
-    mask: EpitheliumMask | None,
-    colour: tuple[int, int, int],
-) -> Iterator[Pixels]:
-    """Read tiles one by one, in order.
+    encoder: Encoder,
+    rows: PartialFeatures,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    in_workers: bool = False,
+    max_bad_tiles: float = 0.0,
+) -> None:
+    """Encode tiles from where `rows` ends, logging progress.
+
+    Neither the number of workers nor an interruption changes a bit of the result.
 
     Parameters
     ----------
     coords
         int64 (N, 2), level-0 px.
-    side_px
-        Side of a tile, level-0 px.
-    tile_px
-        Side of a tile as it is read.
-    mask
-        Epithelium; None leaves tiles as they are.
-    colour
-        What replaces pixels outside the epithelium.
+    rows
+        Takes the embeddings, and knows which are already there.
+    batch_size
+        Tiles per forward pass, fewer where the device has no memory for them.
+    workers
+        Processes that read tiles; 0 reads in this one.
+    in_workers
+        Whether the workers also encode.
+    max_bad_tiles
+        Share of tiles that may be undecodable.
 
-    Yields
+    Raises
     ------
-    uint8 (tile_px, tile_px, 3)
+    TooManyUnreadableError
+        If more are. The message gives the first of them and what is wrong with it.
+    SlideError
+        If the slide cannot be opened.
     """
-    for x, y in coords.tolist():
-        tile = read_tile(slide, x, y, side_px, tile_px)
-        if mask is not None:
-            tile = apply_mask(tile, mask.pixels(x, y, side_px, tile_px), colour)
-        yield tile
+    # Whole batches only, so that tiles are encoded in the same company as without interruption.
+    first = len(coords) if rows.done == len(coords) else rows.done // batch_size * batch_size
+    rows.rewind(first)
+    if first:
+        logger.info("%d of %d tiles were encoded by a job that was interrupted", first, len(coords))
+    here = FittingEncoder(encoder, batch_size)
+    with closing(
+        read_batches(
+            source,
+            coords[first:],
+            batch_size,
+            workers,
+            encoder=encoder if in_workers else None,
+        )
+    ) as batches:
+        for batch in track(batches, len(coords), "tiles encoded", done=first, size=len):
+            vectors = batch.vectors
+            if vectors is None:
+                good = batch.tiles if batch.readable.all() else batch.tiles[batch.readable]
+                vectors = here.encode(good)
+            rows.append(batch.readable, vectors)
+            if len(rows.unreadable) > max_bad_tiles * len(coords):
+                raise TooManyUnreadableError(
+                    f"more than {max_bad_tiles:.3g} of {len(coords)} tiles "
+                    f"(encoding.max_bad_tiles) cannot be decoded, the first: "
+                    + what_is_wrong(source, *coords[rows.unreadable[0]].tolist())
+                )
 
 
-def encode_in_batches(
-    tiles: Iterator[Pixels], total: int, encoder: Encoder, batch_size: int
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Encode `total` tiles, logging progress.
-
-    Yields
-    ------
-    float32 (B, width)
-        B is `batch_size`, and less for the last batch.
-    """
-    batch: list[Pixels] = []
-    for tile in track(tiles, total, "tiles encoded"):
-        batch.append(tile)
-        if len(batch) == batch_size:
-            yield encoder.encode(np.stack(batch))
-            batch = []
-    if batch:
-        yield encoder.encode(np.stack(batch))
+def what_is_wrong(source: TileSource, x: int, y: int) -> str:
+    """Say what becomes of reading a tile that could not be decoded."""
+    with source.open() as reader:
+        try:
+            reader.read(x, y)
+        except SlideError as error:
+            return str(error)
+    return f"tile at ({x}, {y}), which can be read now"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -44,15 +44,32 @@ def job_log(path: str | Path) -> Iterator[logging.Logger]:
         to_file.close()
 
 
-def track(items: Iterable[T], total: int, what: str, every_s: float = 5.0) -> Iterator[T]:
-    """Yield `items` unchanged while logging how many are done, the rate and the time left."""
+def track(
+    items: Iterable[T],
+    total: int,
+    what: str,
+    every_s: float = 5.0,
+    done: int = 0,
+    size: Callable[[T], int] | None = None,
+) -> Iterator[T]:
+    """Yield `items` unchanged while logging how many are done, the rate and the time left.
+
+    Parameters
+    ----------
+    done
+        How many of the `total` were done before; they do not count for the rate.
+    size
+        How many of the `total` an item is; 1 if not given.
+    """
     start = last = time.monotonic()
-    for done, item in enumerate(items):
+    before = done
+    for item in items:
         now = time.monotonic()
-        if done and now - last >= every_s:
+        if done > before and now - last >= every_s:
             last = now
-            rate = done / (now - start)
+            rate = (done - before) / (now - start)
             logger.info(
                 "%s %d/%d, %.1f/s, %.0f s left", what, done, total, rate, (total - done) / rate
             )
         yield item
+        done += size(item) if size else 1

@@ -74,7 +74,7 @@ class LabelImage:
         self._dtype = np.dtype(np.uint8 if self._image.format == "uchar" else np.uint16)
         self._is_epithelium = np.isin(np.arange(256**self._dtype.itemsize), list(classes))
         width, height = self._image.width, self._image.height
-        self.scale = slide_size[0] / width
+        self.scale = _scale(slide_size, (width, height))
         if abs(height - slide_size[1] / self.scale) >= SIZE_TOLERANCE_PX:
             raise MaskError(
                 f"mask {path} is {width} × {height}, the slide {slide_size[0]} × {slide_size[1]}: "
@@ -113,6 +113,19 @@ class LabelImage:
         window = self._window(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         found: npt.NDArray[np.bool_] = window[rows - rows[0]][:, columns - columns[0]]
         return found
+
+
+def _scale(slide_size: tuple[int, int], mask_size: tuple[int, int]) -> float:
+    """Level-0 px per mask pixel.
+
+    Half of an odd number of pixels is rounded, but the scale of the mask is two all the same.
+    """
+    scale = slide_size[0] / mask_size[0]
+    whole = max(round(scale), 1)
+    rounded = all(
+        abs(slide / whole - mask) < 1 for slide, mask in zip(slide_size, mask_size, strict=True)
+    )
+    return float(whole) if rounded else scale
 
 
 def _overlap(start: float, end: float) -> tuple[tuple[int, int], npt.NDArray[np.float64]]:
@@ -246,4 +259,8 @@ def apply_mask(tile: Pixels, inside: npt.NDArray[np.bool_], colour: tuple[int, i
     colour
         RGB; HETMAP takes black.
     """
-    return np.where(inside[..., None], tile, np.array(colour, np.uint8))
+    # Rows of bytes: NumPy is slow on a last axis of three.
+    rows, columns, _ = tile.shape
+    kept = np.repeat(inside, 3, axis=1)
+    filled = np.tile(np.array(colour, np.uint8), columns)
+    return np.where(kept, tile.reshape(rows, -1), filled).reshape(tile.shape)

@@ -45,7 +45,7 @@ class Provenance:
 
 
 def code_hash(script: str | Path, package_root: str | Path) -> str:
-    """Hash a script together with every module of this package that it imports, however deep.
+    """Hash a script with every module that it imports, of this package or beside it, however deep.
 
     Only meaning counts: comments, formatting and docstrings do not change the hash, so that editing
     them does not recompute a cohort.
@@ -97,7 +97,10 @@ def _meaning(path: Path) -> str:
 
 @cache
 def _imported_modules(path: Path, root: Path) -> tuple[Path, ...]:
-    """Files of this package that `path` imports directly (the version number is not code)."""
+    """Files of this package, and beside a script, that `path` imports directly.
+
+    The version number is not code.
+    """
     names: set[str] = set()
     for node in ast.walk(_syntax_tree(path)):
         if isinstance(node, ast.Import):
@@ -111,4 +114,6 @@ def _imported_modules(path: Path, root: Path) -> tuple[Path, ...]:
             place = root.joinpath(*name.split("."))
             candidates = (place.with_suffix(".py"), place / "__init__.py")
             files.update(file for file in candidates if file.is_file())
+        elif not path.is_relative_to(root / PACKAGE) and path.with_name(f"{name}.py").is_file():
+            files.add(path.with_name(f"{name}.py"))
     return tuple(sorted(files - {root / PACKAGE / "__init__.py"}))

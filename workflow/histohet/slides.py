@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from math import ceil, floor
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +31,29 @@ LEVEL_TOLERANCE = 0.01
 
 class SlideError(ValueError):
     """A slide, or a region of it, cannot be read. The message names the file."""
+
+
+class Resampling(StrEnum):
+    """Filter that brings pixels of the slide to the scale of a tile.
+
+    All but ``nearest`` are antialiased: they weigh every source pixel of a result pixel.
+    """
+
+    NEAREST = "nearest"
+    BOX = "box"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
+
+    def resize(
+        self,
+        pixels: Pixels,
+        size: tuple[int, int],
+        box: tuple[float, float, float, float] | None = None,
+    ) -> Pixels:
+        """Resample uint8 (h, w, 3), or the part (left, top, right, bottom), to (width, height)."""
+        method = Image.Resampling[self.name]
+        return np.asarray(Image.fromarray(pixels).resize(size, method, box=box))
 
 
 @dataclass(frozen=True)
@@ -121,10 +145,7 @@ class _ScannerSlide:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._handle = openslide.OpenSlide(path)
-        except openslide.OpenSlideError as error:
-            raise SlideError(f"{path} cannot be opened: {error}") from error
+        self._handle = self._open()
         properties = self._handle.properties
         width, height = self._handle.dimensions
         bounds = [
@@ -143,12 +164,21 @@ class _ScannerSlide:
             ),
         )
 
+    def _open(self) -> openslide.OpenSlide:
+        try:
+            return openslide.OpenSlide(self.path)
+        except openslide.OpenSlideError as error:
+            raise SlideError(f"{self.path} cannot be opened: {error}") from error
+
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
         downsample = self._handle.level_downsamples[level]
         corner = (round(x * downsample), round(y * downsample))
         try:
             region = self._handle.read_region(corner, level, (width, height))
         except openslide.OpenSlideError as error:
+            # After an error OpenSlide refuses everything else, sound regions too, on that handle.
+            self._handle.close()
+            self._handle = self._open()
             raise SlideError(
                 f"{self.path}: region at ({corner[0]}, {corner[1]}), level {level}, "
                 f"cannot be read: {error}"
@@ -237,7 +267,14 @@ def open_slide(path: str | Path) -> Iterator[Slide]:
         slide.close()
 
 
-def read_tile(slide: Slide, x: int, y: int, side_px: float, out_px: int) -> Pixels:
+def read_tile(
+    slide: Slide,
+    x: int,
+    y: int,
+    side_px: float,
+    out_px: int,
+    resampling: Resampling = Resampling.BILINEAR,
+) -> Pixels:
     """Read a square of the slide, resampled to an exact physical scale; see `read_rectangle`.
 
     Parameters
@@ -253,16 +290,21 @@ def read_tile(slide: Slide, x: int, y: int, side_px: float, out_px: int) -> Pixe
     -------
     uint8 (out_px, out_px, 3)
     """
-    return read_rectangle(slide, x, y, side_px / out_px, (out_px, out_px))
+    return read_rectangle(slide, x, y, side_px / out_px, (out_px, out_px), resampling)
 
 
 def read_rectangle(
-    slide: Slide, x: float, y: float, downsample: float, size: tuple[int, int]
+    slide: Slide,
+    x: float,
+    y: float,
+    downsample: float,
+    size: tuple[int, int],
+    resampling: Resampling = Resampling.BILINEAR,
 ) -> Pixels:
     """Read a rectangle of the slide at an exact scale.
 
-    It is read from the coarsest level that is still fine enough and resampled (antialiased
-    bilinear) from its exact, usually fractional, corners.
+    It is read from the coarsest level that is still fine enough and resampled from its exact,
+    usually fractional, corners.
 
     Parameters
     ----------
@@ -282,9 +324,12 @@ def read_rectangle(
     left, top = x / of_level, y / of_level
     width, height = (side * downsample / of_level for side in size)
     column, row = floor(left), floor(top)
+    if (left, top, width, height) == (column, row, *size):
+        # Whole pixels at their own scale; one pixel more could fail to decode.
+        return slide.read(level, column, row, *size)
     pixels = slide.read(level, column, row, ceil(width) + 1, ceil(height) + 1)
     box = (left - column, top - row, left - column + width, top - row + height)
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=box))
+    return resampling.resize(pixels, size, box)
 
 
 def read_overview(slide: Slide, downsample: float) -> Pixels:

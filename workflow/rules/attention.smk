@@ -14,17 +14,20 @@ rule encode_chief_tiles:
         "results/benchmarks/encode_chief_tiles/{slide}.tsv"
     conda:
         "../../envs/encoders.yaml"
-    threads: 1
+    # As of `encode_tiles`.
+    threads: 16
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         # A fifth of the tiles that 112 µm give.
         runtime=lambda wildcards, attempt: 60 * attempt,
         # Counted only where a profile limits it: one job at a time on each GPU.
         gpu=1,
-        # Tiles per forward pass; results do not depend on it, so it is not a parameter.
-        batch_size=64,
+        batch_size=256,
+        stage=config["encoding"]["stage"],
     params:
         encoder=CHIEF_ENCODER,
+        weights=get_chief_encoder_weights,
+        encoding=ENCODING,
         tolerance=config["scale"]["tolerance"],
         code=code_of("encode_chief_tiles.py"),
     script:

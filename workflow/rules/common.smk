@@ -36,12 +36,13 @@ except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
 try:
-    IS_TIMM = entry_of(config["encoder"]).needs_torch
+    NEEDS_TORCH = entry_of(config["encoder"]).needs_torch
 except ValueError as error:
     raise WorkflowError(f"config, encoder: {error}") from error
 
 SLIDES = list(SHEET.slides)
 WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
+ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
 CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
 COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}

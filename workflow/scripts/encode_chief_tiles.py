@@ -1,18 +1,18 @@
 """Encode the tissue of one slide at CHIEF's scale."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from job import job_log, provenance_of
+from encoding_job import encode_or_say_why
+from job import job_log
 
-from histohet.encoders.registry import make_encoder
-from histohet.encoding import encode_in_batches, masked_tiles
 from histohet.files import read_json
 from histohet.formats.geojson import read_tissue
-from histohet.formats.hdf5 import TileTable, feature_file, tile_attributes
+from histohet.formats.hdf5 import TileTable, tile_attributes
 from histohet.outcome import Outcome, Status
 from histohet.preflight import SlideRecord
-from histohet.slides import SlideError, open_slide
+from histohet.tile_reader import TileSource
 from histohet.tiles import CHIEF_TILES as SPEC
 from histohet.tiles import in_tissue, lattice
 
@@ -35,42 +35,16 @@ def make_tiles(record: SlideRecord) -> TileTable:
     return TileTable(coords, attributes, outcome)
 
 
-def encode(record: SlideRecord, tiles: TileTable) -> None:
-    """Read and encode the tiles, and write them batch by batch."""
-    encoder = make_encoder(snakemake.params.encoder, SPEC.tile_px)
-    rows = np.arange(len(tiles.coords))
-    source = provenance_of(snakemake)
-    with (
-        open_slide(record.path) as slide,
-        feature_file(
-            snakemake.output.features, tiles, rows, encoder.width, encoder.name, source
-        ) as features,
-    ):
-        pixels = masked_tiles(slide, tiles.coords, tiles.side_px, SPEC.tile_px, None, (0, 0, 0))
-        batch_size = snakemake.resources.batch_size
-        for batch in encode_in_batches(pixels, len(rows), encoder, batch_size):
-            features.append(batch)
-
-
-def write_nothing(tiles: TileTable, outcome: Outcome) -> None:
-    """Write a file without rows that says why."""
-    name = snakemake.params.encoder["name"]
-    nothing = TileTable(tiles.coords[:0], tiles.attributes, outcome)
-    rows = np.empty(0, np.int64)
-    source = provenance_of(snakemake)
-    with feature_file(snakemake.output.features, nothing, rows, 1, name, source):
-        pass
+def source_of(record: SlideRecord, tiles: TileTable) -> TileSource:
+    """Return where the pixels of the tiles come from: CHIEF sees whole tiles."""
+    resampling = snakemake.params.encoding["resampling"]
+    return TileSource(record.path, tiles.side_px, SPEC.tile_px, resampling, mask=None)
 
 
 with job_log(snakemake.log[0]) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = make_tiles(record)
-    outcome = tiles.outcome
-    if outcome.ok:
-        try:
-            encode(record, tiles)
-        except SlideError as error:
-            outcome = Outcome(Status.UNREADABLE, str(error))
-    if not outcome.ok:
-        write_nothing(tiles, outcome)
+    rows = np.arange(len(tiles.coords))
+    source = partial(source_of, record, tiles)
+    outcome = encode_or_say_why(snakemake, tiles, rows, tiles.outcome, source)
     log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), outcome)

@@ -28,6 +28,7 @@ from histohet.provenance import Provenance
 from histohet.tiles import Coords, TileSpec
 
 CHUNK_ROWS = 4096
+NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 # Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
 MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
@@ -144,11 +145,14 @@ class FeatureTable:
         float32 (M, D), read as rows are asked for.
     tile_index
         int64 (M,), rows of the tile file.
+    unreadable_index
+        int64 (U,), rows of the tile file that were to be encoded and cannot be decoded.
     """
 
     features: FeatureRows
     tile_index: npt.NDArray[np.int64]
     tiles: TileTable
+    unreadable_index: npt.NDArray[np.int64]
 
 
 @contextmanager
@@ -241,8 +245,14 @@ def feature_file(
     width: int,
     encoder: str,
     provenance: Provenance,
+    unreadable_index: npt.NDArray[np.int64] = NO_ROWS,
 ) -> Iterator[FeatureWriter]:
     """Create a feature file for `tile_index` and fill it batch by batch.
+
+    Parameters
+    ----------
+    unreadable_index
+        Rows of the tile file that were to be encoded too and cannot be decoded.
 
     Raises
     ------
@@ -252,6 +262,7 @@ def feature_file(
     with new_file(path, tiles.outcome, provenance) as file:
         write_coords(file, tiles.coords[tile_index], tiles.attributes)
         file.create_dataset("tile_index", data=np.asarray(tile_index, np.int64))
+        file.create_dataset("unreadable_index", data=np.asarray(unreadable_index, np.int64))
         dataset = file.create_dataset(
             "features",
             shape=(len(tile_index), width),
@@ -273,4 +284,7 @@ def feature_file(
 def open_features(path: str | Path) -> Iterator[FeatureTable]:
     """Open the embeddings of a slide, which can be read as long as the block lasts."""
     with open_file(path) as file:
-        yield FeatureTable(FeatureRows(file["features"]), file["tile_index"][:], tiles_of(file))
+        unreadable = file["unreadable_index"][:] if "unreadable_index" in file else NO_ROWS
+        yield FeatureTable(
+            FeatureRows(file["features"]), file["tile_index"][:], tiles_of(file), unreadable
+        )

@@ -1,0 +1,37 @@
+"""Encoders without a network, for tests of what is around an encoder."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from histohet.encoders.base import EncoderOutOfMemory
+
+
+class ColourBlocks:
+    """Mean colour of each of 4 × 4 blocks of a tile, exact whatever shares the batch."""
+
+    name = "colour_blocks"
+    width = 48
+
+    def encode(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        side = tiles.shape[1] // 4
+        blocks = tiles.reshape(len(tiles), 4, side, 4, side, 3).mean(axis=(2, 4), dtype=np.float64)
+        return blocks.reshape(len(tiles), -1).astype(np.float32)
+
+
+class Greedy(ColourBlocks):
+    """Has memory for some tiles only, notes what it is given, and stops when told to."""
+
+    def __init__(self, memory_tiles: int, stop_after: int | None = None) -> None:
+        self.memory_tiles = memory_tiles
+        self.stop_after = stop_after
+        self.sizes: list[int] = []
+
+    def encode(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        if len(self.sizes) == self.stop_after:
+            raise RuntimeError("stop")
+        self.sizes.append(len(tiles))
+        if len(tiles) > self.memory_tiles:
+            raise EncoderOutOfMemory(f"no memory for {len(tiles)} tiles")
+        return super().encode(tiles)
