@@ -392,3 +392,13 @@ def test_real_epithelium_and_stroma_differ(real_data: Path) -> None:
     cosine = vectors @ vectors.T
     np.fill_diagonal(cosine, -1)
     assert [kind[i] for i in cosine.argmax(axis=1)] == kind
+
+
+def test_where_in_memory_things_lie_does_not_show() -> None:
+    rng = np.random.default_rng(8)
+    tiles = rng.integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    expected = StainTexture().encode(tiles)
+    for offset in range(1, 33, 3):
+        moved = np.empty(tiles.size + offset, np.uint8)[offset:].reshape(tiles.shape)
+        moved[:] = tiles
+        np.testing.assert_array_equal(StainTexture().encode(moved), expected)

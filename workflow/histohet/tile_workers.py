@@ -30,10 +30,6 @@ from histohet.slides import Pixels, SlideError
 from histohet.tile_reader import TileReader, TileSource
 from histohet.tiles import Coords
 
-NICENESS = 10
-"""Workers yield to the model: what it waits for is already read, what they read it will need
-later."""
-
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "VIPS_CONCURRENCY")
 
 
@@ -248,7 +244,6 @@ def work(connection: Connection, memory: int) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(NICENESS)
     try:
         work(Connection(int(sys.argv[1])), int(sys.argv[2]))
     except (EOFError, ConnectionError):

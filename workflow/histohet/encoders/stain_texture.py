@@ -425,7 +425,8 @@ def _fibres(layers: Layers) -> float:
         cv2.boxFilter(product, cv2.CV_32F, box, normalize=False)
         for product in (gx * gx, gy * gy, gx * gy)
     )
-    coherent = np.rint(cv2.magnitude(xx - yy, 2 * xy))
+    # Not OpenCV's magnitude, whose last bit depends on where in memory the images lie.
+    coherent = np.rint(np.sqrt(np.square(xx - yy) + np.square(2 * xy)))
     return _mean(coherent, tissue) / (_mean(xx + yy, tissue) + 1)
 
 
