@@ -11,7 +11,7 @@ compared.
 
 Cores that others use too make wall time worthless; the share is therefore also given in CPU time,
 user and system, of the process and its workers. The models have random weights; ViT-S/16 runs
-everywhere, UNI and UNI2-h in bf16 where there is a GPU.
+everywhere, UNI and UNI2-h in their own precision where there is a GPU.
 """
 
 from __future__ import annotations
@@ -44,28 +44,16 @@ from histohet.tiles import TileSpec
 
 CORES = len(os.sched_getaffinity(0))
 MPP, TILE_PX, JPEG_TILE_PX = 0.5, 224, 256
-UNI2H = {
-    "img_size": 224,
-    "patch_size": 14,
-    "depth": 24,
-    "num_heads": 24,
-    "init_values": 1e-5,
-    "embed_dim": 1536,
-    "mlp_ratio": 2.66667 * 2,
-    "no_embed_class": True,
-    "mlp_layer": "timm.layers.SwiGLUPacked",
-    "act_layer": "torch.nn.SiLU",
-    "reg_tokens": 8,
-    "dynamic_img_size": True,
-}
 MODELS: dict[str, dict[str, Any]] = {
-    "vit_small": {"model": "vit_small_patch16_224", "width": 384, "arguments": {}},
-    "uni": {
-        "model": "vit_large_patch16_224",
-        "width": 1024,
-        "arguments": {"init_values": 1e-5, "dynamic_img_size": True},
+    "vit_small": {
+        "name": "vit_small",
+        "kind": "timm",
+        "model": "vit_small_patch16_224",
+        "width": 384,
+        "normalisation": "imagenet",
     },
-    "uni2h": {"model": "vit_giant_patch14_224", "width": 1536, "arguments": UNI2H},
+    "uni": {"name": "uni"},
+    "uni2h": {"name": "uni2h"},
 }
 Json = dict[str, Any]
 
@@ -130,12 +118,14 @@ def take_turns(
     return runs
 
 
-def forward_of(model: Any, cuda: bool) -> Callable[[Any], Any]:
+def forward_of(model: Any, precision: str, cuda: bool) -> Callable[[Any], Any]:
     """Return the bare forward pass: normalised tensors on the device to features on the host."""
     import torch
 
+    cast = cuda and precision != "float32"
+
     def forward(batch: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=cuda):
+        with torch.inference_mode(), torch.autocast("cuda", getattr(torch, precision), cast):
             found: torch.Tensor = model(batch).float().cpu()
         return found
 
@@ -148,21 +138,22 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
     from safetensors.torch import save_file
 
     from histohet.device_memory import batch_size_for
+    from histohet.encoders.architectures import create_architecture
+    from histohet.encoders.catalogue import entry_of
     from histohet.encoders.registry import make_encoder
-    from histohet.encoders.timm_model import TimmSettings, create_architecture
     from histohet.encoding import encode_slide
 
-    config = {"kind": "timm", "name": name, "normalisation": "imagenet", **MODELS[name]}
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "random.safetensors"
         torch.manual_seed(0)
-        settings = TimmSettings.from_config(config | {"checkpoint": str(checkpoint)})
-        model = create_architecture(settings).eval()
+        config = MODELS[name] | {"checkpoint": str(checkpoint)}
+        entry = entry_of(config)
+        model = create_architecture(entry).eval()
         save_file(model.state_dict(), checkpoint)
-        encoder = make_encoder(config | {"checkpoint": str(checkpoint)}, TILE_PX)
-        forward = forward_of(model.to(device), cuda)
+        encoder = make_encoder(config, TILE_PX)
+        forward = forward_of(model.to(device), entry.precision, cuda)
         size, index = batch_size_for(encoder, TILE_PX, 256), np.arange(len(tiles.coords))
         workers = CORES if CORES > 1 else 0
         inputs = torch.randn(size, 3, TILE_PX, TILE_PX, device=device)
@@ -196,7 +187,7 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
     cpu = {work: statistics.median(c for _, c in found) for work, found in runs.items()}
     return {
         "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "precision": "bf16" if cuda else "fp32",
+        "precision": entry.precision if cuda else "float32",
         "batch_size": size,
         "model_threads": torch.get_num_threads(),
         "workers": workers,
