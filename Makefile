@@ -39,7 +39,7 @@ check: $(VENV)/dev.txt  ## formats, types, Snakemake's lint
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO)
 
 unit: $(VENV)/dev.txt  ## the library
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit --numprocesses auto --dist loadfile
 
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow

@@ -233,7 +233,7 @@ def test_a_checkpoint_of_something_else_is_refused(weights: Weights, tmp_path: P
     with pytest.raises(ValueError, match="does not exist"):
         read_network(tmp_path / "absent.pth")
     nested = tmp_path / "nested.pth"
-    torch.save({"model": {n: torch.from_numpy(v) for n, v in weights.items()}}, nested)
+    torch.save({"epoch": {n: torch.from_numpy(v) for n, v in weights.items()}}, nested)
     with pytest.raises(ValueError, match="state dict of named tensors"):
         read_network(nested)
 
