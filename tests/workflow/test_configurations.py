@@ -92,13 +92,19 @@ def test_published_settings_can_be_configured(cohort: Cohort) -> None:
 
 
 def test_timm_encoder_asks_for_a_gpu(cohort: Cohort) -> None:
+    (cohort.folder / TIMM["checkpoint"]).write_bytes(b"read when the job runs")
     done = cohort.snakemake("--dry-run", encoder=TIMM)
     assert "gpu=1" in done.stdout + done.stderr
     assert "results/features/tiny/masked/a.h5" in done.stdout + done.stderr
 
 
 def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
-    done = cohort.snakemake("--dry-run", encoder={"name": "lunit_dino_16", "symmetry": "d4"})
+    named = {"name": "lunit_dino_16", "symmetry": "d4"}
+    done = cohort.snakemake("--dry-run", encoder=named)
+    assert done.returncode != 0
+    assert "lunit_dino: model.safetensors is not fetched yet" in done.stdout + done.stderr
+    (cohort.folder / "local.safetensors").write_bytes(b"read when the job runs")
+    done = cohort.snakemake("--dry-run", encoder=named | {"checkpoint": "local.safetensors"})
     assert "gpu=1" in done.stdout + done.stderr
     assert "results/features/lunit_dino_16/masked/a.h5" in done.stdout + done.stderr
     assert cohort.rules(encoder={"name": "mine", "kind": "stain_texture"})["encode_tiles"] == 1
