@@ -101,7 +101,9 @@ class Cohort:
 
 
 def copy_workflow(folder: Path) -> Path:
-    """Copy the workflow into `folder`, so that a test may edit it; return the copy."""
+    """Copy the workflow into `folder`, so that a test may edit it; return the copy.
+
+    What numba has compiled is copied too: it is kept beside the sources and valid for their times.
+    """
     (folder / "envs").symlink_to(REPOSITORY / "envs")
-    ignored = shutil.ignore_patterns("__pycache__")
-    return Path(shutil.copytree(REPOSITORY / "workflow", folder / "workflow", ignore=ignored))
+    return Path(shutil.copytree(REPOSITORY / "workflow", folder / "workflow"))
