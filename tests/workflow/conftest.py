@@ -15,3 +15,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     cohort.run(snakefile="phantoms.smk")
     cohort.run()
     return cohort
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests of one cohort in one process, so that it is run once."""
+    for item in items:
+        cohort = "finished" if "finished" in getattr(item, "fixturenames", ()) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(cohort))
