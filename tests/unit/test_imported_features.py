@@ -320,7 +320,7 @@ CONTENT = st.one_of(
 )
 WRITERS = {
     "trident": lambda path: write_trident(path, FEATURES, COORDS),
-    "clam": lambda path: write_clam(path.parent, "a", FEATURES, COORDS)[1].rename(path),
+    "clam": lambda path: write_clam(path.parent, "a", FEATURES, COORDS)[0].rename(path),
     "stamp": lambda path: write_stamp(path, FEATURES, COORDS * 0.25, tile_size_um=128.0),
     "atlaspatch": lambda path: write_atlaspatch(path, {"uni_v2": FEATURES}, COORDS),
     "empty": lambda path: h5py.File(path, "w").close(),

@@ -4,7 +4,7 @@ import pandas as pd
 from job import job_log, provenance_of
 
 from histohet.files import read_json
-from histohet.formats.tables import write_html, write_tsv
+from histohet.formats.tables import read_tsv, write_html, write_tsv
 from histohet.heterogeneity import ClusterRow
 from histohet.measures import SlideMeasures
 
@@ -17,9 +17,7 @@ with job_log(snakemake.log[0]) as log:
         measures = SlideMeasures.from_dict(read_json(path)["measures"])
         rows.append(measures.slide_row(threshold))
         clusters += measures.cluster_rows(threshold)
-    preflight = pd.read_csv(
-        snakemake.input.preflight, sep="\t", dtype={"slide": str, "patient": str}
-    )
+    preflight = read_tsv(snakemake.input.preflight)
     slides = preflight[["slide", "patient", "mpp"]].merge(
         pd.DataFrame(rows), on="slide", validate="one_to_one"
     )
