@@ -17,6 +17,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     return cohort
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests of one cohort in one process, so that it is run once."""
     for item in items:
