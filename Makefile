@@ -42,7 +42,7 @@ unit: $(VENV)/dev.txt  ## the library
 	$(BIN)/pytest tests/unit --numprocesses auto --dist loadfile
 
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
-	$(BIN)/pytest tests/workflow --numprocesses auto --dist loadgroup
+	$(BIN)/pytest tests/workflow --numprocesses auto --dist loadfile
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
 	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
