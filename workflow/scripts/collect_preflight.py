@@ -6,7 +6,7 @@ import pandas as pd
 from job import job_log, provenance_of
 
 from histohet.clinical import ClinicalError, ClinicalSpec, read_clinical
-from histohet.encoders.stain_texture import FEATURES
+from histohet.encoders.catalogue import entry_of
 from histohet.files import read_json
 from histohet.formats.tables import write_html, write_tsv
 from histohet.preflight import Problem, SlideRecord, disagreeing_features, list_problems
@@ -37,9 +37,8 @@ def clinical_problems() -> tuple[list[Problem], set[str] | None]:
 
 def check_features(records: list[SlideRecord]) -> None:
     """Stop if finished features do not go with each other, or with those that will be made."""
-    encoder = snakemake.params.encoder
-    width = len(FEATURES) if encoder["kind"] == "stain_texture" else encoder.get("width")
-    problem = disagreeing_features(records, encoder["name"], width)
+    encoder = entry_of(snakemake.params.encoder)
+    problem = disagreeing_features(records, encoder.name, encoder.width)
     if problem:
         raise SystemExit(problem)
 

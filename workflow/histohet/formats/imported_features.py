@@ -43,6 +43,7 @@ SAME_ENCODER = {
     "conchv1": "conch",
     "conch15": "conchv15",
     "provgigapath": "gigapath",
+    "lunitvits8": "lunitdino8",
 }
 """What the tools call one and the same encoder, without prefix, capitals and punctuation."""
 
