@@ -3,7 +3,8 @@
     PYTHONPATH=workflow:tests python tests/bench/checkpoints.py [--folder F] [name ...]
 
 Weights are random, written one model at a time, loaded strictly, tried on one tile, and removed.
-The largest file has 4.5 GB and its process takes about twice that in memory.
+The largest file has 4.5 GB, and its process takes about as much memory. Times depend on what else
+runs.
 """
 
 from __future__ import annotations

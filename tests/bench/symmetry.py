@@ -7,8 +7,10 @@ The same tissue is encoded as it lies and turned, on the same lattice of tiles, 
 averaging over the symmetries of the square, and clustered each time. Without a slide it is a
 phantom; without an encoder, `stain_texture` and a small vision transformer with random weights,
 which shows what averaging does, not how far a trained network's labels move: for that, name one.
-The row `positions alone` clusters the embeddings of the slide as it lies at the turned positions:
-what moves there is the clustering's own doing.
+`nearest moved` is the share of tiles whose nearest of eight k-means clusters changes, fitted to the
+slide as it lies: what the embeddings do. `labels moved` is that of two clusterings as the workflow
+makes them. The row `positions alone` clusters the embeddings of the slide as it lies at the turned
+positions: what moves there is the clustering's own doing.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ import numpy.typing as npt
 import safetensors.torch
 import torch
 from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, confusion_matrix
+from sklearn.preprocessing import normalize
 
 from histohet.clustering import ClusteringParams, cluster_tiles
 from histohet.encoders.architectures import create_architecture
@@ -44,6 +48,7 @@ Labels = npt.NDArray[np.int32]
 
 MPP = 0.5
 BATCH = 32
+CLUSTERS = 8
 LEAST_SATURATION, LEAST_TISSUE = 20, 0.5
 RANDOM_VIT = {
     "kind": "timm",
@@ -86,7 +91,8 @@ def measure(image: Pixels, config: dict[str, Any], seed: int) -> Iterator[dict[s
     turned_where = np.stack([grid.shape[1] - 1 - where[:, 1], where[:, 0]], axis=1)
     say(
         f"{config['name']}: {len(where)} tiles\n"
-        f"{'symmetry':18}{'embeddings moved':>18}{'clusters':>12}{'labels moved':>14}{'Rand':>8}"
+        f"{'symmetry':18}{'embeddings moved':>18}{'nearest moved':>15}"
+        f"{'clusters':>12}{'labels moved':>14}{'Rand':>8}"
     )
     for symmetry in ("none", "d4"):
         encoder = make_encoder(config | {"symmetry": symmetry}, side or 224)
@@ -95,23 +101,27 @@ def measure(image: Pixels, config: dict[str, Any], seed: int) -> Iterator[dict[s
         before = labels_of(as_is, where, seed)
         if symmetry == "none":
             alone = labels_of(as_is, turned_where, seed)
-            yield report(entry_of(config).name, "positions alone", 0.0, before, alone)
+            yield report(config["name"], "positions alone", (0.0, 0.0), before, alone)
         after = labels_of(turned, turned_where, seed)
-        yield report(entry_of(config).name, symmetry, moved(as_is, turned), before, after)
+        shift = moved(as_is, turned), nearest_moved(as_is, turned, seed)
+        yield report(config["name"], symmetry, shift, before, after)
 
 
-def report(encoder: str, symmetry: str, shift: float, before: Labels, after: Labels) -> Any:
+def report(
+    encoder: str, symmetry: str, shift: tuple[float, float], before: Labels, after: Labels
+) -> dict[str, Any]:
     """Print and return what changed between two labellings of the same tiles."""
     table = confusion_matrix(before, after)
     share = 1 - table[linear_sum_assignment(-table)].sum() / len(before)
     rand = float(adjusted_rand_score(before, after))
     counts = f"{before.max() + 1} and {after.max() + 1}"
-    say(f"{symmetry:18}{shift:18.2%}{counts:>12}{share:14.1%}{rand:8.3f}")
+    say(f"{symmetry:18}{shift[0]:18.2%}{shift[1]:15.1%}{counts:>12}{share:14.1%}{rand:8.3f}")
     return {
         "encoder": encoder,
         "symmetry": symmetry,
         "n_tiles": len(before),
-        "embeddings_moved": shift,
+        "embeddings_moved": shift[0],
+        "nearest_moved": shift[1],
         "clusters": [int(before.max()) + 1, int(after.max()) + 1],
         "labels_moved": float(share),
         "adjusted_rand_index": rand,
@@ -122,6 +132,12 @@ def moved(as_is: Embeddings, turned: Embeddings) -> float:
     """Mean distance between a tile and itself turned, over that of tiles from their mean."""
     spread = np.linalg.norm(as_is - as_is.mean(axis=0), axis=1).mean()
     return float(np.linalg.norm(turned - as_is, axis=1).mean() / spread)
+
+
+def nearest_moved(as_is: Embeddings, turned: Embeddings, seed: int) -> float:
+    """Share of tiles whose nearest cluster of unit vectors changes, fitted to tiles as they lie."""
+    means = KMeans(CLUSTERS, n_init=5, random_state=seed).fit(normalize(as_is))
+    return float((means.predict(normalize(turned)) != means.labels_).mean())
 
 
 def labels_of(embeddings: Embeddings, where: npt.NDArray[np.int64], seed: int) -> Labels:
