@@ -6,13 +6,14 @@ JOBS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py)
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 
 # The tests and BLAS share the cores with Snakemake's jobs.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests measure-epithelium bench-clustering bench-criteria bench-encoding bench-symmetry check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional measure-epithelium bench-clustering bench-criteria bench-encoding bench-symmetry check-checkpoints rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -28,7 +29,7 @@ demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at 
 demo-ablation: demo  ## the demo with no_potts and no_mask, and all five variants compared
 	$(SNAKEMAKE) ablation $(DEMO) --quiet rules host
 
-test: check unit workflow-tests  ## everything CI checks: formats, types, lint, all tests
+test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests
 
 check: $(VENV)/dev.txt  ## formats, types, Snakemake's lint
 	$(BIN)/ruff check .
@@ -42,7 +43,10 @@ unit: $(VENV)/dev.txt  ## the library
 	$(BIN)/pytest tests/unit --numprocesses auto --dist loadfile
 
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
-	$(BIN)/pytest tests/workflow --numprocesses auto --dist loadfile
+	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
+
+test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features
+	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
 	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
