@@ -9,8 +9,9 @@ from histohet.clinical import ClinicalError, ClinicalSpec, read_clinical
 from histohet.encoders.catalogue import entry_of
 from histohet.files import read_json
 from histohet.formats.tables import write_html, write_tsv
-from histohet.preflight import Problem, SlideRecord, disagreeing_features, list_problems
+from histohet.preflight import Problem, disagreeing_features, list_problems
 from histohet.sheets import read_slide_sheet
+from histohet.slide_record import SlideRecord
 
 
 def clinical_problems() -> tuple[list[Problem], set[str] | None]:

@@ -12,7 +12,7 @@ from histohet.files import read_json
 from histohet.formats.hdf5 import TileTable, read_column, tile_attributes
 from histohet.formats.qupath import TileObject, write_tile_objects
 from histohet.outcome import Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.tiles import CHIEF_TILES, TileSpec
 from histohet.tumour import read_attention
 

@@ -11,7 +11,7 @@ from histohet.files import read_json
 from histohet.formats.geojson import read_tissue
 from histohet.formats.hdf5 import TileTable, tile_attributes
 from histohet.outcome import Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.tile_reader import TileSource
 from histohet.tiles import CHIEF_TILES as SPEC
 from histohet.tiles import in_tissue, lattice

@@ -10,7 +10,7 @@ from histohet.files import read_json
 from histohet.formats.geojson import read_tissue
 from histohet.formats.hdf5 import TileTable, read_column, read_tiles
 from histohet.outcome import Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.tile_reader import MaskSource, TileSource
 
 MASKED = snakemake.wildcards.masking == "masked"

@@ -10,7 +10,7 @@ from histohet.files import read_json
 from histohet.formats.clusters import ClusterTable, read_clusters
 from histohet.formats.hdf5 import read_column
 from histohet.formats.qupath import TileObject, write_tile_objects
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.tumour import cluster_scores
 
 

@@ -22,7 +22,7 @@ from histohet.formats.imported_features import (
 )
 from histohet.imported_tiles import check_tile_size, imported_tile_table, place_tiles
 from histohet.outcome import Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.slides import Pixels, SlideError, open_slide
 from histohet.tiles import TileSpec
 

@@ -9,7 +9,7 @@ from histohet.formats.hdf5 import TileTable, read_tiles, write_column
 from histohet.logs import track
 from histohet.masks import MaskError, open_mask
 from histohet.outcome import Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 
 
 def measure(record: SlideRecord, tiles: TileTable) -> np.ndarray:

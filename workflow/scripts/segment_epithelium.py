@@ -7,7 +7,7 @@ from histohet.epithelium import segment_slide, write_labels
 from histohet.files import read_json
 from histohet.formats.geojson import read_tissue
 from histohet.outcome import Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.slides import SlideError, open_slide
 
 with job_log(snakemake.log[0]) as log:

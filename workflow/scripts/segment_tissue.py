@@ -6,7 +6,7 @@ from histohet.drawing.overview import placeholder, read_thumbnail, save_picture
 from histohet.files import read_json
 from histohet.formats.geojson import write_tissue
 from histohet.outcome import OK, Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.slides import Pixels, SlideError, open_slide
 from histohet.tissue import Tissue, segment_tissue, tissue_params
 

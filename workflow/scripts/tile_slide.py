@@ -11,7 +11,7 @@ from histohet.files import read_json
 from histohet.formats.geojson import read_tissue
 from histohet.formats.hdf5 import TileTable, tile_attributes, write_tiles
 from histohet.outcome import Outcome, Status
-from histohet.preflight import SlideRecord
+from histohet.slide_record import SlideRecord
 from histohet.tiles import TileSpec, in_tissue, lattice
 
 
