@@ -139,7 +139,7 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
 
     from histohet.device_memory import batch_size_for
     from histohet.encoders.architectures import create_architecture
-    from histohet.encoders.catalogue import entry_of
+    from histohet.encoders.configured import entry_of
     from histohet.encoders.registry import make_encoder
     from histohet.encoding import encode_slide
 

@@ -35,7 +35,8 @@ from sklearn.preprocessing import normalize
 from histohet.clustering import ClusteringParams, cluster_tiles
 from histohet.encoders.architectures import create_architecture
 from histohet.encoders.base import Encoder
-from histohet.encoders.catalogue import CATALOGUE, entry_of
+from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders.configured import entry_of
 from histohet.encoders.registry import make_encoder
 from histohet.files import write_json
 from histohet.phantoms.plan import plan_cohort

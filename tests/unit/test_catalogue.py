@@ -9,7 +9,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from histohet.encoders.base import EncoderError
-from histohet.encoders.catalogue import CATALOGUE, EncoderEntry, entry_of
+from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders.configured import entry_of
+from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.registry import make_encoder
 from histohet.encoders.stain_texture import FEATURES
 from histohet.weights import WeightsSource

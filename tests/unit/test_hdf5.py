@@ -166,6 +166,23 @@ def test_columns_and_slices_are_left_to_hdf5(many: tuple[Path, np.ndarray]) -> N
         np.testing.assert_array_equal(table.features[4:9], vectors[4:9])
 
 
+def test_some_rows_of_a_table_are_a_table(many: tuple[Path, np.ndarray]) -> None:
+    path, vectors = many
+    rows = np.arange(7, len(vectors), 5)
+    with open_features(path) as whole:
+        table = whole.only(rows)
+        np.testing.assert_array_equal(table.tile_index, whole.tile_index[rows])
+        np.testing.assert_array_equal(table.tiles.coords, whole.tiles.coords[rows])
+        assert table.features.shape == (len(rows), vectors.shape[1])
+        np.testing.assert_array_equal(table.features[:], vectors[rows])
+        np.testing.assert_array_equal(table.features[3:9], vectors[rows[3:9]])
+        np.testing.assert_array_equal(table.features[2], vectors[rows[2]])
+        np.testing.assert_array_equal(table.features[:, 1], vectors[rows, 1])
+        some = np.array([0, 4, len(rows) - 1])
+        np.testing.assert_array_equal(table.features[some], vectors[rows[some]])
+        np.testing.assert_array_equal(table.only(some).features[:], vectors[rows[some]])
+
+
 @pytest.mark.parametrize("shared_place", [False, True])
 def test_clusters_are_the_same_from_a_file_and_from_memory(
     tmp_path: Path, tiles: TileTable, shared_place: bool

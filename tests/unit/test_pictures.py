@@ -231,11 +231,11 @@ def test_map_bytes_repeat(tmp_path: Path) -> None:
 
 
 def test_threshold_figure_counts_both_sides() -> None:
-    words = texts(draw_threshold([1.0, 1.1, 1.2, 4.0, 4.2], 2.6, ""))
+    words = texts(draw_threshold([1.0, 1.1, 1.2, 4.0, 4.2], 2.6, "", "otsu"))
     assert "below: 3 clusters" in words
     assert "tumour: 2 clusters" in words
     assert "Otsu: 2.6" in words
-    assert "only one" in texts(draw_threshold([], None, "there is only one score"))
+    assert "only one" in texts(draw_threshold([], None, "there is only one score", "otsu"))
 
 
 def test_agreement_figure() -> None:

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from histohet.encoders.base import EncoderError, EncoderOutOfMemory
-from histohet.encoders.catalogue import IMAGENET, EncoderEntry
+from histohet.encoders.entry import IMAGENET, EncoderEntry
 from histohet.encoders.registry import make_encoder
 from histohet.encoders.timm_model import TimmModel, read_state_dict
 from histohet.encoders.torchvision_operators import import_timm

@@ -79,6 +79,22 @@ def test_only_what_the_variants_need_is_clustered(cohort: Cohort) -> None:
     assert cohort.rules(variants=["no_potts", "paper"])["cluster_tiles"] == 2
 
 
+def test_variants_of_your_own_share_what_they_do_not_change(cohort: Cohort) -> None:
+    own = [
+        "full",
+        {"name": "few", "clustering": {"q": 5}},
+        {"name": "few_unsmoothed", "like": "no_potts", "clustering": {"q": 5}},
+        {"name": "strict", "epithelium": {"min_coverage": 0.5}},
+        {"name": "white", "epithelium": {"fill": "white"}},
+        {"name": "turned", "encoder": {"name": "stain_texture", "symmetry": "d4"}},
+        {"name": "same", "clustering": {"q": 30}},
+    ]
+    rules = cohort.rules(variants=own, clinical=CLINICAL)
+    assert rules["encode_tiles"] == 3
+    assert rules["cluster_tiles"] == 6
+    assert rules["analyse_survival"] == 7
+
+
 def test_published_settings_can_be_configured(cohort: Cohort) -> None:
     published = {
         "reach": None,
@@ -106,7 +122,7 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
     (cohort.folder / "local.safetensors").write_bytes(b"read when the job runs")
     done = cohort.snakemake("--dry-run", encoder=named | {"checkpoint": "local.safetensors"})
     assert "gpu=1" in done.stdout + done.stderr
-    assert "results/features/lunit_dino_16/masked/a.h5" in done.stdout + done.stderr
+    assert "results/features/lunit_dino_16_d4/masked/a.h5" in done.stdout + done.stderr
     assert cohort.rules(encoder={"name": "mine", "kind": "stain_texture"})["encode_tiles"] == 1
 
 
@@ -129,7 +145,47 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
         ({"encoder": {"name": "uni3"}}, ["uni3", "uni2h", "kind: timm"]),
         ({"encoder": {"name": "uni", "width": 512}}, ["uni", "encoder.width"]),
         ({"encoder": {"name": "uni", "symmetry": "d8"}}, ["d8", "d4"]),
+        ({"encoder": {"name": "conch_v1_5"}}, ["takes tiles of 448 px", "tiles.tile_px"]),
         ({"variants": ["ful"]}, ["ful", "no_mask"]),
+        ({"variants": [{"name": "own"}]}, ["'own' is not a known variant"]),
+        (
+            {"variants": [{"name": "full", "clustering": {"q": 5}}]},
+            ["'full' is a variant of its own"],
+        ),
+        ({"variants": ["full", "full"]}, ["non-unique"]),
+        (
+            {
+                "variants": [
+                    "full",
+                    {"name": "a", "clustering": {"q": 2}},
+                    {"name": "a", "like": "paper"},
+                ]
+            },
+            ["'a' comes twice"],
+        ),
+        (
+            {"variants": [{"name": "a", "like": "paper", "clustering": {"q": 2}}]},
+            ["'paper', which takes nothing"],
+        ),
+        (
+            {"variants": [{"name": "a", "like": "no_mask", "epithelium": {"fill": "none"}}]},
+            ["'a' encodes whole tiles"],
+        ),
+        (
+            {"variants": [{"name": "a", "clustering": {"q": 0}}]},
+            ["variant 'a'", "clustering.q", "0"],
+        ),
+        ({"variants": [{"name": "a", "clustering": {"Q": 9}}]}, ["variant 'a'", "Q"]),
+        ({"variants": [{"name": "a", "encoder": {"name": "uni3"}}]}, ["uni3", "catalogue"]),
+        (
+            {
+                "variants": [
+                    {"name": "a", "encoder": TIMM},
+                    {"name": "b", "encoder": TIMM | {"width": 384}},
+                ]
+            },
+            ["name of another one, 'tiny'"],
+        ),
         ({"survival": {"grouping": "tertiles"}}, ["tertiles"]),
         ({"clinical": {k: v for k, v in CLINICAL.items() if k != "event"}}, ["event"]),
         ({"max_failed_fraction": 2}, ["2", "max_failed_fraction"]),

@@ -129,7 +129,9 @@ def cohort(rows: list[dict[str, object]], tmp_path_factory: pytest.TempPathFacto
 
 
 def clusters(cohort: Cohort, slide: str, masking: str = "masked"):
-    return read_clusters(cohort.folder / f"results/clusters/{masking}/potts/{slide}.h5")
+    return read_clusters(
+        cohort.folder / f"results/clusters/stain_texture/{masking}/potts/{slide}.h5"
+    )
 
 
 @pytest.mark.parametrize("slide", [ENCODED, OWN, CLAM])

@@ -101,7 +101,9 @@ def test_variants_share_what_their_factor_does_not_touch(finished: Cohort) -> No
     """With and without smoothing begin with one k-means; the tumour filter changes no cluster."""
     for slide in SLIDES:
         potts, unsmoothed = (
-            read_clusters(finished.folder / f"results/clusters/masked/{procedure}/{slide}.h5")
+            read_clusters(
+                finished.folder / f"results/clusters/stain_texture/masked/{procedure}/{slide}.h5"
+            )
             for procedure in ("potts", "unsmoothed")
         )
         np.testing.assert_array_equal(potts.start, unsmoothed.start)
@@ -127,16 +129,35 @@ def test_certainty_of_the_clusters_is_in_the_table_of_slides(finished: Cohort) -
     assert paper[[restarts, "n_all_clusters_low", "n_all_clusters_high"]].isna().all(axis=None)
 
 
+def test_a_stricter_variant_clusters_some_of_the_encoded_tiles(finished: Cohort) -> None:
+    strict = {"name": "strict", "epithelium": {"min_coverage": 0.6}}
+    target = f"results/clusters/stain_texture/masked/potts_coverage0.6/{SLIDES[0]}.h5"
+    finished.run(target, variants=[strict])
+    found = read_clusters(finished.folder / target)
+    with h5py.File(finished.folder / f"results/coverage/{SLIDES[0]}.h5") as file:
+        wanted = np.flatnonzero(file["coverage"][:] > 0.6)
+    all_tiles = read_clusters(finished.folder / target.replace("_coverage0.6", ""))
+    assert 0 < len(wanted) < len(all_tiles.tile_index)
+    np.testing.assert_array_equal(found.tile_index, wanted)
+    rows = np.flatnonzero(np.isin(all_tiles.tile_index, wanted))
+    np.testing.assert_array_equal(found.tiles.coords, all_tiles.tiles.coords[rows])
+    assert len(found.labels) == len(wanted)
+
+
 def test_published_clustering_ignores_the_settings_of_ours(finished: Cohort) -> None:
-    found = read_clusters(finished.folder / f"results/clusters/masked/paper/{SLIDES[0]}.h5")
+    found = read_clusters(
+        finished.folder / f"results/clusters/stain_texture/masked/paper/{SLIDES[0]}.h5"
+    )
     assert (found.q, found.model_choice) == (20, "bic_full")
-    ours = read_clusters(finished.folder / f"results/clusters/masked/potts/{SLIDES[0]}.h5")
+    ours = read_clusters(
+        finished.folder / f"results/clusters/stain_texture/masked/potts/{SLIDES[0]}.h5"
+    )
     assert (ours.q, ours.model_choice) == (8, "evidence")
 
 
 def test_every_file_says_where_it_came_from(finished: Cohort) -> None:
     results = finished.folder / "results"
-    with h5py.File(results / f"clusters/masked/potts/{SLIDES[0]}.h5") as file:
+    with h5py.File(results / f"clusters/stain_texture/masked/potts/{SLIDES[0]}.h5") as file:
         source = json.loads(file.attrs["provenance"])
     assert source["parameters"]["clustering"]["q"] == 8
     assert source["inputs"]["features"].endswith(f"masked/{SLIDES[0]}.h5")
@@ -171,7 +192,8 @@ def test_any_variant_can_be_shown_in_qupath(finished: Cohort, variant: str) -> N
     target = f"results/qupath/{variant}/{slide}.geojson"
     finished.run(target)
     tiles = json.loads((finished.folder / target).read_text())["features"]
-    folder = finished.folder / f"results/clusters/{chosen.masking}/{chosen.procedure}"
+    clusters = finished.folder / "results/clusters/stain_texture"
+    folder = clusters / chosen.masking / chosen.procedure
     found = [tile["properties"]["measurements"]["cluster"] for tile in tiles]
     np.testing.assert_array_equal(found, read_clusters(folder / f"{slide}.h5").labels + 1)
 

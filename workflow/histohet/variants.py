@@ -1,9 +1,11 @@
-"""Variants of the method: a name for one changed factor."""
+"""Variants of the method: a name for what is done otherwise, usually one factor."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 Masking = Literal["masked", "whole"]
 Procedure = Literal["potts", "unsmoothed", "paper"]
@@ -23,11 +25,54 @@ class Variant:
         other's labels; ``paper``: the published clustering, whatever the settings.
     tumour_filter
         Whether only clusters above the cohort's tumour threshold count.
+    settings
+        What stands in place of the same keys of the configuration, section by section:
+        ``encoder`` as a whole, single keys of ``epithelium`` and ``clustering``.
     """
 
     masking: Masking = "masked"
     procedure: Procedure = "potts"
     tumour_filter: bool = True
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def configured(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a copy of the configuration with the variant's own settings in place."""
+        changed = deepcopy(dict(config))
+        for section, values in self.settings.items():
+            kept = {} if section == "encoder" else changed[section]
+            changed[section] = {**kept, **values}
+        return changed
+
+    def factors(self, config: Mapping[str, Any]) -> dict[str, str]:
+        """Return what the variant's files are filed under; variants share what is named alike.
+
+        Parameters
+        ----------
+        config
+            Complete, the defaults included.
+
+        Returns
+        -------
+        dict
+            ``encoder``, ``masking`` and ``procedure``: names for paths. Settings that differ from
+            the configuration are part of them (``potts_k4_q20``).
+        """
+        own = self.configured(config)
+        fill, common_fill = (one["epithelium"]["fill"] for one in (own, config))
+        masked = self.masking if fill == common_fill else f"{self.masking}_{fill}"
+        coverage = own["epithelium"]["min_coverage"]
+        differing = {
+            key: value
+            for key, value in sorted(own["clustering"].items())
+            if value != config["clustering"][key]
+        }
+        if coverage != config["epithelium"]["min_coverage"]:
+            differing["coverage"] = coverage
+        return {
+            "encoder": encoder_id(own["encoder"]),
+            "masking": masked,
+            "procedure": "_".join([self.procedure, *(f"{k}{v}" for k, v in differing.items())]),
+        }
 
 
 VARIANTS: dict[str, Variant] = {
@@ -38,3 +83,63 @@ VARIANTS: dict[str, Variant] = {
     "paper": Variant(procedure="paper"),
 }
 """The method, its ablations (HETMAP), and the published clustering; each changes one factor."""
+
+
+def encoder_id(encoder: Mapping[str, Any]) -> str:
+    """Return what embeddings of an encoder are filed under."""
+    averaged = encoder.get("symmetry", "none") != "none"
+    return f"{encoder['name']}_{encoder['symmetry']}" if averaged else str(encoder["name"])
+
+
+def read_variants(entries: Sequence[str | Mapping[str, Any]]) -> dict[str, Variant]:
+    """Read the variants of a configuration.
+
+    Parameters
+    ----------
+    entries
+        Names of `VARIANTS`, or mappings with a ``name`` of its own, optionally the variant it is
+        ``like`` (else ``full``), and the sections ``encoder``, ``epithelium``, ``clustering`` with
+        what it does otherwise.
+
+    Returns
+    -------
+    dict
+        In the order given.
+
+    Raises
+    ------
+    ValueError
+        If a name comes twice or is taken, or a setting has no effect in the variant.
+    """
+    variants: dict[str, Variant] = {}
+    for entry in entries:
+        name = entry if isinstance(entry, str) else entry["name"]
+        if name in variants:
+            raise ValueError(f"'{name}' comes twice")
+        variants[name] = VARIANTS[name] if isinstance(entry, str) else _described(entry)
+    return variants
+
+
+def varied(base: str, variant: Variant, **choices: Mapping[str, Any]) -> tuple[str, Variant]:
+    """Return a variant with further settings, by section, and a name that tells them."""
+    settings = {**variant.settings}
+    words = [base]
+    for section, values in choices.items():
+        settings[section] = {**settings.get(section, {}), **values}
+        words += [f"{key}{value}" for key, value in sorted(values.items())]
+    return "_".join(words), replace(variant, settings=settings)
+
+
+def _described(entry: Mapping[str, Any]) -> Variant:
+    name, like = entry["name"], entry.get("like", "full")
+    if name in VARIANTS:
+        raise ValueError(f"'{name}' is a variant of its own; give what you describe another name")
+    base = VARIANTS[like]
+    settings = {k: dict(v) for k, v in entry.items() if k not in {"name", "like"}}
+    if not settings:
+        raise ValueError(f"'{name}' is not a known variant and says nothing that it does otherwise")
+    if "clustering" in settings and base.procedure == "paper":
+        raise ValueError(f"'{name}' is like 'paper', which takes nothing from `clustering`")
+    if "epithelium" in settings and base.masking == "whole":
+        raise ValueError(f"'{name}' encodes whole tiles, which take nothing from `epithelium`")
+    return replace(base, settings=settings)

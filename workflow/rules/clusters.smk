@@ -4,12 +4,13 @@
 rule cluster_tiles:
     input:
         features=get_features,
+        coverage=get_stricter_coverage,
     output:
         clusters=CLUSTERS,
     log:
-        "results/logs/cluster_tiles/{masking}_{procedure}/{slide}.log",
+        "results/logs/cluster_tiles/{encoder}_{masking}_{procedure}/{slide}.log",
     benchmark:
-        "results/benchmarks/cluster_tiles/{masking}_{procedure}/{slide}.tsv"
+        "results/benchmarks/cluster_tiles/{encoder}_{masking}_{procedure}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -17,7 +18,9 @@ rule cluster_tiles:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
+        procedure=lambda wildcards: PROCEDURES[wildcards.procedure].variant.procedure,
         clustering=get_clustering_parameters,
+        min_coverage=get_stricter_min_coverage,
         min_tiles=config["clustering"]["min_tiles"],
         seed=config["seed"],
         code=code_of("cluster_tiles.py"),
@@ -58,9 +61,9 @@ rule measure_slide:
     output:
         measures=MEASURES,
     log:
-        "results/logs/measure_slide/{masking}_{procedure}/{slide}.log",
+        "results/logs/measure_slide/{encoder}_{masking}_{procedure}/{slide}.log",
     benchmark:
-        "results/benchmarks/measure_slide/{masking}_{procedure}/{slide}.tsv"
+        "results/benchmarks/measure_slide/{encoder}_{masking}_{procedure}/{slide}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -4,19 +4,24 @@
 rule choose_tumour_threshold:
     input:
         measures=expand(MEASURES, slide=SLIDES, allow_missing=True),
+        learned=get_learned_threshold,
     output:
-        threshold="results/cohort/thresholds/{masking}_{procedure}.json",
-        svg="results/cohort/thresholds/{masking}_{procedure}.svg",
+        threshold=f"{THRESHOLD}.json",
+        svg=f"{THRESHOLD}.svg",
         png=report(
-            "results/cohort/thresholds/{masking}_{procedure}.png",
+            f"{THRESHOLD}.png",
             caption="../report/threshold.rst",
             category="4 Tumour clusters",
-            labels={"tiles": "{masking}", "clusters": "{procedure}"},
+            labels={
+                "encoder": "{encoder}",
+                "tiles": "{masking}",
+                "clusters": "{procedure}",
+            },
         ),
     log:
-        "results/logs/choose_tumour_threshold/{masking}_{procedure}.log",
+        "results/logs/choose_tumour_threshold/{encoder}_{masking}_{procedure}.log",
     benchmark:
-        "results/benchmarks/choose_tumour_threshold/{masking}_{procedure}.tsv"
+        "results/benchmarks/choose_tumour_threshold/{encoder}_{masking}_{procedure}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -24,6 +29,7 @@ rule choose_tumour_threshold:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
+        given=get_given_threshold(),
         code=code_of("choose_tumour_threshold.py"),
     script:
         "../scripts/choose_tumour_threshold.py"

@@ -5,7 +5,6 @@ FROM_CHIEF = ATTENTION.get("from") == "chief"
 HAS_ATTENTION = FROM_CHIEF or any(row.attention for row in SHEET.slides.values())
 WITH_ATTENTION = [s for s, row in SHEET.slides.items() if FROM_CHIEF or row.attention]
 POOLINGS = config["slide_embeddings"]
-MASKINGS = sorted({VARIANTS[variant].masking for variant in config["variants"]})
 
 # A name stands for itself; a mapping is like the section `encoder`.
 CHIEF_ENCODER = ATTENTION.get("encoder", "ctranspath_chief")
@@ -64,14 +63,15 @@ def attention_files():
 
 
 def embedding_files():
-    """Tables of slide embeddings: one for each pooling and each kind of tiles that is encoded."""
+    """Tables of slide embeddings: one for each pooling and each way in which tiles are encoded."""
     ours = [pooling for pooling in POOLINGS if pooling != "chief"]
-    files = expand(
-        EMBEDDING_TABLE,
-        encoder=config["encoder"]["name"],
-        masking=MASKINGS,
-        pooling=ours,
-    )
+    encoded = {
+        (VARIANTS[name].factors["encoder"], VARIANTS[name].factors["masking"])
+        for name in CONFIGURED
+    }
+    files = []
+    for encoder, masking in sorted(encoded):
+        files += expand(EMBEDDING_TABLE, encoder=encoder, masking=masking, pooling=ours)
     if "chief" in POOLINGS:
         files += expand(
             EMBEDDING_TABLE,

@@ -14,9 +14,12 @@ def weights_of(encoder):
 
 
 # Every model that is configured, by name.
-WEIGHTS = {"encoder": weights_of(config["encoder"])}
+WEIGHTS = {
+    f"encoder {encoder}": weights_of(ENCODERS[encoder])
+    for encoder in sorted({VARIANTS[name].factors["encoder"] for name in CONFIGURED})
+}
 if FROM_CHIEF:
-    WEIGHTS["chief_encoder"] = weights_of(CHIEF_ENCODER)
+    WEIGHTS["encoder of CHIEF's tiles"] = weights_of(CHIEF_ENCODER)
     WEIGHTS["chief"] = {"checkpoint": ATTENTION["checkpoint"]}
 
 
@@ -30,10 +33,10 @@ def pinned_weights(name):
 # Input functions of parameters: a rule names them and does not call them, so that
 # `snakemake prefetch` can run before weights were fetched.
 def get_encoder_weights(wildcards):
-    """Weights of the encoder."""
-    return pinned_weights("encoder")
+    """Weights of an encoder."""
+    return pinned_weights(f"encoder {wildcards.encoder}")
 
 
 def get_chief_encoder_weights(wildcards):
     """Weights of the encoder whose features CHIEF takes."""
-    return pinned_weights("chief_encoder")
+    return pinned_weights("encoder of CHIEF's tiles")

@@ -11,22 +11,26 @@ rule encode_tiles:
     benchmark:
         "results/benchmarks/encode_tiles/{encoder}_{masking}/{slide}.tsv"
     conda:
-        "../../envs/encoders.yaml" if NEEDS_TORCH else "../../envs/core.yaml"
+        "../../envs/encoders.yaml"
+        if any(entry.needs_torch for entry in ENTRIES.values())
+        else "../../envs/core.yaml"
     # So many processes read tiles while the device computes; without a GPU the model has as many
     # threads. Descriptors of one core each run on several slides at once instead.
-    threads: 16 if NEEDS_TORCH else 1
+    threads: lambda wildcards: 16 if needs_torch(wildcards) else 1
     resources:
         # Each reading process takes some 200 MB.
-        mem_mb=lambda wildcards, attempt: (12000 if NEEDS_TORCH else 2000) * attempt,
+        mem_mb=lambda wildcards, attempt: (
+            (12000 if needs_torch(wildcards) else 2000) * attempt
+        ),
         runtime=lambda wildcards, attempt: 120 * attempt,
         # Counted only where a profile limits it: one job at a time on each GPU.
-        gpu=1 if NEEDS_TORCH else 0,
+        gpu=lambda wildcards: 1 if needs_torch(wildcards) else 0,
         # Most tiles per forward pass, and where slides are copied to before they are read. Results
         # do not depend on them, so they are no parameters.
         batch_size=256,
         stage=config["encoding"]["stage"],
     params:
-        encoder=config["encoder"],
+        encoder=lambda wildcards: ENCODERS[wildcards.encoder],
         weights=get_encoder_weights,
         masking=get_masking_parameters,
         encoding=ENCODING,

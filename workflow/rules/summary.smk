@@ -55,7 +55,7 @@ rule summarise:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=30,
     params:
-        variants=config["variants"],
+        variants=list(CONFIGURED),
         planted_hazard_ratio=config.get("phantoms", {}).get("hazard_ratio"),
         benchmarks="results/benchmarks",
         code=code_of("summarise.py"),

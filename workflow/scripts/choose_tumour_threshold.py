@@ -1,4 +1,6 @@
-"""Find the tumour threshold of the cohort: Otsu over the clusters of all slides."""
+"""Find the tumour threshold of the cohort, or take over the one that is given."""
+
+from typing import Any
 
 from job import job_log, provenance_of
 
@@ -8,31 +10,48 @@ from histohet.files import read_json, write_json
 from histohet.measures import SlideMeasures
 from histohet.tumour import otsu_threshold
 
-with job_log(snakemake.log[0]) as log:
-    scores = []
-    for path in snakemake.input.measures:
-        measures = SlideMeasures.from_dict(read_json(path)["measures"])
-        scores += [row.tumour_score for row in measures.clusters if row.tumour_score is not None]
-    threshold, reason = None, ""
+
+def scores_of(path: str) -> list[float]:
+    """Return the tumour scores of the clusters of a slide."""
+    measures = SlideMeasures.from_dict(read_json(path)["measures"])
+    return [row.tumour_score for row in measures.clusters if row.tumour_score is not None]
+
+
+def choose(scores: list[float]) -> dict[str, Any]:
+    """Return the threshold, where it is from, and why there is none."""
+    learned, given = snakemake.input.learned, snakemake.params.given
+    if learned:
+        found = read_json(learned)["threshold"]
+        if found is None:
+            raise ValueError(
+                f"tumour.threshold: {learned} holds no threshold, its cohort gave none"
+            )
+        return {"threshold": found, "reason": "", "source": learned}
+    if given is not None:
+        return {"threshold": given, "reason": "", "source": "configuration"}
     try:
-        threshold = otsu_threshold(scores)
+        return {"threshold": otsu_threshold(scores), "reason": "", "source": "otsu"}
     except ValueError as error:
-        reason = str(error)
-    log.info("%d clusters, threshold %s %s", len(scores), threshold, reason)
+        return {"threshold": None, "reason": str(error), "source": "otsu"}
+
+
+def counts(scores: list[float], threshold: float | None) -> dict[str, int | None]:
+    """Return how many clusters there are on either side."""
+    if threshold is None:
+        return {"clusters_below": None, "clusters_above": None}
+    above = sum(score > threshold for score in scores)
+    return {"clusters_below": len(scores) - above, "clusters_above": above}
+
+
+with job_log(snakemake.log[0]) as log:
+    scores = [score for path in snakemake.input.measures for score in scores_of(path)]
+    chosen = choose(scores)
+    threshold = chosen["threshold"]
+    log.info("%d clusters, %s", len(scores), chosen)
     provenance = provenance_of(snakemake)
     write_json(
         snakemake.output.threshold,
-        {
-            "provenance": provenance.as_dict(),
-            "threshold": threshold,
-            "reason": reason,
-            "clusters_below": sum(score <= threshold for score in scores)
-            if scores and threshold is not None
-            else None,
-            "clusters_above": sum(score > threshold for score in scores)
-            if threshold is not None
-            else None,
-        },
+        {"provenance": provenance.as_dict(), **chosen, **counts(scores, threshold)},
     )
-    figure = draw_threshold(scores, threshold, reason)
+    figure = draw_threshold(scores, threshold, chosen["reason"], chosen["source"])
     save_figure(figure, [snakemake.output.svg, snakemake.output.png], provenance)

@@ -2,14 +2,23 @@
 
 from dataclasses import replace
 
+import numpy as np
 from job import job_log, provenance_of
 
 from histohet.clustering import PUBLISHED, Clustering, ClusteringParams, cluster_tiles
 from histohet.formats.clusters import write_clusters
-from histohet.formats.hdf5 import FeatureTable, open_features
+from histohet.formats.hdf5 import FeatureTable, open_features, read_column
 from histohet.outcome import Outcome, Status
 
-PROCEDURE = snakemake.wildcards.procedure
+PROCEDURE = snakemake.params.procedure
+
+
+def enough_epithelium(table: FeatureTable) -> FeatureTable:
+    """Leave out tiles that another variant wants encoded, if this one asks for more epithelium."""
+    if not snakemake.input.coverage:
+        return table
+    coverage, _ = read_column(snakemake.input.coverage, "coverage")
+    return table.only(np.flatnonzero(coverage[table.tile_index] > snakemake.params.min_coverage))
 
 
 def outcome_of(table: FeatureTable) -> Outcome:
@@ -32,7 +41,8 @@ def cluster(table: FeatureTable, params: ClusteringParams) -> Clustering:
     return found
 
 
-with job_log(snakemake.log[0]) as log, open_features(snakemake.input.features) as table:
+with job_log(snakemake.log[0]) as log, open_features(snakemake.input.features) as encoded:
+    table = enough_epithelium(encoded)
     settings = ClusteringParams(**snakemake.params.clustering)
     params = PUBLISHED if PROCEDURE == "paper" else settings
     outcome = outcome_of(table)

@@ -6,7 +6,7 @@ import pandas as pd
 from job import job_log, provenance_of
 
 from histohet.clinical import ClinicalError, ClinicalSpec, read_clinical
-from histohet.encoders.catalogue import entry_of
+from histohet.encoders.configured import entry_of
 from histohet.files import read_json
 from histohet.formats.tables import write_html, write_tsv
 from histohet.preflight import Problem, disagreeing_features, list_problems

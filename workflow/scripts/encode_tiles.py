@@ -13,7 +13,7 @@ from histohet.outcome import Outcome, Status
 from histohet.slide_record import SlideRecord
 from histohet.tile_reader import MaskSource, TileSource
 
-MASKED = snakemake.wildcards.masking == "masked"
+MASKED = bool(snakemake.params.masking)
 
 
 def tiles_to_encode(tiles: TileTable) -> tuple[np.ndarray, Outcome]:

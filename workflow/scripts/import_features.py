@@ -14,7 +14,7 @@ from histohet.formats.imported_features import (
 )
 from histohet.outcome import Outcome, Status
 
-MASKED = snakemake.wildcards.masking == "masked"
+MASKED = snakemake.params.min_coverage is not None
 UNNAMED = "unnamed"
 
 

@@ -13,8 +13,10 @@ from histohet.drawing.palette import NEUTRAL, cluster_colour
 TITLE = "Tumour score of the clusters of all slides"
 
 
-def draw_threshold(scores: Sequence[float], threshold: float | None, reason: str) -> Figure:
-    """Draw the histogram of cluster scores with Otsu's threshold, or say why there is none.
+def draw_threshold(
+    scores: Sequence[float], threshold: float | None, reason: str, source: str
+) -> Figure:
+    """Draw the histogram of cluster scores with the threshold, or say why there is none.
 
     Parameters
     ----------
@@ -24,10 +26,15 @@ def draw_threshold(scores: Sequence[float], threshold: float | None, reason: str
         Clusters above it count.
     reason
         Why there is no threshold.
+    source
+        ``otsu``, ``configuration``, or the file of the cohort on which it was learned.
     """
     if threshold is None:
         return message_figure(TITLE, f"No threshold, so all clusters count: {reason}.")
+    if not scores:
+        return message_figure(TITLE, "No slide has tumour scores.")
     values = np.asarray(scores)
+    name = {"otsu": "Otsu", "configuration": "as configured"}.get(source, "learned elsewhere")
     above = values > threshold
     with style():
         figure = new_figure(6.4, 3.4)
@@ -40,7 +47,7 @@ def draw_threshold(scores: Sequence[float], threshold: float | None, reason: str
             color=[NEUTRAL, cluster_colour(5)],
             label=[f"below: {(~above).sum()} clusters", f"tumour: {above.sum()} clusters"],
         )
-        axes.axvline(threshold, color=INK, linestyle="--", label=f"Otsu: {threshold:.4g}")
+        axes.axvline(threshold, color=INK, linestyle="--", label=f"{name}: {threshold:.4g}")
         axes.set(title=TITLE, xlabel="Mean attention of the cluster's tiles", ylabel="Clusters")
         axes.legend()
     return figure

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from histohet.encoders.base import EncoderError
-from histohet.encoders.catalogue import CATALOGUE, EncoderEntry
+from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.torchvision_operators import import_timm
 
 LAYER_MODULES = {"timm.layers", "torch.nn", __name__}

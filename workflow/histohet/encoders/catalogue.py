@@ -1,4 +1,4 @@
-"""The encoders that are known by name, and how a configuration describes another one.
+"""The encoders that are known by name.
 
 An entry is all that has to be known to run an encoder; adding one needs no other code as long as
 timm builds its architecture and writes its parameter names. None of the published files could be
@@ -9,108 +9,15 @@ docs/encoders.md says what that is worth. Nothing here imports PyTorch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
 
-from histohet.encoders.base import EncoderError
+from histohet.encoders.entry import HALF, IMAGENET, NEEDS_NO_MODEL, EncoderEntry, Rgb
 from histohet.weights import WeightsSource
-
-Rgb = tuple[float, float, float]
-Pooling = Literal["own", "class_token_and_mean"]
-Precision = Literal["float32", "bfloat16", "float16"]
-Layout = Literal["timm", "dinov2", "old_swin"]
-
-IMAGENET: tuple[Rgb, Rgb] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF: tuple[Rgb, Rgb] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-NORMALISATIONS = {"imagenet": IMAGENET, "half": HALF}
-"""Channel means and standard deviations by name, for RGB in 0 to 1."""
 
 H_OPTIMUS: tuple[Rgb, Rgb] = ((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
 LUNIT: tuple[Rgb, Rgb] = (
     (0.70322989, 0.53606487, 0.66096631),
     (0.21716536, 0.26081574, 0.20723464),
 )
-
-NEEDS_NO_MODEL = "stain_texture"
-OWN_DESCRIPTION = ("model", "width", "normalisation", "arguments", "pooling", "precision")
-"""Settings that describe a model; a name in the catalogue stands for all of them."""
-
-
-@dataclass(frozen=True)
-class EncoderEntry:
-    """What has to be known to run an encoder.
-
-    Attributes
-    ----------
-    name
-        Name under which it is configured and its features are kept.
-    model
-        timm architecture, or one of `architectures.ARCHITECTURES`.
-    arguments
-        Further arguments of the architecture. Layers are named by their place, such as
-        ``timm.layers.SwiGLUPacked``.
-    pooling
-        ``own``: what the model returns without its classifier (the class token of a vision
-        transformer, the mean of a Swin transformer or a convolutional network, the attentional
-        pooling of CONCH). ``class_token_and_mean``: the class token, then the mean of the tokens of
-        the patches (without registers).
-    weights
-        Where the weights are published; None where only a local file will do.
-    input_px
-        Side of the tiles it was published for, and takes; None if any that the model accepts.
-    mean, std
-        Of the channels, RGB in 0 to 1.
-    width
-        Length of an embedding.
-    n_parameters
-        Of the encoder without classifier and without what only training uses; None if unknown.
-    precision
-        In which it computes on a GPU (autocast). On a CPU it is always float32.
-    licence, gated
-        Of the weights, and whether the hub hands them out only after terms are accepted; None if
-        unknown.
-    reference
-        Paper or model card.
-    layout
-        Names of the parameters in the published file, one of `layouts.LAYOUTS`.
-    checked
-        How the layout of the published file was checked; None if it was not.
-    sha256
-        Of the published file, where another file of the same layout could be taken for it.
-    """
-
-    name: str
-    model: str
-    weights: WeightsSource | None
-    width: int
-    normalisation: tuple[Rgb, Rgb]
-    n_parameters: int | None = None
-    input_px: int | None = 224
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    pooling: Pooling = "own"
-    precision: Precision = "float32"
-    licence: str | None = None
-    gated: bool | None = None
-    reference: str | None = None
-    layout: Layout = "timm"
-    checked: str | None = None
-    sha256: str | None = None
-
-    @property
-    def mean(self) -> Rgb:
-        """Mean of the channels."""
-        return self.normalisation[0]
-
-    @property
-    def std(self) -> Rgb:
-        """Standard deviation of the channels."""
-        return self.normalisation[1]
-
-    @property
-    def needs_torch(self) -> bool:
-        """Whether PyTorch, weights and preferably a GPU are needed."""
-        return self.model != NEEDS_NO_MODEL
-
 
 NON_COMMERCIAL = "CC-BY-NC-ND-4.0"
 H_OPTIMUS_ARGUMENTS = {"img_size": 224, "init_values": 1e-5, "dynamic_img_size": False}
@@ -346,93 +253,3 @@ ENTRIES = (
     ),
 )
 CATALOGUE: Mapping[str, EncoderEntry] = {entry.name: entry for entry in ENTRIES}
-
-
-def entry_of(config: Mapping[str, Any]) -> EncoderEntry:
-    """Read the ``encoder`` section of the configuration.
-
-    Parameters
-    ----------
-    config
-        Either a ``name`` of the catalogue, or ``kind: timm`` with `OWN_DESCRIPTION`; both with
-        ``checkpoint`` (a local file) or ``weights`` (``repository``, ``file``, ``revision``).
-
-    Raises
-    ------
-    EncoderError
-        If the name is unknown, a setting is missing or makes no sense, or nothing says where the
-        weights are.
-    """
-    name, kind = config.get("name") or NEEDS_NO_MODEL, config.get("kind")
-    if kind == "timm":
-        entry = _own_entry(config)
-    elif kind == NEEDS_NO_MODEL:
-        entry = replace(CATALOGUE[NEEDS_NO_MODEL], name=name)
-    elif kind is not None:
-        raise EncoderError(f"encoder.kind '{kind}' is unknown; there is '{NEEDS_NO_MODEL}', 'timm'")
-    else:
-        entry = _known_entry(name, config)
-    if config.get("weights"):
-        entry = replace(entry, weights=WeightsSource(**config["weights"]))
-    if entry.needs_torch and entry.weights is None and not config.get("checkpoint"):
-        raise EncoderError(
-            f"encoder '{name}' needs encoder.checkpoint (a local file) or encoder.weights: "
-            "no place to download its weights from is known"
-        )
-    return entry
-
-
-def _known_entry(name: str, config: Mapping[str, Any]) -> EncoderEntry:
-    if name not in CATALOGUE:
-        raise EncoderError(
-            f"encoder '{name}' is not in the catalogue ({', '.join(CATALOGUE)}); a model of your "
-            "own needs encoder.kind: timm, and its model, width and normalisation"
-        )
-    described = [key for key in OWN_DESCRIPTION if config.get(key) is not None]
-    if described:
-        raise EncoderError(
-            f"encoder '{name}' stands in the catalogue, so encoder.{described[0]} has no place; "
-            "encoder.kind: timm describes a model in full, under a name of its own"
-        )
-    return CATALOGUE[name]
-
-
-def _own_entry(config: Mapping[str, Any]) -> EncoderEntry:
-    required = ("name", "model", "width", "normalisation")
-    missing = [key for key in required if not config.get(key)]
-    if missing:
-        raise EncoderError(f"encoder of kind 'timm': setting '{missing[0]}' is missing")
-    return EncoderEntry(
-        name=config["name"],
-        model=config["model"],
-        weights=None,
-        width=int(config["width"]),
-        normalisation=_normalisation(config["name"], config["normalisation"]),
-        input_px=None,
-        arguments=config.get("arguments") or {},
-        pooling=_one_of(config, "pooling", get_args(Pooling)),
-        precision=_one_of(config, "precision", get_args(Precision)),
-    )
-
-
-def _one_of(config: Mapping[str, Any], key: str, choices: tuple[Any, ...]) -> Any:
-    """Return a setting, by default the first of its choices."""
-    value = config.get(key) or choices[0]
-    if value not in choices:
-        raise EncoderError(
-            f"encoder '{config['name']}': unknown {key} '{value}'; there are {', '.join(choices)}"
-        )
-    return value
-
-
-def _normalisation(name: str, value: str | Mapping[str, Any]) -> tuple[Rgb, Rgb]:
-    if isinstance(value, str) and value in NORMALISATIONS:
-        return NORMALISATIONS[value]
-    if isinstance(value, Mapping) and all(len(value.get(key, ())) == 3 for key in ("mean", "std")):
-        red, green, blue = value["mean"]
-        of_red, of_green, of_blue = value["std"]
-        return (red, green, blue), (of_red, of_green, of_blue)
-    raise EncoderError(
-        f"encoder '{name}': unknown normalisation '{value}'; there are "
-        f"{', '.join(NORMALISATIONS)}, or three numbers each under 'mean' and 'std'"
-    )

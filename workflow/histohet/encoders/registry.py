@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from histohet.encoders.base import Encoder, EncoderError
-from histohet.encoders.catalogue import EncoderEntry, entry_of
+from histohet.encoders.configured import entry_of
+from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.symmetry import SymmetryAverage
 
 

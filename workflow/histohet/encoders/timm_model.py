@@ -18,7 +18,8 @@ from torch import Tensor
 
 from histohet.encoders.architectures import create_empty
 from histohet.encoders.base import EncoderError, EncoderOutOfMemory
-from histohet.encoders.catalogue import CATALOGUE, EncoderEntry
+from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.layouts import load_published
 from histohet.slides import Pixels
 
@@ -50,11 +51,7 @@ class TimmModel:
         self.name = entry.name
         self.width = entry.width
         self._entry = entry
-        if entry.input_px not in (None, tile_px):
-            raise EncoderError(
-                f"encoder '{entry.name}' takes tiles of {entry.input_px} px, not of {tile_px} px: "
-                f"set tiles.tile_px to {entry.input_px} (tiles.tile_um stays what a tile covers)"
-            )
+        entry.check_tile_px(tile_px)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._mean, self._std = (
             torch.tensor(values, device=self._device).view(1, 3, 1, 1)
@@ -67,6 +64,8 @@ class TimmModel:
         blank = np.zeros((1, tile_px, tile_px, 3), np.uint8)
         try:
             found = self.encode(blank).shape
+        except EncoderOutOfMemory:
+            raise
         except (AssertionError, RuntimeError, ValueError) as error:
             raise EncoderError(
                 f"encoder '{self.name}' does not take tiles of {tile_px} px: {error}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -114,20 +114,30 @@ class FeatureRows:
     is several times faster than HDF5's own selection of single rows and holds one block at a time.
     """
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
+    def __init__(self, dataset: h5py.Dataset, rows: npt.NDArray[np.int64] | None = None) -> None:
+        """Give all rows of a dataset, or those with the given ascending numbers."""
         self._dataset = dataset
-        self.shape: tuple[int, int] = dataset.shape
+        self._rows = rows
+        self.shape = (len(dataset) if rows is None else len(rows), int(dataset.shape[1]))
         self.ndim = len(self.shape)
+
+    def only(self, rows: npt.NDArray[np.int64]) -> FeatureRows:
+        """Return some of the rows, by ascending numbers."""
+        return FeatureRows(self._dataset, rows if self._rows is None else self._rows[rows])
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
         """Return rows by ascending numbers, or whatever else HDF5 can select."""
+        if self._rows is not None and isinstance(key, tuple):
+            return self[key[0]][:, key[1]]
+        if self._rows is not None:
+            key = self._rows[key]
         if not isinstance(key, np.ndarray):
             return np.asarray(self._dataset[key])
         found = np.empty((len(key), self.shape[1]), np.float32)
-        limits = np.searchsorted(key, np.arange(0, len(self) + CHUNK_ROWS, CHUNK_ROWS))
+        limits = np.searchsorted(key, np.arange(0, len(self._dataset) + CHUNK_ROWS, CHUNK_ROWS))
         for first, end in pairwise(limits.tolist()):
             if first < end:
                 low, high = key[first], key[end - 1]
@@ -153,6 +163,13 @@ class FeatureTable:
     tile_index: npt.NDArray[np.int64]
     tiles: TileTable
     unreadable_index: npt.NDArray[np.int64]
+
+    def only(self, rows: npt.NDArray[np.int64]) -> FeatureTable:
+        """Return some of the tiles, by ascending row numbers of this table."""
+        tiles = replace(self.tiles, coords=self.tiles.coords[rows])
+        return FeatureTable(
+            self.features.only(rows), self.tile_index[rows], tiles, self.unreadable_index
+        )
 
 
 @contextmanager

@@ -1,0 +1,225 @@
+"""What each variant of the method does otherwise, and functions that name the files of variants.
+
+Variants share files: a path names the factors (encoder, masking, procedure), not the variant.
+"""
+
+from typing import NamedTuple
+
+from histohet.encoders.configured import entry_of
+from histohet.variants import VARIANTS as KNOWN_VARIANTS
+from histohet.variants import Variant, read_variants
+
+
+class Settled(NamedTuple):
+    """A variant, the configuration with its own settings in place, and its names in paths."""
+
+    variant: Variant
+    config: dict
+    factors: dict[str, str]
+
+
+def settle(name, variant):
+    """Settle what a variant is."""
+    own = variant.configured(config)
+    if variant.settings:
+        check_configuration(own, f"config, variant '{name}'")
+    return Settled(variant, own, variant.factors(config))
+
+
+def by_factor(factor):
+    """One of the variants that share each value of a factor; they must mean the same by it."""
+    return {settled.factors[factor]: settled for settled in VARIANTS.values()}
+
+
+try:
+    CONFIGURED = read_variants(config["variants"])
+except ValueError as error:
+    raise WorkflowError(f"config, variants: {error}") from error
+
+VARIANTS = {
+    name: settle(name, variant)
+    for name, variant in {**KNOWN_VARIANTS, **CONFIGURED}.items()
+}
+COMPARED = {"configured": list(CONFIGURED), "all": list(VARIANTS)}
+MASKINGS = by_factor("masking")
+PROCEDURES = by_factor("procedure")
+ENCODERS = {
+    encoder: settled.config["encoder"]
+    for encoder, settled in by_factor("encoder").items()
+}
+# Tiles are encoded once, for the variant that is content with least epithelium.
+ENCODED_COVERAGE = min(
+    settled.config["epithelium"]["min_coverage"] for settled in VARIANTS.values()
+)
+
+for name, settled in VARIANTS.items():
+    if settled.config["encoder"] != ENCODERS[settled.factors["encoder"]]:
+        raise WorkflowError(
+            f"config, variant '{name}': its encoder has the name of another one, "
+            f"'{settled.config['encoder']['name']}', and other settings"
+        )
+    if {"encoder", "epithelium"} & set(settled.variant.settings):
+        for slide in filter(is_imported, SLIDES):
+            raise WorkflowError(
+                f"config, variant '{name}': slide '{slide}' brings finished features, which no "
+                "other encoder or mask can change"
+            )
+
+ENTRIES = {}
+for name, settled in VARIANTS.items():
+    try:
+        entry = entry_of(settled.config["encoder"])
+        if not all(map(is_imported, SLIDES)):
+            entry.check_tile_px(config["tiles"]["tile_px"])
+    except ValueError as error:
+        raise WorkflowError(f"config, encoder: {error}") from error
+    ENTRIES[settled.factors["encoder"]] = entry
+
+
+def one_of(names):
+    """Wildcard constraint: exactly these names."""
+    return "|".join(map(re.escape, names))
+
+
+wildcard_constraints:
+    slide=SLIDE_ID.pattern,
+    encoder=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    masking=one_of(MASKINGS),
+    procedure=one_of(PROCEDURES),
+    pooling="mean|attention|chief",
+    compared=one_of(COMPARED),
+    variant=one_of(VARIANTS),
+
+
+def is_whole(wildcards):
+    """Whether whole tiles are encoded, whatever the epithelium."""
+    return MASKINGS[wildcards.masking].variant.masking == "whole"
+
+
+def get_encoder_inputs(wildcards):
+    """Inputs of the encoding: whole tiles need neither mask nor coverage."""
+    inputs = {
+        "record": f"results/preflight/slides/{wildcards.slide}.json",
+        "slide": get_file("path")(wildcards),
+        "tiles": f"results/tiles/{wildcards.slide}.h5",
+    }
+    if not is_whole(wildcards):
+        inputs["tissue"] = f"results/tissue/{wildcards.slide}.geojson"
+        inputs["coverage"] = f"results/coverage/{wildcards.slide}.h5"
+        inputs["mask"] = get_file("mask")(wildcards)
+        inputs["stain"] = get_stain_mask(wildcards)
+    return inputs
+
+
+def get_min_coverage(wildcards):
+    """Epithelium that a tile needs to be encoded; nothing for whole tiles."""
+    return None if is_whole(wildcards) else ENCODED_COVERAGE
+
+
+def get_coverage_of_imported(wildcards):
+    """Epithelium of the tiles of finished features; whole tiles need none."""
+    return [] if is_whole(wildcards) else f"results/coverage/{wildcards.slide}.h5"
+
+
+def get_stricter_min_coverage(wildcards):
+    """Epithelium that a tile needs to be clustered, where that is more than to be encoded."""
+    wanted = PROCEDURES[wildcards.procedure].config["epithelium"]["min_coverage"]
+    return None if is_whole(wildcards) or wanted == ENCODED_COVERAGE else wanted
+
+
+def get_stricter_coverage(wildcards):
+    """Epithelium of the tiles, where some are encoded and not clustered."""
+    stricter = get_stricter_min_coverage(wildcards) is not None
+    return f"results/coverage/{wildcards.slide}.h5" if stricter else []
+
+
+def get_masking_parameters(wildcards):
+    """What the encoding has to know about the mask; nothing for whole tiles."""
+    if is_whole(wildcards):
+        return {}
+    epithelium = MASKINGS[wildcards.masking].config["epithelium"]
+    return {
+        "class_names": epithelium["class_names"],
+        "min_coverage": ENCODED_COVERAGE,
+        "fill": epithelium["fill"],
+        "classes": get_mask_classes(wildcards),
+    }
+
+
+def get_features(wildcards):
+    """Embeddings that a clustering starts from: ours, or finished ones."""
+    if is_imported(wildcards.slide):
+        return f"results/imported/features/{wildcards.masking}/{wildcards.slide}.h5"
+    return "results/features/{encoder}/{masking}/{slide}.h5".format(**wildcards)
+
+
+def needs_torch(wildcards):
+    """Whether an encoder is a network."""
+    return ENTRIES[wildcards.encoder].needs_torch
+
+
+def get_clustering_parameters(wildcards):
+    """How tiles are clustered; the published procedure has nothing to set."""
+    settled = PROCEDURES[wildcards.procedure]
+    if settled.variant.procedure == "paper":
+        return {}
+    return {k: v for k, v in settled.config["clustering"].items() if k != "min_tiles"}
+
+
+def of_variant(pattern, slides):
+    """Input function for a file per slide, made as a variant wants its tiles and clusters."""
+
+    def files(wildcards):
+        return expand(pattern, slide=slides, **VARIANTS[wildcards.variant].factors)
+
+    return files
+
+
+def get_slide_clusters(wildcards):
+    """Clusters of a slide that a variant needs."""
+    return of_variant(CLUSTERS, wildcards.slide)(wildcards)[0]
+
+
+def get_threshold(wildcards):
+    """Tumour threshold that a variant applies; none where all clusters count."""
+    settled = VARIANTS[wildcards.variant]
+    if settled.variant.tumour_filter and HAS_ATTENTION:
+        return f"{THRESHOLD}.json".format(**settled.factors)
+    return []
+
+
+def get_given_threshold():
+    """Tumour threshold that the configuration gives as a number, if it does."""
+    given = config["tumour"]["threshold"]
+    return None if isinstance(given, str) else given
+
+
+def get_learned_threshold(wildcards):
+    """Tumour threshold that was learned on another cohort, if the configuration names its file."""
+    given = config["tumour"]["threshold"]
+    return given if isinstance(given, str) and given != "otsu" else []
+
+
+def per_variant(pattern, wanted=True):
+    """Files of every configured variant, or none where they make no sense."""
+    return expand(pattern, variant=list(CONFIGURED)) if wanted else []
+
+
+def compared(pattern):
+    """Input function for one file per variant that is compared."""
+    return lambda wildcards: expand(pattern, variant=COMPARED[wildcards.compared])
+
+
+def map_files(variant):
+    """Maps of all slides, the first ones shown in the report."""
+    caption, category = "../report/map.rst", "3 Maps"
+    files = []
+    for number, slide in enumerate(SLIDES):
+        file = f"results/maps/{variant}/{slide}.png"
+        if number < config["report"]["max_maps"]:
+            labels = {"slide": slide}
+            file = report(
+                file, caption, category=category, subcategory=variant, labels=labels
+            )
+        files.append(file)
+    return files
