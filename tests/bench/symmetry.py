@@ -32,7 +32,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, confusion_matrix
 from sklearn.preprocessing import normalize
 
-from histohet.clustering import ClusteringParams, cluster_tiles
+from histohet.clustering import cluster_tiles
+from histohet.clustering_params import ClusteringParams
 from histohet.encoders.architectures import create_architecture
 from histohet.encoders.base import Encoder
 from histohet.encoders.catalogue import CATALOGUE

@@ -18,7 +18,9 @@ from threadpoolctl import threadpool_limits
 from bench.synthetic_slides import PITCH_PX, make_slide
 from histohet import clustering
 from histohet.annealing import AnnealingSchedule
-from histohet.clustering import PUBLISHED, Clustering, ClusteringParams, cluster_tiles
+from histohet.clustering import cluster_tiles
+from histohet.clustering_params import PUBLISHED, ClusteringParams
+from histohet.clustering_result import Clustering
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = ClusteringParams(q=8, n_init=2, restarts=0)
@@ -376,7 +378,8 @@ def test_same_seed_same_bytes_and_another_seed_another_start(slide, smoothed):
 
 IN_ANOTHER_PROCESS = """
 import pickle, sys
-from histohet.clustering import ClusteringParams, cluster_tiles
+from histohet.clustering import cluster_tiles
+from histohet.clustering_params import ClusteringParams
 features, coords = pickle.load(sys.stdin.buffer)
 params = ClusteringParams(q=8, n_init=2, restarts=2)
 found = cluster_tiles(features, coords, 448, params, ["potts"], 314)["potts"]

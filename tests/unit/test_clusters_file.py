@@ -11,14 +11,9 @@ import numpy as np
 import pytest
 
 from histohet.certainty import UNKNOWN, Certainty
-from histohet.clustering import (
-    PUBLISHED,
-    Certificate,
-    Clustering,
-    ClusteringParams,
-    Step,
-    cluster_tiles,
-)
+from histohet.clustering import cluster_tiles
+from histohet.clustering_params import PUBLISHED, ClusteringParams
+from histohet.clustering_result import Certificate, Clustering, Step
 from histohet.formats.clusters import read_clusters, write_clusters
 from histohet.formats.hdf5 import TileTable, tile_attributes
 from histohet.outcome import OK, Outcome, Status

@@ -7,10 +7,8 @@ from scipy.stats import t as student_t
 
 from histohet.evidence import (
     PRIOR_TILES,
-    REGRESSION_RIDGE,
     SHARED_TILES,
     WEIGHT_ROUNDS,
-    TileField,
     assess,
     best_merge,
 )
@@ -18,6 +16,7 @@ from histohet.gaussian_clusters import TAIL_FREEDOM
 from histohet.graph import knn_edges
 from histohet.neighbour_labels import estimate_coupling, log_likelihood, neighbour_counts
 from histohet.potts import neighbour_lists
+from histohet.tile_field import REGRESSION_RIDGE, TileField
 
 
 def lattice(columns: int, rows: int) -> np.ndarray:

@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from histohet.clustering import ClusteringParams, cluster_tiles
+from histohet.clustering import cluster_tiles
+from histohet.clustering_params import ClusteringParams
 from histohet.formats.hdf5 import (
     CHUNK_ROWS,
     TileTable,

@@ -13,7 +13,7 @@ import yaml
 
 from histohet.agreement import Truth, agree, read_truth, subclone_of_tiles
 from histohet.certainty import UNKNOWN, Certainty
-from histohet.clustering import ClusteringParams
+from histohet.clustering_params import ClusteringParams
 from histohet.graph import adjacent_edges
 from histohet.heterogeneity import cluster_table, nested_measures
 from histohet.measures import NO_ATTENTION, NO_THRESHOLD, SlideMeasures

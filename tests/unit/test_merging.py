@@ -5,10 +5,11 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from histohet.evidence import TileField, assess
+from histohet.evidence import assess
 from histohet.graph import knn_edges
 from histohet.merging import Stage, compact, dissolve_small, merge_path
 from histohet.potts import neighbour_lists
+from histohet.tile_field import TileField
 
 
 def lattice(columns: int, rows: int) -> np.ndarray:

@@ -13,7 +13,8 @@ import pytest
 from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score
 
-from histohet.clustering import PUBLISHED, cluster_tiles
+from histohet.clustering import cluster_tiles
+from histohet.clustering_params import PUBLISHED
 from histohet.graph import edge_similarity, knn_edges
 from histohet.model_choice import first_improving_merge, gaussian_bic
 from histohet.potts import PottsModel, energy, unary_cosine

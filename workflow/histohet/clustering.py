@@ -8,19 +8,20 @@ the energy (`energies`), its minimiser (`minimiser`, `annealing`) and the number
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from histohet.annealing import AnnealingSchedule, anneal
+from histohet.annealing import anneal
+from histohet.clustering_params import PUBLISHED, ClusteringParams
+from histohet.clustering_result import Certificate, Clustering, Labels, Step
 from histohet.embedding import principal_components, unit_rows
 from histohet.energies import Energy, calibrated_energy, cosine_energy, typical_coupling
-from histohet.evidence import TileField
 from histohet.gaussian_clusters import nearest
 from histohet.graph import knn_edges
 from histohet.logs import logger
@@ -28,10 +29,10 @@ from histohet.merging import compact, dissolve_small, merge_path
 from histohet.minimiser import gap_percent, lower_bound, minimise
 from histohet.model_choice import bic_embedding, first_improving_merge
 from histohet.potts import Floats, Ints, Neighbours, neighbour_lists
-from histohet.stability import Stability, resample, summarise_restarts
+from histohet.stability import resample, summarise_restarts
+from histohet.tile_field import TileField
 from histohet.variants import Procedure
 
-Labels = npt.NDArray[np.int32]
 Features = npt.NDArray[np.float32]
 
 # Principal components in which k-means looks for clusters, and those in which they are described,
@@ -50,143 +51,6 @@ SEARCHED_TILES = 40_000
 BLOCK_PITCHES = 32
 # Labels and the description of their clusters settle each other; they do within a few rounds.
 SETTLING_ROUNDS = 10
-
-
-@dataclass(frozen=True)
-class ClusteringParams:
-    """How the tiles of a slide are clustered.
-
-    Attributes
-    ----------
-    q
-        Clusters at the start, and the most there can be (published: 20).
-    k
-        Neighbours per tile in the graph.
-    reach
-        Neighbours are at most this many tile pitches apart; None for any distance (published).
-    energy
-        ``calibrated`` or ``cosine`` (published).
-    minimiser
-        ``expansion`` or ``annealing`` (published).
-    model_choice
-        ``evidence`` or ``bic_full`` (published).
-    n_init
-        Starts of the first k-means; None for `q` of them (published).
-    variance
-        Share of the variance that the embedding of ``bic_full`` explains.
-    restarts
-        Clusterings of resampled tiles that tell how stable the result is; 0 for none.
-    schedule
-        Cooling of ``annealing``.
-    """
-
-    q: int = 30
-    k: int = 8
-    reach: float | None = 1.5
-    energy: Literal["calibrated", "cosine"] = "calibrated"
-    minimiser: Literal["expansion", "annealing"] = "expansion"
-    model_choice: Literal["evidence", "bic_full"] = "evidence"
-    n_init: int | None = 5
-    variance: float = 0.8
-    restarts: int = 8
-    schedule: AnnealingSchedule = field(default_factory=AnnealingSchedule)
-
-    def __post_init__(self) -> None:
-        if self.q < 1 or self.k < 1 or (self.n_init is not None and self.n_init < 1):
-            raise ValueError(f"q, k and n_init must be at least 1: {self}")
-        if not 0 < self.variance <= 1:
-            raise ValueError(f"variance is a share in (0, 1], got {self.variance}")
-        if self.restarts < 0 or (self.reach is not None and not self.reach > 0):
-            raise ValueError(f"reach must be positive and restarts 0 or more: {self}")
-
-
-PUBLISHED = ClusteringParams(
-    q=20,
-    reach=None,
-    energy="cosine",
-    minimiser="annealing",
-    model_choice="bic_full",
-    n_init=None,
-    restarts=0,
-)
-"""HETMAP's clustering, its defects mended."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One number of clusters on the way from many to few.
-
-    Attributes
-    ----------
-    n_clusters
-        Number of clusters.
-    criterion
-        What the number is chosen by: log evidence (the more the better), or BIC (the less).
-    merged_sizes
-        Tiles of the two clusters that were merged next; None where nothing was.
-    """
-
-    n_clusters: int
-    criterion: float
-    merged_sizes: tuple[int, int] | None
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """How near the labels of a slide are to the minimum of their energy.
-
-    Attributes
-    ----------
-    energy, lower_bound
-        Energy of the labels, and one that no labels are below.
-    gap_percent
-        See `histohet.minimiser.gap_percent`.
-    coupling
-        Mean weight of the edges; for ``calibrated``, the estimated coupling.
-    """
-
-    energy: float
-    lower_bound: float
-    gap_percent: float
-    coupling: float
-
-
-@dataclass(frozen=True)
-class Clustering:
-    """Clusters of the tiles of a slide, every array in the order of the tiles given.
-
-    Attributes
-    ----------
-    start
-        (N,) int32 labels of the first k-means, numbered by descending size.
-    raw
-        (N,) int32 labels before the last smoothing: each tile's best cluster by its embedding
-        alone (``bic_full``: the last k-means). A cluster that outlived the smoothing has its final
-        number; the others are numbered from `n_clusters` on.
-    labels
-        (N,) int32 final labels 0..n_clusters-1 by descending size; among clusters of equal size
-        the one with the topmost (then leftmost) tile comes first.
-    n_clusters
-        Number of final clusters; 0 for a slide without tiles.
-    steps
-        From the start to the last number of clusters tried.
-    certificate
-        None without smoothing.
-    stability
-        None without restarts.
-    notes
-        Sentences for the reader: why there were fewer than q clusters at the start, how many
-        were too small to keep.
-    """
-
-    start: Labels
-    raw: Labels
-    labels: Labels
-    n_clusters: int
-    steps: tuple[Step, ...]
-    certificate: Certificate | None
-    stability: Stability | None
-    notes: tuple[str, ...]
 
 
 def cluster_tiles(

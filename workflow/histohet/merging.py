@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histohet.evidence import TileField, assess, best_merge
+from histohet.evidence import assess, best_merge
 from histohet.gaussian_clusters import misfit
 from histohet.neighbour_labels import descend, estimate_coupling, neighbour_counts
 from histohet.potts import Floats, Ints
+from histohet.tile_field import TileField
 
 # Rounds in which tiles move between the clusters of the start, and after every merger.
 START_ROUNDS = 10

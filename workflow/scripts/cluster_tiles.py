@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.clustering import PUBLISHED, Clustering, ClusteringParams, cluster_tiles
+from histohet.clustering import cluster_tiles
+from histohet.clustering_params import PUBLISHED, ClusteringParams
+from histohet.clustering_result import Clustering
 from histohet.formats.clusters import write_clusters
 from histohet.formats.hdf5 import FeatureTable, open_features, read_column
 from histohet.outcome import Outcome, Status

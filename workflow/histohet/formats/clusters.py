@@ -16,7 +16,8 @@ from histohet.provenance import Provenance
 
 if TYPE_CHECKING:
     # Readers need none of what clustering loads.
-    from histohet.clustering import Clustering, ClusteringParams
+    from histohet.clustering_params import ClusteringParams
+    from histohet.clustering_result import Clustering
 
 NO_LABELS = np.empty(0, np.int32)
 
