@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from featurefiles import write_atlaspatch, write_clam, write_stamp, write_trident
 from histohet.formats.hdf5 import TileTable, feature_file, open_features, tile_attributes
 from histohet.formats.imported_features import (
-    FeatureFileError,
     canonical_encoder,
-    read_rows,
     read_source,
     read_tile_positions,
 )
+from histohet.formats.imported_rows import read_rows
+from histohet.formats.tile_facts import FeatureFileError
 from histohet.imported_tiles import place_tiles
 from histohet.outcome import OK
 from histohet.provenance import Provenance

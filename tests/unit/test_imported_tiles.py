@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from featurefiles import stamp_grid, write_clam, write_trident
 from histohet.formats.imported_features import (
-    FeatureFileError,
     FeatureSource,
-    TileFacts,
     TilePositions,
     read_source,
     read_tile_positions,
 )
+from histohet.formats.tile_facts import FeatureFileError, TileFacts
 from histohet.imported_tiles import check_tile_size, imported_tile_table, place_tiles
 from histohet.tiles import TileSpec
 

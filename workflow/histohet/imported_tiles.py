@@ -18,13 +18,8 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from histohet.formats.hdf5 import TileTable, nominal_magnification, tile_attributes
-from histohet.formats.imported_features import (
-    LARGEST_PX,
-    FeatureFileError,
-    FeatureSource,
-    TileFacts,
-    TilePositions,
-)
+from histohet.formats.imported_features import FeatureSource, TilePositions
+from histohet.formats.tile_facts import LARGEST_PX, FeatureFileError, TileFacts
 from histohet.outcome import OK, Outcome, Status
 from histohet.scale import AGREEMENT_TOLERANCE
 from histohet.tiles import Coords, TileSpec

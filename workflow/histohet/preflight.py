@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from histohet.formats.imported_features import (
-    FeatureFileError,
     canonical_encoder,
     read_source,
     read_tile_positions,
 )
+from histohet.formats.tile_facts import FeatureFileError
 from histohet.imported_tiles import check_tile_size, place_tiles
 from histohet.outcome import Status
 from histohet.scale import Scale, ScaleUnknownError, resolve_scale, resolve_scale_of_features

@@ -6,12 +6,9 @@ import numpy as np
 from job import job_log, provenance_of
 
 from histohet.formats.hdf5 import TileTable, feature_file, read_column, read_tiles
-from histohet.formats.imported_features import (
-    FeatureFileError,
-    read_rows,
-    read_source,
-    read_source_rows,
-)
+from histohet.formats.imported_features import read_source
+from histohet.formats.imported_rows import read_rows, read_source_rows
+from histohet.formats.tile_facts import FeatureFileError
 from histohet.outcome import Outcome, Status
 
 MASKED = snakemake.params.min_coverage is not None

@@ -14,12 +14,9 @@ from histohet.drawing.overview import (
 )
 from histohet.files import read_json
 from histohet.formats.hdf5 import TileTable
-from histohet.formats.imported_features import (
-    FeatureFileError,
-    read_source,
-    read_tile_positions,
-    write_imported_tiles,
-)
+from histohet.formats.imported_features import read_source, read_tile_positions
+from histohet.formats.imported_rows import write_imported_tiles
+from histohet.formats.tile_facts import FeatureFileError
 from histohet.imported_tiles import check_tile_size, imported_tile_table, place_tiles
 from histohet.outcome import Outcome, Status
 from histohet.slide_record import SlideRecord

@@ -5,36 +5,38 @@ A file is read in three steps, each of which refuses what it cannot vouch for:
 1. `read_source` recognises the layout and reads what the file says of itself, and all positions;
 2. `histohet.imported_tiles.place_tiles` turns positions into level-0 pixels, once the scale of the
    slide is known, and checks them against the tile size, the slide and each other;
-3. `read_rows` streams the embeddings in the order of the placed tiles.
+3. `imported_rows.read_rows` streams the embeddings in the order of the placed tiles.
 
 Nothing is unpickled: PyTorch's ``.pt`` files are refused, the tools write HDF5 beside them.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from histohet.formats.hdf5 import CHUNK_ROWS, TileTable, new_file, open_file, write_coords
-from histohet.provenance import Provenance
+from histohet.formats.hdf5 import open_file
+from histohet.formats.tile_facts import (
+    LARGEST_PX,
+    FeatureFileError,
+    TileFacts,
+    positive_attribute,
+    read_facts,
+    text_attribute,
+)
 
 Layout = Literal["CLAM", "TRIDENT", "STAMP", "AtlasPatch"]
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 PICKLES = {".pt", ".pth", ".pkl", ".bin"}
 STAMP_DATASETS = ("feats", "patch_embeddings")
-
-LARGEST_PX = 1e8
-BLOCK_BYTES = 128 * 2**20
 
 SAME_ENCODER = {
     "univ1": "uni",
@@ -46,37 +48,6 @@ SAME_ENCODER = {
     "lunitvits8": "lunitdino8",
 }
 """What the tools call one and the same encoder, without prefix, capitals and punctuation."""
-
-
-class FeatureFileError(ValueError):
-    """Features cannot be used; the message names the file, says why and what to give instead."""
-
-
-@dataclass(frozen=True)
-class TileFacts:
-    """What a file says about its tiles; None where it says nothing.
-
-    Attributes
-    ----------
-    side_px, side_um
-        Side of a tile in level-0 px (CLAM, TRIDENT) or µm (STAMP).
-    tile_px
-        Side as the encoder saw it.
-    overlap
-        Overlap of neighbours as a share of the side.
-    mpp, magnification
-        Scale of level 0.
-    size
-        (width, height) of level 0.
-    """
-
-    side_px: float | None = None
-    side_um: float | None = None
-    tile_px: int | None = None
-    overlap: float | None = None
-    mpp: float | None = None
-    magnification: float | None = None
-    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +99,7 @@ def read_source(path: str | Path) -> FeatureSource:
         If the file is no HDF5, has an unknown layout, or its datasets and attributes do not make
         sense.
     """
-    with _opened(path) as file:
+    with open_foreign(path) as file:
         stamp = next((name for name in STAMP_DATASETS if _dataset(file, name) is not None), None)
         if stamp is not None:
             return _stamp_source(path, file, stamp)
@@ -160,13 +131,13 @@ def read_tile_positions(path: str | Path) -> TilePositions:
     FeatureFileError
         If it is no such file, or does not say how large its tiles are.
     """
-    with _opened(path) as file:
+    with open_foreign(path) as file:
         coords = _dataset(file, "coords")
         if coords is None:
             raise FeatureFileError(
                 f"{path} has no dataset 'coords': the tiles file of CLAM is patches/<slide>.h5"
             )
-        facts = _facts(path, coords.attrs)
+        facts = read_facts(path, coords.attrs)
         if facts.side_px is None:
             raise FeatureFileError(
                 f"{path}: coords has neither patch_size_level0 (TRIDENT) nor patch_size and "
@@ -177,23 +148,23 @@ def read_tile_positions(path: str | Path) -> TilePositions:
 
 def _stamp_source(path: str | Path, file: h5py.File, name: str) -> FeatureSource:
     """STAMP 2: positions in µm, everything else an attribute of the file (FORMATS of STAMP 2.5)."""
-    kind = _text(file.attrs, "feat_type")
+    kind = text_attribute(file.attrs, "feat_type")
     if kind not in (None, "tile"):
         raise FeatureFileError(f"{path} holds features of a whole {kind}, not of tiles")
     coords = _dataset(file, "coords")
     if coords is None:
         raise FeatureFileError(f"{path} has no dataset 'coords'")
-    side_um = _positive(path, file.attrs, "tile_size_um")
-    if side_um is None and _text(file.attrs, "unit") == "um":
-        side_um = _positive(path, file.attrs, "tile_size")  # STAMP 2.0
+    side_um = positive_attribute(path, file.attrs, "tile_size_um")
+    if side_um is None and text_attribute(file.attrs, "unit") == "um":
+        side_um = positive_attribute(path, file.attrs, "tile_size")  # STAMP 2.0
     if side_um is None:
         raise FeatureFileError(
             f"{path} does not say how large its tiles are (attribute tile_size_um): files of STAMP "
             "before 2.0 cannot be used, extract the features again"
         )
-    tile_px = _positive(path, file.attrs, "tile_size_px")
+    tile_px = positive_attribute(path, file.attrs, "tile_size_px")
     facts = TileFacts(side_um=side_um, tile_px=None if tile_px is None else round(tile_px))
-    encoder = _text(file.attrs, "extractor")
+    encoder = text_attribute(file.attrs, "extractor")
     return _source(path, "STAMP", file[name], encoder, _positions(path, coords), facts)
 
 
@@ -206,7 +177,7 @@ def _atlaspatch_source(path: str | Path, file: h5py.File, group: h5py.Group) -> 
             f"{path}: the group 'features' must hold the features of one encoder, beside a dataset "
             f"'coords'; it holds {', '.join(names[:10]) or 'none'}"
         )
-    facts = _facts(path, file.attrs)
+    facts = read_facts(path, file.attrs)
     positions = _positions(path, coords, columns=5)
     return _source(path, "AtlasPatch", group[names[0]], names[0], positions, facts)
 
@@ -216,8 +187,8 @@ def _clam_or_trident_source(
 ) -> FeatureSource:
     """TRIDENT writes the size of tiles with the coordinates, CLAM writes no attribute at all."""
     layout: Layout = "TRIDENT" if "patch_size_level0" in coords.attrs else "CLAM"
-    encoder = _text(features.attrs, "encoder")
-    facts = _facts(path, coords.attrs)
+    encoder = text_attribute(features.attrs, "encoder")
+    facts = read_facts(path, coords.attrs)
     return _source(path, layout, features, encoder, _positions(path, coords), facts)
 
 
@@ -253,7 +224,7 @@ def _matrix(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
+def open_foreign(path: str | Path) -> Iterator[h5py.File]:
     """Open a file of unknown origin; whatever HDF5 stumbles over becomes one message."""
     suffix = Path(path).suffix.lower()
     if suffix in PICKLES:
@@ -289,136 +260,3 @@ def _positions(path: str | Path, coords: h5py.Dataset, columns: int = 2) -> Floa
     if not (np.abs(found) < LARGEST_PX).all():
         raise FeatureFileError(f"{path}: coords holds values that are no positions on a slide")
     return np.asarray(found)
-
-
-def _facts(path: str | Path, attributes: Mapping[str, Any]) -> TileFacts:
-    """Read TRIDENT's attributes, or CLAM's, and ours where they are."""
-    patch_size = _positive(path, attributes, "patch_size")
-    side = _positive(path, attributes, "side_level0_px")
-    side = side or _positive(path, attributes, "patch_size_level0")
-    if side is None and patch_size is not None:
-        # CLAM: patch_size counts pixels of the level it was read from.
-        downsample = _positive(path, attributes, "downsample")
-        if downsample is None and _number(path, attributes, "patch_level") == 0:
-            downsample = 1.0
-        more = _positive(path, attributes, "custom_downsample") or 1.0
-        side = None if downsample is None else patch_size * downsample * more
-    overlap = _number(path, attributes, "overlap")
-    if overlap is not None and patch_size is not None:
-        overlap /= patch_size
-        if not 0 <= overlap < 1:
-            raise FeatureFileError(f"{path}: tiles cannot overlap by {overlap:.0%} of their side")
-    else:
-        overlap = None
-    um = _positive(path, attributes, "tile_um")
-    overlap_um = _number(path, attributes, "overlap_um")
-    if um is not None and overlap_um is not None and 0 <= overlap_um < um:
-        overlap = overlap_um / um  # Ours: exact, where TRIDENT's is rounded to whole pixels.
-    width = _positive(path, attributes, "level0_width")
-    height = _positive(path, attributes, "level0_height")
-    return TileFacts(
-        side_px=side,
-        tile_px=None if patch_size is None else round(patch_size),
-        overlap=overlap,
-        mpp=_positive(path, attributes, "mpp"),
-        magnification=_number(path, attributes, "level0_magnification"),
-        size=(round(width), round(height)) if width and height else None,
-    )
-
-
-def _number(path: str | Path, attributes: Mapping[str, Any], name: str) -> float | None:
-    """Read a numeric attribute, the first of several (CLAM's downsample has one per axis)."""
-    if name not in attributes:
-        return None
-    value = attributes[name]
-    try:
-        number = float(np.ravel(value)[0])
-    except (TypeError, ValueError, IndexError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise FeatureFileError(f"{path}: attribute {name} is {value!r}, not a number")
-    return number
-
-
-def _positive(path: str | Path, attributes: Mapping[str, Any], name: str) -> float | None:
-    number = _number(path, attributes, name)
-    if number is not None and not 0 < number < LARGEST_PX:
-        raise FeatureFileError(f"{path}: attribute {name} is {number:g}, it must be positive")
-    return number
-
-
-def _text(attributes: Mapping[str, Any], name: str) -> str | None:
-    value = attributes.get(name)
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return value if isinstance(value, str) and value else None
-
-
-def write_imported_tiles(
-    path: str | Path, tiles: TileTable, source_row: Ints, provenance: Provenance
-) -> None:
-    """Write a tile file that also tells which row of the feature file each tile came from."""
-    with new_file(path, tiles.outcome, provenance) as file:
-        write_coords(file, tiles.coords, tiles.attributes)
-        file.create_dataset("source_row", data=np.asarray(source_row, np.int64))
-
-
-def read_source_rows(path: str | Path) -> Ints:
-    """Return the rows of the feature file, (N,) int64, that `write_imported_tiles` kept."""
-    with open_file(path) as file:
-        return np.asarray(file["source_row"][:])
-
-
-def read_rows(
-    source: FeatureSource, rows: Ints, block_bytes: int = BLOCK_BYTES
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Read embeddings in any order, a block at a time.
-
-    For every block the file is passed once from its first to its last wanted row: a file in our
-    order is read once, whatever its size, another as often as its blocks need, and never in
-    scattered rows.
-
-    Parameters
-    ----------
-    rows
-        (M,) rows of the feature file.
-    block_bytes
-        Size of a block as float32; about twice that is held.
-
-    Yields
-    ------
-    float32 (B, D)
-
-    Raises
-    ------
-    FeatureFileError
-        If an embedding is not finite, or the file is damaged.
-    """
-    per_block = max(1, block_bytes // (4 * max(1, source.width)))
-    with _opened(source.path) as file:
-        dataset = file[source.dataset]
-        for first in range(0, len(rows), per_block):
-            wanted = rows[first : first + per_block]
-            block = _gather(dataset, wanted, source.width)
-            broken = ~np.isfinite(block).all(axis=1)
-            if broken.any():
-                raise FeatureFileError(
-                    f"{source.path}: the features of {broken.sum()} tiles are not finite, the "
-                    f"first in row {wanted[broken].min()}: extract them again"
-                )
-            yield block
-
-
-def _gather(dataset: h5py.Dataset, rows: Ints, width: int) -> npt.NDArray[np.float32]:
-    found = np.empty((len(rows), width), np.float32)
-    ascending = np.argsort(rows, kind="stable")
-    in_order = rows[ascending]
-    for low in range(int(in_order[0]), int(in_order[-1]) + 1, CHUNK_ROWS):
-        start, end = np.searchsorted(in_order, (low, low + CHUNK_ROWS))
-        if start < end:
-            high = int(in_order[end - 1]) + 1
-            part = dataset[0, low:high] if dataset.ndim == 3 else dataset[low:high]
-            # A float64 beyond float32 becomes infinite, and is refused as such.
-            with np.errstate(over="ignore"):
-                found[ascending[start:end]] = part[in_order[start:end] - low]
-    return found
