@@ -95,6 +95,19 @@ def test_variants_of_your_own_share_what_they_do_not_change(cohort: Cohort) -> N
     assert rules["analyse_survival"] == 7
 
 
+def test_slides_of_a_patient_are_clustered_together(cohort: Cohort) -> None:
+    rows = "a\ta.png\t0.5\tp\nb\ta.png\t0.5\tp\nc\ta.png\t0.5\tq\n"
+    sheet(cohort.folder, "slide\tpath\tmpp\tpatient\n" + rows)
+    pooled = {"name": "pooled", "pooled": True}
+    rules = cohort.rules(variants=["full", pooled], clinical=CLINICAL)
+    assert rules["encode_tiles"] == 3
+    assert rules["pool_patient"] == 2
+    assert rules["cluster_tiles"] == rules["measure_slide"] == 5
+    assert rules["draw_maps"] == rules["draw_pooled_maps"] == 1
+    assert rules["export_qupath"] == 3
+    assert "export_qupath" not in cohort.rules(variants=[pooled])
+
+
 def test_published_settings_can_be_configured(cohort: Cohort) -> None:
     published = {
         "reach": None,
@@ -147,6 +160,7 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
         ({"encoder": {"name": "uni", "symmetry": "d8"}}, ["d8", "d4"]),
         ({"encoder": {"name": "conch_v1_5"}}, ["takes tiles of 448 px", "tiles.tile_px"]),
         ({"variants": ["ful"]}, ["ful", "no_mask"]),
+        ({"variants": [{"name": "own", "pooled": False}]}, ["'own' is not a known variant"]),
         ({"variants": [{"name": "own"}]}, ["'own' is not a known variant"]),
         (
             {"variants": [{"name": "full", "clustering": {"q": 5}}]},

@@ -25,6 +25,8 @@ class Variant:
         other's labels; ``paper``: the published clustering, whatever the settings.
     tumour_filter
         Whether only clusters above the cohort's tumour threshold count.
+    pooled
+        Whether the slides of a patient are clustered together, and measured as one.
     settings
         What stands in place of the same keys of the configuration, section by section:
         ``encoder`` as a whole, single keys of ``epithelium`` and ``clustering``.
@@ -33,6 +35,7 @@ class Variant:
     masking: Masking = "masked"
     procedure: Procedure = "potts"
     tumour_filter: bool = True
+    pooled: bool = False
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def configured(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +74,11 @@ class Variant:
         return {
             "encoder": encoder_id(own["encoder"]),
             "masking": masked,
-            "procedure": "_".join([self.procedure, *(f"{k}{v}" for k, v in differing.items())]),
+            "procedure": "_".join(
+                [self.procedure]
+                + ["pooled"] * self.pooled
+                + [f"{key}{value}" for key, value in differing.items()]
+            ),
         }
 
 
@@ -98,8 +105,8 @@ def read_variants(entries: Sequence[str | Mapping[str, Any]]) -> dict[str, Varia
     ----------
     entries
         Names of `VARIANTS`, or mappings with a ``name`` of its own, optionally the variant it is
-        ``like`` (else ``full``), and the sections ``encoder``, ``epithelium``, ``clustering`` with
-        what it does otherwise.
+        ``like`` (else ``full``), whether it is ``pooled``, and the sections ``encoder``,
+        ``epithelium``, ``clustering`` with what it does otherwise.
 
     Returns
     -------
@@ -135,11 +142,12 @@ def _described(entry: Mapping[str, Any]) -> Variant:
     if name in VARIANTS:
         raise ValueError(f"'{name}' is a variant of its own; give what you describe another name")
     base = VARIANTS[like]
-    settings = {k: dict(v) for k, v in entry.items() if k not in {"name", "like"}}
-    if not settings:
+    pooled = bool(entry.get("pooled", False))
+    settings = {k: dict(v) for k, v in entry.items() if k not in {"name", "like", "pooled"}}
+    if not settings and not pooled:
         raise ValueError(f"'{name}' is not a known variant and says nothing that it does otherwise")
     if "clustering" in settings and base.procedure == "paper":
         raise ValueError(f"'{name}' is like 'paper', which takes nothing from `clustering`")
     if "epithelium" in settings and base.masking == "whole":
         raise ValueError(f"'{name}' encodes whole tiles, which take nothing from `epithelium`")
-    return replace(base, settings=settings)
+    return replace(base, settings=settings, pooled=pooled)

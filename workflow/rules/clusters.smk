@@ -3,7 +3,7 @@
 
 rule cluster_tiles:
     input:
-        features=get_features,
+        features=get_clustered_features,
         coverage=get_stricter_coverage,
     output:
         clusters=CLUSTERS,
@@ -55,9 +55,9 @@ rule score_tumour_tiles:
 rule measure_slide:
     input:
         clusters=CLUSTERS,
-        coverage="results/coverage/{slide}.h5",
-        tumour=get_tumour_scores,
-        traits=get_file("traits"),
+        coverage=get_clustered_coverage,
+        tumour=get_clustered_tumour_scores,
+        traits=get_measured_traits,
     output:
         measures=MEASURES,
     log:

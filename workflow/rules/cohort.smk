@@ -3,7 +3,7 @@
 
 rule choose_tumour_threshold:
     input:
-        measures=expand(MEASURES, slide=SLIDES, allow_missing=True),
+        measures=get_measures_of_procedure,
         learned=get_learned_threshold,
     output:
         threshold=f"{THRESHOLD}.json",
@@ -38,7 +38,7 @@ rule choose_tumour_threshold:
 rule collect_slides:
     input:
         preflight="results/preflight/slides.tsv",
-        measures=of_variant(MEASURES, SLIDES),
+        measures=of_variant(MEASURES),
         threshold=get_threshold,
     output:
         slides="results/cohort/{variant}/slides.tsv",
@@ -60,6 +60,7 @@ rule collect_slides:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=30,
     params:
+        pooled=lambda wildcards: VARIANTS[wildcards.variant].variant.pooled,
         code=code_of("collect_slides.py"),
     script:
         "../scripts/collect_slides.py"
@@ -91,14 +92,16 @@ rule draw_maps:
     input:
         slides="results/cohort/{variant}/slides.tsv",
         table="results/cohort/{variant}/clusters.tsv",
-        thumbnails=get_thumbnails,
-        clusters=of_variant(CLUSTERS, SLIDES),
+        thumbnails=[thumbnail_of(slide) for slide in SLIDES],
+        clusters=of_variant(CLUSTERS),
     output:
-        maps=map_files("{variant}"),
+        maps=map_files("{variant}", SLIDES),
     log:
         "results/logs/draw_maps/{variant}.log",
     benchmark:
         "results/benchmarks/draw_maps/{variant}.tsv"
+    wildcard_constraints:
+        variant=one_of(name for name in VARIANTS if not VARIANTS[name].variant.pooled),
     conda:
         "../../envs/core.yaml"
     # One job for all slides: the threshold is the cohort's, so a new slide may recolour every map.

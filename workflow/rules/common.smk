@@ -98,12 +98,14 @@ def get_tiles(wildcards):
     return f"results/{folder}/{wildcards.slide}.h5"
 
 
-def get_thumbnails(wildcards):
-    """Pictures of all slides."""
-    return [
-        f"results/{'imported/' if is_imported(slide) else ''}thumbnails/{slide}.jpg"
-        for slide in SLIDES
-    ]
+def thumbnail_of(slide):
+    """Picture of a slide."""
+    return f"results/{'imported/' if is_imported(slide) else ''}thumbnails/{slide}.jpg"
+
+
+def has_attention(slide):
+    """Whether there is tumour attention for a slide."""
+    return FROM_CHIEF or SHEET.slides[slide].attention is not None
 
 
 def get_stain_mask(wildcards):
@@ -130,5 +132,6 @@ def get_tissue_preset(wildcards):
 
 def get_tumour_scores(wildcards):
     """Tumour score per tile, of the slides that have attention."""
-    has_attention = FROM_CHIEF or get_row(wildcards).attention is not None
-    return f"results/tumour/{wildcards.slide}.h5" if has_attention else []
+    return (
+        f"results/tumour/{wildcards.slide}.h5" if has_attention(wildcards.slide) else []
+    )

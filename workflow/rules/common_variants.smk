@@ -40,7 +40,15 @@ VARIANTS = {
     name: settle(name, variant)
     for name, variant in {**KNOWN_VARIANTS, **CONFIGURED}.items()
 }
+PATIENTS = {}
+for slide, row in SHEET.slides.items():
+    PATIENTS.setdefault(row.patient, []).append(slide)
+
 COMPARED = {"configured": list(CONFIGURED), "all": list(VARIANTS)}
+# A truth is known of slides, not of what is pooled.
+COMPARED_WITH_TRUTH = [
+    name for name, variant in CONFIGURED.items() if WITH_TRUTH and not variant.pooled
+]
 MASKINGS = by_factor("masking")
 PROCEDURES = by_factor("procedure")
 ENCODERS = {
@@ -58,6 +66,13 @@ for name, settled in VARIANTS.items():
             f"config, variant '{name}': its encoder has the name of another one, "
             f"'{settled.config['encoder']['name']}', and other settings"
         )
+    if settled.variant.pooled:
+        for patient in PATIENTS:
+            if not SLIDE_ID.fullmatch(patient):
+                raise WorkflowError(
+                    f"config, variant '{name}': patient '{patient}' names files where slides are "
+                    "pooled: letters, digits, '.', '_' or '-', beginning with a letter or digit"
+                )
     if {"encoder", "epithelium"} & set(settled.variant.settings):
         for slide in filter(is_imported, SLIDES):
             raise WorkflowError(
@@ -130,7 +145,7 @@ def get_stricter_min_coverage(wildcards):
 def get_stricter_coverage(wildcards):
     """Epithelium of the tiles, where some are encoded and not clustered."""
     stricter = get_stricter_min_coverage(wildcards) is not None
-    return f"results/coverage/{wildcards.slide}.h5" if stricter else []
+    return get_clustered_coverage(wildcards) if stricter else []
 
 
 def get_masking_parameters(wildcards):
@@ -158,6 +173,73 @@ def needs_torch(wildcards):
     return ENTRIES[wildcards.encoder].needs_torch
 
 
+def is_pooled(wildcards):
+    """Whether the slides of a patient are clustered together; then {slide} is a patient."""
+    return PROCEDURES[wildcards.procedure].variant.pooled
+
+
+def of_pool(file):
+    """A file of a patient whose slides are pooled, with the wildcards of its clusters."""
+    return f"results/pooled/{{encoder}}/{{masking}}/{{slide}}.{file}"
+
+
+def get_clustered_features(wildcards):
+    """Embeddings that are clustered together."""
+    if is_pooled(wildcards):
+        return of_pool("features.h5").format(**wildcards)
+    return get_features(wildcards)
+
+
+def get_clustered_coverage(wildcards):
+    """Epithelium of the tiles, of which some are clustered."""
+    pattern = (
+        of_pool("coverage.h5")
+        if is_pooled(wildcards)
+        else "results/coverage/{slide}.h5"
+    )
+    return pattern.format(**wildcards)
+
+
+def get_clustered_tumour_scores(wildcards):
+    """Tumour score per tile, of the slides or patients that have attention."""
+    if not is_pooled(wildcards):
+        return get_tumour_scores(wildcards)
+    known = all(map(has_attention, PATIENTS[wildcards.slide]))
+    return of_pool("tumour.h5").format(**wildcards) if known else []
+
+
+def get_measured_traits(wildcards):
+    """Trait maps of a slide; slides that are pooled have none in common."""
+    return [] if is_pooled(wildcards) else get_file("traits")(wildcards)
+
+
+def get_features_of_patient(wildcards):
+    """Embeddings of the slides of a patient."""
+    return [
+        (
+            f"results/imported/features/{wildcards.masking}/{slide}.h5"
+            if is_imported(slide)
+            else f"results/features/{wildcards.encoder}/{wildcards.masking}/{slide}.h5"
+        )
+        for slide in PATIENTS[wildcards.slide]
+    ]
+
+
+def get_tumour_scores_of_patient(wildcards):
+    """Tumour scores of the slides of a patient, if all have any."""
+    slides = PATIENTS[wildcards.slide]
+    return (
+        expand("results/tumour/{slide}.h5", slide=slides)
+        if all(map(has_attention, slides))
+        else []
+    )
+
+
+def get_pooled_thumbnails(wildcards):
+    """Pictures of all patients, their slides side by side."""
+    return expand(of_pool("jpg"), slide=PATIENTS, **VARIANTS[wildcards.variant].factors)
+
+
 def get_clustering_parameters(wildcards):
     """How tiles are clustered; the published procedure has nothing to set."""
     settled = PROCEDURES[wildcards.procedure]
@@ -166,13 +248,27 @@ def get_clustering_parameters(wildcards):
     return {k: v for k, v in settled.config["clustering"].items() if k != "min_tiles"}
 
 
-def of_variant(pattern, slides):
-    """Input function for a file per slide, made as a variant wants its tiles and clusters."""
+def units(variant):
+    """What a variant clusters: slides, or patients."""
+    return PATIENTS if variant.pooled else SLIDES
+
+
+def of_variant(pattern, slides=None):
+    """Input function for files as a variant wants its tiles and clusters: those of `slides`, or of
+    everything that it clusters."""
 
     def files(wildcards):
-        return expand(pattern, slide=slides, **VARIANTS[wildcards.variant].factors)
+        settled = VARIANTS[wildcards.variant]
+        wanted = units(settled.variant) if slides is None else slides
+        return expand(pattern, slide=wanted, **settled.factors)
 
     return files
+
+
+def get_measures_of_procedure(wildcards):
+    """Measures of everything that is clustered alike."""
+    wanted = units(PROCEDURES[wildcards.procedure].variant)
+    return expand(MEASURES, slide=wanted, **wildcards)
 
 
 def get_slide_clusters(wildcards):
@@ -210,11 +306,11 @@ def compared(pattern):
     return lambda wildcards: expand(pattern, variant=COMPARED[wildcards.compared])
 
 
-def map_files(variant):
-    """Maps of all slides, the first ones shown in the report."""
+def map_files(variant, slides):
+    """Maps of all slides or patients, the first ones shown in the report."""
     caption, category = "../report/map.rst", "3 Maps"
     files = []
-    for number, slide in enumerate(SLIDES):
+    for number, slide in enumerate(slides):
         file = f"results/maps/{variant}/{slide}.png"
         if number < config["report"]["max_maps"]:
             labels = {"slide": slide}

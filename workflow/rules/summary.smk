@@ -39,7 +39,7 @@ rule summarise:
         slides=per_variant("results/cohort/{variant}/slides.tsv"),
         estimates=per_variant("results/survival/{variant}/estimates.tsv", HAS_CLINICAL),
         patients=per_variant("results/cohort/{variant}/patients.tsv", HAS_CLINICAL),
-        agreement=per_variant("results/agreement/{variant}.tsv", WITH_TRUTH),
+        agreement=expand("results/agreement/{variant}.tsv", variant=COMPARED_WITH_TRUTH),
         # Only to come last: the wall time of a stage is known when it is over.
         results=get_results,
     output:
@@ -56,6 +56,7 @@ rule summarise:
         runtime=30,
     params:
         variants=list(CONFIGURED),
+        compared_with_truth=COMPARED_WITH_TRUTH,
         planted_hazard_ratio=config.get("phantoms", {}).get("hazard_ratio"),
         benchmarks="results/benchmarks",
         code=code_of("summarise.py"),

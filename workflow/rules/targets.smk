@@ -2,14 +2,21 @@
 
 
 def get_results(wildcards):
-    """Everything a run makes, other than its summary; for QuPath, the first variant."""
-    first = next(iter(CONFIGURED))
+    """Everything a run makes, other than its summary; for QuPath, the first variant that has clusters of slides."""
+    # QuPath opens slides, not what is pooled.
+    of_slides = [name for name, variant in CONFIGURED.items() if not variant.pooled]
     files = [
         "results/preflight/preflight.html",
         *per_variant("results/cohort/{variant}/slides.html"),
-        *per_variant([f"results/maps/{{variant}}/{slide}.png" for slide in SLIDES]),
+        *(
+            f"results/maps/{name}/{unit}.png"
+            for name, variant in CONFIGURED.items()
+            for unit in units(variant)
+        ),
         *expand(
-            "results/qupath/{variant}/{slide}.geojson", variant=first, slide=SLIDES
+            "results/qupath/{variant}/{slide}.geojson",
+            variant=of_slides[:1],
+            slide=SLIDES,
         ),
         *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
         *attention_files(),

@@ -17,10 +17,11 @@ with job_log(snakemake.log[0]) as log:
         measures = SlideMeasures.from_dict(read_json(path)["measures"])
         rows.append(measures.slide_row(threshold))
         clusters += measures.cluster_rows(threshold)
-    preflight = read_tsv(snakemake.input.preflight)
-    slides = preflight[["slide", "patient", "mpp"]].merge(
-        pd.DataFrame(rows), on="slide", validate="one_to_one"
-    )
+    preflight = read_tsv(snakemake.input.preflight)[["slide", "patient", "mpp"]]
+    if snakemake.params.pooled:
+        # The patient stands for its slides, at the scale of the first.
+        preflight = preflight.drop_duplicates("patient").assign(slide=lambda rows: rows["patient"])
+    slides = preflight.merge(pd.DataFrame(rows), on="slide", validate="one_to_one")
     columns = ["slide", *ClusterRow.__dataclass_fields__, "counted"]
     log.info("%d slides, %d ok", len(slides), (slides["status"] == "ok").sum())
     provenance = provenance_of(snakemake)

@@ -21,8 +21,10 @@ def figures_of(index: int) -> dict[str, Any]:
     inputs = snakemake.input
     estimates = read_tsv(inputs.estimates[index]) if inputs.estimates else None
     figures = variant_figures(read_tsv(inputs.slides[index]), estimates)
-    if inputs.agreement:
-        agreement = read_tsv(inputs.agreement[index])
+    name = snakemake.params.variants[index]
+    if name in snakemake.params.compared_with_truth:
+        which = snakemake.params.compared_with_truth.index(name)
+        agreement = read_tsv(inputs.agreement[which])
         figures["agreement"] = agreement_figures(agreement)
         if inputs.patients:
             patients = read_cohort(inputs.patients[index], covariates=())
