@@ -65,7 +65,8 @@ def test_conda_environments_hold_what_the_library_imports(name: str) -> None:
 
 def rules() -> set[str]:
     files = [*ROOT.glob("workflow/rules/*.smk"), ROOT / "workflow/phantoms.smk"]
-    return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
+    defined = re.compile(r"^(?:rule|use rule \w+ as) (\w+)", re.M)
+    return {name for file in files for name in defined.findall(file.read_text())}
 
 
 def test_the_rule_graph_of_the_documentation_names_every_rule() -> None:

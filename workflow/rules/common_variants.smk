@@ -92,8 +92,8 @@ for name, settled in VARIANTS.items():
 
 
 def one_of(names):
-    """Wildcard constraint: exactly these names."""
-    return "|".join(map(re.escape, names))
+    """Wildcard constraint: exactly these names; without any, nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
