@@ -179,8 +179,8 @@ def test_trimming_is_strict_and_over_those_that_are_left() -> None:
     patients = build_cohort(slides, clinical, trimmed).patients
     assert patients.index[patients["analysed"]].tolist() == list(range(6, 95))
     assert patients["excluded_because"].iloc[[5, 95, 101]].tolist() == [
-        "n_tiles ≤ 5 (percentile 5)",
-        "n_tiles ≥ 95 (percentile 95)",
+        "n_tiles ≤ 5, percentile 5",
+        "n_tiles ≥ 95, percentile 95",
         "no row in the clinical tables",
     ]
     lacking = slides.assign(hta=np.where(slides["n_tiles"] == 50, np.nan, slides["n_tiles"]))
@@ -285,15 +285,19 @@ def test_the_flow_counts_slides_patients_and_reasons(clinical: ClinicalTable) ->
     flow = flow_table(build(clinical, where={"type": ["x", "y"]}), SLIDES, spec())
     assert tuple(flow.columns) == FLOW_COLUMNS
     rows = flow.astype(object).where(flow.notna(), None).values.tolist()
-    unmeasured = "no slide measured 1; slides: no_tissue 1, refused 1, no score 1"
-    no_rows = "no row in the clinical tables 1; contradictory rows in the clinical tables 1"
+    unmeasured = (
+        "no slide measured (n = 1); slides: no_tissue (n = 1), refused (n = 1), no score (n = 1)"
+    )
+    no_rows = (
+        "no row in the clinical tables (n = 1); contradictory rows in the clinical tables (n = 1)"
+    )
     assert rows == [
         ["step", "slides in the sheet", 11, 8, None, 0, 0, ""],
         ["step", "measured", 8, 7, None, 3, 1, unmeasured],
         ["step", "one score per patient (first)", 7, 7, None, 1, 0, ""],
         ["step", "clinical data", 5, 5, None, 2, 2, no_rows],
-        ["step", "type: x, y", 4, 4, None, 1, 1, "type: missing 1"],
-        ["step", "covariates", 3, 3, None, 1, 1, "T: TX 1"],
+        ["step", "type: x, y", 4, 4, None, 1, 1, "type: missing (n = 1)"],
+        ["step", "covariates", 3, 3, None, 1, 1, "T: TX (n = 1)"],
         ["step", "analysed", 3, 3, None, 0, 0, ""],
         ["group", "low", None, 2, None, None, None, "n_clusters ≤ 5"],
         ["group", "high", None, 1, None, None, None, "n_clusters > 5"],

@@ -217,7 +217,7 @@ def _trimming(trim: Trim) -> Exclusion:
             (values <= low, low, trim.percentiles[0], "≤"),
             (values >= high, high, trim.percentiles[1], "≥"),
         ):
-            reason = f"{trim.measure} {sign} {limit:.6g} (percentile {percentile:g})"
+            reason = f"{trim.measure} {sign} {limit:.6g}, percentile {percentile:g}"
             why = why.mask(beyond, reason)
         return why.mask((values > low) & (values < high), "")
 

@@ -28,7 +28,7 @@ def flow_table(cohort: Cohort, slides: pd.DataFrame, spec: AnalysisSpec) -> pd.D
     DataFrame
         `FLOW_COLUMNS`. Rows of kind ``step``, the last being the patients that are analysed:
         ``slides`` and ``patients`` left, ``lost_slides`` and ``lost`` patients against the row
-        above, ``why`` ("reason n; reason n", patients, of the measuring also slides). Then one row
+        above, ``why`` ("reason (n = patients); …", of the measuring also slides). Then one row
         per ``group``, and one per ``endpoint``: patients of whom it is known, their events, and the
         patients it is not known of.
     """
@@ -85,4 +85,4 @@ def _unmeasured(slides: pd.DataFrame, score: str) -> str:
 
 
 def _counts(lost: dict[str, int]) -> str:
-    return "; ".join(f"{why} {count}" for why, count in lost.items())
+    return "; ".join(f"{why} (n = {count})" for why, count in lost.items())
