@@ -37,7 +37,7 @@ def check_configuration(values, where="config"):
 check_configuration(config)
 
 try:
-    SHEET = read_slide_sheet(config["slides"])
+    SHEET = read_slide_sheet(config["slides"], config.get("patient_pattern"))
 except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
@@ -45,7 +45,6 @@ SLIDES = list(SHEET.slides)
 WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
 ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
-CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
 CLUSTERS = "results/clusters/{encoder}/{masking}/{procedure}/{slide}.h5"
 MEASURES = "results/measures/{encoder}/{masking}/{procedure}/{slide}.json"
 THRESHOLD = "results/cohort/thresholds/{encoder}/{masking}/{procedure}"

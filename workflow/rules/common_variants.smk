@@ -296,14 +296,9 @@ def get_learned_threshold(wildcards):
     return given if isinstance(given, str) and given != "otsu" else []
 
 
-def per_variant(pattern, wanted=True):
-    """Files of every configured variant, or none where they make no sense."""
-    return expand(pattern, variant=list(CONFIGURED)) if wanted else []
-
-
-def compared(pattern):
-    """Input function for one file per variant that is compared."""
-    return lambda wildcards: expand(pattern, variant=COMPARED[wildcards.compared])
+def per_variant(pattern):
+    """Files of every configured variant."""
+    return expand(pattern, variant=list(CONFIGURED))
 
 
 def map_files(variant, slides):

@@ -18,7 +18,7 @@ def get_results(wildcards):
             variant=of_slides[:1],
             slide=SLIDES,
         ),
-        *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
+        *per_analysis("results/survival/{analysis}/{variant}/results.json"),
         *attention_files(),
         *embedding_files(),
     ]

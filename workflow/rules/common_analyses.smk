@@ -1,0 +1,55 @@
+"""The analyses of the configuration, and functions that name their files."""
+
+from histohet.analyses import read_analyses
+
+try:
+    # By name, as configured: what rules depend on.
+    ANALYSES = dict(
+        zip(read_analyses(config["analyses"]), config["analyses"], strict=True)
+    )
+except ValueError as error:
+    raise WorkflowError(f"config, analyses: {error}") from error
+
+CLINICAL_DATA = {
+    "clinical": "results/cohort/clinical.tsv",
+    "problems": "results/cohort/clinical_problems.tsv",
+}
+
+
+wildcard_constraints:
+    analysis=one_of(ANALYSES),
+
+
+def get_wanted_of_clinical():
+    """What the analyses ask of the clinical tables, without what is none of their business."""
+    keys = ("name", "preset", "endpoints", "where", "covariates")
+    return [{k: one[k] for k in keys if k in one} for one in ANALYSES.values()]
+
+
+def get_clinical_data(wildcards):
+    """Clinical data, where there are any."""
+    return CLINICAL_DATA if HAS_CLINICAL else {}
+
+
+def per_analysis(pattern):
+    """Files of every analysis under every configured variant; none without clinical data."""
+    wildcards = {"variant": list(CONFIGURED), "analysis": list(ANALYSES)}
+    return expand(pattern, **wildcards) if HAS_CLINICAL else []
+
+
+def of_first_analysis(pattern):
+    """Files of the first analysis under every configured variant; none without clinical data."""
+    first = list(ANALYSES)[:1]
+    return (
+        expand(pattern, variant=list(CONFIGURED), analysis=first)
+        if HAS_CLINICAL
+        else []
+    )
+
+
+def compared(pattern):
+    """Input function for one file per variant that is compared, of the first analysis where there
+    is one per analysis."""
+    return lambda wildcards: expand(
+        pattern, variant=COMPARED[wildcards.compared], analysis=list(ANALYSES)[:1]
+    )
