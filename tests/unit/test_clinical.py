@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.clinical import ClinicalError, ClinicalSpec, ClinicalTable, Covariate, read_clinical
+from histohet.clinical import ClinicalError, ClinicalSpec, ClinicalTable, read_clinical
+from histohet.covariates import Covariate
 
 CONFIG: dict[str, Any] = {
     "patient": "Patient ID",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
-import numpy as np
 import pandas as pd
 
+from histohet.clinical_values import check_keys, codes, is_missing, numbers, quoted
+from histohet.covariates import EXCLUDES, Covariate
 from histohet.sheets import SheetError, read_rows
 
-Kind = Literal["numeric", "categorical"]
 TimeUnit = Literal["days", "months", "years"]
 
 DAYS_PER_MONTH = 30.4375
@@ -31,15 +31,9 @@ MAX_PLAUSIBLE_MONTHS = 50 * 12.0
 MAX_IMPLAUSIBLE_SHARE = 0.1
 """Above this share of implausible times it is the unit that is wrong, not the rows."""
 
-MISSING = frozenset(
-    {"", "na", "n/a", "#n/a", "nan", "null", "[not available]", "[not applicable]", "[unknown]"}
-)
-"""What stands for "no value" in cBioPortal, TCGA-CDR, GDC and spreadsheet exports (lower case)."""
-
 PATIENT_EXCLUDED = "patient excluded"
 ROW_LEFT_OUT = "row left out"
 ROW_USED = "row used"
-NOT_IN_COX = "left out of Cox models with this covariate"
 
 PROBLEM_COLUMNS = ("row", "patient", "column", "value", "problem", "consequence")
 COHORT_COLUMNS = (
@@ -56,78 +50,9 @@ COHORT_COLUMNS = (
 )
 """Columns of the cohort table (`histohet.cohort`), which no covariate may be called."""
 
-_KINDS = " | ".join(get_args(Kind))
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_DECIMAL_COMMA = r"[+-]?\d+,\d+"
-
 
 class ClinicalError(ValueError):
     """A clinical table cannot be used as configured; the message says why."""
-
-
-@dataclass(frozen=True)
-class Covariate:
-    """A column for the Cox model.
-
-    Attributes
-    ----------
-    column
-        Its header in the clinical table.
-    kind
-        ``numeric`` (hazard ratio per unit) or ``categorical`` (each level against `reference`).
-    name
-        What it is called in tables and figures.
-    reference
-        Reference level of a categorical covariate, "" for a numeric one.
-    drop
-        Values that exclude the patient (``NX``, ``TX``).
-
-    Raises
-    ------
-    ValueError
-        If the reference level is absent, superfluous or dropped, or the kind unknown.
-    """
-
-    column: str
-    kind: Kind
-    name: str
-    reference: str = ""
-    drop: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"covariate '{self.name}': kind '{self.kind}' is not one of {_KINDS}")
-        if self.kind == "categorical" and not self.reference:
-            raise ValueError(f"covariate '{self.name}' is categorical and needs a reference level")
-        if self.kind == "numeric" and self.reference:
-            raise ValueError(f"covariate '{self.name}' is numeric and has no reference level")
-        if self.reference in self.drop:
-            raise ValueError(f"covariate '{self.name}' drops its own reference level")
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read ``{column, kind, name, reference, drop}``; `name` defaults to the column.
-
-        Raises
-        ------
-        ValueError
-            If a key is missing, unknown or unfit, or the cohort table has a column of that name.
-        """
-        known = {"column", "kind", "name", "reference", "drop"}
-        _check_keys(config, required={"column", "kind"}, known=known, where="a covariate")
-        covariate = cls(
-            column=str(config["column"]),
-            kind=config["kind"],
-            name=str(config.get("name", config["column"])),
-            reference=_code(config.get("reference", "")),
-            drop=_codes(config.get("drop", ())),
-        )
-        if covariate.name in COHORT_COLUMNS:
-            raise ValueError(
-                f"covariate '{covariate.name}': the cohort table has a column of that name; give "
-                "it another 'name'"
-            )
-        return covariate
 
 
 @dataclass(frozen=True)
@@ -181,19 +106,19 @@ class ClinicalSpec:
         covariates: [{column, kind, name, reference, drop}]}``
         """
         known = {"patient", "time", "event"}
-        _check_keys(config, required=known, known=known | {"covariates"}, where="the table")
+        check_keys(config, required=known, known=known | {"covariates"}, where="the table")
         time, event = config["time"], config["event"]
         known = {"column", "unit"}
-        _check_keys(time, required=known, known=known, where="'time'")
+        check_keys(time, required=known, known=known, where="'time'")
         known = {"column", "event", "censored"}
-        _check_keys(event, required=known, known=known, where="'event'")
+        check_keys(event, required=known, known=known, where="'event'")
         return cls(
             patient_column=str(config["patient"]),
             time_column=str(time["column"]),
             time_unit=time["unit"],
             event_column=str(event["column"]),
-            event_codes=_codes(event["event"]),
-            censored_codes=_codes(event["censored"]),
+            event_codes=codes(event["event"]),
+            censored_codes=codes(event["censored"]),
             covariates=tuple(Covariate.from_config(item) for item in config.get("covariates", ())),
         )
 
@@ -255,7 +180,7 @@ def read_clinical(path: str | Path, spec: ClinicalSpec) -> ClinicalTable:
         raise ClinicalError(str(error)) from error
     absent = [column for column in spec.columns if column not in header]
     if absent:
-        raise ClinicalError(f"{path} has no column {_quoted(absent)}; there are {_quoted(header)}")
+        raise ClinicalError(f"{path} has no column {quoted(absent)}; there are {quoted(header)}")
     cells = pd.DataFrame(
         [[row[column] for column in spec.columns] for _, row in numbered],
         index=[number for number, _ in numbered],
@@ -271,7 +196,10 @@ def read_clinical(path: str | Path, spec: ClinicalSpec) -> ClinicalTable:
         raise ClinicalError(f"{path}: {error}") from error
     frame["event"] = _events(rows, spec, problems)
     for covariate in spec.covariates:
-        frame[covariate.name] = _covariate_values(rows, covariate, problems)
+        frame[covariate.name], findings = covariate.read(rows[covariate.column])
+        for _, having, problem, consequence in findings:
+            excluded = PATIENT_EXCLUDED if consequence == EXCLUDES else consequence
+            problems.note(rows.index[having], covariate.column, problem, excluded)
     listed = problems.table()
     excluded = listed.loc[listed["consequence"] == PATIENT_EXCLUDED, "patient"]
     usable = frame[~frame["patient"].isin(excluded)].reset_index(drop=True)
@@ -303,13 +231,13 @@ def _one_row_per_patient(
     cells: pd.DataFrame, patient_column: str, problems: _Problems
 ) -> pd.DataFrame:
     """Leave out rows without patient, conflicting rows and repetitions."""
-    nameless = cells.index[_is_missing(cells[patient_column])]
+    nameless = cells.index[is_missing(cells[patient_column])]
     problems.note(nameless, patient_column, "patient identifier missing", ROW_LEFT_OUT)
     named = cells.drop(index=nameless)
     for _, rows in named[named.duplicated(patient_column, keep=False)].groupby(patient_column):
         differing = [column for column in rows.columns if rows[column].nunique() > 1]
         if differing:
-            problem = f"{len(rows)} rows that differ in {_quoted(differing)}"
+            problem = f"{len(rows)} rows that differ in {quoted(differing)}"
             problems.note(rows.index, patient_column, problem, PATIENT_EXCLUDED)
             named = named.drop(index=rows.index)
         else:
@@ -323,9 +251,12 @@ def _one_row_per_patient(
 def _times(rows: pd.DataFrame, spec: ClinicalSpec, problems: _Problems) -> pd.Series[float]:
     """Return the times in months, NaN where there is none."""
     column = spec.time_column
-    missing = _is_missing(rows[column])
+    missing = is_missing(rows[column])
     event = rows[spec.event_column].isin(spec.event_codes)
-    months = _numbers(rows[column], problems, PATIENT_EXCLUDED) * MONTHS_PER_UNIT[spec.time_unit]
+    months, findings = numbers(rows[column], PATIENT_EXCLUDED)
+    months = months * MONTHS_PER_UNIT[spec.time_unit]
+    for finding in findings:
+        problems.note(rows.index[finding.rows], column, finding.problem, finding.consequence)
     too_long = months > MAX_PLAUSIBLE_MONTHS
     years = f"{MAX_PLAUSIBLE_MONTHS / 12:g} years"
     if too_long.sum() > MAX_IMPLAUSIBLE_SHARE * months.notna().sum():
@@ -349,7 +280,7 @@ def _events(rows: pd.DataFrame, spec: ClinicalSpec, problems: _Problems) -> pd.S
     codes = rows[spec.event_column]
     event = codes.isin(spec.event_codes)
     unknown = ~event & ~codes.isin(spec.censored_codes)
-    missing = _is_missing(codes)
+    missing = is_missing(codes)
     known = ", ".join([*spec.event_codes, *spec.censored_codes])
     for wrong, problem in (
         (unknown & missing, "event missing"),
@@ -357,62 +288,3 @@ def _events(rows: pd.DataFrame, spec: ClinicalSpec, problems: _Problems) -> pd.S
     ):
         problems.note(rows.index[wrong], spec.event_column, problem, PATIENT_EXCLUDED)
     return event
-
-
-def _covariate_values(
-    rows: pd.DataFrame, covariate: Covariate, problems: _Problems
-) -> pd.Series[Any]:
-    """Return a covariate as floats or text, NaN where there is none."""
-    texts = rows[covariate.column]
-    dropped = texts.isin(covariate.drop)
-    missing = _is_missing(texts) & ~dropped
-    problem = "value excluded by the configuration"
-    problems.note(rows.index[dropped], covariate.column, problem, PATIENT_EXCLUDED)
-    problems.note(rows.index[missing], covariate.column, "covariate missing", NOT_IN_COX)
-    if covariate.kind == "numeric":
-        return _numbers(texts.mask(dropped, ""), problems, NOT_IN_COX)
-    return texts.astype(object).mask(missing, np.nan)
-
-
-def _numbers(texts: pd.Series[str], problems: _Problems, consequence: str) -> pd.Series[float]:
-    """Return numbers, NaN for what is missing or no number; the latter is noted."""
-    numeric = texts.str.fullmatch(_NUMBER)
-    comma = texts.str.fullmatch(_DECIMAL_COMMA)
-    other = ~numeric & ~comma & ~_is_missing(texts)
-    column = str(texts.name)
-    hint = "not a number: write a decimal point, not a comma"
-    problems.note(texts.index[comma], column, hint, consequence)
-    problems.note(texts.index[other], column, "not a number", consequence)
-    return texts.where(numeric, "nan").astype(float)
-
-
-def _is_missing(texts: pd.Series[str]) -> pd.Series[bool]:
-    return texts.str.lower().isin(MISSING)
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
-
-
-def _code(value: object) -> str:
-    """Return a code as text. YAML reads an unquoted ``yes`` as true, which no table would hold."""
-    if isinstance(value, bool):
-        raise ValueError(f"the code {value} must be put in quotes")
-    return str(value)
-
-
-def _codes(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple):
-        raise ValueError(f"the codes {values!r} must be a list")
-    return tuple(_code(value) for value in values)
-
-
-def _check_keys(
-    config: Mapping[str, Any], required: Iterable[str], known: Iterable[str], where: str
-) -> None:
-    absent = sorted(set(required) - set(config))
-    unknown = sorted(set(config) - set(known))
-    if absent:
-        raise ValueError(f"{where} lacks {_quoted(absent)}")
-    if unknown:
-        raise ValueError(f"{where} has no key {_quoted(unknown)}")

@@ -10,7 +10,8 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 import pandas as pd
 
-from histohet.clinical import COHORT_COLUMNS, ClinicalTable, Covariate
+from histohet.clinical import COHORT_COLUMNS, ClinicalTable
+from histohet.covariates import Covariate
 from histohet.outcome import Status
 
 How = Literal["first", "max", "mean"]

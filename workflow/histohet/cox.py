@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 from scipy.stats import chi2
 
-from histohet.clinical import Covariate
+from histohet.covariates import Covariate
 from histohet.cox_design import Column, Design, make_design
 from histohet.partial_likelihood import Booleans, Maximum, NoMaximumError, maximise
 from histohet.proportional_hazards import proportional_hazards

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_string_dtype
 
-from histohet.clinical import Covariate
+from histohet.covariates import Covariate
 from histohet.partial_likelihood import Booleans, Floats, RiskSets
 
 
