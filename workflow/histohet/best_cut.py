@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.cox import FitStatus
-from histohet.partial_likelihood import Floats
+from histohet.partial_likelihood import Floats, NoMaximumError, RiskSets, maximise
 from histohet.permutation import ROUNDING, VALUES_AT_ONCE, log_rank_scores
 
 LEAST_SHARE = 0.1
@@ -34,6 +34,9 @@ class BestCut:
         Cuts that were tried.
     statistic
         Standardised log-rank statistic of the best, positive if the high group dies sooner.
+    hazard_ratio
+        High against low, without p-value or interval. It is too far from 1, as the cut was chosen
+        for it. None if it is not finite.
     permutation_p
         Share of permutations whose own best cut separates at least as well.
     permutations
@@ -45,6 +48,7 @@ class BestCut:
     cut: float | None = None
     n_cuts: int = 0
     statistic: float | None = None
+    hazard_ratio: float | None = None
     permutation_p: float | None = None
     permutations: int = 0
 
@@ -95,9 +99,20 @@ def best_cut(
         cut=float(values[best]),
         n_cuts=len(values),
         statistic=float(statistics[best]),
+        hazard_ratio=_hazard_ratio(scores > values[best], time, observed),
         permutation_p=(1 + extreme) / (1 + permutations),
         permutations=permutations,
     )
+
+
+def _hazard_ratio(
+    high: npt.NDArray[np.bool_], time: npt.ArrayLike, event: npt.NDArray[np.bool_]
+) -> float | None:
+    try:
+        fitted = maximise(high[:, None].astype(float), RiskSets(time, event))
+    except NoMaximumError:
+        return None
+    return float(np.exp(fitted.coefficients[0]))
 
 
 def _count_extreme(

@@ -139,37 +139,42 @@ def _count_pairs(
     for i in range(n):
         # Who dies together enters the tree together, and makes no pair.
         while waiting < i and (not event[waiting] or moment[waiting] != moment[i]):
-            at = level[waiting] + 1
-            while at <= size:
-                for r in range(replicates):
-                    tree[at, r] += weights[waiting, r]
-                at += at & -at
+            _enter(tree, level[waiting], weights[waiting])
             longer += weights[waiting]
             waiting += 1
-        if not event[i]:
-            continue
-        below[:] = 0
-        at = level[i]
-        while at > 0:
+        if event[i]:
+            _sum_below(tree, level[i], below)
+            _sum_below(tree, level[i] + 1, up_to)
             for r in range(replicates):
-                below[r] += tree[at, r]
-            at -= at & -at
-        up_to[:] = 0
-        at = level[i] + 1
-        while at > 0:
-            for r in range(replicates):
-                up_to[r] += tree[at, r]
-            at -= at & -at
-        for r in range(replicates):
-            weight = np.int64(weights[i, r])
-            counts[0, r] += weight * below[r]
-            counts[1, r] += weight * (longer[r] - up_to[r])
-            counts[2, r] += weight * (up_to[r] - below[r])
+                weight = np.int64(weights[i, r])
+                counts[0, r] += weight * below[r]
+                counts[1, r] += weight * (longer[r] - up_to[r])
+                counts[2, r] += weight * (up_to[r] - below[r])
     return counts
+
+
+@numba.njit(cache=True)
+def _enter(tree: npt.NDArray[np.int32], level: int, weights: npt.NDArray[np.int32]) -> None:
+    at = level + 1
+    while at < len(tree):
+        for r in range(len(weights)):
+            tree[at, r] += weights[r]
+        at += at & -at
+
+
+@numba.njit(cache=True)
+def _sum_below(tree: npt.NDArray[np.int32], level: int, total: npt.NDArray[np.int32]) -> None:
+    total[:] = 0
+    at = level
+    while at > 0:
+        for r in range(len(total)):
+            total[r] += tree[at, r]
+        at -= at & -at
 
 
 def _share(counts: Ints) -> Floats:
     """Return C of each replicate, NaN without a comparable pair."""
     total = counts.sum(axis=0)
     concordant = counts[0] + counts[2] / 2
-    return np.divide(concordant, total, out=np.full(len(total), np.nan), where=total > 0)
+    share: Floats = np.divide(concordant, total, out=np.full(len(total), np.nan), where=total > 0)
+    return share

@@ -105,4 +105,5 @@ def _standardised(values: npt.ArrayLike) -> Floats:
     centred = columns - columns.mean(axis=0)
     length = np.sqrt((centred**2).sum(axis=0))
     varies = length > 1e-12 * np.abs(columns).max(axis=0, initial=0)
-    return np.divide(centred, length, out=np.zeros_like(centred), where=varies)
+    unit: Floats = np.divide(centred, length, out=np.zeros_like(centred), where=varies)
+    return unit
