@@ -54,7 +54,8 @@ def table_one(
     columns = {name: group == name for name in GROUPS if (group == name).any()}
     table = _Table(columns | {ALL: np.ones(len(patients), dtype=bool)})
     table.add("patients", "", "n", lambda here: str(int(here.sum())))
-    _numeric(table, "score", patients["score"])
+    # The groups are made of the score: that it differs between them needs no test.
+    _numeric(table, "score", patients["score"], tested=False)
     _numeric(table, "n_tiles", patients["n_tiles"])
     for item in covariates:
         if item.kind == "numeric":
@@ -98,25 +99,23 @@ class _Table:
         return pd.DataFrame(self._rows).astype({"p": float})
 
 
-def _numeric(table: _Table, name: str, column: pd.Series[Any]) -> None:
+def _numeric(table: _Table, name: str, column: pd.Series[Any], *, tested: bool = True) -> None:
     values = column.to_numpy(dtype=float)
-    samples = [values[here & ~np.isnan(values)] for here in table.groups]
+    samples = [values[here & ~np.isnan(values)] for here in table.groups if tested]
     p, test = None, ""
     if len(samples) > 1 and all(map(len, samples)) and len(np.unique(np.concatenate(samples))) > 1:
         p, test = float(kruskal(*samples).pvalue), KRUSKAL_WALLIS
 
     def mean(here: Any) -> str:
         known = values[here & ~np.isnan(values)]
-        if len(known) < 2:
-            return ""
-        return f"{known.mean():.4g} ± {known.std(ddof=1):.4g}"
+        return f"{_short(known.mean())} ± {_short(known.std(ddof=1))}" if len(known) > 1 else ""
 
     def median(here: Any) -> str:
         known = values[here & ~np.isnan(values)]
         if not len(known):
             return ""
-        low, middle, high = np.percentile(known, [25, 50, 75])
-        return f"{middle:.4g} [{low:.4g}–{high:.4g}]"
+        low, middle, high = map(_short, np.percentile(known, [25, 50, 75]))
+        return f"{middle} [{low}–{high}]"
 
     table.add(name, "", "mean ± SD", mean, p, test)
     table.add(name, "", "median [quartiles]", median)
@@ -124,24 +123,20 @@ def _numeric(table: _Table, name: str, column: pd.Series[Any]) -> None:
 
 
 def _categorical(table: _Table, covariate: Covariate, column: pd.Series[Any]) -> None:
-    values = column.astype(object).where(column.notna(), None).to_numpy()
-    missing = column.isna().to_numpy()
-    found = sorted(set(values[~missing]) - {covariate.reference})
-    levels = [covariate.reference, *found]
+    values, missing = column.to_numpy(dtype=object), column.isna().to_numpy()
+    levels = [covariate.reference, *sorted(set(values[~missing]) - {covariate.reference})]
     p, test = _association(
         np.array([[np.sum(here & (values == level)) for level in levels] for here in table.groups])
     )
-    for position, level in enumerate(levels):
+    for level in levels:
 
         def count(here: Any, level: str = level) -> str:
             known = int(np.sum(here & ~missing))
             n = int(np.sum(here & (values == level)))
             return f"{n} ({100 * n / known:.1f} %)" if known else "0"
 
-        first = position == 0
-        table.add(
-            covariate.name, level, "n (%)", count, p if first else None, test if first else ""
-        )
+        table.add(covariate.name, level, "n (%)", count, p, test)
+        p, test = None, ""
     _missing(table, covariate.name, missing)
 
 
@@ -156,6 +151,11 @@ def _association(counts: Any) -> tuple[float | None, str]:
     if counts.shape == (2, 2) and expected.min() < LEAST_EXPECTED:
         return float(fisher_exact(counts).pvalue), FISHER
     return float(chi2_contingency(counts, correction=False).pvalue), CHI_SQUARED
+
+
+def _short(value: float) -> str:
+    """Write a number with four digits, but no fraction of more than two."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{round(value, 2):.4g}"
 
 
 def _missing(table: _Table, name: str, missing: Any) -> None:
