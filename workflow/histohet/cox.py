@@ -1,4 +1,4 @@
-"""Cox proportional-hazards models, as lifelines fits them, checked against R.
+"""Cox proportional-hazards models, checked against R's `survival` and lifelines.
 
 Expected trouble (no event, an empty group, a covariate that does not vary, separation) is a result
 with status ``not_estimable`` and a reason that names the term.
@@ -6,27 +6,27 @@ with status ``not_estimable`` and a reason that names the term.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from lifelines import CoxPHFitter
-from lifelines.exceptions import ConvergenceError
-from pandas.api.types import is_string_dtype
+from scipy.special import ndtr, ndtri
+from scipy.stats import chi2
 
 from histohet.covariates import Covariate
+from histohet.cox_design import Column, Design, make_design
+from histohet.partial_likelihood import Booleans, Maximum, NoMaximumError, maximise
+from histohet.proportional_hazards import proportional_hazards
 
 FitStatus = Literal["ok", "not_estimable"]
 
-_TO_THE_MAXIMUM = {"precision": 1e-16, "r_precision": 1e-16}
-"""Newton steps until the coefficients stand still: lifelines stops at the sixth digit otherwise."""
+ENOUGH_EVENTS_PER_VARIABLE = 10
+"""Below this the estimates of a Cox model are too extreme and its intervals too short (Peduzzi et
+al., J Clin Epidemiol 48:1503, 1995)."""
 
-_SIGNS_OF_SEPARATION = ("Newton-Raphson", "The log-likelihood is getting suspiciously close to 0")
-"""How lifelines begins its warnings about a maximum that was not reached."""
+_CONFIDENCE = ndtri(0.975)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ class CoxTerm:
         With 95 % interval and two-sided p-value, both Wald.
     coefficient, se
         Log hazard ratio and its standard error.
+    ph_p
+        P-value of proportional hazards, of all levels of the covariate together: the score test of
+        `histohet.proportional_hazards`.
     """
 
     term: str
@@ -61,6 +64,7 @@ class CoxTerm:
     p: float
     coefficient: float
     se: float
+    ph_p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,12 @@ class CoxResult:
         One per categorical covariate.
     log_likelihood
         Of the fitted model.
+    likelihood_ratio_p
+        Of all terms together.
+    ph_p
+        Of proportional hazards of all terms together.
+    events_per_variable
+        Events by columns of the design.
     ties
         How tied event times are handled: Efron, as R's `coxph` does by default.
     """
@@ -103,7 +113,18 @@ class CoxResult:
     terms: tuple[CoxTerm, ...] = ()
     references: tuple[ReferenceLevel, ...] = ()
     log_likelihood: float | None = None
+    likelihood_ratio_p: float | None = None
+    ph_p: float | None = None
+    events_per_variable: float | None = None
     ties: str = "efron"
+
+    @property
+    def warning(self) -> str:
+        """What to mind when reading the estimates, "" if nothing."""
+        per_variable = self.events_per_variable
+        if per_variable is None or per_variable >= ENOUGH_EVENTS_PER_VARIABLE:
+            return ""
+        return f"{per_variable:.1f} events per variable, below {ENOUGH_EVENTS_PER_VARIABLE}"
 
     def table(self) -> pd.DataFrame:
         """Return one row per term."""
@@ -127,142 +148,70 @@ def fit_cox(frame: pd.DataFrame, covariates: Sequence[Covariate]) -> CoxResult:
     ValueError
         If the levels of a categorical covariate are not text, which no reference level could match.
     """
-    for item in covariates:
-        levels = frame[item.name].dropna()
-        if item.kind == "categorical" and len(levels) and not is_string_dtype(levels):
-            raise ValueError(f"the levels of '{item.name}' must be text: read its column as text")
-    lacking = pd.DataFrame(
-        {
-            item.name: frame[item.name].isna() | frame[item.name].isin(item.drop)
-            for item in covariates
-        }
-    )
-    left_out = {str(name): int(count) for name, count in lacking.sum().items() if count}
-    used = frame[~lacking.any(axis=1)]
-    time = used["time_months"].to_numpy(dtype=float)
-    event = used["event"].to_numpy(dtype=bool)
-    n, events = len(event), int(event.sum())
-    reason = _why_not(used, event, covariates)
-    columns = [] if reason else [item for one in covariates for item in _columns(used, one)]
-    reason = reason or _collinear(columns)
-    fitted = reason or _maximise(columns, time, event)
+    return fit_design(make_design(frame, covariates))
+
+
+def fit_design(design: Design) -> CoxResult:
+    """Fit a Cox model to a design: `fit_cox` in two steps, for those who need the design too."""
+    n, events = len(design.event), int(design.event.sum())
+    fitted = design.reason or _maximum(design)
     if isinstance(fitted, str):
-        return CoxResult("not_estimable", n, events, fitted, left_out)
+        return CoxResult("not_estimable", n, events, fitted, design.left_out)
+    term_of_column = [design.covariates.index(column.covariate) for column in design.columns]
+    tests = proportional_hazards(fitted.at, design.risk, term_of_column)
+    gained = fitted.at.log_likelihood - fitted.null_log_likelihood
     return CoxResult(
         status="ok",
         n=n,
         events=events,
-        left_out=left_out,
+        left_out=design.left_out,
         terms=tuple(
-            _term(column, event, estimate)
-            for column, (_, estimate) in zip(columns, fitted.summary.iterrows(), strict=True)
+            _term(column, design.event, coefficient, se, tests.terms[term].p)
+            for column, coefficient, se, term in zip(
+                design.columns,
+                fitted.coefficients,
+                np.sqrt(np.diag(fitted.covariance)),
+                term_of_column,
+                strict=True,
+            )
         ),
         references=tuple(
-            ReferenceLevel(item.name, item.reference, int(here.sum()), int(event[here].sum()))
-            for item in covariates
-            if item.kind == "categorical"
-            for here in [used[item.name].to_numpy() == item.reference]
-        ),
-        log_likelihood=float(fitted.log_likelihood_),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """One column of the design matrix: a numeric covariate, or a level as 0/1."""
-
-    covariate: Covariate
-    level: str
-    values: npt.NDArray[np.float64]
-
-    @property
-    def label(self) -> str:
-        name = self.covariate.name
-        return f"{name}: {self.level} vs {self.covariate.reference}" if self.level else name
-
-
-def _columns(used: pd.DataFrame, covariate: Covariate) -> list[_Column]:
-    values = used[covariate.name]
-    if covariate.kind == "numeric":
-        return [_Column(covariate, "", values.to_numpy(dtype=float))]
-    levels = sorted(set(values) - {covariate.reference})
-    return [_Column(covariate, level, (values == level).to_numpy(dtype=float)) for level in levels]
-
-
-def _why_not(
-    used: pd.DataFrame, event: npt.NDArray[np.bool_], covariates: Sequence[Covariate]
-) -> str:
-    """Say what about the data forbids a model, "" if nothing does."""
-    if event.sum() < 2:
-        return f"{event.sum()} events among {len(event)} patients: at least 2 are needed"
-    for item in covariates:
-        values = used[item.name]
-        found = values.unique()
-        if item.kind == "categorical" and item.reference not in found:
-            return f"no patient has the reference level of {item.name}, {item.reference}"
-        if len(found) == 1:
-            return f"all {len(values)} patients have the same {item.name}, {found[0]}"
-        if item.kind == "categorical":
-            deaths = pd.Series(event, index=values.index).groupby(values).sum()
-            for level in deaths.index[deaths == 0]:
-                return (
-                    f"no event among the {(values == level).sum()} patients with {item.name} "
-                    f"{level}: the hazard ratio is not finite"
-                )
-    return ""
-
-
-def _collinear(columns: Sequence[_Column]) -> str:
-    """Name the first column that follows from those before it."""
-    design = np.empty((len(columns[0].values) if columns else 0, 0))
-    for column in columns:
-        spread = column.values - column.values.mean()
-        design = np.column_stack([design, spread / spread.std()])
-        if np.linalg.matrix_rank(design, rtol=1e-4) < design.shape[1]:
-            return f"{column.label} follows from the terms before it (collinear)"
-    return ""
-
-
-def _maximise(
-    columns: Sequence[_Column], time: npt.NDArray[np.float64], event: npt.NDArray[np.bool_]
-) -> CoxPHFitter | str:
-    """Fit the model, or say why its likelihood has no maximum."""
-    design = pd.DataFrame({f"x{i}": column.values for i, column in enumerate(columns)})
-    design["time"], design["event"] = time, event
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            fitter = CoxPHFitter().fit(design, "time", "event", fit_options=_TO_THE_MAXIMUM)
-        except ConvergenceError:
-            return _separation(columns, design)
-    if any(str(warning.message).startswith(_SIGNS_OF_SEPARATION) for warning in caught):
-        return _separation(columns, design)
-    limits = fitter.summary[["exp(coef) lower 95%", "exp(coef) upper 95%"]].to_numpy()
-    for column, limit in zip(columns, limits, strict=True):
-        if not (np.isfinite(limit).all() and limit.all()):
-            return f"the hazard ratio per unit of {column.label} is out of range: use a larger unit"
-    return fitter
-
-
-def _separation(columns: Sequence[_Column], design: pd.DataFrame) -> str:
-    """Name the term that runs away, which a slight ridge penalty holds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            held = CoxPHFitter(penalizer=1e-3).fit(design, "time", "event").params_.to_numpy()
-        except ConvergenceError:
-            return (
-                f"the model with {', '.join(column.label for column in columns)} did not converge"
+            ReferenceLevel(
+                item.name, item.reference, int(here.sum()), int(design.event[here].sum())
             )
-    effect = np.abs(held) * [column.values.std() for column in columns]
-    return (
-        f"the model did not converge: {columns[int(np.argmax(effect))].label} separates those with "
-        "an event from the others at risk (infinite hazard ratio)"
+            for item in design.covariates
+            if item.kind == "categorical"
+            for here in [design.used[item.name].to_numpy() == item.reference]
+        ),
+        log_likelihood=fitted.at.log_likelihood,
+        likelihood_ratio_p=float(chi2.sf(2 * gained, len(design.columns))),
+        ph_p=tests.all_terms.p,
+        events_per_variable=events / len(design.columns),
     )
 
 
-def _term(column: _Column, event: npt.NDArray[np.bool_], estimate: pd.Series[float]) -> CoxTerm:
+def _maximum(design: Design) -> Maximum | str:
+    """Fit the model, or say why its likelihood has no maximum."""
+    try:
+        fitted = maximise(design.matrix, design.risk)
+    except NoMaximumError as error:
+        return (
+            f"the model did not converge: {design.columns[error.column].label} separates those "
+            "with an event from the others at risk (infinite hazard ratio)"
+        )
+    width = _CONFIDENCE * np.sqrt(np.diag(fitted.covariance))
+    furthest = np.abs(fitted.coefficients) + width
+    for column, exponent in zip(design.columns, furthest, strict=True):
+        if exponent > np.log(np.finfo(float).max):
+            return f"the hazard ratio per unit of {column.label} is out of range: use a larger unit"
+    return fitted
+
+
+def _term(
+    column: Column, event: Booleans, coefficient: float, se: float, ph_p: float | None
+) -> CoxTerm:
     here = column.values == 1 if column.level else np.ones(len(event), dtype=bool)
+    ratio, lower, upper = np.exp(coefficient + _CONFIDENCE * se * np.array([0, -1, 1]))
     return CoxTerm(
         term=column.covariate.name,
         level=column.level,
@@ -270,10 +219,11 @@ def _term(column: _Column, event: npt.NDArray[np.bool_], estimate: pd.Series[flo
         label=column.label,
         n=int(here.sum()),
         events=int(event[here].sum()),
-        hazard_ratio=float(estimate["exp(coef)"]),
-        lower=float(estimate["exp(coef) lower 95%"]),
-        upper=float(estimate["exp(coef) upper 95%"]),
-        p=float(estimate["p"]),
-        coefficient=float(estimate["coef"]),
-        se=float(estimate["se(coef)"]),
+        hazard_ratio=float(ratio),
+        lower=float(lower),
+        upper=float(upper),
+        p=float(2 * ndtr(-abs(coefficient / se))),
+        coefficient=float(coefficient),
+        se=float(se),
+        ph_p=ph_p,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from histohet.cox import fit_cox
-from histohet.survival import SCORE
+from histohet.endpoint_analysis import SCORE
 
 MODELS = {
     "high_vs_low": ("high vs low", "group"),

@@ -1,8 +1,8 @@
-"""Survival: Kaplan–Meier, log-rank and Cox, as lifelines computes them, checked against R.
+"""Survival of groups: Kaplan–Meier and log-rank, as lifelines computes them, checked against R.
 
-Expected trouble (no event, an empty group, a covariate that does not vary, separation) is a result
-with status ``not_estimable`` and a reason. Results hold plain numbers, None where there is none, so
-that ``dataclasses.asdict`` of a result is JSON.
+Expected trouble (no event, an empty group) is a result with status ``not_estimable`` and a reason.
+Results hold plain numbers, None where there is none, so that ``dataclasses.asdict`` of a result is
+JSON.
 """
 
 from __future__ import annotations
@@ -16,16 +16,7 @@ import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
-from histohet.covariates import Covariate
-from histohet.cox import CoxResult, FitStatus, fit_cox
-
-HIGH_VS_LOW = Covariate(
-    column="group", kind="categorical", name="group", reference="low", drop=("middle",)
-)
-"""The high against the low group of the cohort table."""
-
-SCORE = Covariate(column="score", kind="numeric", name="score")
-"""The score of the cohort table, hazard ratio per unit."""
+from histohet.cox import FitStatus
 
 
 @dataclass(frozen=True)
@@ -88,48 +79,6 @@ class LogRank:
     chi2: float | None = None
     dof: int | None = None
     p: float | None = None
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """Whether a score predicts survival: the two groups, and the score per unit.
-
-    The models of the groups and their curves leave out the group ``middle``; those of the score use
-    every patient. ``adjusted`` models contain the clinical covariates as well and are None where
-    none is configured.
-    """
-
-    low: KaplanMeier
-    high: KaplanMeier
-    log_rank: LogRank
-    groups: CoxResult
-    groups_adjusted: CoxResult | None
-    score: CoxResult
-    score_adjusted: CoxResult | None
-
-
-def analyse(cohort: pd.DataFrame, covariates: Sequence[Covariate] = ()) -> Analysis:
-    """Run every analysis of one score.
-
-    Parameters
-    ----------
-    cohort
-        From `histohet.cohort.build_cohort`; only its ``analysed`` patients are used.
-    covariates
-        For the adjusted models.
-    """
-    patients = cohort[cohort["analysed"].astype(bool)]
-    low, high = (patients[patients["group"] == group] for group in ("low", "high"))
-    extremes = pd.concat([low, high])
-    return Analysis(
-        low=kaplan_meier(low["time_months"], low["event"], label="low"),
-        high=kaplan_meier(high["time_months"], high["event"], label="high"),
-        log_rank=log_rank(extremes["time_months"], extremes["event"], extremes["group"]),
-        groups=fit_cox(patients, [HIGH_VS_LOW]),
-        groups_adjusted=fit_cox(patients, [HIGH_VS_LOW, *covariates]) if covariates else None,
-        score=fit_cox(patients, [SCORE]),
-        score_adjusted=fit_cox(patients, [SCORE, *covariates]) if covariates else None,
-    )
 
 
 def kaplan_meier(time: npt.ArrayLike, event: npt.ArrayLike, label: str = "") -> KaplanMeier:

@@ -1,60 +1,64 @@
-"""Test whether the score of a variant predicts survival."""
+"""Test whether the score of an analysis predicts its endpoints."""
 
 from dataclasses import asdict
 
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.clinical import ClinicalSpec
-from histohet.cohort import read_cohort
+from histohet.analyses import AnalysisSpec
+from histohet.cohort import of_endpoint, read_patients
 from histohet.drawing.figures import save_figure
-from histohet.drawing.survival_plots import draw_forest, draw_kaplan_meier
+from histohet.drawing.forest import draw_forest
+from histohet.drawing.kaplan_meier import draw_kaplan_meier
+from histohet.endpoint_analysis import analyse_endpoint
+from histohet.estimates import estimate_table
 from histohet.files import write_json
 from histohet.formats.tables import write_tsv
-from histohet.survival import Analysis, analyse
+from histohet.table_one import table_one
 
-
-def estimates(analysis: Analysis) -> pd.DataFrame:
-    """Return one row per estimate of every model."""
-    models = {
-        "high vs low": analysis.groups,
-        "high vs low, adjusted": analysis.groups_adjusted,
-        "per unit": analysis.score,
-        "per unit, adjusted": analysis.score_adjusted,
-    }
-    tables = []
-    for name, model in models.items():
-        if model is not None:
-            table = model.table()
-            if table.empty:
-                table = pd.DataFrame({"term": [None]})
-            table.insert(0, "model", name)
-            tables.append(table.assign(status=model.status, reason=model.reason))
-    return pd.concat(tables, ignore_index=True)
-
+GROUPS = {"best_cut": "searched", "none": "none"}
 
 with job_log(snakemake.log[0]) as log:
-    covariates = ClinicalSpec.from_config(snakemake.params.clinical).covariates
-    analysis = analyse(read_cohort(snakemake.input.patients, covariates), covariates)
-    log.info("high vs low: %s", analysis.groups)
-    provenance = provenance_of(snakemake)
-    write_json(
-        snakemake.output.results,
-        {"provenance": provenance.as_dict(), "analysis": asdict(analysis)},
-    )
-    write_tsv(snakemake.output.estimates, estimates(analysis), provenance)
-    curves = [curve.table().assign(group=curve.label) for curve in (analysis.low, analysis.high)]
-    write_tsv(snakemake.output.kaplan_meier, pd.concat(curves, ignore_index=True), provenance)
-    score = snakemake.params.survival["score"]
-    title = f"{score}, variant {snakemake.wildcards.variant}"
-    adjusted = analysis.groups_adjusted or analysis.groups
-    figure = draw_kaplan_meier(
-        [analysis.low, analysis.high],
-        analysis.log_rank,
-        analysis.groups,
-        title=title,
-        endpoint=f"Survival ({snakemake.params.clinical['event']['column']})",
-    )
-    save_figure(figure, [snakemake.output.curves_svg, snakemake.output.curves_png], provenance)
-    figure = draw_forest(adjusted, title=title)
-    save_figure(figure, [snakemake.output.forest_svg, snakemake.output.forest_png], provenance)
+    spec = AnalysisSpec.from_config(snakemake.params.analysis)
+    variant, statistics = snakemake.wildcards.variant, snakemake.params.statistics
+    patients = read_patients(snakemake.input.patients, spec.covariates)
+    frames = {
+        name: of_endpoint(patients, name)
+        for name in (column.removesuffix("_event") for column in patients)
+        if {f"{name}_event", f"{name}_months"} <= set(patients.columns)
+    }
+    analyses = {
+        endpoint: analyse_endpoint(
+            frame,
+            spec.covariates,
+            groups=GROUPS.get(spec.grouping.how, "given"),
+            permutations=statistics["permutations"],
+            replicates=statistics["bootstrap_replicates"],
+            seed=snakemake.params.seed,
+        )
+        for endpoint, frame in frames.items()
+    }
+    tables = [estimate_table(analysis, endpoint) for endpoint, analysis in analyses.items()]
+    estimates = pd.concat(tables, ignore_index=True)
+    for column, name in enumerate(("analysis", "variant", "score")):
+        estimates.insert(column, name, (spec.name, variant, spec.score)[column])
+    for row in estimates[estimates["primary"] & (estimates["reason"] != "")].itertuples():
+        log.warning("%s, %s: %s", row.endpoint, row.model, row.reason)
+    curves = [
+        curve.table().assign(endpoint=endpoint, group=curve.label)
+        for endpoint, analysis in analyses.items()
+        for curve in analysis.curves
+    ]
+    analysed = patients[patients["analysed"]]
+    outputs, provenance = snakemake.output, provenance_of(snakemake)
+    found = {endpoint: asdict(analysis) for endpoint, analysis in analyses.items()}
+    write_json(outputs.results, {"provenance": provenance.as_dict(), "endpoints": found})
+    write_tsv(outputs.estimates, estimates, provenance)
+    write_tsv(outputs.kaplan_meier, pd.concat(curves, ignore_index=True), provenance)
+    write_tsv(outputs.table_one, table_one(analysed, spec.covariates, frames), provenance)
+    title = f"{spec.score}, analysis {spec.name}, variant {variant}"
+    figure = draw_kaplan_meier(analyses, title=title)
+    save_figure(figure, [outputs.curves_svg, outputs.curves_png], provenance)
+    models = {name: analysis.models[analysis.fullest].cox for name, analysis in analyses.items()}
+    figure = draw_forest(models, title=f"{title}: {next(iter(analyses.values())).fullest}")
+    save_figure(figure, [outputs.forest_svg, outputs.forest_png], provenance)

@@ -24,26 +24,19 @@ from histohet.drawing.figures import (
     message_figure,
     save_figure,
 )
+from histohet.drawing.forest import draw_forest
+from histohet.drawing.kaplan_meier import draw_kaplan_meier
 from histohet.drawing.palette import CLUSTER_COLOURS, NEUTRAL, cluster_colour, cluster_rgb
-from histohet.drawing.survival_plots import (
-    draw_forest,
-    draw_kaplan_meier,
-    draw_variant_comparison,
-)
+from histohet.drawing.variant_comparison import draw_variant_comparison
+from histohet.endpoint_analysis import EndpointAnalysis, analyse_endpoint
 from histohet.provenance import Provenance
-from histohet.survival import (
-    Analysis,
-    KaplanMeier,
-    LogRank,
-    analyse,
-    kaplan_meier,
-    log_rank,
-)
+from histohet.survival import KaplanMeier, LogRank, kaplan_meier
 
 COVARIATES = (
     Covariate("age", "numeric", "Age at diagnosis"),
     Covariate("n", "categorical", "Nodal stage", reference="N0"),
 )
+EFFORT: dict[str, Any] = {"permutations": 99, "replicates": 20, "seed": 0}
 PROVENANCE = Provenance({"grouping": "quartiles", "note": '5 < 6 & "µ"'}, {"clinical": "c.tsv"})
 
 
@@ -56,25 +49,26 @@ def cohort() -> pd.DataFrame:
     censoring = rng.uniform(1, 80, n)
     return pd.DataFrame(
         {
+            "patient": np.arange(n).astype(str),
+            "n_tiles": rng.integers(50, 900, n),
             "time_months": np.minimum(death, censoring),
             "event": death < censoring,
             "score": score,
             "group": np.where(score <= 2, "low", np.where(score > 4, "high", "middle")),
             "Age at diagnosis": np.where(np.arange(n) < 3, np.nan, rng.normal(65, 9, n)),
             "Nodal stage": rng.choice(["N0", "N1", "N2"], n),
-            "analysed": True,
         }
     )
 
 
 @pytest.fixture(scope="module")
-def analysis(cohort: pd.DataFrame) -> Analysis:
-    return analyse(cohort, COVARIATES)
+def analysis(cohort: pd.DataFrame) -> EndpointAnalysis:
+    return analyse_endpoint(cohort, COVARIATES, **EFFORT)
 
 
 @pytest.fixture(scope="module")
-def one_group(cohort: pd.DataFrame) -> Analysis:
-    return analyse(cohort.assign(group="low", score=1.0), COVARIATES)
+def one_group(cohort: pd.DataFrame) -> EndpointAnalysis:
+    return analyse_endpoint(cohort.assign(group="low", score=1.0), COVARIATES, **EFFORT)
 
 
 def texts(figure: Figure) -> str:
@@ -88,16 +82,18 @@ def plot_of(figure: Figure) -> Axes:
     return next(axes for axes in figure.axes if axes.get_xscale() == "log")
 
 
-def draw(analysis: Analysis, **changes: Any) -> Figure:
-    arguments = {"title": "Clusters", "endpoint": "Overall survival", **changes}
-    model = arguments.pop("model", analysis.groups)
-    return draw_kaplan_meier([analysis.low, analysis.high], analysis.log_rank, model, **arguments)
+def draw(analysis: EndpointAnalysis) -> Figure:
+    return draw_kaplan_meier({"Overall survival": analysis}, title="Clusters")
 
 
-def test_curves_show_the_estimates(analysis: Analysis) -> None:
+def of_curves(analysis: EndpointAnalysis, *curves: KaplanMeier) -> Figure:
+    return draw(dataclasses.replace(analysis, curves=curves))
+
+
+def test_curves_show_the_estimates(analysis: EndpointAnalysis) -> None:
     figure = draw(analysis)
     axes = figure.axes[0]
-    for curve, colour in ((analysis.low, "#0072B2"), (analysis.high, "#D55E00")):
+    for curve, colour in zip(analysis.curves, ("#0072B2", "#D55E00"), strict=True):
         line, ticks = (
             next(
                 line
@@ -117,7 +113,9 @@ def test_curves_show_the_estimates(analysis: Analysis) -> None:
     assert axes.get_xlabel() == "Months"
 
 
-def test_numbers_at_risk_stand_under_their_time(cohort: pd.DataFrame, analysis: Analysis) -> None:
+def test_numbers_at_risk_stand_under_their_time(
+    cohort: pd.DataFrame, analysis: EndpointAnalysis
+) -> None:
     figure = draw(analysis)
     figure.canvas.draw()
     above, below = figure.axes
@@ -135,53 +133,71 @@ def test_numbers_at_risk_stand_under_their_time(cohort: pd.DataFrame, analysis: 
         assert int(text) == (times >= tick).sum()
 
 
-def test_panel_states_test_hazard_ratio_and_counts(analysis: Analysis) -> None:
+def test_panel_states_test_hazard_ratio_and_counts(analysis: EndpointAnalysis) -> None:
     written = texts(draw(analysis))
-    term, low = analysis.groups.terms[0], analysis.low
+    term, low = analysis.models["high vs low"].cox.terms[0], analysis.curves[0]
     interval = f"(95 % CI {term.lower:.2f}–{term.upper:.2f})"
     assert f"HR high vs low {term.hazard_ratio:.2f} {interval}" in written
-    assert analysis.log_rank.p is not None
-    assert analysis.log_rank.p < 0.001
-    assert "log-rank p < 0.001" in written
+    assert analysis.log_rank is not None
+    assert (analysis.log_rank.p or 1) < 0.001
+    assert "log-rank p < 0.001, permutation p = 0.010" in written
     weaker = LogRank("ok", chi2=4.64, dof=1, p=0.0312)
-    assert "log-rank p = 0.031" in texts(draw(dataclasses.replace(analysis, log_rank=weaker)))
+    found = texts(draw(dataclasses.replace(analysis, log_rank=weaker)))
+    assert "log-rank p = 0.031, permutation p = 0.010" in found
     assert f"low: n = {low.n}, {low.events} events, median {low.median:.1f} mo" in written
-    adjusted = texts(draw(analysis, model=analysis.groups_adjusted))
-    assert "adjusted for Age at diagnosis, Nodal stage" in adjusted
-    assert "adjusted" not in written
 
 
-def test_an_empty_group_is_said_to_be_empty(one_group: Analysis) -> None:
+def test_a_searched_cut_shows_the_p_of_the_search_alone(cohort: pd.DataFrame) -> None:
+    searched = analyse_endpoint(cohort, groups="searched", **EFFORT)
+    assert searched.best_cut is not None
+    written = texts(draw(searched))
+    assert f"best of {searched.best_cut.n_cuts} cuts: low ≤ {searched.best_cut.cut:g}" in written
+    assert f"permutation p of the search = {searched.best_cut.permutation_p:.3f}" in written
+    assert "HR" not in written
+    assert "log-rank" not in written
+
+
+def test_a_score_without_groups_has_one_curve(cohort: pd.DataFrame) -> None:
+    written = texts(draw(analyse_endpoint(cohort, groups="none", **EFFORT)))
+    assert "all: n = 90" in written
+    assert "HR" not in written
+
+
+def test_every_endpoint_has_a_panel(analysis: EndpointAnalysis) -> None:
+    panels = {"OS": analysis, "DSS": analysis, "PFS": analysis}
+    figure = draw_kaplan_meier(panels, title="")
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == list(panels)
+    figure.canvas.draw()
+    for above, below in zip(figure.axes[::2], figure.axes[1::2], strict=True):
+        assert above.get_xlim() == below.get_xlim()
+        assert above.get_position().x0 == pytest.approx(below.get_position().x0)
+        assert above.get_position().y0 > below.get_position().y1
+
+
+def test_an_empty_group_is_said_to_be_empty(one_group: EndpointAnalysis) -> None:
     written = texts(draw(one_group))
     assert "no hazard ratio: all 90 patients have the same group, low" in written
     assert "no log-rank test: two groups are needed, all patients are in 'low'" in written
     assert "high: no patient" in written
 
 
-def test_a_median_that_is_not_reached() -> None:
+def test_a_median_that_is_not_reached(analysis: EndpointAnalysis) -> None:
     curve = kaplan_meier([1, 2, 3, 4], [1, 0, 0, 0], "low")
-    nothing = CoxResult("not_estimable", 4, 1, "too few")
-    written = texts(
-        draw_kaplan_meier([curve], log_rank([1], [1], ["low"]), nothing, title="", endpoint="OS")
-    )
-    assert "low: n = 4, 1 events, median not reached" in written
+    assert "low: n = 4, 1 events, median not reached" in texts(of_curves(analysis, curve))
 
 
 @pytest.mark.parametrize("longest", [0.0, 0.4, 3, 7.9, 24, 25, 84, 300, 700])
-def test_ticks_cover_every_follow_up(longest: float) -> None:
+def test_ticks_cover_every_follow_up(analysis: EndpointAnalysis, longest: float) -> None:
     curve = kaplan_meier([longest / 2, longest], [1, 0], "low")
-    nothing = CoxResult("not_estimable", 2, 1, "too few")
-    none = LogRank("not_estimable", "too few")
-    ticks = draw_kaplan_meier([curve], none, nothing, title="", endpoint="OS").axes[0].get_xticks()
+    ticks = of_curves(analysis, curve).axes[0].get_xticks()
     assert 2 <= len(ticks) <= 9
     assert ticks[0] == 0
     assert ticks[-1] >= longest
 
 
-def test_forest_has_a_row_per_term_and_reference(analysis: Analysis) -> None:
-    model = analysis.groups_adjusted
-    assert model is not None
-    figure = draw_forest(model, title="Adjusted")
+def test_forest_has_a_row_per_term_and_reference(analysis: EndpointAnalysis) -> None:
+    model = analysis.models["high vs low, adjusted"].cox
+    figure = draw_forest({"OS": model}, title="Adjusted")
     written = texts(figure)
     for term in model.terms:
         decimals = 3 if term.upper - term.lower < 0.1 else 2
@@ -197,13 +213,36 @@ def test_forest_has_a_row_per_term_and_reference(analysis: Analysis) -> None:
     ]
     for reference in model.references:
         assert f"{reference.n} ({reference.events})" in written
-    middle = analysis.groups.left_out["group"]
+    middle = model.left_out["group"]
     assert f"group {middle}, Age at diagnosis 3" in written
+    assert f"OS: {model.n} patients, {model.events} events" in written
+    # A term has one test of proportional hazards, however many levels.
+    ph = [f"{p:.3f}" for p in dict.fromkeys(term.ph_p for term in model.terms) if p is not None]
+    assert len(ph) == 3
+    assert [text.get_text() for text in figure.axes[2].texts].count(ph[-1]) == 1
     assert "Efron" in written
     plot = plot_of(figure)
     squares = [line for line in plot.lines if line.get_marker() == "s"]
     drawn = [float(np.asarray(line.get_xdata())[0]) for line in squares]
     assert drawn == [term.hazard_ratio for term in model.terms]
+
+
+def test_endpoints_stand_one_below_the_other(analysis: EndpointAnalysis) -> None:
+    model = analysis.models["high vs low"].cox
+    nothing = CoxResult("not_estimable", 9, 0, "0 events among 9 patients")
+    figure = draw_forest({"OS": model, "DSS": nothing, "PFS": model}, title="")
+    written = texts(figure)
+    assert "DSS: 0 events among 9 patients" in written
+    assert written.count("reference") == 2
+    left = [text.get_text() for text in figure.axes[0].texts]
+    assert [text for text in left if text in ("OS", "PFS", "group")] == [
+        *("OS", "group", "PFS", "group")
+    ]
+
+
+def test_few_events_per_variable_stand_below(cohort: pd.DataFrame) -> None:
+    few = analyse_endpoint(cohort[:40], COVARIATES, **EFFORT).models["high vs low, adjusted"].cox
+    assert few.warning in texts(draw_forest({"OS": few}, title=""))
 
 
 def with_ratio(ratio: float, lower: float, upper: float) -> CoxResult:
@@ -224,7 +263,7 @@ def with_ratio(ratio: float, lower: float, upper: float) -> CoxResult:
 def test_long_intervals_are_cut_and_marked(
     ratio: float, lower: float, upper: float, written: str, arrows: str
 ) -> None:
-    figure = draw_forest(with_ratio(ratio, lower, upper), title="")
+    figure = draw_forest({"": with_ratio(ratio, lower, upper)}, title="")
     assert written in texts(figure)
     plot = plot_of(figure)
     assert (
@@ -238,40 +277,42 @@ def test_long_intervals_are_cut_and_marked(
         assert ((x >= left) & (x <= right)).all()
 
 
-def test_variants_are_compared_in_both_panels(analysis: Analysis, one_group: Analysis) -> None:
+def test_variants_are_compared_in_both_panels(
+    analysis: EndpointAnalysis, one_group: EndpointAnalysis
+) -> None:
     figure = draw_variant_comparison(
         {"full": analysis, "no_potts": one_group}, title="Which step matters"
     )
     written = texts(figure)
-    for model in (analysis.groups, analysis.score):
+    for name in ("high vs low", "per SD"):
+        model = analysis.models[name].cox
         term = model.terms[0]
         assert f"{term.hazard_ratio:.2f} ({term.lower:.2f}–{term.upper:.2f})" in written
         assert f"n = {model.n}, {model.events} events" in written
     assert "all 90 patients have the same group, low" in written
     assert "all 90 patients have the same score, 1.0" in written
-    for heading in ("full", "no_potts", "High vs low", "Per unit of the score"):
+    for heading in ("full", "no_potts", "High vs low", "Per SD of the score"):
         assert heading in written
     plots = [axes for axes in figure.axes if axes.get_xscale() == "log"]
     assert [sum(line.get_marker() == "s" for line in axes.lines) for axes in plots] == [1, 1]
 
 
 def test_adjusted_comparison_takes_the_adjusted_models(
-    cohort: pd.DataFrame, analysis: Analysis
+    cohort: pd.DataFrame, analysis: EndpointAnalysis
 ) -> None:
-    without = analyse(cohort)
-    written = texts(
-        draw_variant_comparison({"full": analysis, "bare": without}, title="", adjusted=True)
-    )
-    assert analysis.groups_adjusted is not None
-    term = analysis.groups_adjusted.terms[0]
+    bare = analyse_endpoint(cohort, **EFFORT)
+    figure = draw_variant_comparison({"full": analysis, "bare": bare}, title="", adjusted=True)
+    term = analysis.models["high vs low, adjusted"].cox.terms[0]
+    written = texts(figure)
     assert f"{term.hazard_ratio:.2f} ({term.lower:.2f}–{term.upper:.2f})" in written
-    assert "no covariates configured" in written
+    assert "no such model" in written
 
 
 def test_no_estimate_is_a_figure_that_says_why(cohort: pd.DataFrame) -> None:
-    nobody = analyse(cohort.assign(analysed=False), COVARIATES)
+    nobody = analyse_endpoint(cohort.iloc[:0], COVARIATES, **EFFORT)
     assert "No patient is in a group" in texts(draw(nobody))
-    assert "0 events among 0 patients" in texts(draw_forest(nobody.groups, title=""))
+    model = nobody.models["high vs low"].cox
+    assert "0 events among 0 patients" in texts(draw_forest({"OS": model}, title=""))
     assert "0 events among 0 patients" in texts(draw_variant_comparison({"a": nobody}, title=""))
     assert "No variant was analysed" in texts(draw_variant_comparison({}, title=""))
 
@@ -282,7 +323,7 @@ def settings_in_force() -> dict[str, Any]:
 
 
 def test_files_are_the_same_bytes_and_carry_their_provenance(
-    analysis: Analysis, tmp_path: Path
+    analysis: EndpointAnalysis, tmp_path: Path
 ) -> None:
     first = [tmp_path / "a" / f"km{suffix}" for suffix in (".svg", ".png")]
     second = [tmp_path / "b" / f"km{suffix}" for suffix in (".svg", ".png")]
@@ -317,7 +358,7 @@ def test_the_last_digits_of_the_layout_do_not_show(tmp_path: Path) -> None:
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_figures_leave_no_global_state(analysis: Analysis, tmp_path: Path) -> None:
+def test_figures_leave_no_global_state(analysis: EndpointAnalysis, tmp_path: Path) -> None:
     from matplotlib._pylab_helpers import Gcf
 
     figure = draw(analysis)
@@ -332,14 +373,8 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_groups_get_colours_of_their_own() -> None:
-    curves: list[KaplanMeier] = [
-        dataclasses.replace(kaplan_meier([1, 2], [1, 0]), label=label) for label in ("I", "II")
-    ]
-    none = LogRank("not_estimable", "x")
-    figure = draw_kaplan_meier(
-        curves, none, CoxResult("not_estimable", 4, 2, "x"), title="", endpoint="OS"
-    )
+def test_unknown_groups_get_colours_of_their_own(analysis: EndpointAnalysis) -> None:
+    figure = of_curves(analysis, *(kaplan_meier([1, 2], [1, 0], label) for label in ("I", "II")))
     colours = {label.get_color() for label in figure.axes[1].get_yticklabels()}
     assert colours == {CLUSTER_COLOURS[0], CLUSTER_COLOURS[1]}
 

@@ -1,0 +1,243 @@
+"""Everything that is asked of one score and one endpoint.
+
+The score is tested as groups (high against low) and as it is (per standard deviation), each alone,
+with the number of tiles, with the clinical covariates, and with both: a score that only counts
+tissue loses its hazard ratio beside the number of tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from histohet.best_cut import BestCut, best_cut
+from histohet.concordance import Concordance, concordance
+from histohet.covariates import Covariate
+from histohet.cox import CoxResult, fit_design
+from histohet.cox_design import Design, make_design
+from histohet.permutation import exposure_permutation_p, log_rank_scores, permutation_p
+from histohet.survival import KaplanMeier, LogRank, kaplan_meier, log_rank
+
+Groups = Literal["given", "searched", "none"]
+
+HIGH_VS_LOW = Covariate(
+    column="group", kind="categorical", name="group", reference="low", drop=("middle", "")
+)
+"""The high against the low group."""
+
+SCORE = Covariate(column="score", kind="numeric", name="score")
+"""The score, hazard ratio per unit of its column; `analyse_endpoint` makes that one standard
+deviation."""
+
+TILES = Covariate(column="n_tiles", kind="numeric", name="n_tiles")
+"""The logarithm of the number of tiles, per standard deviation."""
+
+NO_CONCORDANCE = Concordance(None, None, None, 0)
+BEST_CUT = "best cut"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One Cox model of the score.
+
+    Attributes
+    ----------
+    cox
+        Its first term is the score, or the high against the low group.
+    permutation_p
+        Of that term (`histohet.permutation.exposure_permutation_p`).
+    concordance
+        Harrell's C: of the score (or group) itself where it stands alone, so that C < 0.5 if a high
+        score protects; of the fitted hazards in the other models, which have seen the patients they
+        are judged on and so do a little too well.
+    """
+
+    cox: CoxResult
+    permutation_p: float | None
+    concordance: Concordance
+
+
+@dataclass(frozen=True)
+class EndpointAnalysis:
+    """Whether a score predicts an endpoint.
+
+    Attributes
+    ----------
+    n, events
+        Patients with the endpoint known, and events among them.
+    score_sd, log_tiles_sd
+        Standard deviations that the hazard ratios of score and tile count are for.
+    curves
+        Of the low and the high group; of all patients where there are no groups.
+    log_rank, log_rank_permutation_p
+        Of given groups, None without.
+    best_cut
+        Of searched groups, None otherwise; they have no other p-value.
+    models
+        By name, such as ``high vs low, adjusted``.
+    fullest
+        The model with all clinical covariates, of the groups if they are given.
+    primary
+        What decides, chosen before any result, and what false discovery is controlled over: the
+        fullest model, or a searched cut.
+    """
+
+    n: int
+    events: int
+    score_sd: float
+    log_tiles_sd: float
+    curves: tuple[KaplanMeier, ...]
+    log_rank: LogRank | None
+    log_rank_permutation_p: float | None
+    best_cut: BestCut | None
+    models: Mapping[str, Model]
+    fullest: str
+    primary: str
+
+
+def analyse_endpoint(
+    frame: pd.DataFrame,
+    covariates: Sequence[Covariate] = (),
+    *,
+    groups: Groups = "given",
+    permutations: int,
+    replicates: int,
+    seed: int,
+) -> EndpointAnalysis:
+    """Run every analysis of one score and one endpoint.
+
+    Parameters
+    ----------
+    frame
+        One row per patient whose endpoint is known: ``patient``, ``score``, ``n_tiles`` (tiles
+        behind the score), ``group`` (low, middle, high, or empty), ``time_months``, ``event``, and
+        each covariate under its name.
+    covariates
+        For the adjusted models.
+    groups
+        ``given`` in the column ``group``; ``searched``: the cut with the largest log-rank statistic
+        (`histohet.best_cut`); or ``none``.
+    permutations, replicates
+        Of the permutation p-values, and of the bootstrap of Harrell's C.
+    seed
+        Each test and each bootstrap starts from it, so none depends on what else is computed.
+
+    Raises
+    ------
+    ValueError
+        If a patient has a score without tiles.
+    """
+    found = None
+    if groups == "searched":
+        found = best_cut(
+            frame["score"],
+            frame["time_months"],
+            frame["event"],
+            permutations=permutations,
+            seed=seed,
+        )
+        frame = frame.assign(group=_sides(frame["score"], found.cut))
+    frame, score_sd, log_tiles_sd = _per_standard_deviation(frame)
+    test, test_p = None, None
+    if groups == "given":
+        test, test_p = _log_rank(frame, permutations, seed)
+    exposures = {"per SD": SCORE}
+    if groups == "given":
+        exposures = {"high vs low": HIGH_VS_LOW, **exposures}
+    adjustments: dict[str, list[Covariate]] = {"": [], ", tile count": [TILES]}
+    if covariates:
+        adjustments[", adjusted"] = list(covariates)
+        adjustments[", adjusted, tile count"] = [*covariates, TILES]
+    fullest = next(iter(exposures)) + (", adjusted" if covariates else "")
+    return EndpointAnalysis(
+        n=len(frame),
+        events=int(frame["event"].astype(bool).sum()),
+        score_sd=score_sd,
+        log_tiles_sd=log_tiles_sd,
+        curves=_curves(frame, grouped=groups != "none"),
+        log_rank=test,
+        log_rank_permutation_p=test_p,
+        best_cut=found,
+        models={
+            name + adjustment: _model(
+                make_design(frame, [exposure, *terms]), permutations, replicates, seed
+            )
+            for name, exposure in exposures.items()
+            for adjustment, terms in adjustments.items()
+        },
+        fullest=fullest,
+        primary=BEST_CUT if found else fullest,
+    )
+
+
+def _per_standard_deviation(frame: pd.DataFrame) -> tuple[pd.DataFrame, float, float]:
+    """Bring score and log tile count to mean 0 and standard deviation 1, unless they are constant.
+
+    Tile counts are spread over orders of magnitude, from biopsies to resections, and a score cannot
+    grow in proportion to tissue for long: twice the tissue is one step, whatever its amount.
+    """
+    without = frame.loc[frame["n_tiles"] <= 0, "patient"]
+    if len(without):
+        raise ValueError(f"patient '{without.iloc[0]}' has a score, but no tile that it is made of")
+    columns, deviations = {}, []
+    for name, scale in (("score", np.asarray), ("n_tiles", np.log)):
+        values = scale(frame[name].to_numpy(dtype=float))
+        known = values[~np.isnan(values)]
+        deviation = float(known.std(ddof=1)) if len(np.unique(known)) > 1 else 0.0
+        columns[name] = (values - known.mean()) / deviation if deviation else frame[name]
+        deviations.append(deviation)
+    return frame.assign(**columns), deviations[0], deviations[1]
+
+
+def _sides(score: pd.Series[float], cut: float | None) -> npt.NDArray[np.str_]:
+    return np.where(score > cut, "high", "low") if cut is not None else np.full(len(score), "")
+
+
+def _curves(frame: pd.DataFrame, *, grouped: bool) -> tuple[KaplanMeier, ...]:
+    if not grouped:
+        return (kaplan_meier(frame["time_months"], frame["event"], label="all"),)
+    return tuple(
+        kaplan_meier(patients["time_months"], patients["event"], label=group)
+        for group in ("low", "high")
+        for patients in [frame[frame["group"] == group]]
+    )
+
+
+def _log_rank(frame: pd.DataFrame, permutations: int, seed: int) -> tuple[LogRank, float | None]:
+    extremes = frame[frame["group"].isin(["low", "high"])]
+    time, event = extremes["time_months"], extremes["event"].astype(bool)
+    test = log_rank(time, event, extremes["group"])
+    if test.status != "ok":
+        return test, None
+    p = permutation_p(
+        extremes["group"] == "high",
+        log_rank_scores(time, event),
+        permutations=permutations,
+        seed=seed,
+    )
+    return test, p
+
+
+def _model(design: Design, permutations: int, replicates: int, seed: int) -> Model:
+    cox = fit_design(design)
+    if cox.status != "ok":
+        return Model(cox, None, NO_CONCORDANCE)
+    coefficients = np.array([term.coefficient for term in cox.terms])
+    alone = len(coefficients) == 1
+    return Model(
+        cox=cox,
+        permutation_p=exposure_permutation_p(design, permutations=permutations, seed=seed),
+        concordance=concordance(
+            design.used["time_months"],
+            design.event,
+            # Equal patients have equal hazards, whatever the last digit of their sums.
+            design.matrix[:, 0] if alone else (design.matrix @ coefficients).round(10),
+            replicates=replicates,
+            seed=seed,
+        ),
+    )
