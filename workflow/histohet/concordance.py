@@ -81,6 +81,21 @@ def concordance(
     c = _share(ranked.pairs(np.ones((n, 1), dtype=np.int32)))[0]
     if np.isnan(c) or not replicates:
         return Concordance(None if np.isnan(c) else float(c), None, None, replicates)
+    shares = bootstrapped_c(time, event, risk, replicates=replicates, seed=seed)
+    lower, upper = np.nanpercentile(shares, [2.5, 97.5])
+    return Concordance(float(c), float(lower), float(upper), replicates)
+
+
+def bootstrapped_c(
+    time: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayLike, *, replicates: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """Return Harrell's C in bootstrap samples of the patients, shape (replicates,).
+
+    The samples are the same for every risk of the same patients, so that differences between two
+    risks can be taken sample by sample. NaN in a sample without comparable pairs.
+    """
+    ranked = _Ranked.of(time, event, risk)
+    n = len(ranked.order)
     rng = np.random.default_rng(seed)
     shares = np.empty(replicates)
     for start in range(0, replicates, REPLICATES_AT_ONCE):
@@ -90,8 +105,7 @@ def concordance(
         weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
         counts = ranked.pairs(np.ascontiguousarray(weights.T, dtype=np.int32))
         shares[start : start + size] = _share(counts)
-    lower, upper = np.nanpercentile(shares, [2.5, 97.5])
-    return Concordance(float(c), float(lower), float(upper), replicates)
+    return shares
 
 
 def comparable_pairs(time: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayLike) -> Pairs:

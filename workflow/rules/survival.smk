@@ -78,6 +78,7 @@ rule analyse_survival:
                 "figure": "Kaplan-Meier",
             },
         ),
+        table_one="results/survival/{analysis}/{variant}/table_one.tsv",
         forest_svg="results/survival/{analysis}/{variant}/forest.svg",
         forest_png=report(
             "results/survival/{analysis}/{variant}/forest.png",
@@ -101,9 +102,38 @@ rule analyse_survival:
         runtime=20,
     params:
         analysis=lambda wildcards: ANALYSES[wildcards.analysis],
+        statistics=config["statistics"],
+        seed=config["seed"],
         code=code_of("analyse_survival.py"),
     script:
         "../scripts/analyse_survival.py"
+
+
+rule collect_estimates:
+    input:
+        estimates=per_analysis("results/survival/{analysis}/{variant}/estimates.tsv"),
+    output:
+        estimates="results/survival/estimates.tsv",
+        page=report(
+            "results/survival/estimates.html",
+            caption="../report/estimates.rst",
+            category="6 Survival",
+            labels={"figure": "all primary estimates"},
+        ),
+    log:
+        "results/logs/collect_estimates.log",
+    benchmark:
+        "results/benchmarks/collect_estimates/all.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        code=code_of("collect_estimates.py"),
+    script:
+        "../scripts/collect_estimates.py"
 
 
 rule compare_variants:
@@ -121,6 +151,7 @@ rule compare_variants:
         ),
     output:
         table="results/ablation/{compared}_variants.tsv",
+        differences="results/ablation/{compared}_differences.tsv",
         svg="results/ablation/{compared}_variants.svg",
         png=report(
             "results/ablation/{compared}_variants.png",
@@ -141,6 +172,8 @@ rule compare_variants:
     params:
         variants=lambda wildcards: COMPARED[wildcards.compared],
         analysis=next(iter(ANALYSES.values())),
+        replicates=config["statistics"]["bootstrap_replicates"],
+        seed=config["seed"],
         code=code_of("compare_variants.py"),
     script:
         "../scripts/compare_variants.py"

@@ -18,7 +18,7 @@ def get_results(wildcards):
             variant=of_slides[:1],
             slide=SLIDES,
         ),
-        *per_analysis("results/survival/{analysis}/{variant}/results.json"),
+        *(["results/survival/estimates.tsv"] if HAS_CLINICAL else []),
         *attention_files(),
         *embedding_files(),
     ]

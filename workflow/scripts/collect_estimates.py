@@ -1,0 +1,16 @@
+"""Gather the estimates of all analyses and variants, with false discovery rates."""
+
+import pandas as pd
+from job import job_log, provenance_of
+
+from histohet.estimates import add_q_values
+from histohet.formats.tables import read_tsv, write_html, write_tsv
+
+with job_log(snakemake.log[0]) as log:
+    tables = [read_tsv(path) for path in snakemake.input.estimates]
+    estimates = add_q_values(pd.concat(tables, ignore_index=True))
+    primary = estimates[estimates["primary"]]
+    log.info("%d estimates, %d of them primary", len(estimates), len(primary))
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.estimates, estimates, provenance)
+    write_html(snakemake.output.page, {"Primary estimates": primary}, provenance)
