@@ -170,12 +170,14 @@ def test_agreement_counts_tumour_tiles_only() -> None:
 def estimates() -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "model": ["high vs low", "per unit", "per unit, adjusted", "per unit, adjusted"],
+            "endpoint": "OS",
+            "model": ["high vs low", "per SD", "per SD, adjusted", "per SD, adjusted"],
             "term": [None, "score", "score", "age"],
             "hazard_ratio": [np.nan, 1.8, 1.7, 1.01],
             "lower": [np.nan, 1.1, 1.0, 0.9],
             "upper": [np.nan, 2.9, 2.8, 1.1],
             "p": [np.nan, 0.02, 0.04, 0.8],
+            "permutation_p": [np.nan, 0.03, 0.05, np.nan],
             "n": [np.nan, 24, 24, 24],
             "events": [np.nan, 15, 15, 15],
             "status": ["not_estimable", "ok", "ok", "ok"],
@@ -185,10 +187,10 @@ def estimates() -> pd.DataFrame:
 
 
 def test_hazard_ratios_or_why_there_are_none() -> None:
-    found = hazard_ratios(estimates())
+    found = hazard_ratios(estimates())["OS"]
     assert found["high_vs_low"] == {"status": "not_estimable", "reason": "no event in 'high'"}
-    assert found["per_unit"]["hazard_ratio"] == 1.8
-    assert found["per_unit_adjusted"]["hazard_ratio"] == 1.7
+    assert found["per_sd"]["hazard_ratio"] == 1.8
+    assert found["per_sd_adjusted"]["hazard_ratio"] == 1.7
     assert "high_vs_low_adjusted" not in found
 
 
@@ -197,9 +199,7 @@ def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
     texts = {"slide", "status", "reason", "tumour_filter", "tiles_from"}
-    assert set(schema["properties"]["survival"]["properties"]["score"]["enum"]) == set(
-        row
-    ) - texts - set(asdict(CERTAINTY))
+    assert set(schema["$defs"]["measure"]["enum"]) == set(row) - texts - set(asdict(CERTAINTY))
 
 
 def test_the_configuration_offers_every_variant_and_the_defaults_of_the_library() -> None:
@@ -257,17 +257,20 @@ def test_planted_estimate_uses_the_planted_number_of_analysed_patients() -> None
     agreement = pd.DataFrame({"slide": list("abcdef"), "n_subclones": [1, 1, 2, 2, 1, 9]})
     patients = pd.DataFrame(
         {
+            "patient": list("ABCDEFG"),
             "slide": list("abcdefg"),
             "score": 5.0,
+            "n_tiles": 9,
+            "group": "",
             "analysed": [True] * 5 + [False, True],
-            "time_months": [4.0, 3.0, 1.0, 2.0, 5.0, 1.0, 1.0],
-            "event": [1, 1, 1, 1, 0, 1, 1],
+            "OS_months": [4.0, 3.0, 1.0, 2.0, 5.0, 1.0, 1.0],
+            "OS_event": [1, 1, 1, 1, 0, 1, 1],
         }
     )
     # Of the five with a known number, the two with 2 die first. The partial likelihood with
     # h = exp(beta): h/(2h+3) · h/(h+3) · 1/3 · 1/2, without a maximum.
     assert planted_estimate(agreement, patients)["status"] == "not_estimable"
-    patients["time_months"] = [4.0, 1.0, 2.0, 3.0, 5.0, 1.0, 1.0]
+    patients["OS_months"] = [4.0, 1.0, 2.0, 3.0, 5.0, 1.0, 1.0]
     # Now 1/(2h+3) · h/(2h+2) · h/(h+2) · 1/2: 2 = 2h/(2h+3) + h/(h+1) + h/(h+2).
     found = planted_estimate(agreement, patients)
     h = found["hazard_ratio"]

@@ -38,7 +38,7 @@ def test_values_are_those_of_each_variant_alone() -> None:
     good, noisy = patients(150, 0.8, 1.5, seed=1)
     found = by_quantity(paired_differences(good, noisy, replicates=50, seed=0))
     assert tuple(found) == QUANTITIES
-    for frame, attribute in ((good, "value"), (noisy, "reference")):
+    for frame, attribute in ((good, "value"), (noisy, "reference_value")):
         scaled = frame.assign(score=frame["score"] / frame["score"].std())
         expected = fit_cox(scaled, [SCORE]).terms[0].coefficient
         assert getattr(found["log hazard ratio per SD"], attribute) == pytest.approx(expected)
@@ -49,8 +49,8 @@ def test_values_are_those_of_each_variant_alone() -> None:
         assert getattr(found["score"], attribute) == pytest.approx(frame["score"].mean())
     for one in found.values():
         assert one.value is not None
-        assert one.reference is not None
-        assert one.difference == pytest.approx(one.value - one.reference)
+        assert one.reference_value is not None
+        assert one.difference == pytest.approx(one.value - one.reference_value)
 
 
 def test_a_worse_score_is_worse() -> None:

@@ -27,7 +27,6 @@ from histohet.drawing.figures import (
 from histohet.drawing.forest import draw_forest
 from histohet.drawing.kaplan_meier import draw_kaplan_meier
 from histohet.drawing.palette import CLUSTER_COLOURS, NEUTRAL, cluster_colour, cluster_rgb
-from histohet.drawing.variant_comparison import draw_variant_comparison
 from histohet.endpoint_analysis import EndpointAnalysis, analyse_endpoint
 from histohet.provenance import Provenance
 from histohet.survival import KaplanMeier, LogRank, kaplan_meier
@@ -277,44 +276,11 @@ def test_long_intervals_are_cut_and_marked(
         assert ((x >= left) & (x <= right)).all()
 
 
-def test_variants_are_compared_in_both_panels(
-    analysis: EndpointAnalysis, one_group: EndpointAnalysis
-) -> None:
-    figure = draw_variant_comparison(
-        {"full": analysis, "no_potts": one_group}, title="Which step matters"
-    )
-    written = texts(figure)
-    for name in ("high vs low", "per SD"):
-        model = analysis.models[name].cox
-        term = model.terms[0]
-        assert f"{term.hazard_ratio:.2f} ({term.lower:.2f}–{term.upper:.2f})" in written
-        assert f"n = {model.n}, {model.events} events" in written
-    assert "all 90 patients have the same group, low" in written
-    assert "all 90 patients have the same score, 1.0" in written
-    for heading in ("full", "no_potts", "High vs low", "Per SD of the score"):
-        assert heading in written
-    plots = [axes for axes in figure.axes if axes.get_xscale() == "log"]
-    assert [sum(line.get_marker() == "s" for line in axes.lines) for axes in plots] == [1, 1]
-
-
-def test_adjusted_comparison_takes_the_adjusted_models(
-    cohort: pd.DataFrame, analysis: EndpointAnalysis
-) -> None:
-    bare = analyse_endpoint(cohort, **EFFORT)
-    figure = draw_variant_comparison({"full": analysis, "bare": bare}, title="", adjusted=True)
-    term = analysis.models["high vs low, adjusted"].cox.terms[0]
-    written = texts(figure)
-    assert f"{term.hazard_ratio:.2f} ({term.lower:.2f}–{term.upper:.2f})" in written
-    assert "no such model" in written
-
-
 def test_no_estimate_is_a_figure_that_says_why(cohort: pd.DataFrame) -> None:
     nobody = analyse_endpoint(cohort.iloc[:0], COVARIATES, **EFFORT)
     assert "No patient is in a group" in texts(draw(nobody))
     model = nobody.models["high vs low"].cox
     assert "0 events among 0 patients" in texts(draw_forest({"OS": model}, title=""))
-    assert "0 events among 0 patients" in texts(draw_variant_comparison({"a": nobody}, title=""))
-    assert "No variant was analysed" in texts(draw_variant_comparison({}, title=""))
 
 
 def settings_in_force() -> dict[str, Any]:

@@ -179,8 +179,9 @@ def test_summary(finished: Cohort) -> None:
     assert set(full["hazard_ratios"]) == {
         "high_vs_low",
         "high_vs_low_adjusted",
-        "per_unit",
-        "per_unit_adjusted",
+        "per_sd",
+        "per_sd_adjusted",
+        "per_sd_tile_count",
     }
     assert summary["planted_hazard_ratio"] == 2.0
     assert summary["wall_seconds"]["encode_tiles"] > 0

@@ -26,7 +26,7 @@ class Difference:
         One of `QUANTITIES`; ``score`` is its mean.
     n, events
         Patients with both scores and a known endpoint, and events among them.
-    value, reference
+    value, reference_value
         Under the variant and under the reference; None where it cannot be estimated.
     difference, lower, upper
         Value less reference, and its 95 % interval: percentiles of a bootstrap of patients in which
@@ -37,7 +37,7 @@ class Difference:
     n: int
     events: int
     value: float | None
-    reference: float | None
+    reference_value: float | None
     difference: float | None
     lower: float | None
     upper: float | None

@@ -8,29 +8,37 @@ from typing import Any
 
 import pandas as pd
 
+from histohet.clinical import endpoints_of
+from histohet.cohort import of_endpoint
 from histohet.cox import fit_cox
 from histohet.endpoint_analysis import SCORE
 
 MODELS = {
     "high_vs_low": ("high vs low", "group"),
     "high_vs_low_adjusted": ("high vs low, adjusted", "group"),
-    "per_unit": ("per unit", "score"),
-    "per_unit_adjusted": ("per unit, adjusted", "score"),
+    "per_sd": ("per SD", "score"),
+    "per_sd_adjusted": ("per SD, adjusted", "score"),
+    "per_sd_tile_count": ("per SD, tile count", "score"),
 }
 """Estimates that are reported: name, and model and term in the table of estimates."""
 
-ESTIMATE_COLUMNS = ("hazard_ratio", "lower", "upper", "p", "n", "events")
+ESTIMATE_COLUMNS = ("hazard_ratio", "lower", "upper", "p", "permutation_p", "n", "events")
 
 
 def hazard_ratios(estimates: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return the hazard ratio of the score in every model, or why there is none.
+    """Return the hazard ratio of the score for every endpoint and model, or why there is none.
 
     Parameters
     ----------
     estimates
-        Columns ``model``, ``term``, `ESTIMATE_COLUMNS`, ``status``, ``reason``.
+        Columns ``endpoint``, ``model``, ``term``, `ESTIMATE_COLUMNS`, ``status``, ``reason``.
     """
-    found = {}
+    by_endpoint = estimates.groupby("endpoint", sort=False)
+    return {str(endpoint): _of_models(rows) for endpoint, rows in by_endpoint}
+
+
+def _of_models(estimates: pd.DataFrame) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name, (model, term) in MODELS.items():
         rows = estimates[estimates["model"] == model]
         of_score = rows[rows["term"] == term]
@@ -92,15 +100,18 @@ def planted_estimate(agreement: pd.DataFrame, patients: pd.DataFrame) -> dict[st
     agreement
         ``slide`` and ``n_subclones`` of the slides with a known truth.
     patients
-        Cohort table; only ``analysed`` patients whose slide has a known truth are used.
+        Table of patients; only ``analysed`` ones whose slide has a known truth are used, and their
+        first endpoint.
     """
-    analysed = patients[patients["analysed"]].drop(columns="score")
-    planted = analysed.merge(agreement[["slide", "n_subclones"]], on="slide")
+    analysed = of_endpoint(patients, endpoints_of(patients)[0]).drop(columns="score")
+    slides = patients[["patient", "slide"]].merge(agreement[["slide", "n_subclones"]], on="slide")
+    planted = analysed.merge(slides, on="patient")
     model = fit_cox(planted.rename(columns={"n_subclones": "score"}), [SCORE])
     if model.status != "ok":
         return {"status": model.status, "reason": model.reason}
     estimate = asdict(model.terms[0])
-    return {column: estimate[column] for column in ESTIMATE_COLUMNS} | {"status": "ok"}
+    columns = [column for column in ESTIMATE_COLUMNS if column in estimate]
+    return {column: estimate[column] for column in columns} | {"status": "ok"}
 
 
 def slide_figures(preflight: pd.DataFrame, slides: pd.DataFrame) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pandas as pd
 from job import job_log, provenance_of
 
 from histohet.analyses import AnalysisSpec
+from histohet.clinical import endpoints_of
 from histohet.cohort import of_endpoint, read_patients
 from histohet.drawing.figures import save_figure
 from histohet.drawing.forest import draw_forest
@@ -22,11 +23,7 @@ with job_log(snakemake.log[0]) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     variant, statistics = snakemake.wildcards.variant, snakemake.params.statistics
     patients = read_patients(snakemake.input.patients, spec.covariates)
-    frames = {
-        name: of_endpoint(patients, name)
-        for name in (column.removesuffix("_event") for column in patients)
-        if {f"{name}_event", f"{name}_months"} <= set(patients.columns)
-    }
+    frames = {name: of_endpoint(patients, name) for name in endpoints_of(patients)}
     analyses = {
         endpoint: analyse_endpoint(
             frame,

@@ -3,28 +3,41 @@
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.clinical import ClinicalSpec
-from histohet.cohort import read_cohort
+from histohet.ablation import RESULT_COLUMNS, variant_differences, variant_results
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import endpoints_of
+from histohet.cohort import read_patients
+from histohet.drawing.ablation import draw_ablation
 from histohet.drawing.figures import save_figure
-from histohet.drawing.survival_plots import draw_variant_comparison
 from histohet.formats.tables import read_tsv, write_tsv
 from histohet.summary import flattened, variant_figures
-from histohet.survival import analyse
 
 with job_log(snakemake.log[0]) as log:
     names, inputs = snakemake.params.variants, snakemake.input
-    columns = snakemake.params.clinical
-    covariates = ClinicalSpec.from_config(columns).covariates if columns else ()
-    rows, analyses = [], {}
-    for index, name in enumerate(names):
-        estimates = read_tsv(inputs.estimates[index]) if columns else None
-        figures = variant_figures(read_tsv(inputs.slides[index]), estimates)
-        rows.append({"variant": name, **flattened(figures)})
-        if columns:
-            analyses[name] = analyse(read_cohort(inputs.patients[index], covariates), covariates)
-    log.info("%s", rows)
-    provenance = provenance_of(snakemake)
-    write_tsv(snakemake.output.table, pd.DataFrame(rows), provenance)
-    score = snakemake.params.survival["score"]
-    figure = draw_variant_comparison(analyses, title=f"Hazard ratio of {score} under each variant")
-    save_figure(figure, [snakemake.output.svg, snakemake.output.png], provenance)
+    spec = AnalysisSpec.from_config(snakemake.params.analysis)
+    slides = dict(zip(names, map(read_tsv, inputs.slides), strict=True))
+    estimates = dict(zip(names, map(read_tsv, inputs.estimates), strict=bool(inputs.estimates)))
+    patients = {
+        name: read_patients(path, spec.covariates)
+        for name, path in zip(names, inputs.patients, strict=bool(inputs.patients))
+    }
+    figures = [
+        {"variant": name, **flattened(variant_figures(slides[name], estimates.get(name)))}
+        for name in names
+    ]
+    results, differences = pd.DataFrame(columns=RESULT_COLUMNS), pd.DataFrame()
+    if patients:
+        results = variant_results(estimates, slides)
+        differences = variant_differences(
+            patients,
+            endpoints_of(patients[names[0]]),
+            replicates=snakemake.params.replicates,
+            seed=snakemake.params.seed,
+        )
+    log.info("%s", figures)
+    provenance, output = provenance_of(snakemake), snakemake.output
+    write_tsv(output.table, pd.DataFrame(figures), provenance)
+    write_tsv(output.differences, differences, provenance)
+    title = f"{spec.score} under each variant, analysis {spec.name}"
+    figure = draw_ablation(results, differences, title)
+    save_figure(figure, [output.svg, output.png], provenance)

@@ -4,7 +4,7 @@ from typing import Any
 
 from job import job_log, provenance_of
 
-from histohet.cohort import read_cohort
+from histohet.cohort import read_patients
 from histohet.files import write_json
 from histohet.formats.tables import read_tsv
 from histohet.summary import (
@@ -27,7 +27,7 @@ def figures_of(index: int) -> dict[str, Any]:
         agreement = read_tsv(inputs.agreement[which])
         figures["agreement"] = agreement_figures(agreement)
         if inputs.patients:
-            patients = read_cohort(inputs.patients[index], covariates=())
+            patients = read_patients(inputs.patients[index], covariates=())
             figures["agreement"]["planted_per_unit"] = planted_estimate(agreement, patients)
     return figures
 
