@@ -180,7 +180,7 @@ def test_agreement_counts_tumour_tiles_only() -> None:
 def estimates() -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "model": ["high vs low", "per unit", "per unit, adjusted", "per unit, adjusted"],
+            "model": ["high vs low", "per SD", "per SD, adjusted", "per SD, adjusted"],
             "term": [None, "score", "score", "age"],
             "hazard_ratio": [np.nan, 1.8, 1.7, 1.01],
             "lower": [np.nan, 1.1, 1.0, 0.9],
@@ -197,8 +197,8 @@ def estimates() -> pd.DataFrame:
 def test_hazard_ratios_or_why_there_are_none() -> None:
     found = hazard_ratios(estimates())
     assert found["high_vs_low"] == {"status": "not_estimable", "reason": "no event in 'high'"}
-    assert found["per_unit"]["hazard_ratio"] == 1.8
-    assert found["per_unit_adjusted"]["hazard_ratio"] == 1.7
+    assert found["per_sd"]["hazard_ratio"] == 1.8
+    assert found["per_sd_adjusted"]["hazard_ratio"] == 1.7
     assert "high_vs_low_adjusted" not in found
 
 

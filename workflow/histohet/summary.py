@@ -14,8 +14,8 @@ from histohet.endpoint_analysis import SCORE
 MODELS = {
     "high_vs_low": ("high vs low", "group"),
     "high_vs_low_adjusted": ("high vs low, adjusted", "group"),
-    "per_unit": ("per unit", "score"),
-    "per_unit_adjusted": ("per unit, adjusted", "score"),
+    "per_sd": ("per SD", "score"),
+    "per_sd_adjusted": ("per SD, adjusted", "score"),
 }
 """Estimates that are reported: name, and model and term in the table of estimates."""
 

@@ -67,6 +67,7 @@ rule analyse_survival:
         results="results/survival/{analysis}/{variant}/results.json",
         estimates="results/survival/{analysis}/{variant}/estimates.tsv",
         kaplan_meier="results/survival/{analysis}/{variant}/kaplan_meier.tsv",
+        table_one="results/survival/{analysis}/{variant}/table_one.tsv",
         curves_svg="results/survival/{analysis}/{variant}/kaplan_meier.svg",
         curves_png=report(
             "results/survival/{analysis}/{variant}/kaplan_meier.png",
@@ -93,6 +94,8 @@ rule analyse_survival:
         runtime=20,
     params:
         analysis=lambda wildcards: ANALYSES[wildcards.analysis],
+        statistics=config["statistics"],
+        seed=config["seed"],
         code=code_of("analyse_survival.py"),
     script:
         "../scripts/analyse_survival.py"
@@ -131,6 +134,8 @@ rule compare_variants:
     params:
         variants=lambda wildcards: COMPARED[wildcards.compared],
         analysis=next(iter(ANALYSES.values())),
+        statistics=config["statistics"],
+        seed=config["seed"],
         code=code_of("compare_variants.py"),
     script:
         "../scripts/compare_variants.py"

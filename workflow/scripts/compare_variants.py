@@ -1,30 +1,41 @@
-"""Compare what the variants of the method find."""
+"""Compare what the variants of the method find, for the first analysis and its first endpoint."""
 
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.clinical import ClinicalSpec
-from histohet.cohort import read_cohort
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import endpoints_of
+from histohet.cohort import of_endpoint, read_patients
 from histohet.drawing.figures import save_figure
-from histohet.drawing.survival_plots import draw_variant_comparison
+from histohet.drawing.variant_comparison import draw_variant_comparison
+from histohet.endpoint_analysis import analyse_endpoint, groups_of
 from histohet.formats.tables import read_tsv, write_tsv
 from histohet.summary import flattened, variant_figures
-from histohet.survival import analyse
 
 with job_log(snakemake.log[0]) as log:
-    names, inputs = snakemake.params.variants, snakemake.input
-    columns = snakemake.params.clinical
-    covariates = ClinicalSpec.from_config(columns).covariates if columns else ()
-    rows, analyses = [], {}
-    for index, name in enumerate(names):
-        estimates = read_tsv(inputs.estimates[index]) if columns else None
+    inputs, params = snakemake.input, snakemake.params
+    spec = AnalysisSpec.from_config(params.analysis)
+    rows, analyses, endpoint = [], {}, ""
+    for index, name in enumerate(params.variants):
+        estimates = None
+        if inputs.patients:
+            patients = read_patients(inputs.patients[index], spec.covariates)
+            endpoint = endpoints_of(patients)[0]
+            estimates = read_tsv(inputs.estimates[index])
+            estimates = estimates[estimates["endpoint"] == endpoint]
+            analyses[name] = analyse_endpoint(
+                of_endpoint(patients, endpoint),
+                spec.covariates,
+                groups=groups_of(spec.grouping.how),
+                permutations=params.statistics["permutations"],
+                replicates=params.statistics["bootstrap_replicates"],
+                seed=params.seed,
+            )
         figures = variant_figures(read_tsv(inputs.slides[index]), estimates)
         rows.append({"variant": name, **flattened(figures)})
-        if columns:
-            analyses[name] = analyse(read_cohort(inputs.patients[index], covariates), covariates)
     log.info("%s", rows)
     provenance = provenance_of(snakemake)
     write_tsv(snakemake.output.table, pd.DataFrame(rows), provenance)
-    score = snakemake.params.survival["score"]
-    figure = draw_variant_comparison(analyses, title=f"Hazard ratio of {score} under each variant")
+    title = f"{endpoint} by {spec.score}, analysis {spec.name}, under each variant"
+    figure = draw_variant_comparison(analyses, title=title)
     save_figure(figure, [snakemake.output.svg, snakemake.output.png], provenance)
