@@ -13,7 +13,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional measure-epithelium bench-clustering bench-criteria bench-encoding bench-symmetry check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional measure-epithelium bench-clustering bench-criteria bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -62,6 +62,12 @@ bench-encoding: $(VENV)/dev.txt  ## the encoding rule against bare forward passe
 
 bench-symmetry: $(VENV)/encoders.txt  ## how far labels move when a slide is turned, with and without averaging
 	PYTHONPATH=workflow $(BIN)/python tests/bench/symmetry.py $(BENCH)
+
+calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
+	PYTHONPATH=workflow $(BIN)/python tests/bench/calibration.py $(BENCH)
+
+bench-survival: $(VENV)/core.txt  ## the statistics on 10,000 patients, 12 scores, 4 endpoints: time, memory
+	PYTHONPATH=workflow $(BIN)/python tests/bench/survival.py $(BENCH)
 
 check-checkpoints: $(VENV)/encoders.txt  ## every encoder from a random file in its published layout, at full size
 	PYTHONPATH=workflow:tests $(BIN)/python tests/bench/checkpoints.py $(BENCH)

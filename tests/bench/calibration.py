@@ -141,8 +141,8 @@ def error(rate: float, replicates: int) -> float:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--replicates", type=int, default=2000, help="cohorts without an effect")
-    parser.add_argument("--planted", type=int, default=1000, help="cohorts per hazard ratio")
+    parser.add_argument("--replicates", type=int, default=1000, help="cohorts without an effect")
+    parser.add_argument("--planted", type=int, default=500, help="cohorts per hazard ratio")
     parser.add_argument("--permutations", type=int, default=499)
     parser.add_argument("--seed", type=int, default=314)
     parser.add_argument("--out", type=Path, default=Path("results/bench/calibration.json"))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from histohet.cohort import Grouping, assign_groups
+from histohet.grouping import Grouping, assign_groups
 from histohet.tumour import otsu_threshold
 
 Floats = npt.NDArray[np.float64]

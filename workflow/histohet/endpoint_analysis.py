@@ -175,6 +175,11 @@ def analyse_endpoint(
     )
 
 
+def groups_of(grouping: str) -> Groups:
+    """Return what a configured grouping (`histohet.grouping`) means for the groups of a frame."""
+    return {"best_cut": "searched", "none": "none"}.get(grouping, "given")  # type: ignore[return-value]
+
+
 def _per_standard_deviation(frame: pd.DataFrame) -> tuple[pd.DataFrame, float, float]:
     """Bring score and log tile count to mean 0 and standard deviation 1, unless they are constant.
 

@@ -100,7 +100,7 @@ class _Table:
 
 
 def _numeric(table: _Table, name: str, column: pd.Series[Any], *, tested: bool = True) -> None:
-    values = column.to_numpy(dtype=float)
+    values = column.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     samples = [values[here & ~np.isnan(values)] for here in table.groups if tested]
     p, test = None, ""
     if len(samples) > 1 and all(map(len, samples)) and len(np.unique(np.concatenate(samples))) > 1:

@@ -11,13 +11,11 @@ from histohet.cohort import of_endpoint, read_patients
 from histohet.drawing.figures import save_figure
 from histohet.drawing.forest import draw_forest
 from histohet.drawing.kaplan_meier import draw_kaplan_meier
-from histohet.endpoint_analysis import analyse_endpoint
+from histohet.endpoint_analysis import analyse_endpoint, groups_of
 from histohet.estimates import estimate_table
 from histohet.files import write_json
 from histohet.formats.tables import write_tsv
 from histohet.table_one import table_one
-
-GROUPS = {"best_cut": "searched", "none": "none"}
 
 with job_log(snakemake.log[0]) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
@@ -28,7 +26,7 @@ with job_log(snakemake.log[0]) as log:
         endpoint: analyse_endpoint(
             frame,
             spec.covariates,
-            groups=GROUPS.get(spec.grouping.how, "given"),
+            groups=groups_of(spec.grouping.how),
             permutations=statistics["permutations"],
             replicates=statistics["bootstrap_replicates"],
             seed=snakemake.params.seed,
@@ -39,8 +37,7 @@ with job_log(snakemake.log[0]) as log:
     estimates = pd.concat(tables, ignore_index=True)
     for column, name in enumerate(("analysis", "variant", "score")):
         estimates.insert(column, name, (spec.name, variant, spec.score)[column])
-    for row in estimates[estimates["primary"] & (estimates["reason"] != "")].itertuples():
-        log.warning("%s, %s: %s", row.endpoint, row.model, row.reason)
+    log.info("primary estimates:\n%s", estimates[estimates["primary"]].T.to_string())
     curves = [
         curve.table().assign(endpoint=endpoint, group=curve.label)
         for endpoint, analysis in analyses.items()

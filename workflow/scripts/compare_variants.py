@@ -1,4 +1,4 @@
-"""Compare what the variants of the method find."""
+"""Compare what the variants of the method find, for the first analysis and its first endpoint."""
 
 import pandas as pd
 from job import job_log, provenance_of
