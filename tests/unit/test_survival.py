@@ -18,7 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.clinical import ClinicalSpec, read_clinical
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import read_clinical
+from histohet.clinical_formats import clinical_sources
+from histohet.cohort import build_cohort, of_endpoint
 from histohet.covariates import Covariate
 from histohet.cox import CoxResult, fit_cox
 from histohet.survival import (
@@ -523,15 +526,10 @@ def test_larynx(real_data: Path) -> None:
 @pytest.mark.real
 def test_stomach_cancer_from_the_file_to_the_hazard_ratio(real_data: Path) -> None:
     """R: coxph(Surv(t, e) ~ age + M + Sex, read.delim(...), subset = M != "MX")."""
-    spec = ClinicalSpec.from_config(
+    spec = AnalysisSpec.from_config(
         {
-            "patient": "Patient ID",
-            "time": {"column": "Overall Survival (Months)", "unit": "months"},
-            "event": {
-                "column": "Overall Survival Status",
-                "event": ["1:DECEASED"],
-                "censored": ["0:LIVING"],
-            },
+            "name": "stomach",
+            "grouping": "none",
             "covariates": [
                 {"column": "Diagnosis Age", "kind": "numeric", "name": "age"},
                 {
@@ -545,9 +543,14 @@ def test_stomach_cancer_from_the_file_to_the_hazard_ratio(real_data: Path) -> No
             ],
         }
     )
-    path = real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv"
-    table = read_clinical(path, spec)
-    model = fit_cox(table.frame, spec.covariates)
+    path = str(real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv")
+    sources = clinical_sources([{"table": path, "format": "cbioportal", "endpoints": ["OS"]}])
+    clinical = read_clinical(sources, (), spec.covariates)
+    slides = clinical.frame[["patient"]].assign(
+        slide=clinical.frame["patient"], status="ok", reason="", n_clusters=1.0, n_tiles=1.0
+    )
+    patients = build_cohort(slides, clinical, spec).patients
+    model = fit_cox(of_endpoint(patients, "OS"), spec.covariates)
     assert (model.n, model.events, model.left_out) == (412, 161, {"age": 3})
     np.testing.assert_allclose(
         coefficients(model),
