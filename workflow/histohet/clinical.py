@@ -168,7 +168,7 @@ def _read(
     for endpoint in source.endpoints:
         doubt = endpoint.doubt(frame[endpoint.months_column])
         if doubt:
-            header = (source.name, source.header_lines, "", endpoint.event_time, "")
+            header = (source.name, 1, "", endpoint.event_time, "")
             noted.append((*header, doubt, USED_AS_THEY_ARE))
     problems = pd.DataFrame(noted, columns=list(PROBLEM_COLUMNS)).drop_duplicates()
     return frame, problems.sort_values("row", kind="stable", ignore_index=True)
