@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import re
+import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import IO
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
@@ -94,6 +99,8 @@ class SlideSheet:
 def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read a table with a header: tab-separated for ``.tsv`` and ``.txt``, else comma-separated.
 
+    A file called ``.gz`` is gzip, and its kind told by what comes before.
+
     UTF-8 with or without byte-order mark, any line ends. Cells are stripped; missing trailing cells
     are empty, empty rows are skipped.
 
@@ -105,15 +112,17 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
     Raises
     ------
     SheetError
-        If the file is missing, empty, not UTF-8, or a row has more cells than the header.
+        If the file is missing, empty, not UTF-8 or not the gzip it is called, or a row has more
+        cells than the header.
     """
     path = Path(path)
     if not path.is_file():
         raise SheetError(f"{path} does not exist")
-    delimiter = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    kind = path.with_suffix("") if _is_gzip(path) else path
+    delimiter = "\t" if kind.suffix.lower() in {".tsv", ".txt"} else ","
     rows = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
+        with _open_text(path) as handle:
             reader = csv.reader(handle, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(reader, [])]
             for line in reader:
@@ -137,6 +146,20 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
     if repeated:
         raise SheetError(f"{path}: column '{repeated[0]}' comes twice")
     return header, rows
+
+
+def _is_gzip(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[IO[str]]:
+    opener = gzip.open if _is_gzip(path) else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as handle:
+            yield handle
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise SheetError(f"{path} is not sound gzip: {error}") from error
 
 
 def read_slide_sheet(path: str | Path) -> SlideSheet:
