@@ -90,8 +90,8 @@ def read_counts(path: str | Path, unit: Unit, column: str) -> pd.Series:
             counts[name] = float("nan") if text.lower() in MISSING else float(text)
         except ValueError as error:
             raise ValueError(f"{path}, row {number}: {column} is '{text}', not a number") from error
-        if counts[name] < 0:
-            raise ValueError(f"{path}, row {number}: {column} is {text}, below 0")
+        if counts[name] < 0 or np.isinf(counts[name]):
+            raise ValueError(f"{path}, row {number}: {column} is {text}, not a count")
     return pd.Series(counts, dtype=np.float64).dropna()
 
 
@@ -139,7 +139,7 @@ def rank_agreement(count: Floats, score: Floats, n_resamples: int, seed: int) ->
 
     The p of τ-b is that of the normal approximation corrected for ties, of ρ that of the t
     approximation (R: ``cor.test`` with ``exact = FALSE``). Intervals are percentiles over resampled
-    pairs; resamples in which one side does not vary have no correlation and are drawn no further.
+    pairs; resamples in which one side does not vary have no correlation and are left out.
     The correlation of group means (HETMAP, METHODS §1) takes no account of how many pairs stand
     behind a mean and looks stronger than that of the pairs: it describes, and proves little.
 

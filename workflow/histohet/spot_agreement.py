@@ -66,12 +66,12 @@ class SpotAgreement:
 
     n_spots: int
     n_unlabelled: int
-    n_outside: int
-    n_compared: int
-    n_labels: int
-    n_clusters: int
-    ari: float | None
-    nmi: float | None
+    n_outside: int = 0
+    n_compared: int = 0
+    n_labels: int = 0
+    n_clusters: int = 0
+    ari: float | None = None
+    nmi: float | None = None
     ari_p: float | None = None
     nmi_p: float | None = None
     ari_null: float | None = None
@@ -110,6 +110,14 @@ class TileMap:
         return found
 
 
+def no_agreement(spots: Spots, reason: str) -> SpotAgreement:
+    """Return what can be said of the spots of a slide that has no clusters."""
+    labelled = int((spots.labels != "").sum())
+    return SpotAgreement(
+        len(spots.labels), len(spots.labels) - labelled, n_outside=labelled, reason=reason
+    )
+
+
 def compare_spots(spots: Spots, tiles: TileMap, n_placements: int, seed: int) -> SpotAgreement:
     """Compare expression clusters with the clusters of the tiles on which the spots lie.
 
@@ -143,7 +151,7 @@ def compare_spots(spots: Spots, tiles: TileMap, n_placements: int, seed: int) ->
             f"{n_compared} of {len(centres)} labelled spots lie on clustered tiles: are their "
             "positions pixels of level 0 of this slide?"
         )
-        return SpotAgreement(**counts, ari=None, nmi=None, reason=reason)
+        return SpotAgreement(**counts, reason=reason)
     ari, nmi = (float(index[0]) for index in indices(contingencies(codes, found[None])))
     if min(counts["n_labels"], counts["n_clusters"]) < 2:
         reason = "all compared spots have one label, or lie in one cluster"

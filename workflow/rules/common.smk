@@ -107,12 +107,14 @@ def get_tiles(wildcards):
     return f"results/{folder}/{wildcards.slide}.h5"
 
 
+def thumbnail_of(slide):
+    """Picture of a slide."""
+    return f"results/{'imported/' if is_imported(slide) else ''}thumbnails/{slide}.jpg"
+
+
 def get_thumbnails(wildcards):
     """Pictures of all slides."""
-    return [
-        f"results/{'imported/' if is_imported(slide) else ''}thumbnails/{slide}.jpg"
-        for slide in SLIDES
-    ]
+    return [thumbnail_of(slide) for slide in SLIDES]
 
 
 def get_stain_mask(wildcards):
@@ -255,6 +257,7 @@ def get_results(wildcards):
         *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
         *attention_files(),
         *embedding_files(),
+        *agreement_files(),
     ]
     if len(config["variants"]) > 1:
         files.append("results/ablation/configured_variants.tsv")
