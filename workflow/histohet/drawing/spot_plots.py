@@ -71,7 +71,7 @@ def draw_section(section: Section) -> Figure:
     colours = [cluster_rgb(label) for label in section.clusters.labels.tolist()]
     backdrop = faded(picture)
     painted = overlay(backdrop, tile_squares(tiles, scale, corner), colours)
-    order, matched = pair_labels(section.counts, max(section.numbers) + 1)
+    order, matched = _pairs(section)
     of_label = {section.labels[row]: cluster_colour(matched[row]) for row in order}
     height, width = picture.shape[:2]
     tall = min(PANEL_INCH * height / width, TALLEST_INCH)
@@ -93,27 +93,23 @@ def draw_section(section: Section) -> Figure:
     return figure
 
 
-def pair_labels(counts: npt.NDArray[np.int64], first_free: int) -> tuple[list[int], dict[int, int]]:
-    """Pair expression clusters with columns one to one, so that most spots lie in a pair.
-
-    Parameters
-    ----------
-    counts
-        int64 (labels, clusters).
-    first_free
-        Number that the first label without a pair takes.
+def _pairs(section: Section) -> tuple[list[int], dict[int, int]]:
+    """Pair labels and clusters one to one, so that most spots lie in a pair.
 
     Returns
     -------
     order, matched
-        Rows in the order of their columns, those without a pair last; column, or a free number,
-        of every row.
+        Rows of the table in the order of their clusters, those without a pair last; cluster of
+        every row, or a number that no cluster has.
     """
-    rows, columns = linear_sum_assignment(counts, maximize=True)
-    matched = dict(zip(rows.tolist(), columns.tolist(), strict=True))
-    alone = [row for row in range(len(counts)) if row not in matched]
+    pairs = zip(*linear_sum_assignment(section.counts, maximize=True), strict=True)
+    matched = {
+        int(row): section.numbers[column] for row, column in pairs if section.counts[row, column]
+    }
+    alone = [row for row in range(len(section.labels)) if row not in matched]
+    free = int(section.clusters.labels.max()) + 1
     order = [*sorted(matched, key=matched.__getitem__), *alone]
-    return order, matched | {row: first_free + place for place, row in enumerate(alone)}
+    return order, matched | {row: free + place for place, row in enumerate(alone)}
 
 
 def _tiles_title(section: Section) -> str:
