@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import re
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import IO
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
@@ -95,7 +99,8 @@ class SlideSheet:
 def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     """Read the cells of a table: tab-separated for ``.tsv`` and ``.txt``, else comma-separated.
 
-    UTF-8 with or without byte-order mark, any line ends. Cells are stripped, empty lines skipped.
+    A file called ``.gz`` is gzip, and its kind told by what comes before. UTF-8 with or without
+    byte-order mark, any line ends. Cells are stripped, empty lines skipped.
 
     Returns
     -------
@@ -105,15 +110,16 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     Raises
     ------
     SheetError
-        If the file is missing, not UTF-8, or a quote does not end.
+        If the file is missing, not UTF-8 or not the gzip it is called, or a quote does not end.
     """
     path = Path(path)
     if not path.is_file():
         raise SheetError(f"{path} does not exist")
-    delimiter = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    kind = path.with_suffix("") if _is_gzip(path) else path
+    delimiter = "\t" if kind.suffix.lower() in {".tsv", ".txt"} else ","
     lines = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
+        with _open_text(path) as handle:
             reader = csv.reader(handle, delimiter=delimiter, strict=True)
             for line in reader:
                 cells = [cell.strip() for cell in line]
@@ -146,6 +152,20 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
     if not lines:
         raise SheetError(f"{path} is empty")
     return lines[0][1], rows_under(lines[0][1], lines[1:], path)
+
+
+def _is_gzip(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[IO[str]]:
+    opener = gzip.open if _is_gzip(path) else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as handle:
+            yield handle
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise SheetError(f"{path} is not sound gzip: {error}") from error
 
 
 def rows_under(

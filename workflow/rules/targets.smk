@@ -21,6 +21,7 @@ def get_results(wildcards):
         *(["results/survival/estimates.tsv"] if HAS_CLINICAL else []),
         *attention_files(),
         *embedding_files(),
+        *agreement_files(),
     ]
     if len(CONFIGURED) > 1:
         files.append("results/ablation/configured_variants.tsv")

@@ -1,0 +1,72 @@
+# Agreement of what was found with a pathologist, and with spatial transcriptomics.
+
+
+rule agree_with_pathologist:
+    input:
+        slides="results/cohort/{variant}/slides.tsv",
+        counts=PATHOLOGIST.get("table", []),
+    output:
+        estimates="results/agreement/pathologist/{variant}.tsv",
+        pairs="results/agreement/pathologist/{variant}_pairs.tsv",
+        means="results/agreement/pathologist/{variant}_means.tsv",
+        svg="results/agreement/pathologist/{variant}.svg",
+        png=report(
+            "results/agreement/pathologist/{variant}.png",
+            caption="../report/pathologist.rst",
+            category="9 Agreement with a pathologist",
+            labels={"variant": "{variant}"},
+        ),
+    log:
+        "results/logs/agree_with_pathologist/{variant}.log",
+    benchmark:
+        "results/benchmarks/agree_with_pathologist/{variant}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=20,
+    params:
+        unit=PATHOLOGIST.get("unit"),
+        column=PATHOLOGIST.get("column"),
+        score=PATHOLOGIST.get("score"),
+        seed=config["seed"],
+        code=code_of("agree_with_pathologist.py"),
+    script:
+        "../scripts/agree_with_pathologist.py"
+
+
+rule agree_with_expression:
+    input:
+        clusters=get_slide_clusters,
+        thumbnail=get_thumbnail,
+        spots=get_section("spots"),
+        labels=get_section("labels"),
+    output:
+        table="results/agreement/expression/{variant}/{slide}.tsv",
+        spots="results/agreement/expression/{variant}/{slide}_spots.tsv",
+        json="results/agreement/expression/{variant}/{slide}.json",
+        svg="results/agreement/expression/{variant}/{slide}.svg",
+        png=report(
+            "results/agreement/expression/{variant}/{slide}.png",
+            caption="../report/expression.rst",
+            category="10 Agreement with expression",
+            labels={"variant": "{variant}", "slide": "{slide}"},
+        ),
+    log:
+        "results/logs/agree_with_expression/{variant}/{slide}.log",
+    benchmark:
+        "results/benchmarks/agree_with_expression/{variant}/{slide}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        columns=get_spot_columns,
+        permutations=AGREEMENT.get("permutations"),
+        seed=config["seed"],
+        code=code_of("agree_with_expression.py"),
+    script:
+        "../scripts/agree_with_expression.py"

@@ -1,0 +1,49 @@
+"""Functions that name the files of agreement with pathologists and with expression clusters."""
+
+AGREEMENT = config.get("agreement", {})
+PATHOLOGIST = AGREEMENT.get("pathologist", {})
+SECTIONS = {section["slide"]: section for section in AGREEMENT.get("expression", [])}
+
+for number, section in enumerate(AGREEMENT.get("expression", [])):
+    if section["slide"] not in SHEET.slides:
+        raise WorkflowError(
+            f"config, agreement.expression[{number}]: slide '{section['slide']}' is not in"
+            f" {config['slides']}"
+        )
+    if section is not SECTIONS[section["slide"]]:
+        raise WorkflowError(
+            f"config, agreement.expression[{number}]: slide '{section['slide']}' comes twice"
+        )
+
+
+def get_section(key):
+    """Input function for one key of the section of a slide."""
+    return lambda wildcards: SECTIONS[wildcards.slide].get(key) or []
+
+
+def get_spot_columns(wildcards):
+    """What the columns of the spots of a slide are called."""
+    section = SECTIONS[wildcards.slide]
+    return {key: section[key] for key in ("label", "x", "y", "spot")}
+
+
+def get_thumbnail(wildcards):
+    """Picture of a slide."""
+    return thumbnail_of(wildcards.slide)
+
+
+def agreement_files():
+    """Tables and figures of agreement, where the configuration names something to agree with."""
+    of_slides = [name for name in CONFIGURED if not VARIANTS[name].variant.pooled]
+    return [
+        *(
+            per_variant("results/agreement/pathologist/{variant}.png")
+            if PATHOLOGIST
+            else []
+        ),
+        *expand(
+            "results/agreement/expression/{variant}/{slide}.png",
+            variant=of_slides,
+            slide=SECTIONS,
+        ),
+    ]

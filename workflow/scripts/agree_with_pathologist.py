@@ -1,0 +1,30 @@
+"""Compare the score of a variant with a pathologist's count of subclones."""
+
+from dataclasses import asdict
+
+import pandas as pd
+from job import job_log, provenance_of
+
+from histohet.drawing.count_plots import draw_counts
+from histohet.drawing.figures import save_figure
+from histohet.formats.tables import read_tsv, write_tsv
+from histohet.rank_agreement import group_means, pair_scores, rank_agreement, read_counts
+
+N_RESAMPLES = 2000
+
+with job_log(snakemake.log[0]) as log:
+    params = snakemake.params
+    unit, score = params.unit, params.score
+    counts = read_counts(snakemake.input.counts, unit, params.column)
+    pairs = pair_scores(read_tsv(snakemake.input.slides), counts, unit, score)
+    compared = pairs[pairs["left_out_because"] == ""]
+    values = compared["count"].to_numpy(float), compared["score"].to_numpy(float)
+    estimates = rank_agreement(*values, N_RESAMPLES, params.seed)
+    log.info("%d of %d %ss: %s", len(compared), len(pairs), unit, estimates)
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.estimates, pd.DataFrame(map(asdict, estimates)), provenance)
+    write_tsv(snakemake.output.pairs, pairs, provenance)
+    write_tsv(snakemake.output.means, group_means(*values), provenance)
+    title = f"Counted subclones, variant {snakemake.wildcards.variant}"
+    figure = draw_counts(pairs, estimates, score, title)
+    save_figure(figure, [snakemake.output.svg, snakemake.output.png], provenance)
