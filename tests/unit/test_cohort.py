@@ -358,3 +358,34 @@ def test_the_bookkeeping_adds_up(
         known = of_endpoint(cohort.patients, endpoint["step"])
         assert endpoint["patients"] == len(known) == analysed - endpoint["lost"]
         assert endpoint["events"] == known["event"].sum()
+
+
+@pytest.mark.real
+def test_the_published_selection_on_the_real_table(real_data: Path) -> None:
+    """440 patients, 223 STAD_CIN, 196 of them M0; no T or N code of the table is left to guess."""
+    path = real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv"
+    hetmap = AnalysisSpec.from_config({"preset": "hetmap_stad", "endpoints": ["OS"]})
+    sources = clinical_sources([{"table": str(path), "format": "cbioportal", "endpoints": ["OS"]}])
+    found = read_clinical(sources, hetmap.filter_columns, hetmap.covariates)
+    assert not found.problems["problem"].str.contains("in no level").any()
+    raw = pd.read_csv(path, sep="\t", dtype=str).rename(columns={"Patient ID": "patient"})
+    slides = raw[["patient"]].assign(slide=raw["patient"] + "-01Z-00-DX1", status="ok", reason="")
+    slides["n_clusters"] = np.arange(len(slides)) % 11 + 1.0
+    slides["n_tiles"] = 100.0 + np.arange(len(slides))
+    cohort = build_cohort(slides, found, hetmap)
+    t_stage, n_stage = (covariate.column for covariate in hetmap.covariates[1:])
+    chosen = raw[(raw["Subtype"] == "STAD_CIN") & (raw[hetmap.filter_columns[1]] == "M0")]
+    complete = chosen[
+        (chosen[t_stage] != "TX") & (chosen[n_stage] != "NX") & chosen["Diagnosis Age"].notna()
+    ]
+    inside = len(complete) - 2 * int(np.ceil(0.05 * (len(complete) - 1) + 1e-9))
+    left = [step.patients for step in cohort.steps]
+    assert left == [440, 440, 440, 440, 223, 196, len(complete), inside, inside]
+    analysed = cohort.patients[cohort.patients["analysed"]]
+    expected = complete.set_index("patient").loc[analysed["patient"]]
+    assert analysed["T"].tolist() == [
+        "T1-2" if code[:2] in ("T1", "T2") else "T3-4" for code in expected[t_stage]
+    ]
+    assert analysed["N"].tolist() == [code[:2] for code in expected[n_stage]]
+    assert set(analysed["N"]) == {"N0", "N1", "N2", "N3"}
+    assert of_endpoint(cohort.patients, "OS")["time_months"].notna().all()
