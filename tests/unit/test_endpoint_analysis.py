@@ -20,6 +20,8 @@ from histohet.endpoint_analysis import (
     analyse_endpoint,
 )
 from histohet.estimates import ESTIMATE_COLUMNS, LOG_RANK, WHOLE_MODEL, add_q_values, estimate_table
+from histohet.formats.tables import read_tsv, write_tsv
+from histohet.provenance import Provenance
 from histohet.survival import log_rank
 
 AGE = Covariate("age", "numeric", "age")
@@ -113,7 +115,7 @@ def test_every_exposure_is_adjusted_in_every_way(
 def test_the_unit_is_a_standard_deviation_whatever_the_score(cohort: pd.DataFrame) -> None:
     one = analyse_endpoint(cohort, [AGE], **EFFORT)
     other = analyse_endpoint(
-        cohort.assign(score=1e4 + 365 * cohort["score"], n_tiles=cohort["n_tiles"] * 4),
+        cohort.assign(score=1e4 + 365 * cohort["score"], n_tiles=4 * (1 + cohort["n_tiles"]) - 1),
         [AGE],
         **EFFORT,
     )
@@ -189,8 +191,12 @@ def test_trouble_is_in_the_table(cohort: pd.DataFrame) -> None:
     varied = analyse_endpoint(cohort.assign(n_tiles=400), **EFFORT)
     reasons = estimate_table(varied, "OS").set_index("model")["reason"]
     assert reasons["per SD, tile count"] == "all 150 patients have the same n_tiles, 400"
-    with pytest.raises(ValueError, match="patient 'P001' has a score, but no tile"):
-        analyse_endpoint(cohort.assign(n_tiles=np.where(cohort.index == 1, 0, 9)), **EFFORT)
+
+
+def test_a_patient_without_any_tile_that_counts_takes_part(cohort: pd.DataFrame) -> None:
+    frame = cohort.assign(n_tiles=np.where(cohort.index < 3, 0, cohort["n_tiles"]))
+    model = analyse_endpoint(frame, **EFFORT).models["per SD, tile count"].cox
+    assert (model.status, model.n) == ("ok", 150)
 
 
 def test_a_row_per_estimate(analysis: EndpointAnalysis) -> None:
@@ -244,7 +250,7 @@ def test_results_do_not_depend_on_the_order_of_rows_nor_on_what_else_is_asked(
     assert alone.models["per SD"] == analysis.models["per SD"]
 
 
-def test_q_values_are_rs(analysis: EndpointAnalysis) -> None:
+def test_q_values_are_rs(analysis: EndpointAnalysis, tmp_path: Path) -> None:
     """R: p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.005, 0.2), "BH")."""
     p = [0.01, 0.02, 0.03, np.nan, 0.04, 0.005, 0.2, 0.001, np.nan]
     table = pd.DataFrame(
@@ -264,20 +270,22 @@ def test_q_values_are_rs(analysis: EndpointAnalysis) -> None:
     assert none["q"].isna().all()
     real = estimate_table(analysis, "OS")
     both = pd.concat([real, real.assign(endpoint="DSS")], ignore_index=True)
-    found = add_q_values(both)
+    write_tsv(tmp_path / "estimates.tsv", both, Provenance({}, {}))
+    found = add_q_values(read_tsv(tmp_path / "estimates.tsv"))
     assert found["q"].notna().sum() == 2
     assert (found["q"][found["primary"]] == found["p"][found["primary"]]).all()
 
 
 @pytest.mark.real
 def test_lung_per_sd_beside_r(real_data: Path) -> None:
-    """R: coxph(Surv(time, status) ~ scale(ph.karno) + scale(log(age)), na.omit(...))."""
+    """R: coxph(Surv(time, status) ~ scale(ph.karno) + scale(log(age)), lung)."""
     lung = pd.read_csv(real_data / "survival" / "lung.csv").dropna(subset=["ph.karno"])
     frame = pd.DataFrame(
         {
             "patient": lung.index.astype(str),
             "score": lung["ph.karno"],
-            "n_tiles": lung["age"],
+            # Its logarithm is of 1 + the number.
+            "n_tiles": lung["age"] - 1,
             "group": "",
             "time_months": lung["time"],
             "event": lung["status"],

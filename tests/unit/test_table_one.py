@@ -89,7 +89,7 @@ def test_events_of_the_patients_whose_endpoint_is_known() -> None:
 @pytest.mark.parametrize("group", ["", "low", np.nan])
 def test_without_two_groups_there_is_no_test(group: object) -> None:
     table = table_one(PATIENTS.assign(group=group), [AGE, NODES, SEX])
-    assert table["p"].isna().all()
+    assert table.loc[table["variable"] != "score and n_tiles", "p"].isna().all()
     assert ("low" in table) == (group == "low")
     assert cells(table, "patients", "n")["all"] == "12"
 
@@ -98,3 +98,14 @@ def test_nobody_has_a_table_too() -> None:
     table = table_one(PATIENTS.iloc[:0], [AGE, NODES])
     assert cells(table, "patients", "n")["all"] == "0"
     assert table["p"].isna().all()
+
+
+def test_correlation_with_the_amount_of_tissue_is_always_there() -> None:
+    """R: cor.test(score, n_tiles, method = "spearman", exact = FALSE); by the t distribution."""
+    row = cells(table_one(PATIENTS, []), "score and n_tiles", "Spearman's ρ")
+    assert row["all"] == "0.69"
+    assert row["p"] == pytest.approx(0.0125369062321, rel=1e-8)
+    assert row["test"] == "Spearman, all patients"
+    constant = cells(table_one(PATIENTS.assign(score=1.0), []), "score and n_tiles", "Spearman's ρ")
+    assert constant["all"] == ""
+    assert np.isnan(constant["p"])

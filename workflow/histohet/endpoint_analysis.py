@@ -35,7 +35,7 @@ SCORE = Covariate(column="score", kind="numeric", name="score")
 deviation."""
 
 TILES = Covariate(column="n_tiles", kind="numeric", name="n_tiles")
-"""The logarithm of the number of tiles, per standard deviation."""
+"""The logarithm of 1 + the number of tiles, per standard deviation."""
 
 NO_CONCORDANCE = Concordance(None, None, None, 0)
 BEST_CUT = "best cut"
@@ -126,11 +126,6 @@ def analyse_endpoint(
         Of the permutation p-values, and of the bootstrap of Harrell's C.
     seed
         Each test and each bootstrap starts from it, so none depends on what else is computed.
-
-    Raises
-    ------
-    ValueError
-        If a patient has a score without tiles.
     """
     found = None
     if groups == "searched":
@@ -184,13 +179,11 @@ def _per_standard_deviation(frame: pd.DataFrame) -> tuple[pd.DataFrame, float, f
     """Bring score and log tile count to mean 0 and standard deviation 1, unless they are constant.
 
     Tile counts are spread over orders of magnitude, from biopsies to resections, and a score cannot
-    grow in proportion to tissue for long: twice the tissue is one step, whatever its amount.
+    grow in proportion to tissue for long: twice the tissue is one step, whatever its amount. A
+    patient without any cluster that counts has a score, 0, and no tiles: hence 1 + their number.
     """
-    without = frame.loc[frame["n_tiles"] <= 0, "patient"]
-    if len(without):
-        raise ValueError(f"patient '{without.iloc[0]}' has a score, but no tile that it is made of")
     columns, deviations = {}, []
-    for name, scale in (("score", np.asarray), ("n_tiles", np.log)):
+    for name, scale in (("score", np.asarray), ("n_tiles", np.log1p)):
         values = scale(frame[name].to_numpy(dtype=float))
         known = values[~np.isnan(values)]
         deviation = float(known.std(ddof=1)) if len(np.unique(known)) > 1 else 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency, fisher_exact, kruskal
+from scipy.stats import chi2_contingency, fisher_exact, kruskal, spearmanr
 
 from histohet.covariates import Covariate
 
@@ -21,6 +21,7 @@ GROUPS = ("low", "middle", "high")
 KRUSKAL_WALLIS = "Kruskal–Wallis"
 CHI_SQUARED = "chi-squared"
 FISHER = "Fisher's exact"
+SPEARMAN = "Spearman, all patients"
 
 
 def table_one(
@@ -48,7 +49,9 @@ def table_one(
         deviation, median [quartiles], and the Kruskal–Wallis test of all groups. Levels: counts and
         percent of the patients whose level is known, and the chi-squared test without continuity
         correction (Fisher's exact test for 2 × 2 tables with an expected count below
-        `LEAST_EXPECTED`). Missing values are counted and in no test. Endpoints are not tested.
+        `LEAST_EXPECTED`). Missing values are counted and in no test. Endpoints are not tested. One
+        row is about confounding by the amount of tissue: the rank correlation of score and tile
+        count.
     """
     group = patients["group"].fillna("").to_numpy(dtype=str)
     columns = {name: group == name for name in GROUPS if (group == name).any()}
@@ -57,6 +60,7 @@ def table_one(
     # The groups are made of the score: that it differs between them needs no test.
     _numeric(table, "score", patients["score"], tested=False)
     _numeric(table, "n_tiles", patients["n_tiles"])
+    _confounding(table, patients)
     for item in covariates:
         if item.kind == "numeric":
             _numeric(table, item.name, patients[item.name])
