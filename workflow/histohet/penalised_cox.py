@@ -45,9 +45,9 @@ def fit_ridge_cox(
     time, event
         (n,) follow-up in any unit, and whether the event was observed.
     penalty
-        Not negative; one number, or one per column, (p,).
+        Above 0, so that there is one maximum; one number, or one per column, (p,).
     start
-        (p,) coefficients to start from; 0 if not given.
+        (p,) coefficients to start from; 0 if not given, or too far off to have a likelihood.
 
     Returns
     -------
@@ -57,8 +57,8 @@ def fit_ridge_cox(
     Raises
     ------
     ValueError
-        If lengths differ, a value is not finite, there is no event, a penalty is negative, or the
-        maximum is not reached, which only happens with columns that are not penalised.
+        If lengths differ, a value is not finite, there is no event, or a penalty is not above 0 or
+        too small for the maximum to be found.
     """
     sets = _RiskSets.of(time, event)
     x = np.asarray(design, np.float64)
@@ -69,10 +69,12 @@ def fit_ridge_cox(
     if not sets.deaths.size:
         raise ValueError(f"no event among {sets.n} patients: there is no Cox model")
     ridge = np.broadcast_to(np.asarray(penalty, np.float64), x.shape[1:])
-    if not (ridge >= 0).all():
-        raise ValueError("a penalty must not be negative")
+    if not (ridge > 0).all():
+        raise ValueError("a penalty must be above 0")
     x = x[sets.order]
     beta = np.zeros(x.shape[1]) if start is None else np.array(start, np.float64)
+    if not np.isfinite(sets.log_likelihood(x @ beta)):
+        beta = np.zeros(x.shape[1])
     value = sets.log_likelihood(x @ beta) - ridge @ beta**2 / 2
     for _ in range(MAX_STEPS):
         gradient, information = sets.derivatives(x, x @ beta)
@@ -81,7 +83,7 @@ def fit_ridge_cox(
             step = solve(information + np.diag(ridge), gradient, assume_a="pos")
         except LinAlgError as error:
             raise ValueError(
-                "columns of a Cox model follow from each other (collinear): penalise them"
+                "columns of a Cox model follow from each other: they need a larger penalty"
             ) from error
         promised = gradient @ step / 2
         for halving in range(MAX_HALVINGS):
@@ -96,10 +98,7 @@ def fit_ridge_cox(
         if promised < DECREMENT:
             result: Floats = beta
             return result
-    raise ValueError(
-        f"the Cox model did not converge in {MAX_STEPS} steps: columns that separate events from "
-        "the others at risk need a penalty"
-    )
+    raise ValueError(f"the Cox model did not converge in {MAX_STEPS} steps")
 
 
 def log_partial_likelihood(linear_predictor: Floats, time: Floats, event: Bools) -> float:
