@@ -61,17 +61,7 @@ def fit_ridge_cox(
         too small for the maximum to be found.
     """
     sets = _RiskSets.of(time, event)
-    x = np.asarray(design, np.float64)
-    if x.ndim != 2 or len(x) != sets.n:
-        raise ValueError(f"a design of shape {x.shape} for {sets.n} patients")
-    if not np.isfinite(x).all():
-        raise ValueError("the design of a Cox model has values that are not finite")
-    if not sets.deaths.size:
-        raise ValueError(f"no event among {sets.n} patients: there is no Cox model")
-    ridge = np.broadcast_to(np.asarray(penalty, np.float64), x.shape[1:])
-    if not (ridge > 0).all():
-        raise ValueError("a penalty must be above 0")
-    x = x[sets.order]
+    x, ridge = _checked(design, penalty, sets)
     beta = np.zeros(x.shape[1]) if start is None else np.array(start, np.float64)
     if not np.isfinite(sets.log_likelihood(x @ beta)):
         beta = np.zeros(x.shape[1])
@@ -99,6 +89,21 @@ def fit_ridge_cox(
             result: Floats = beta
             return result
     raise ValueError(f"the Cox model did not converge in {MAX_STEPS} steps")
+
+
+def _checked(design: Floats, penalty: npt.ArrayLike, sets: _RiskSets) -> tuple[Floats, Floats]:
+    """Return the design in the order of the risk sets, and the penalty of each column."""
+    x = np.asarray(design, np.float64)
+    if x.ndim != 2 or len(x) != sets.n:
+        raise ValueError(f"a design of shape {x.shape} for {sets.n} patients")
+    if not np.isfinite(x).all():
+        raise ValueError("the design of a Cox model has values that are not finite")
+    if not sets.deaths.size:
+        raise ValueError(f"no event among {sets.n} patients: there is no Cox model")
+    ridge = np.broadcast_to(np.asarray(penalty, np.float64), x.shape[1:])
+    if not (ridge > 0).all():
+        raise ValueError("a penalty must be above 0")
+    return x[sets.order], ridge
 
 
 def log_partial_likelihood(linear_predictor: Floats, time: Floats, event: Bools) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from lifelines import CoxPHFitter
-from lifelines.exceptions import ConvergenceError
+from lifelines.exceptions import ConvergenceError, ConvergenceWarning
 
 from histohet.survival import kaplan_meier
 
@@ -108,14 +108,16 @@ def calibration_slope(linear_predictor: Floats, time: Floats, event: Bools, stra
         }
     )
     centred = frame["foretold"] - frame.groupby("stratum")["foretold"].transform("mean")
-    if np.sqrt(np.mean(centred**2)) < LEAST_SPREAD:
+    spread = float(np.sqrt(np.mean(centred**2)))
+    if spread < LEAST_SPREAD:
         return Slope(np.nan, reason="the model foretells nearly the same for all patients")
+    frame["foretold"] = centred / spread
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", ConvergenceWarning)
         try:
             fitter = CoxPHFitter().fit(frame, "time", "event", strata=["stratum"])
-        except ConvergenceError:
-            return Slope(np.nan, reason="the slope did not converge")
-    slope = float(fitter.params_["foretold"])
-    reach = 1.959964 * float(fitter.standard_errors_["foretold"]) * np.sqrt(repeats)
+        except (ConvergenceError, ConvergenceWarning):
+            return Slope(np.nan, reason="the slope did not converge: the risks rank all perfectly")
+    slope = float(fitter.params_["foretold"]) / spread
+    reach = 1.959964 * float(fitter.standard_errors_["foretold"]) / spread * np.sqrt(repeats)
     return Slope(slope, slope - reach, slope + reach)

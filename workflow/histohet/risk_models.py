@@ -134,9 +134,9 @@ def foretell(
                 )
                 left_out = ~training
                 found.linear_predictor[m, r, left_out] = eta[left_out]
-                found.event_probability[m, r, :, left_out] = -np.expm1(
-                    -np.outer(np.exp(eta[left_out]), hazard)
-                )
+                # Somebody unlike all training patients may be beyond what a float holds.
+                relative = np.exp(np.minimum(eta[left_out], 500.0))
+                found.event_probability[m, r, :, left_out] = -np.expm1(-np.outer(relative, hazard))
                 found.penalty[m, r, k] = chosen[name]
     return found
 

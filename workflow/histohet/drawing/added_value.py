@@ -53,12 +53,13 @@ def draw_added_value(estimates: pd.DataFrame, *, title: str) -> Figure:
         figure = new_figure(9.6, 3.0 + 0.3 * len(models) + 1.4)
         grid = figure.add_gridspec(2, 1, height_ratios=[0.3 * len(models), 3.4])
         above = grid[0].subgridspec(1, 4, width_ratios=[1, 0.75, 1, 0.9], wspace=0)
-        ranking, ranking_text, gain, gain_text = above.subplots()
+        ranking, ranking_text, gain, gain_text = above.subplots(squeeze=False)[0]
         _draw_intervals(ranking, ranking_text, ranked, models, "C-index", 0.5)
         heading = "Gain in C-index by heterogeneity"
         _draw_intervals(gain, gain_text, gains, models, heading, 0.0)
         ranking.set_yticks(range(len(models)), models)
-        auc, calibration = grid[1].subgridspec(1, 2, width_ratios=[1.15, 1]).subplots()
+        below = grid[1].subgridspec(1, 2, width_ratios=[1.15, 1])
+        auc, calibration = below.subplots(squeeze=False)[0]
         _draw_auc(auc, known[known["measure"] == "auc"], models)
         _draw_calibration(calibration, known, models)
         figure.suptitle(title, x=0.01, ha="left", weight="bold")
