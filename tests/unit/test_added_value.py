@@ -166,7 +166,7 @@ def test_without_clinical_data_three_models_are_left() -> None:
     expected = ["embedding", "heterogeneity", "embedding + heterogeneity"]
     assert list(of_measure(found, "c_index").index) == expected
     assert list(of_measure(found, "c_index_gain").index) == expected[2:]
-    assert draw_added_value(found.estimates, title="no clinical data").axes
+    assert draw_added_value(found.estimates.assign(endpoint="OS"), title="no clinical data").axes
 
 
 def test_patients_without_embedding_are_left_out_of_all_models_by_name() -> None:
@@ -192,7 +192,10 @@ def test_too_few_events_are_a_result_with_a_reason(tmp_path: Path) -> None:
     assert (found.estimates["status"] == "not_estimable").all()
     reason = "5 events among 90 patients: 3 folds need at least 6"
     assert (found.estimates["reason"] == reason).all()
-    save_figure(draw_added_value(found.estimates, title="x"), [tmp_path / "a.png"], Provenance())
+    figure = draw_added_value(found.estimates.assign(endpoint="OS"), title="x")
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts == [f"No model could be validated: {reason}."]
+    save_figure(figure, [tmp_path / "a.png"], Provenance())
     nobody = compare((patients, embeddings.iloc[:0]))
     assert set(nobody.estimates["measure"]) == {"left_out", "c_index"}
     assert nobody.estimates["reason"].iloc[1].startswith("0 events among 0 patients")
@@ -211,9 +214,10 @@ def test_horizons_out_of_reach_are_not_estimable() -> None:
     assert far["reason"].str.startswith("nobody is followed for 500").all()
     assert (table.loc[[("auc", 24.0)], "status"] == "ok").all()
     only_far = Settings(3, 1, (500.0,), seed=1)
-    figure = draw_added_value(compare(make(7), only_far, ()).estimates, title="x")
+    estimates = compare(make(7), only_far, ()).estimates.assign(endpoint="OS")
+    figure = draw_added_value(estimates, title="x")
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert texts.count("no horizon can be estimated") == 2
+    assert texts.count("no horizon can be estimated") == 1  # of the AUC
 
 
 def test_unfit_patients_are_errors() -> None:
@@ -259,9 +263,15 @@ def test_embeddings_of_patients_are_means_over_their_slides() -> None:
         patient_embeddings(patients, table.replace(3.0, np.nan))
 
 
-def test_the_figure_is_the_same_bytes_again(found: AddedValue, tmp_path: Path) -> None:
+def test_the_figure_has_a_block_per_endpoint_and_the_same_bytes_again(
+    found: AddedValue, tmp_path: Path
+) -> None:
+    both = pd.concat([found.estimates.assign(endpoint=name) for name in ("OS", "DSS")])
     for name in ("a", "b"):
-        figure = draw_added_value(found.estimates, title="OS: n_clusters, variant full")
+        figure = draw_added_value(both, title="n_clusters, variant full")
+        assert [block.get_suptitle() for block in figure.subfigs] == [
+            f"{name}: 150 patients, {both['events'].max()} events" for name in ("OS", "DSS")
+        ]
         save_figure(figure, [tmp_path / f"{name}.svg", tmp_path / f"{name}.png"], Provenance())
     for kind in ("svg", "png"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()

@@ -201,15 +201,13 @@ def test_it_is_the_maximum_that_a_general_optimiser_finds(data: Data, penalty: f
 
 @given(cohorts(), st.integers(0, 10**6))
 @settings(max_examples=30, deadline=None)
-def test_order_of_rows_start_and_monotone_time_do_not_matter(data: Data, seed: int) -> None:
+def test_order_of_rows_and_monotone_time_do_not_matter(data: Data, seed: int) -> None:
     design, time, event = data
     beta = fit_ridge_cox(*data, 1.0)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(time))
     shuffled = fit_ridge_cox(design[order], time[order] ** 2, event[order], 1.0)
     np.testing.assert_allclose(shuffled, beta, atol=1e-8)
-    elsewhere = fit_ridge_cox(*data, 1.0, start=rng.normal(size=len(beta)) * 3)
-    np.testing.assert_allclose(elsewhere, beta, atol=1e-8)
 
 
 def test_a_strong_penalty_gives_zero_and_a_weak_one_holds_separation() -> None:
@@ -219,12 +217,14 @@ def test_a_strong_penalty_gives_zero_and_a_weak_one_holds_separation() -> None:
     assert 1 < fit_ridge_cox(*data, 0.01)[0] < 10
 
 
-def test_huge_columns_and_a_start_far_off_neither_overflow_nor_stall() -> None:
+def test_huge_columns_neither_overflow_nor_stall() -> None:
     rng = np.random.default_rng(0)
     design, time, event = rng.normal(size=(60, 3)), rng.exponential(size=60), np.ones(60, bool)
     beta = fit_ridge_cox(design, time, event, 1.0)
-    huge = fit_ridge_cox(design * 1e4, time, event, 1e8, start=np.ones(3))
+    huge = fit_ridge_cox(design * 1e4, time, event, 1e8)
     np.testing.assert_allclose(huge * 1e4, beta, atol=1e-8)
+    weak = fit_ridge_cox(design * 1e4, time, event, 1e-3)
+    np.testing.assert_allclose(weak * 1e4, fit_ridge_cox(design, time, event, 1e-11), rtol=1e-6)
 
 
 def test_what_cannot_be_fitted_says_why() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import LinAlgError, solve
+from scipy.linalg.lapack import dposv
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -29,7 +29,6 @@ def fit_ridge_cox(
     time: Floats,
     event: Bools,
     penalty: npt.ArrayLike,
-    start: Floats | None = None,
 ) -> Floats:
     """Fit a Cox model by ridge regression (Verweij and van Houwelingen 1994).
 
@@ -46,8 +45,6 @@ def fit_ridge_cox(
         (n,) follow-up in any unit, and whether the event was observed.
     penalty
         Above 0, so that there is one maximum; one number, or one per column, (p,).
-    start
-        (p,) coefficients to start from; 0 if not given, or too far off to have a likelihood.
 
     Returns
     -------
@@ -62,48 +59,7 @@ def fit_ridge_cox(
     """
     sets = _RiskSets.of(time, event)
     x, ridge = _checked(design, penalty, sets)
-    beta = np.zeros(x.shape[1]) if start is None else np.array(start, np.float64)
-    if not np.isfinite(sets.log_likelihood(x @ beta)):
-        beta = np.zeros(x.shape[1])
-    value = sets.log_likelihood(x @ beta) - ridge @ beta**2 / 2
-    for _ in range(MAX_STEPS):
-        gradient, information = sets.derivatives(x, x @ beta)
-        gradient -= ridge * beta
-        try:
-            step = solve(information + np.diag(ridge), gradient, assume_a="pos")
-        except LinAlgError as error:
-            raise ValueError(
-                "columns of a Cox model follow from each other: they need a larger penalty"
-            ) from error
-        promised = gradient @ step / 2
-        for halving in range(MAX_HALVINGS):
-            candidate = beta + step / 2**halving
-            found = sets.log_likelihood(x @ candidate) - ridge @ candidate**2 / 2
-            # Rounding may hide a gain as small as the last step's.
-            if found > value - 1e-12 * abs(value):
-                break
-        else:
-            raise ValueError("the Cox model did not converge: no step raises the likelihood")
-        beta, value = candidate, found
-        if promised < DECREMENT:
-            result: Floats = beta
-            return result
-    raise ValueError(f"the Cox model did not converge in {MAX_STEPS} steps")
-
-
-def _checked(design: Floats, penalty: npt.ArrayLike, sets: _RiskSets) -> tuple[Floats, Floats]:
-    """Return the design in the order of the risk sets, and the penalty of each column."""
-    x = np.asarray(design, np.float64)
-    if x.ndim != 2 or len(x) != sets.n:
-        raise ValueError(f"a design of shape {x.shape} for {sets.n} patients")
-    if not np.isfinite(x).all():
-        raise ValueError("the design of a Cox model has values that are not finite")
-    if not sets.deaths.size:
-        raise ValueError(f"no event among {sets.n} patients: there is no Cox model")
-    ridge = np.broadcast_to(np.asarray(penalty, np.float64), x.shape[1:])
-    if not (ridge > 0).all():
-        raise ValueError("a penalty must be above 0")
-    return x[sets.order], ridge
+    return _maximise(x, sets, ridge, np.zeros(x.shape[1]))
 
 
 def log_partial_likelihood(linear_predictor: Floats, time: Floats, event: Bools) -> float:
@@ -160,14 +116,57 @@ def held_out_likelihood(
     ndarray
         (m,), higher is better.
     """
-    found = np.empty(len(penalties))
-    beta = np.zeros(design.shape[1])
-    inner = (design[training], time[training], event[training])
+    everybody, fitted = _RiskSets.of(time, event), _RiskSets.of(time[training], event[training])
+    x, inner = design[everybody.order], design[training]
+    beta, found = np.zeros(design.shape[1]), np.empty(len(penalties))
     for i, penalty in enumerate(penalties):
-        beta = fit_ridge_cox(*inner, penalty, start=beta)
-        everybody = log_partial_likelihood(design @ beta, time, event)
-        found[i] = everybody - log_partial_likelihood(inner[0] @ beta, *inner[1:])
+        sorted_inner, ridge = _checked(inner, penalty, fitted)
+        beta = _maximise(sorted_inner, fitted, ridge, beta)
+        found[i] = everybody.log_likelihood(x @ beta) - fitted.log_likelihood(sorted_inner @ beta)
     return found
+
+
+def _checked(design: Floats, penalty: npt.ArrayLike, sets: _RiskSets) -> tuple[Floats, Floats]:
+    """Return the design in the order of the risk sets, and the penalty of each column."""
+    x = np.asarray(design, np.float64)
+    if x.ndim != 2 or len(x) != sets.n:
+        raise ValueError(f"a design of shape {x.shape} for {sets.n} patients")
+    if not np.isfinite(x).all():
+        raise ValueError("the design of a Cox model has values that are not finite")
+    if not sets.deaths.size:
+        raise ValueError(f"no event among {sets.n} patients: there is no Cox model")
+    ridge = np.broadcast_to(np.asarray(penalty, np.float64), x.shape[1:])
+    if not (ridge > 0).all():
+        raise ValueError("a penalty must be above 0")
+    return x[sets.order], ridge
+
+
+def _maximise(x: Floats, sets: _RiskSets, ridge: Floats, start: Floats) -> Floats:
+    """Return the coefficients by Newton's method, every step halved until it gains."""
+    beta: Floats = start
+    value = sets.log_likelihood(x @ beta) - ridge @ beta**2 / 2
+    for _ in range(MAX_STEPS):
+        gradient, information = sets.derivatives(x, x @ beta)
+        gradient -= ridge * beta
+        # scipy.linalg.solve would take longer to check its arguments than to solve small systems.
+        _, step, failure = dposv(information + np.diag(ridge), gradient)
+        if failure:
+            raise ValueError(
+                "columns of a Cox model follow from each other: they need a larger penalty"
+            )
+        promised = gradient @ step / 2
+        for halving in range(MAX_HALVINGS):
+            candidate = beta + step / 2**halving
+            found = sets.log_likelihood(x @ candidate) - ridge @ candidate**2 / 2
+            # Rounding may hide a gain as small as the last step's.
+            if found > value - 1e-12 * abs(value):
+                break
+        else:
+            raise ValueError("the Cox model did not converge: no step raises the likelihood")
+        beta, value = candidate, found
+        if promised < DECREMENT:
+            return beta
+    raise ValueError(f"the Cox model did not converge in {MAX_STEPS} steps")
 
 
 @dataclass(frozen=True, eq=False)

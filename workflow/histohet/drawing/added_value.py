@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from histohet.drawing.figures import (
     FAINT,
     SMALL_FONT_SIZE,
-    message_figure,
+    TITLE_FONT_SIZE,
     new_figure,
     style,
 )
@@ -27,44 +27,69 @@ COLOURS: Mapping[str, str] = {
 """By what a model has besides heterogeneity, which makes its marks filled and its lines full."""
 
 
+_LOWER_INCH = 3.4
+
+_FOOTNOTE = (
+    "All risks were foretold by models that had not seen the patient. C-index and AUC compare "
+    "patients of the same fold.\nFilled marks, full lines: with heterogeneity. Intervals: 95 %."
+)
+
+
 def draw_added_value(estimates: pd.DataFrame, *, title: str) -> Figure:
-    """Draw a comparison of models at one endpoint.
+    """Draw a comparison of models, one block per endpoint.
 
     Parameters
     ----------
     estimates
-        From `histohet.added_value.compare_models`.
+        From `histohet.added_value.compare_models`, with a column ``endpoint``.
     title
         Heading.
     """
-    scores = estimates[estimates["measure"] == "c_index"]
+    endpoints = list(estimates["endpoint"].unique())
+    ranked = (estimates["measure"] == "c_index") & (estimates["status"] == "ok")
+    rows = [0.3 * ranked[estimates["endpoint"] == name].sum() for name in endpoints]
+    # With headings and labels of the axes, or with one sentence.
+    heights = [row + _LOWER_INCH + 1.4 if row else 0.8 for row in rows]
+    with style():
+        figure = new_figure(9.6, sum(heights) + 0.8)
+        blocks = figure.subfigures(len(endpoints), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for block, endpoint, row in zip(blocks, endpoints, rows, strict=True):
+            _draw_endpoint(block, estimates[estimates["endpoint"] == endpoint], endpoint, row)
+        figure.suptitle(title, x=0.01, ha="left", weight="bold")
+        figure.supxlabel(_FOOTNOTE, x=0.01, ha="left", size=SMALL_FONT_SIZE, color=FAINT)
+    return figure
+
+
+def _draw_endpoint(
+    block: SubFigure, estimates: pd.DataFrame, endpoint: str, row_inch: float
+) -> None:
     known = estimates[estimates["status"] == "ok"]
     ranked = known[known["measure"] == "c_index"]
-    if ranked.empty:
-        return message_figure(title, f"No model could be validated: {scores['reason'].iloc[0]}.")
+    block.suptitle(_heading(estimates, endpoint), x=0.01, ha="left", size=TITLE_FONT_SIZE)
     models = [
         model
         for without in COLOURS
         for model in (without, f"{without} + heterogeneity")
         if model in set(ranked["model"])
     ]
+    if not models:
+        axes = block.subplots()
+        axes.set_axis_off()
+        reason = estimates.loc[estimates["measure"] == "c_index", "reason"].iloc[0]
+        text = f"No model could be validated: {reason}."
+        axes.text(0.5, 0.5, text, ha="center", color=FAINT, transform=axes.transAxes)
+        return
+    grid = block.add_gridspec(2, 1, height_ratios=[row_inch, _LOWER_INCH])
+    above = grid[0].subgridspec(1, 4, width_ratios=[1, 0.75, 1, 0.9], wspace=0)
+    ranking, ranking_text, gain, gain_text = above.subplots(squeeze=False)[0]
+    below = grid[1].subgridspec(1, 2, width_ratios=[1.15, 1])
+    auc, calibration = below.subplots(squeeze=False)[0]
     gains = known[known["measure"] == "c_index_gain"]
-    with style():
-        figure = new_figure(9.6, 3.0 + 0.3 * len(models) + 1.4)
-        grid = figure.add_gridspec(2, 1, height_ratios=[0.3 * len(models), 3.4])
-        above = grid[0].subgridspec(1, 4, width_ratios=[1, 0.75, 1, 0.9], wspace=0)
-        ranking, ranking_text, gain, gain_text = above.subplots(squeeze=False)[0]
-        _draw_intervals(ranking, ranking_text, ranked, models, "C-index", 0.5)
-        heading = "Gain in C-index by heterogeneity"
-        _draw_intervals(gain, gain_text, gains, models, heading, 0.0)
-        ranking.set_yticks(range(len(models)), models)
-        below = grid[1].subgridspec(1, 2, width_ratios=[1.15, 1])
-        auc, calibration = below.subplots(squeeze=False)[0]
-        _draw_auc(auc, known[known["measure"] == "auc"], models)
-        _draw_calibration(calibration, known, models)
-        figure.suptitle(title, x=0.01, ha="left", weight="bold")
-        figure.supxlabel(_footnote(estimates), x=0.01, ha="left", size=SMALL_FONT_SIZE, color=FAINT)
-    return figure
+    _draw_intervals(ranking, ranking_text, ranked, models, "C-index", 0.5)
+    _draw_intervals(gain, gain_text, gains, models, "Gain in C-index by heterogeneity", 0.0)
+    ranking.set_yticks(range(len(models)), models)
+    _draw_auc(auc, known[known["measure"] == "auc"], models)
+    _draw_calibration(calibration, known, models)
 
 
 def _look(model: str) -> dict[str, Any]:
@@ -160,12 +185,8 @@ def _say_nothing(axes: Axes) -> None:
     axes.text(0.5, 0.5, "no horizon can be estimated", ha="center", transform=axes.transAxes)
 
 
-def _footnote(estimates: pd.DataFrame) -> str:
+def _heading(estimates: pd.DataFrame, endpoint: str) -> str:
     of_models = estimates[estimates["measure"] == "c_index"].iloc[0]
     left_out = estimates.loc[estimates["measure"] == "left_out", "n"].sum()
-    return (
-        f"{of_models['n']} patients, {of_models['events']} events; {left_out} left out for want of "
-        "a slide embedding. All risks were foretold by models that had not seen the patient.\n"
-        "Filled marks, full lines: with heterogeneity. C-index and AUC compare patients of the "
-        "same fold. Intervals: 95 %."
-    )
+    heading = f"{endpoint}: {of_models['n']} patients, {of_models['events']} events"
+    return f"{heading}; {left_out} without slide embedding left out" if left_out else heading
