@@ -24,7 +24,7 @@ demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at 
 	$(SNAKEMAKE) $(DEMO) --report results/report.html
 	@echo
 	@echo "Done. Open results/report.html in a browser; key figures: results/summary.json;"
-	@echo "maps: results/maps/full/; survival: results/survival/full/; docs/demo.md explains them."
+	@echo "maps: results/maps/full/; survival: results/survival/main/full/; docs/demo.md explains them."
 
 demo-ablation: demo  ## the demo with no_potts and no_mask, and all five variants compared
 	$(SNAKEMAKE) ablation $(DEMO) --quiet rules host

@@ -23,21 +23,35 @@ PHANTOMS = {
     "share_40x": 0.25,
 }
 
+MAIN_ANALYSIS: dict[str, Any] = {
+    "name": "main",
+    "grouping": "median",
+    "covariates": [{"column": "age", "kind": "numeric"}],
+}
+
 CONFIG: dict[str, Any] = {
     "phantoms": PHANTOMS,
     "slides": "results/phantoms/slides.tsv",
-    "clinical": {
-        "table": "results/phantoms/clinical.tsv",
-        "patient": "patient",
-        "time": {"column": "os_months", "unit": "months"},
-        "event": {"column": "os_event", "event": ["1"], "censored": ["0"]},
-        "covariates": [{"column": "age", "kind": "numeric"}],
-    },
+    "clinical": [
+        {
+            "table": "results/phantoms/clinical.tsv",
+            "patient": "patient",
+            "endpoints": {
+                "OS": {
+                    "time": "os_months",
+                    "unit": "months",
+                    "event": "os_event",
+                    "events": ["1"],
+                    "censored": ["0"],
+                }
+            },
+        }
+    ],
     "variants": ["full", "no_mask", "no_potts", "no_tumor_filter", "paper"],
     "tissue": {"preset": "bwh_biopsy"},
     "clustering": {"q": 8, "restarts": 3, "min_tiles": 20},
     "measures": {"hta_permutations": 99},
-    "survival": {"grouping": "median"},
+    "analyses": [MAIN_ANALYSIS],
 }
 
 

@@ -1,4 +1,4 @@
-"""The cohort table: one row per patient whatever happened, scores, and groups with ties."""
+"""The cohort: who is analysed, who is not and why, and that no outcome decides about it."""
 
 from __future__ import annotations
 
@@ -11,249 +11,350 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.clinical import ClinicalSpec, ClinicalTable, read_clinical
-from histohet.cohort import Grouping, assign_groups, build_cohort, patient_scores, read_cohort
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import ClinicalTable, read_clinical
+from histohet.clinical_formats import clinical_sources
+from histohet.cohort import Cohort, build_cohort, of_endpoint, read_patients
+from histohet.flow import FLOW_COLUMNS, flow_table
 from histohet.formats.tables import write_tsv
 from histohet.provenance import Provenance
-from histohet.survival import analyse
 
 SLIDES = pd.DataFrame(
     [
-        ("a1", "a", "no_tissue", "no tissue found", np.nan),
-        ("a2", "a", "ok", "", 3.0),
-        ("b1", "b", "ok", "", 5.0),
-        ("b2", "b", "ok", "", 7.0),
-        ("c1", "c", "refused", "scale unknown", np.nan),
-        ("c2", "c", "ok", "", np.nan),
-        ("a3", "a", "ok", "", 1.0),
-        ("d1", "d", "ok", np.nan, 2.0),
+        ("a1", "a", "no_tissue", "no tissue found", np.nan, np.nan),
+        ("a2", "a", "ok", "", 3.0, 30),
+        ("b1", "b", "ok", "", 5.0, 50),
+        ("b2", "b", "ok", "", 7.0, 70),
+        ("c1", "c", "refused", "scale unknown", np.nan, np.nan),
+        ("c2", "c", "ok", "", np.nan, 9),
+        ("d1", "d", "ok", np.nan, 2.0, 20),
+        ("e1", "e", "ok", "", 100.0, 10),
+        ("f1", "f", "ok", "", 4.0, 40),
+        ("g1", "g", "ok", "", 6.0, 60),
+        ("h1", "h", "ok", "", 1.0, 10),
     ],
-    columns=["slide", "patient", "status", "reason", "n_clusters"],
+    columns=["slide", "patient", "status", "reason", "n_clusters", "n_tiles"],
 )
+AGE = {"column": "age", "kind": "numeric"}
+STAGE = {
+    "column": "stage",
+    "kind": "categorical",
+    "name": "T",
+    "levels": {"T1-2": ["T1", "T2"], "T3-4": ["T3", "T4"]},
+    "reference": "T1-2",
+    "drop": ["TX"],
+}
+NO_COVARIATES = ["a", "b", "e", "f", "h"]
 
 
-@pytest.mark.parametrize(
-    ("how", "scores", "slides"),
-    [
-        ("first", [3.0, 5.0, 2.0], ["a2", "b1", "d1"]),
-        ("max", [3.0, 7.0, 2.0], ["a2", "b2", "d1"]),
-        ("mean", [2.0, 6.0, 2.0], ["a2, a3", "b1, b2", "d1"]),
-    ],
-)
-def test_slides_become_patients(how: Any, scores: list[float], slides: list[str]) -> None:
-    patients = patient_scores(SLIDES, how, "n_clusters").set_index("patient")
-    assert patients.index.tolist() == ["a", "b", "c", "d"]
-    assert patients["n_slides"].tolist() == [3, 2, 2, 1]
-    assert patients["n_scored"].tolist() == [2, 2, 0, 1]
-    scored = patients.drop(index="c")
-    assert scored["score"].tolist() == scores
-    assert scored["slide"].tolist() == slides
-    assert (scored["reason"] == "").all()
-    assert np.isnan(patients.at["c", "score"])
-    assert patients.at["c", "reason"] == "no score (c1: scale unknown; c2: no score)"
+def spec(**changes: Any) -> AnalysisSpec:
+    config = {"name": "main", "grouping": "median", "covariates": [AGE, STAGE]} | changes
+    return AnalysisSpec.from_config(config)
 
 
-def test_a_score_of_a_failed_slide_does_not_count() -> None:
-    slides = SLIDES.assign(n_clusters=9.0)
-    assert (
-        patient_scores(slides, "first", "n_clusters").set_index("patient").at["a", "slide"] == "a2"
-    )
+@pytest.fixture(scope="module")
+def clinical(tmp_path_factory: Any) -> ClinicalTable:
+    path = tmp_path_factory.mktemp("clinical") / "clinical.csv"
+    rows = [
+        "id,months,dead,progress,age,stage,type",
+        "a,10,1,0,60,T1,x",
+        "b,200,1,1,,T4,x",
+        "c,30,1,0,50,T1,x",
+        "e,-4,1,0,40,T3,x",
+        "f,12,,1,44,TX,y",
+        "g,12,0,0,44,T1,x",
+        "g,13,0,0,44,T1,x",
+        "h,15,0,0,50,T9,",
+        "z,12,0,0,44,T1,x",
+    ]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    os = {"time": "months", "unit": "months", "event": "dead", "events": [1], "censored": [0]}
+    table = {"table": str(path), "patient": "id", "endpoints": {"OS": os}}
+    table["endpoints"] = {"OS": os, "PFS": os | {"event": "progress"}}
+    return read_clinical(clinical_sources([table]), ["type"], spec().covariates)
 
 
-def test_no_slide_at_all_is_an_empty_table() -> None:
-    assert patient_scores(SLIDES.iloc[:0], "first", "n_clusters").empty
+def build(clinical: ClinicalTable, sheet: pd.DataFrame = SLIDES, **changes: Any) -> Cohort:
+    return build_cohort(sheet, clinical, spec(**changes))
 
 
-@pytest.mark.parametrize(
-    ("slides", "how", "score", "message"),
-    [
-        (SLIDES, "last", "n_clusters", "'last' is not a rule"),
-        (SLIDES, "first", "hti", "no column 'hti'"),
-        (pd.concat([SLIDES, SLIDES[:1]]), "first", "n_clusters", "'a1' is listed twice"),
-        (SLIDES.assign(patient=None), "first", "n_clusters", "'a1' has no patient"),
-    ],
-)
-def test_slide_tables_that_cannot_be_used(
-    slides: pd.DataFrame, how: Any, score: str, message: str
+def test_everyone_with_a_slide_is_in_the_table_and_whoever_is_left_out_is_told_why(
+    clinical: ClinicalTable,
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        patient_scores(slides, how, score)
+    patients = build(clinical).patients.set_index("patient")
+    assert patients.index.tolist() == ["a", "b", "c", "d", "e", "f", "g", "h"]
+    assert patients["excluded_because"].to_dict() == {
+        "a": "",
+        "b": "",
+        "c": "no slide measured (c1: scale unknown; c2: no score)",
+        "d": "no row in the clinical tables",
+        "e": "",
+        "f": "T: TX",
+        "g": "contradictory rows in the clinical tables (id: 2 rows that differ in 'months')",
+        "h": "T: T9",
+    }
+    assert patients["analysed"].tolist() == (patients["excluded_because"] == "").tolist()
+    # Limits come from a, b, e (3, 5, 100): e counts though its time is unusable, g and h do not.
+    assert patients["group"].to_dict() == dict.fromkeys("cdfgh", "") | {
+        "a": "low",
+        "b": "low",
+        "e": "high",
+    }
+    assert patients.loc[["a", "b", "e"], "T"].tolist() == ["T1-2", "T3-4", "T3-4"]
+    assert np.isnan(patients.at["b", "age"])
 
 
-@pytest.mark.parametrize(
-    ("score", "rule", "limits", "groups"),
-    [
-        # Percentiles by hand: position (n - 1) q from 0, linear between neighbours.
-        ([1, 2, 3, 4, 5], "quartiles", (2, 4), "llmmh"),
-        ([1, 2, 3, 4], "quartiles", (1.75, 3.25), "lmmh"),
-        ([1, 1, 1, 2, 2, 3, 4, 6], "quartiles", (1, 3.25), "lllmmmhh"),
-        ([1, 1, 1, 1, 2], "quartiles", (1, 1), "llllh"),
-        ([2, 2, 2, 2], "quartiles", (2, 2), "llll"),
-        ([1, 3, 3, 3], "quartiles", (2.5, 3), "lmmm"),
-        ([1, 2, 3, 4], "median", (2.5, 2.5), "llhh"),
-        ([1, 2, 2, 5], "median", (2, 2), "lllh"),
-        ([0.1, 0.5, 0.6], {"cut": 0.5}, (0.5, 0.5), "llh"),
-        ([0.1, 0.2], {"cut": 0.5}, (0.5, 0.5), "ll"),
-    ],
-)
-def test_groups_with_ties(
-    score: list[float], rule: Any, limits: tuple[float, float], groups: str
+def test_the_columns_are_those_promised(clinical: ClinicalTable) -> None:
+    assert list(build(clinical).patients.columns) == [
+        *("patient", "slide", "n_slides", "n_scored", "score", "n_tiles", "group", "analysed"),
+        *("excluded_because", "OS_months", "OS_event", "PFS_months", "PFS_event", "age", "T"),
+    ]
+    only = build(clinical, endpoints=["PFS"], covariates=[])
+    assert list(only.patients.columns)[9:] == ["PFS_months", "PFS_event"]
+
+
+def test_statistics_get_the_analysed_patients_of_whom_the_endpoint_is_known(
+    clinical: ClinicalTable,
 ) -> None:
-    grouping = Grouping.from_config(rule)
-    series = pd.Series(score, dtype=float)
-    assert grouping.limits(series) == limits
-    assert "".join(group[0] for group in assign_groups(series, grouping)) == groups
-
-
-def test_missing_scores_are_in_no_group_and_move_no_limit() -> None:
-    score = pd.Series([np.nan, 1, 2, 3, 4, 5, np.nan], index=list("tuvwxyz"))
-    groups = assign_groups(score, Grouping("quartiles"))
-    assert groups.isna().tolist() == [True, *[False] * 5, True]
-    assert groups.dropna().tolist() == ["low", "low", "middle", "middle", "high"]
-    nobody = assign_groups(pd.Series([np.nan, np.nan]), Grouping("median"))
-    assert nobody.isna().all()
-    assert np.isnan(Grouping("median").limits(pd.Series([], dtype=float))).all()
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    score=st.lists(st.integers(1, 8), min_size=1, max_size=40),
-    rule=st.sampled_from(["quartiles", "median"]),
-)
-def test_groups_follow_the_order_of_the_score(score: list[int], rule: str) -> None:
-    series = pd.Series(score, dtype=float)
-    rank = assign_groups(series, Grouping.from_config(rule)).map({"low": 0, "middle": 1, "high": 2})
-    assert rank.notna().all()
-    ordered = rank.iloc[np.argsort(series.to_numpy(), kind="stable")]
-    assert ordered.is_monotonic_increasing
-    assert rank.groupby(series).nunique().eq(1).all()
-    # The percentile q lies at or above the order statistic floor((n - 1) q), counted from 0.
-    low, high = (0.25, 0.75) if rule == "quartiles" else (0.5, 0.5)
-    assert (rank == 0).sum() >= int((len(score) - 1) * low) + 1
-    assert (rank == 2).sum() <= len(score) - 1 - int((len(score) - 1) * high)
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ("thirds", "not one of quartiles"),
-        ("cut", "needs a finite value"),
-        ({"cut": float("nan")}, "needs a finite value"),
-        ({"median": 3}, "write quartiles, median or"),
-    ],
-)
-def test_grouping_errors(config: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Grouping.from_config(config)
-
-
-@pytest.fixture
-def clinical(tmp_path: Path) -> ClinicalTable:
-    path = tmp_path / "clinical.csv"
-    path.write_text(
-        "id,months,dead,age\na,10,1,60\nb,20,0,\nc,30,1,50\ne,-4,1,40\nf,12,0,44\nz,12,0,44\n",
-        encoding="utf-8",
-    )
-    spec = ClinicalSpec.from_config(
+    patients = build(clinical, covariates=[AGE]).patients
+    assert patients.loc[patients["analysed"], "patient"].tolist() == NO_COVARIATES
+    frame = of_endpoint(patients, "PFS")
+    expected = pd.DataFrame(
         {
-            "patient": "id",
-            "time": {"column": "months", "unit": "months"},
-            "event": {"column": "dead", "event": ["1"], "censored": ["0"]},
-            "covariates": [{"column": "age", "kind": "numeric"}],
+            "patient": ["a", "b", "f", "h"],  # the time of e is negative
+            "score": [3.0, 5.0, 4.0, 1.0],
+            "n_tiles": [30.0, 50.0, 40.0, 10.0],
+            "group": ["low", "high", "low", "low"],
+            "time_months": [10.0, 200.0, 12.0, 15.0],
+            "event": [False, True, True, False],
+            "age": [60.0, np.nan, 44.0, 50.0],
         }
     )
-    return read_clinical(path, spec)
+    pd.testing.assert_frame_equal(frame, expected)
+    assert of_endpoint(patients, "OS")["patient"].tolist() == ["a", "b", "h"]
+    with pytest.raises(ValueError, match="no endpoint 'DSS' in the cohort: OS, PFS"):
+        of_endpoint(patients, "DSS")
 
 
-def test_everyone_with_a_slide_is_in_the_cohort(clinical: ClinicalTable) -> None:
-    slides = pd.concat(
-        [
-            SLIDES,
-            pd.DataFrame(
-                [("e1", "e", "ok", "", 100.0), ("f1", "f", "ok", "", 4.0)], columns=SLIDES.columns
-            ),
-        ]
-    )
-    cohort = build_cohort(
-        patient_scores(slides, "first", "n_clusters"), clinical, Grouping("median")
-    ).set_index("patient")
-    assert cohort.index.tolist() == ["a", "b", "c", "d", "e", "f"]
-    assert cohort["analysed"].tolist() == [True, True, False, False, False, True]
-    assert cohort["excluded_because"].tolist() == [
-        "",
-        "",
-        "no score (c1: scale unknown; c2: no score)",
-        "no row in the clinical table",
-        "months: negative time",
-        "",
+def test_follow_up_is_censored_at_the_cap(clinical: ClinicalTable) -> None:
+    frame = of_endpoint(build(clinical, max_months=120).patients, "OS").set_index("patient")
+    assert frame["time_months"].to_dict() == {"a": 10, "b": 120}
+    assert frame["event"].to_dict() == {"a": True, "b": False}
+    at_the_cap = of_endpoint(build(clinical, max_months=200).patients, "OS").set_index("patient")
+    assert at_the_cap.at["b", "event"]
+    unknown = build(clinical, max_months=11, covariates=[]).patients.set_index("patient")
+    assert unknown.at["f", "OS_months"] == 11
+    assert pd.isna(unknown.at["f", "OS_event"])
+
+
+def test_conditions_come_one_after_the_other(clinical: ClinicalTable) -> None:
+    cohort = build(clinical, where={"type": ["x"], "stage": ["T1", "T4"]}, covariates=[])
+    patients = cohort.patients.set_index("patient")
+    assert patients.loc[["e", "f", "h"], "excluded_because"].tolist() == [
+        "stage: T3",
+        "type: y",
+        "type: missing",
     ]
-    # Limits come from a, b, f (3, 5, 4) alone: the score 100 of the excluded e moves nothing.
-    assert cohort["group"].dropna().to_dict() == {"a": "low", "b": "high", "f": "low"}
-    assert cohort.at["b", "time_months"] == 20
-    assert np.isnan(cohort.at["b", "age"])
-    assert cohort.at["c", "event"]
+    assert patients.index[patients["analysed"]].tolist() == ["a", "b"]
 
 
-def test_both_reasons_are_given(clinical: ClinicalTable) -> None:
-    slides = SLIDES[SLIDES["patient"] == "c"].assign(patient="e")
-    cohort = build_cohort(
-        patient_scores(slides, "max", "n_clusters"), clinical, Grouping("quartiles")
+def test_trimming_is_strict_and_over_those_that_are_left() -> None:
+    n = 101
+    slides = pd.DataFrame(
+        {
+            "slide": [f"s{i}" for i in range(n + 1)],
+            "patient": [f"p{i}" for i in range(n + 1)],
+            "status": "ok",
+            "reason": "",
+            "n_clusters": 1.0,
+            "n_tiles": [*range(n), 10.0**6],
+        }
     )
-    assert cohort["excluded_because"].tolist() == [
-        "no score (c1: scale unknown; c2: no score); months: negative time"
+    ids = [f"p{i}" for i in range(n)]  # the patient with a million tiles has no clinical row
+    frame = pd.DataFrame({"patient": ids, "OS_months": 1.0, "OS_event": pd.array([1] * n, "Int8")})
+    clinical = ClinicalTable(
+        frame, pd.DataFrame(columns=["consequence", "patient", "column", "problem"])
+    )
+    trimmed = spec(covariates=[], trim={"measure": "n_tiles", "percentiles": [5, 95]})
+    patients = build_cohort(slides, clinical, trimmed).patients
+    assert patients.index[patients["analysed"]].tolist() == list(range(6, 95))
+    assert patients["excluded_because"].iloc[[5, 95, 101]].tolist() == [
+        "n_tiles ≤ 5, percentile 5",
+        "n_tiles ≥ 95, percentile 95",
+        "no row in the clinical tables",
     ]
+    lacking = slides.assign(hta=np.where(slides["n_tiles"] == 50, np.nan, slides["n_tiles"]))
+    by_hta = spec(covariates=[], trim={"measure": "hta"})
+    patients = build_cohort(lacking, clinical, by_hta).patients
+    assert patients.at[50, "excluded_because"] == "hta missing"
+
+
+@pytest.mark.parametrize("grouping", ["none", "best_cut"])
+def test_without_groups_everybody_is_analysed(clinical: ClinicalTable, grouping: str) -> None:
+    patients = build(clinical, grouping=grouping).patients
+    assert (patients["group"] == "").all()
+    assert patients["analysed"].sum() == 3
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_outcomes_change_neither_groups_nor_limits_nor_who_is_analysed(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 30
+    ids = [f"p{i}" for i in range(n)]
+    frame = pd.DataFrame(
+        {
+            "patient": ids,
+            "OS_months": rng.exponential(20, n),
+            "OS_event": pd.array(rng.integers(0, 2, n), dtype="Int8"),
+            "stage": rng.choice(["T1", "T3", "TX", ""], n),
+            "type": rng.choice(["x", "y"], n, p=[0.8, 0.2]),
+        }
+    )
+    frame.loc[rng.random(n) < 0.2, "OS_months"] = np.nan
+    frame.loc[rng.random(n) < 0.2, "OS_event"] = pd.NA
+    slides = pd.DataFrame(
+        {
+            "slide": ids,
+            "patient": ids,
+            "status": rng.choice(["ok", "no_tissue"], n, p=[0.9, 0.1]),
+            "reason": "",
+            "n_clusters": rng.integers(1, 9, n).astype(float),
+            "n_tiles": rng.integers(1, 500, n).astype(float),
+        }
+    )
+    how = spec(
+        covariates=[STAGE],
+        where={"type": ["x"]},
+        trim={"measure": "n_tiles"},
+        grouping="quartiles",
+    )
+    nothing = pd.DataFrame(columns=["consequence", "patient", "column", "problem"])
+    outcome = ["OS_months", "OS_event"]
+    permuted = frame.copy()
+    permuted[outcome] = frame[outcome].iloc[rng.permutation(n)].set_axis(frame.index)
+    one, other = (
+        build_cohort(slides, ClinicalTable(each, nothing), how) for each in (frame, permuted)
+    )
+    pd.testing.assert_frame_equal(
+        one.patients.drop(columns=outcome), other.patients.drop(columns=outcome)
+    )
+    assert one.steps == other.steps
+    shown = (flow_table(each, slides, how) for each in (one, other))
+    first, second = (table[table["kind"] != "endpoint"] for table in shown)
+    pd.testing.assert_frame_equal(first, second)
 
 
 def test_nobody_left_is_a_table_too(clinical: ClinicalTable) -> None:
-    scores = patient_scores(SLIDES[SLIDES["patient"] == "d"], "first", "n_clusters")
-    cohort = build_cohort(scores, clinical, Grouping("quartiles"))
-    assert cohort["analysed"].tolist() == [False]
-    assert cohort["group"].isna().all()
+    cohort = build(clinical, SLIDES[SLIDES["patient"] == "d"], trim={"measure": "n_tiles"})
+    assert cohort.patients["analysed"].tolist() == [False]
+    assert cohort.patients["group"].tolist() == [""]
+    assert of_endpoint(cohort.patients, "OS").empty
+    nobody = build(clinical, SLIDES.iloc[:0], slides="mean")
+    assert nobody.patients.empty
+    assert flow_table(nobody, SLIDES.iloc[:0], spec())["patients"].sum() == 0
 
 
-def test_a_patient_listed_twice_is_an_error(clinical: ClinicalTable) -> None:
-    scores = patient_scores(SLIDES, "first", "n_clusters")
-    with pytest.raises(ValueError, match="one-to-one"):
-        build_cohort(pd.concat([scores, scores]), clinical, Grouping("median"))
-
-
-def test_an_empty_sheet_and_an_empty_clinical_table(
-    clinical: ClinicalTable, tmp_path: Path
-) -> None:
-    nobody = build_cohort(
-        patient_scores(SLIDES.iloc[:0], "mean", "n_clusters"), clinical, Grouping("quartiles")
-    )
-    assert nobody.empty
-    path = tmp_path / "empty.csv"
-    path.write_text("id,months,dead,age\n", encoding="utf-8")
-    cohort = build_cohort(
-        patient_scores(SLIDES, "max", "n_clusters"),
-        read_clinical(path, clinical.spec),
-        Grouping("quartiles"),
-    )
-    assert cohort["patient"].tolist() == ["a", "b", "c", "d"]
-    assert cohort["excluded_because"].str.endswith("no row in the clinical table").all()
-    result = analyse(cohort, clinical.spec.covariates)
-    assert result.groups.reason.startswith("0 events among 0 patients")
+def test_what_cannot_be_built(clinical: ClinicalTable) -> None:
+    with pytest.raises(ValueError, match="no clinical table has the endpoint 'DSS'"):
+        build(clinical, endpoints=["DSS"])
+    with pytest.raises(ValueError, match="give covariate 'OS_event' another 'name'"):
+        build(clinical, covariates=[AGE | {"name": "OS_event"}])
 
 
 @pytest.mark.parametrize("patients", [["01", "02", "03"], []])
 def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: list[str]) -> None:
     source, target = tmp_path / "clinical.csv", tmp_path / "patients.tsv"
     source.write_text("id,m,d,grade\n01,1.1,1,0\n02,2,0,\n", encoding="utf-8")
-    spec = ClinicalSpec.from_config(
-        {
-            "patient": "id",
-            "time": {"column": "m", "unit": "months"},
-            "event": {"column": "d", "event": ["1"], "censored": ["0"]},
-            "covariates": [{"column": "grade", "kind": "categorical", "reference": "0"}],
-        }
-    )
+    os = {"time": "m", "unit": "months", "event": "d", "events": [1], "censored": [0]}
+    how = spec(score="k", covariates=[{"column": "grade", "kind": "categorical", "reference": "0"}])
+    table = {"table": str(source), "patient": "id", "endpoints": {"OS": os}}
+    clinical = read_clinical(clinical_sources([table]), (), how.covariates)
     slides = pd.DataFrame({"slide": patients, "patient": patients, "status": "ok", "reason": ""})
     slides["k"] = np.arange(len(slides)) / 3
-    scores = patient_scores(slides, "first", "k")
-    cohort = build_cohort(scores, read_clinical(source, spec), Grouping("median"))
+    cohort = build_cohort(slides.assign(n_tiles=7), clinical, how).patients
     write_tsv(target, cohort, Provenance())
-    back = read_cohort(target, spec.covariates)
+    back = read_patients(target, how.covariates)
     pd.testing.assert_frame_equal(back, cohort, check_dtype=bool(patients))
-    assert analyse(back, spec.covariates) == analyse(cohort, spec.covariates)
+    pd.testing.assert_frame_equal(
+        of_endpoint(back, "OS"), of_endpoint(cohort, "OS"), check_dtype=bool(patients)
+    )
+
+
+def test_the_flow_counts_slides_patients_and_reasons(clinical: ClinicalTable) -> None:
+    flow = flow_table(build(clinical, where={"type": ["x", "y"]}), SLIDES, spec())
+    assert tuple(flow.columns) == FLOW_COLUMNS
+    rows = flow.astype(object).where(flow.notna(), None).values.tolist()
+    unmeasured = (
+        "no slide measured (n = 1); slides: no_tissue (n = 1), refused (n = 1), no score (n = 1)"
+    )
+    no_rows = (
+        "no row in the clinical tables (n = 1); contradictory rows in the clinical tables (n = 1)"
+    )
+    assert rows == [
+        ["step", "slides in the sheet", 11, 8, None, 0, 0, ""],
+        ["step", "measured", 8, 7, None, 3, 1, unmeasured],
+        ["step", "one score per patient (first)", 7, 7, None, 1, 0, ""],
+        ["step", "clinical data", 5, 5, None, 2, 2, no_rows],
+        ["step", "type: x, y", 4, 4, None, 1, 1, "type: missing (n = 1)"],
+        ["step", "covariates", 3, 3, None, 1, 1, "T: TX (n = 1)"],
+        ["step", "analysed", 3, 3, None, 0, 0, ""],
+        ["group", "low", None, 2, None, None, None, "n_clusters ≤ 5"],
+        ["group", "high", None, 1, None, None, None, "n_clusters > 5"],
+        ["endpoint", "OS", None, 2, 2, None, 1, "time or event not known"],
+        ["endpoint", "PFS", None, 2, 1, None, 1, "time or event not known"],
+    ]
+
+
+STATUS = st.sampled_from(["ok", "ok", "ok", "no_tissue", "refused"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    slides=st.lists(
+        st.tuples(STATUS, st.sampled_from("abcdefghij"), st.integers(1, 9), st.booleans()),
+        max_size=25,
+    ),
+    how=st.sampled_from(["first", "first_diagnostic", "max", "mean"]),
+    grouping=st.sampled_from(["median", "quartiles", {"cut": 4}, "none"]),
+    trim=st.sampled_from([None, {"measure": "n_tiles", "percentiles": [10, 90]}]),
+    where=st.sampled_from([{}, {"type": ["x"]}, {"type": ["x", "y"], "stage": ["T1", "T4", "TX"]}]),
+)
+def test_the_bookkeeping_adds_up(
+    clinical: ClinicalTable, slides: list[Any], how: Any, grouping: Any, trim: Any, where: Any
+) -> None:
+    table = pd.DataFrame(
+        [
+            (f"s{i}-DX{i}" if dx else f"s{i}", patient, status, "", float(score), 10.0 * score)
+            for i, (status, patient, score, dx) in enumerate(slides)
+        ],
+        columns=SLIDES.columns,
+    )
+    how_spec = spec(slides=how, grouping=grouping, trim=trim, where=where)
+    cohort = build_cohort(table, clinical, how_spec)
+    flow = flow_table(cohort, table, how_spec)
+    steps = flow[flow["kind"] == "step"]
+    analysed = int(cohort.patients["analysed"].sum())
+    assert steps["step"].iloc[-1] == "analysed"
+    assert steps["patients"].iloc[-1] == analysed
+    assert steps["patients"].iloc[0] == table["patient"].nunique() == len(cohort.patients)
+    assert steps["slides"].iloc[0] == len(table)
+    for column, lost in (("patients", "lost"), ("slides", "lost_slides")):
+        left = steps[column].astype(int)
+        assert (left.diff().iloc[1:] == -steps[lost].iloc[1:].astype(int)).all()
+        assert left.is_monotonic_decreasing
+    assert [sum(step.lost.values()) for step in cohort.steps] == steps["lost"].tolist()
+    # Each reason of the flow is the reason of as many patients of the table.
+    reasons = cohort.patients["excluded_because"].str.replace(r" \(.*", "", regex=True)
+    counted: dict[str, int] = {}
+    for step in cohort.steps:
+        for why, count in step.lost.items():
+            short = why.split(" (")[0]
+            counted[short] = counted.get(short, 0) + count
+    assert counted == reasons[reasons != ""].value_counts().to_dict()
+    groups = flow[flow["kind"] == "group"]["patients"]
+    assert groups.sum() == (analysed if len(groups) else 0)
+    for _, endpoint in flow[flow["kind"] == "endpoint"].iterrows():
+        known = of_endpoint(cohort.patients, endpoint["step"])
+        assert endpoint["patients"] == len(known) == analysed - endpoint["lost"]
+        assert endpoint["events"] == known["event"].sum()

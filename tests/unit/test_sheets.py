@@ -85,3 +85,35 @@ def test_missing_file_and_wrong_encoding(tmp_path: Path) -> None:
     (tmp_path / "latin.tsv").write_bytes("slide\tpath\nä\tb\n".encode("latin-1"))
     with pytest.raises(SheetError, match="not UTF-8"):
         read_rows(tmp_path / "latin.tsv")
+
+
+def test_a_pattern_finds_the_patient_in_the_id_and_the_column_wins(tmp_path: Path) -> None:
+    rows = ["TCGA-3M-AB46-01Z-00-DX1\t\ta", "TCGA-3M-AB47-01Z\tother\tb", "x\ty\tc"]
+    text = "\n".join(["slide\tpatient\tpath", *rows])
+    slides = read_slide_sheet(sheet(tmp_path, text), r"^(TCGA-..-....)").slides
+    assert [row.patient for row in slides.values()] == ["TCGA-3M-AB46", "other", "y"]
+    without = read_slide_sheet(sheet(tmp_path, text)).slides
+    assert [row.patient for row in without.values()] == ["TCGA-3M-AB46-01Z-00-DX1", "other", "y"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        (
+            "^(TCGA-..-....)",
+            r"row 3: slide 'b1' has no patient, and its id does not match patient_pattern '\^",
+        ),
+        ("^()TCGA|b1", "row 2: slide 'TCGA-3M-AB46' has no patient.*row 3"),
+        ("^TCGA", "needs one group, in .*it has 0"),
+        ("(a)(b)", "it has 2"),
+        ("(", "no regular expression"),
+        ("TCGA()|(b1)", "it has 2"),
+        ("^(x?)", "row 2: slide 'TCGA-3M-AB46' has no patient"),
+    ],
+)
+def test_a_pattern_that_finds_no_patient_is_an_error(
+    tmp_path: Path, pattern: str, message: str
+) -> None:
+    path = sheet(tmp_path, "slide\tpath\nTCGA-3M-AB46\ta\nb1\tb\n")
+    with pytest.raises(SheetError, match=message):
+        read_slide_sheet(path, pattern)

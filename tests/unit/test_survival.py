@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.clinical import ClinicalSpec, Covariate, read_clinical
+from histohet.clinical import ClinicalSpec, read_clinical
+from histohet.covariates import Covariate
 from histohet.cox import CoxResult, fit_cox
 from histohet.survival import (
     HIGH_VS_LOW,

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from histohet.clinical import Covariate
+from histohet.covariates import Covariate
 from histohet.cox import CoxResult, CoxTerm
 from histohet.drawing.figures import (
     message_figure,

@@ -26,12 +26,8 @@ def sheet(folder: Path, text: str) -> None:
     (folder / "slides.tsv").write_text(text)
 
 
-CLINICAL = {
-    "table": "clinical.csv",
-    "patient": "id",
-    "time": {"column": "months", "unit": "months"},
-    "event": {"column": "dead", "event": [1], "censored": [0]},
-}
+OS = {"time": "months", "unit": "months", "event": "dead", "events": [1], "censored": [0]}
+CLINICAL = [{"table": "clinical.csv", "patient": "id", "endpoints": {"OS": OS}}]
 TIMM = {
     "kind": "timm",
     "name": "tiny",
@@ -49,7 +45,23 @@ def test_slides_alone_are_enough(cohort: Cohort) -> None:
 
 
 def test_clinical_table_brings_survival(cohort: Cohort) -> None:
-    assert cohort.rules(clinical=CLINICAL)["analyse_survival"] == 1
+    rules = cohort.rules(clinical=CLINICAL)
+    assert rules["read_clinical"] == rules["build_cohort"] == rules["analyse_survival"] == 1
+    assert cohort.rules("preflight", clinical=CLINICAL)["read_clinical"] == 1
+
+
+def test_every_analysis_runs_under_every_variant(cohort: Cohort) -> None:
+    analyses = [{"preset": "hetmap_stad"}, {"name": "mine", "grouping": {"cut": 3}}]
+    found = cohort.rules(clinical=CLINICAL, analyses=analyses, variants=["full", "no_tumor_filter"])
+    assert found["build_cohort"] == found["analyse_survival"] == 4
+    assert found["read_clinical"] == 1
+
+
+def test_patients_are_found_in_the_ids_of_slides(cohort: Cohort) -> None:
+    assert cohort.rules(patient_pattern="^(.)")["check_slide"] == 1
+    done = cohort.snakemake("--dry-run", patient_pattern="^(b)")
+    assert done.returncode != 0
+    assert "row 2: slide 'a' has no patient" in done.stdout + done.stderr
 
 
 def test_mask_and_whole_tissue_need_no_segmentation(cohort: Cohort) -> None:
@@ -130,8 +142,14 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
         ({"encoder": {"name": "uni", "width": 512}}, ["uni", "encoder.width"]),
         ({"encoder": {"name": "uni", "symmetry": "d8"}}, ["d8", "d4"]),
         ({"variants": ["ful"]}, ["ful", "no_mask"]),
-        ({"survival": {"grouping": "tertiles"}}, ["tertiles"]),
-        ({"clinical": {k: v for k, v in CLINICAL.items() if k != "event"}}, ["event"]),
+        ({"analyses": [{"name": "a", "grouping": "tertiles"}]}, ["tertiles"]),
+        ({"analyses": [{"name": "a", "scor": "n_tiles"}]}, ["analyses[0]", "scor"]),
+        ({"analyses": [{"name": "a"}, {"name": "a"}]}, ["analyses", "'a'"]),
+        ({"analyses": [{"preset": "hetmap"}]}, ["hetmap", "hetmap_stad"]),
+        ({"analyses": [{"score": "n_tiles"}]}, ["analyses[0]"]),
+        ({"clinical": [{"table": "clinical.csv"}]}, ["clinical[0]"]),
+        ({"clinical": [{**CLINICAL[0], "endpoints": {"OS": {"time": "t"}}}]}, ["endpoints"]),
+        ({"clinical": [{"table": "clinical.csv", "format": "seer"}]}, ["seer", "cbioportal"]),
         ({"max_failed_fraction": 2}, ["2", "max_failed_fraction"]),
         ({"slides": "absent.tsv"}, ["absent.tsv does not exist"]),
     ],

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from cohorts import CONFIG, REPOSITORY, Cohort, copy_workflow
+from cohorts import CONFIG, MAIN_ANALYSIS, REPOSITORY, Cohort, copy_workflow
 from histohet.formats.clusters import read_clusters
 from histohet.variants import VARIANTS as DEFINITIONS
 from slidefiles import tissue_like, write_plain
@@ -55,7 +55,7 @@ def test_everything_is_there(finished: Cohort) -> None:
             assert (results / f"maps/{variant}/{slide}.png").stat().st_size > 10_000
         for name in ("kaplan_meier", "forest"):
             for suffix in (".svg", ".png"):
-                assert (results / f"survival/{variant}/{name}{suffix}").is_file()
+                assert (results / f"survival/main/{variant}/{name}{suffix}").is_file()
         assert len(read(finished, f"cohort/{variant}/slides.tsv")) == len(SLIDES)
     assert (results / "ablation/configured_variants.png").is_file()
     leftovers = [path for path in results.rglob("*") if path.name.startswith(".partial")]
@@ -193,7 +193,7 @@ def test_changing_k_reruns_clustering_and_what_follows(finished: Cohort) -> None
 
 
 def test_changing_the_grouping_reruns_survival_only(finished: Cohort) -> None:
-    found = finished.rules(survival={"grouping": "quartiles"})
+    found = finished.rules(analyses=[MAIN_ANALYSIS | {"grouping": "quartiles"}])
     assert set(found) == {"build_cohort", "analyse_survival", "compare_variants", "summarise"}
 
 

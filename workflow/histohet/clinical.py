@@ -1,418 +1,195 @@
-"""Clinical tables: what the columns mean, and what is wrong with which row."""
+"""Clinical data of the cohort: tables joined by patient, and what is wrong with which row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
 
-import numpy as np
 import pandas as pd
 
-from histohet.sheets import SheetError, read_rows
+from histohet.clinical_tables import ClinicalError, ClinicalSource, read_cells, read_header
+from histohet.clinical_values import Finding, is_missing, quoted
+from histohet.covariates import Covariate
+from histohet.endpoints import ROW_USED
 
-Kind = Literal["numeric", "categorical"]
-TimeUnit = Literal["days", "months", "years"]
-
-DAYS_PER_MONTH = 30.4375
-"""365.25 / 12. HETMAP divides days by 30 (METHODS §1): its months are 1.4 % shorter, which changes
-the time axis and leaves every log-rank test and hazard ratio as it is."""
-
-MONTHS_PER_UNIT: Mapping[TimeUnit, float] = {
-    "days": 1 / DAYS_PER_MONTH,
-    "months": 1.0,
-    "years": 12.0,
-}
-
-MAX_PLAUSIBLE_MONTHS = 50 * 12.0
-"""A longer follow-up is taken for a typing error or for a wrong unit."""
-
-MAX_IMPLAUSIBLE_SHARE = 0.1
-"""Above this share of implausible times it is the unit that is wrong, not the rows."""
-
-MISSING = frozenset(
-    {"", "na", "n/a", "#n/a", "nan", "null", "[not available]", "[not applicable]", "[unknown]"}
-)
-"""What stands for "no value" in cBioPortal, TCGA-CDR, GDC and spreadsheet exports (lower case)."""
-
-PATIENT_EXCLUDED = "patient excluded"
 ROW_LEFT_OUT = "row left out"
-ROW_USED = "row used"
-NOT_IN_COX = "left out of Cox models with this covariate"
+ALL_LEFT_OUT = "all rows of the patient left out"
+USED_AS_THEY_ARE = "used as they are"
 
-PROBLEM_COLUMNS = ("row", "patient", "column", "value", "problem", "consequence")
-COHORT_COLUMNS = (
-    "patient",
-    "slide",
-    "n_slides",
-    "n_scored",
-    "score",
-    "group",
-    "time_months",
-    "event",
-    "analysed",
-    "excluded_because",
-)
-"""Columns of the cohort table (`histohet.cohort`), which no covariate may be called."""
+PROBLEM_COLUMNS = ("table", "row", "patient", "column", "value", "problem", "consequence")
 
-_KINDS = " | ".join(get_args(Kind))
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_DECIMAL_COMMA = r"[+-]?\d+,\d+"
-
-
-class ClinicalError(ValueError):
-    """A clinical table cannot be used as configured; the message says why."""
-
-
-@dataclass(frozen=True)
-class Covariate:
-    """A column for the Cox model.
-
-    Attributes
-    ----------
-    column
-        Its header in the clinical table.
-    kind
-        ``numeric`` (hazard ratio per unit) or ``categorical`` (each level against `reference`).
-    name
-        What it is called in tables and figures.
-    reference
-        Reference level of a categorical covariate, "" for a numeric one.
-    drop
-        Values that exclude the patient (``NX``, ``TX``).
-
-    Raises
-    ------
-    ValueError
-        If the reference level is absent, superfluous or dropped, or the kind unknown.
-    """
-
-    column: str
-    kind: Kind
-    name: str
-    reference: str = ""
-    drop: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"covariate '{self.name}': kind '{self.kind}' is not one of {_KINDS}")
-        if self.kind == "categorical" and not self.reference:
-            raise ValueError(f"covariate '{self.name}' is categorical and needs a reference level")
-        if self.kind == "numeric" and self.reference:
-            raise ValueError(f"covariate '{self.name}' is numeric and has no reference level")
-        if self.reference in self.drop:
-            raise ValueError(f"covariate '{self.name}' drops its own reference level")
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read ``{column, kind, name, reference, drop}``; `name` defaults to the column.
-
-        Raises
-        ------
-        ValueError
-            If a key is missing, unknown or unfit, or the cohort table has a column of that name.
-        """
-        known = {"column", "kind", "name", "reference", "drop"}
-        _check_keys(config, required={"column", "kind"}, known=known, where="a covariate")
-        covariate = cls(
-            column=str(config["column"]),
-            kind=config["kind"],
-            name=str(config.get("name", config["column"])),
-            reference=_code(config.get("reference", "")),
-            drop=_codes(config.get("drop", ())),
-        )
-        if covariate.name in COHORT_COLUMNS:
-            raise ValueError(
-                f"covariate '{covariate.name}': the cohort table has a column of that name; give "
-                "it another 'name'"
-            )
-        return covariate
-
-
-@dataclass(frozen=True)
-class ClinicalSpec:
-    """Which columns of a clinical table hold what.
-
-    Attributes
-    ----------
-    patient_column
-        Patient identifier.
-    time_column, time_unit
-        Follow-up time. Analysed in months of `DAYS_PER_MONTH` days.
-    event_column, event_codes, censored_codes
-        Status, with the codes that mean an event and those that mean censored.
-    covariates
-        For the Cox model.
-
-    Raises
-    ------
-    ValueError
-        If a code means both, either list is empty, the unit is unknown, or two covariates share a
-        name.
-    """
-
-    patient_column: str
-    time_column: str
-    time_unit: TimeUnit
-    event_column: str
-    event_codes: tuple[str, ...]
-    censored_codes: tuple[str, ...]
-    covariates: tuple[Covariate, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.time_unit not in MONTHS_PER_UNIT:
-            units = " | ".join(MONTHS_PER_UNIT)
-            raise ValueError(f"time unit '{self.time_unit}' is not one of {units}")
-        if not self.event_codes or not self.censored_codes:
-            raise ValueError("the codes for 'event' and for 'censored' must both be given")
-        both = set(self.event_codes) & set(self.censored_codes)
-        if both:
-            raise ValueError(f"codes {sorted(both)} are given for 'event' and for 'censored'")
-        names = [covariate.name for covariate in self.covariates]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two covariates share a name: {', '.join(names)}")
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Read a nested mapping, as it stands in the configuration.
-
-        ``{patient, time: {column, unit}, event: {column, event: [codes], censored: [codes]},
-        covariates: [{column, kind, name, reference, drop}]}``
-        """
-        known = {"patient", "time", "event"}
-        _check_keys(config, required=known, known=known | {"covariates"}, where="the table")
-        time, event = config["time"], config["event"]
-        known = {"column", "unit"}
-        _check_keys(time, required=known, known=known, where="'time'")
-        known = {"column", "event", "censored"}
-        _check_keys(event, required=known, known=known, where="'event'")
-        return cls(
-            patient_column=str(config["patient"]),
-            time_column=str(time["column"]),
-            time_unit=time["unit"],
-            event_column=str(event["column"]),
-            event_codes=_codes(event["event"]),
-            censored_codes=_codes(event["censored"]),
-            covariates=tuple(Covariate.from_config(item) for item in config.get("covariates", ())),
-        )
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that are read, each once."""
-        columns = [self.patient_column, self.time_column, self.event_column]
-        columns += [covariate.column for covariate in self.covariates]
-        return tuple(dict.fromkeys(columns))
+PATIENT = "patient"
+_MONTHS, _EVENT = "_months", "_event"
 
 
 @dataclass(frozen=True)
 class ClinicalTable:
-    """A clinical table after all checks.
+    """What the clinical tables say of every patient, after all checks.
 
     Attributes
     ----------
-    spec
-        How it was read.
     frame
-        One row per usable patient: ``patient`` (str), ``time_months`` (float), ``event`` (bool),
-        and each covariate under its name (float, or str with NaN where missing).
+        One row per patient of any table: ``patient``; for every endpoint E ``E_months`` (float64)
+        and ``E_event`` (Int8, 1 or 0), each missing where it is not known; then the columns that
+        analyses ask for, as text under their own names ("" where the patient has none).
     problems
-        ``row`` (line of the spreadsheet, the header being 1), ``patient``, ``column``, ``value``,
-        ``problem``, ``consequence``. Whoever is not in `frame` is in here.
-    n_rows
-        Rows of the file that hold anything.
+        ``table``, ``row`` (of the file, from 1), ``patient``, ``column``, ``value``, ``problem``,
+        ``consequence``. Whoever is in a table and not in `frame` is in here.
     """
 
-    spec: ClinicalSpec
     frame: pd.DataFrame
     problems: pd.DataFrame
-    n_rows: int
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Names of the endpoints."""
+        return endpoints_of(self.frame)
 
     def exclusions(self) -> dict[str, str]:
-        """Return why each excluded patient is excluded."""
-        excluded = self.problems[self.problems["consequence"] == PATIENT_EXCLUDED]
-        reasons = (excluded["column"] + ": " + excluded["problem"]).groupby(excluded["patient"])
+        """Return why patients of the tables are not in `frame`."""
+        conflicts = self.problems[self.problems["consequence"] == ALL_LEFT_OUT]
+        absent = conflicts[~conflicts[PATIENT].isin(self.frame[PATIENT])]
+        reasons = (absent["column"] + ": " + absent["problem"]).groupby(absent[PATIENT])
         return {str(patient): "; ".join(found.unique()) for patient, found in reasons}
 
 
-def read_clinical(path: str | Path, spec: ClinicalSpec) -> ClinicalTable:
-    """Read a clinical table (see `histohet.sheets.read_rows` for the format) and check every row.
+def endpoints_of(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return the endpoints of which a table has months and event, in their order."""
+    names = [name.removesuffix(_MONTHS) for name in table.columns if name.endswith(_MONTHS)]
+    return tuple(name for name in names if name + _EVENT in table.columns)
 
-    A patient is excluded when rows with the same identifier differ; when the time is missing, not a
-    number, negative or longer than `MAX_PLAUSIBLE_MONTHS`; when the event is missing or unknown; or
-    when a covariate has a value to be dropped. A time of 0 is noted and kept, as R's `survival`
-    does: the patient is at risk at time 0 only. A missing covariate is noted and kept.
+
+def read_clinical(
+    sources: Sequence[ClinicalSource],
+    columns: Iterable[str] = (),
+    covariates: Iterable[Covariate] = (),
+) -> ClinicalTable:
+    """Read clinical tables, check every row, and join them by patient.
+
+    Rows of a table that name the same patient and agree in all that is read count once; where they
+    differ none counts. What is wrong with an endpoint (`Endpoint.read`) leaves the patient out of
+    that endpoint, not of the others.
+
+    Parameters
+    ----------
+    sources
+        Tables and what their columns mean (`histohet.clinical_formats.clinical_sources`).
+    columns
+        Further columns that are wanted, each taken from the first table that has it.
+    covariates
+        Their columns are wanted as well, and their values are checked.
 
     Raises
     ------
     ClinicalError
-        If the file cannot be read as a table, a column is missing, or so many times are implausible
-        that the unit must be wrong.
+        If a table cannot be read, no table has a column, so many times are implausible that their
+        unit must be wrong, or a wanted column has the name of one of ours.
     """
-    try:
-        header, numbered = read_rows(path)
-    except SheetError as error:
-        raise ClinicalError(str(error)) from error
-    absent = [column for column in spec.columns if column not in header]
-    if absent:
-        raise ClinicalError(f"{path} has no column {_quoted(absent)}; there are {_quoted(header)}")
-    cells = pd.DataFrame(
-        [[row[column] for column in spec.columns] for _, row in numbered],
-        index=[number for number, _ in numbered],
-        columns=list(spec.columns),
-        dtype=str,
-    )
-    problems = _Problems(cells, spec.patient_column)
-    rows = _one_row_per_patient(cells, spec.patient_column, problems)
-    frame = pd.DataFrame({"patient": rows[spec.patient_column]})
-    try:
-        frame["time_months"] = _times(rows, spec, problems)
-    except ValueError as error:
-        raise ClinicalError(f"{path}: {error}") from error
-    frame["event"] = _events(rows, spec, problems)
-    for covariate in spec.covariates:
-        frame[covariate.name] = _covariate_values(rows, covariate, problems)
-    listed = problems.table()
-    excluded = listed.loc[listed["consequence"] == PATIENT_EXCLUDED, "patient"]
-    usable = frame[~frame["patient"].isin(excluded)].reset_index(drop=True)
-    return ClinicalTable(spec, usable, listed, n_rows=len(cells))
+    checked = list(covariates)
+    wanted = list(dict.fromkeys([*columns, *(covariate.column for covariate in checked)]))
+    endpoints = [endpoint for source in sources for endpoint in source.endpoints]
+    own = [PATIENT, *(name for one in endpoints for name in (one.months_column, one.event_column))]
+    if set(own) & set(wanted):
+        ours = quoted(sorted(set(own) & set(wanted)))
+        raise ClinicalError(f"no filter or covariate can be called {ours}: our own columns are")
+    taken = _first_with(sources, wanted)
+    parts = [
+        _read(source, taken[source], checked)
+        for source in sources
+        if source.endpoints or taken[source]
+    ]
+    patients = dict.fromkeys(patient for part, _ in parts for patient in part.index)
+    joined = pd.DataFrame(index=pd.Index(list(patients), name=PATIENT, dtype=object))
+    joined = joined.join([part for part, _ in parts])
+    frame = joined.fillna(dict.fromkeys(wanted, "")).reset_index()
+    nothing = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
+    found = [problems for _, problems in parts if len(problems)]
+    problems = pd.concat(found, ignore_index=True) if found else nothing
+    return ClinicalTable(frame[[*own, *wanted]], problems)
 
 
-class _Problems:
-    """Collects problems of rows; a row is known by its number in the file."""
+def read_clinical_tsv(frame: str | Path, problems: str | Path) -> ClinicalTable:
+    """Read clinical data back from the TSV files of its `frame` and its `problems`.
 
-    def __init__(self, cells: pd.DataFrame, patient_column: str) -> None:
-        self._cells = cells
-        self._patient_column = patient_column
-        self._found: list[tuple[object, ...]] = []
-
-    def note(self, rows: pd.Index, column: str, problem: str, consequence: str) -> None:
-        """Note the same problem for all of `rows`."""
-        patients = self._cells.loc[rows, self._patient_column]
-        values = self._cells.loc[rows, column]
-        for row, patient, value in zip(rows, patients, values, strict=True):
-            self._found.append((row, patient, column, value, problem, consequence))
-
-    def table(self) -> pd.DataFrame:
-        """Return what was found in the order of the file."""
-        table = pd.DataFrame(self._found, columns=PROBLEM_COLUMNS)
-        return table.sort_values("row", kind="stable", ignore_index=True)
+    Everything but months and events stays text, though it may look like numbers.
+    """
+    table = pd.read_csv(frame, sep="\t", dtype=str, keep_default_na=False)
+    for name in endpoints_of(table):
+        table[name + _MONTHS] = pd.to_numeric(table[name + _MONTHS]).astype("float64")
+        table[name + _EVENT] = pd.to_numeric(table[name + _EVENT]).astype("Int8")
+    found = pd.read_csv(problems, sep="\t", dtype=str, keep_default_na=False)
+    return ClinicalTable(table, found.astype({"row": int}))
 
 
-def _one_row_per_patient(
-    cells: pd.DataFrame, patient_column: str, problems: _Problems
-) -> pd.DataFrame:
-    """Leave out rows without patient, conflicting rows and repetitions."""
-    nameless = cells.index[_is_missing(cells[patient_column])]
-    problems.note(nameless, patient_column, "patient identifier missing", ROW_LEFT_OUT)
-    named = cells.drop(index=nameless)
-    for _, rows in named[named.duplicated(patient_column, keep=False)].groupby(patient_column):
+def _first_with(
+    sources: Sequence[ClinicalSource], wanted: Sequence[str]
+) -> dict[ClinicalSource, list[str]]:
+    """Return which of the wanted columns are taken from which table."""
+    taken: dict[ClinicalSource, list[str]] = {source: [] for source in sources}
+    headers = {source: read_header(source) for source in sources} if wanted else {}
+    for column in wanted:
+        having = [source for source, header in headers.items() if column in header]
+        if not having:
+            tables = ", ".join(source.name for source in sources) or "there is none"
+            raise ClinicalError(f"column '{column}' is in none of the clinical tables ({tables})")
+        taken[having[0]].append(column)
+    return taken
+
+
+def _read(
+    source: ClinicalSource, columns: Sequence[str], covariates: Sequence[Covariate]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read one table: endpoints and columns by patient, and its problems."""
+    of_endpoints = [column for endpoint in source.endpoints for column in endpoint.columns]
+    cells = read_cells(source, list(dict.fromkeys([source.patient, *of_endpoints, *columns])))
+    rows, findings = _one_row_per_patient(cells, source.patient)
+    parts = []
+    for endpoint in source.endpoints:
+        try:
+            outcome, found = endpoint.read(rows)
+        except ValueError as error:
+            raise ClinicalError(f"{source.name}: {error}") from error
+        parts.append(outcome)
+        findings += found
+    for covariate in covariates:
+        if covariate.column in columns:
+            findings += covariate.read(rows[covariate.column])[1]
+    frame = pd.concat([*parts, rows[list(columns)]], axis="columns")
+    frame.index = pd.Index(rows[source.patient], name=PATIENT)
+    noted = [
+        (
+            *(source.name, row, cells.at[row, source.patient], found.column),
+            *(cells.at[row, found.column], found.problem, found.consequence),
+        )
+        for found in findings
+        for row in found.rows.index[found.rows]
+    ]
+    for endpoint in source.endpoints:
+        doubt = endpoint.doubt(frame[endpoint.months_column])
+        if doubt:
+            header = (source.name, source.header_lines, "", endpoint.event_time, "")
+            noted.append((*header, doubt, USED_AS_THEY_ARE))
+    problems = pd.DataFrame(noted, columns=list(PROBLEM_COLUMNS)).drop_duplicates()
+    return frame, problems.sort_values("row", kind="stable", ignore_index=True)
+
+
+def _one_row_per_patient(cells: pd.DataFrame, patient: str) -> tuple[pd.DataFrame, list[Finding]]:
+    """Leave out rows without patient, rows that contradict each other, and repetitions."""
+    nameless = is_missing(cells[patient])
+    findings = [Finding(patient, nameless, "patient identifier missing", ROW_LEFT_OUT)]
+    kept = cells[~nameless]
+    for _, rows in kept[kept.duplicated(patient, keep=False)].groupby(patient):
+        all_of_them = pd.Series(True, index=rows.index)
         differing = [column for column in rows.columns if rows[column].nunique() > 1]
         if differing:
-            problem = f"{len(rows)} rows that differ in {_quoted(differing)}"
-            problems.note(rows.index, patient_column, problem, PATIENT_EXCLUDED)
-            named = named.drop(index=rows.index)
+            problem = f"{len(rows)} rows that differ in {quoted(differing)}"
+            findings.append(Finding(patient, all_of_them, problem, ALL_LEFT_OUT))
+            kept = kept.drop(index=rows.index)
         else:
             problem = f"{len(rows)} rows that agree in every column used"
-            problems.note(rows.index[:1], patient_column, problem, ROW_USED)
-            problems.note(rows.index[1:], patient_column, problem, ROW_LEFT_OUT)
-            named = named.drop(index=rows.index[1:])
-    return named
-
-
-def _times(rows: pd.DataFrame, spec: ClinicalSpec, problems: _Problems) -> pd.Series[float]:
-    """Return the times in months, NaN where there is none."""
-    column = spec.time_column
-    missing = _is_missing(rows[column])
-    event = rows[spec.event_column].isin(spec.event_codes)
-    months = _numbers(rows[column], problems, PATIENT_EXCLUDED) * MONTHS_PER_UNIT[spec.time_unit]
-    too_long = months > MAX_PLAUSIBLE_MONTHS
-    years = f"{MAX_PLAUSIBLE_MONTHS / 12:g} years"
-    if too_long.sum() > MAX_IMPLAUSIBLE_SHARE * months.notna().sum():
-        raise ValueError(
-            f"{too_long.sum()} of {months.notna().sum()} times in '{column}' exceed {years}, the "
-            f"first in row {too_long.idxmax()}: is their unit really '{spec.time_unit}'?"
-        )
-    for wrong, problem, consequence in (
-        (missing & event, "event without a time", PATIENT_EXCLUDED),
-        (missing & ~event, "time missing", PATIENT_EXCLUDED),
-        (months < 0, "negative time", PATIENT_EXCLUDED),
-        (months == 0, "time is zero: no follow-up", ROW_USED),
-        (too_long, f"longer than {years}", PATIENT_EXCLUDED),
-    ):
-        problems.note(rows.index[wrong], column, problem, consequence)
-    return months
-
-
-def _events(rows: pd.DataFrame, spec: ClinicalSpec, problems: _Problems) -> pd.Series[bool]:
-    """Return whether the event was observed; False as well where that is not known."""
-    codes = rows[spec.event_column]
-    event = codes.isin(spec.event_codes)
-    unknown = ~event & ~codes.isin(spec.censored_codes)
-    missing = _is_missing(codes)
-    known = ", ".join([*spec.event_codes, *spec.censored_codes])
-    for wrong, problem in (
-        (unknown & missing, "event missing"),
-        (unknown & ~missing, f"unknown event code (known: {known})"),
-    ):
-        problems.note(rows.index[wrong], spec.event_column, problem, PATIENT_EXCLUDED)
-    return event
-
-
-def _covariate_values(
-    rows: pd.DataFrame, covariate: Covariate, problems: _Problems
-) -> pd.Series[Any]:
-    """Return a covariate as floats or text, NaN where there is none."""
-    texts = rows[covariate.column]
-    dropped = texts.isin(covariate.drop)
-    missing = _is_missing(texts) & ~dropped
-    problem = "value excluded by the configuration"
-    problems.note(rows.index[dropped], covariate.column, problem, PATIENT_EXCLUDED)
-    problems.note(rows.index[missing], covariate.column, "covariate missing", NOT_IN_COX)
-    if covariate.kind == "numeric":
-        return _numbers(texts.mask(dropped, ""), problems, NOT_IN_COX)
-    return texts.astype(object).mask(missing, np.nan)
-
-
-def _numbers(texts: pd.Series[str], problems: _Problems, consequence: str) -> pd.Series[float]:
-    """Return numbers, NaN for what is missing or no number; the latter is noted."""
-    numeric = texts.str.fullmatch(_NUMBER)
-    comma = texts.str.fullmatch(_DECIMAL_COMMA)
-    other = ~numeric & ~comma & ~_is_missing(texts)
-    column = str(texts.name)
-    hint = "not a number: write a decimal point, not a comma"
-    problems.note(texts.index[comma], column, hint, consequence)
-    problems.note(texts.index[other], column, "not a number", consequence)
-    return texts.where(numeric, "nan").astype(float)
-
-
-def _is_missing(texts: pd.Series[str]) -> pd.Series[bool]:
-    return texts.str.lower().isin(MISSING)
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
-
-
-def _code(value: object) -> str:
-    """Return a code as text. YAML reads an unquoted ``yes`` as true, which no table would hold."""
-    if isinstance(value, bool):
-        raise ValueError(f"the code {value} must be put in quotes")
-    return str(value)
-
-
-def _codes(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple):
-        raise ValueError(f"the codes {values!r} must be a list")
-    return tuple(_code(value) for value in values)
-
-
-def _check_keys(
-    config: Mapping[str, Any], required: Iterable[str], known: Iterable[str], where: str
-) -> None:
-    absent = sorted(set(required) - set(config))
-    unknown = sorted(set(config) - set(known))
-    if absent:
-        raise ValueError(f"{where} lacks {_quoted(absent)}")
-    if unknown:
-        raise ValueError(f"{where} has no key {_quoted(unknown)}")
+            first = all_of_them & (rows.index == rows.index[0])
+            findings.append(Finding(patient, first, problem, ROW_USED))
+            findings.append(Finding(patient, ~first, problem, ROW_LEFT_OUT))
+            kept = kept.drop(index=rows.index[1:])
+    return kept, findings

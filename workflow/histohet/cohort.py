@@ -1,206 +1,270 @@
-"""The cohort: who is analysed, with which score, in which group, and why the others are not."""
+"""The cohort of an analysis: who is analysed, with which score, in which group, and who is not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from histohet.clinical import COHORT_COLUMNS, ClinicalTable, Covariate
-from histohet.outcome import Status
+from histohet.analyses import AnalysisSpec, Trim
+from histohet.clinical import ClinicalTable, endpoints_of
+from histohet.clinical_values import is_missing
+from histohet.covariates import EXCLUDES, Covariate
+from histohet.grouping import assign_groups
+from histohet.patient_scores import NOT_MEASURED, patient_scores
 
-How = Literal["first", "max", "mean"]
-Rule = Literal["quartiles", "median", "cut"]
+PATIENT_COLUMNS = (
+    "patient",
+    "slide",
+    "n_slides",
+    "n_scored",
+    "score",
+    "n_tiles",
+    "group",
+    "analysed",
+    "excluded_because",
+)
+"""Columns of the table of patients, before those of endpoints and covariates."""
+
+NO_ROW = "no row in the clinical tables"
+UNUSABLE_ROWS = "contradictory rows in the clinical tables"
+
+Exclusion = Callable[[pd.DataFrame], "pd.Series[str]"]
+"""From the patients that are left to the reason why each has to go, "" for who stays."""
 
 
-def patient_scores(slides: pd.DataFrame, how: How, score: str) -> pd.DataFrame:
-    """Bring the scores of the slides to one row per patient.
+@dataclass(frozen=True)
+class Step:
+    """What one step of the selection left.
 
-    Only slides with status ``ok`` and a score take part: ``first`` in the order of the sheet (the
-    paper's DX1 when the sheet lists it first), the ``max`` or the ``mean``.
+    Attributes
+    ----------
+    name
+        Which step.
+    slides, patients
+        How many are left; from one score per patient on, the slides behind the scores.
+    lost
+        How many patients each reason cost.
+    """
+
+    name: str
+    slides: int
+    patients: int
+    lost: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The patients of an analysis and how they were selected.
+
+    Attributes
+    ----------
+    patients
+        One row per patient with a slide, in the order of the sheet: `PATIENT_COLUMNS`, then
+        ``E_months`` (float64, capped) and ``E_event`` (Int8) of every endpoint E, then every
+        covariate under its name (float64, or level as text).
+    steps
+        From the sheet to those that are analysed.
+    """
+
+    patients: pd.DataFrame
+    steps: tuple[Step, ...]
+
+
+def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSpec) -> Cohort:
+    """Select the patients of an analysis and group them.
+
+    A patient goes at the first step that it fails: a score, a clinical row, the conditions one
+    after the other, the covariates, the trimming. Nothing here looks at times or events, so groups
+    are the same whatever the outcome, and whether or not it is known.
 
     Parameters
     ----------
     slides
-        One row per slide: ``slide``, ``patient``, ``status``, ``reason`` and the column `score`.
-    how
-        Rule for patients with several slides.
-    score
-        Name of the score's column.
-
-    Returns
-    -------
-    DataFrame
-        ``patient``, ``slide`` (the slide or slides behind the score), ``n_slides``, ``n_scored``,
-        ``score`` (NaN without), ``reason`` (why there is none), in the order of the sheet.
-
-    Raises
-    ------
-    ValueError
-        If a column or a patient is missing, a slide is listed twice, or `how` is unknown.
-    """
-    if how not in get_args(How):
-        raise ValueError(f"'{how}' is not a rule for several slides: {' | '.join(get_args(How))}")
-    wanted = ["slide", "patient", "status", "reason", score]
-    absent = [column for column in wanted if column not in slides.columns]
-    if absent:
-        raise ValueError(f"the slide table has no column {', '.join(map(repr, absent))}")
-    twice = slides["slide"][slides["slide"].duplicated()]
-    if len(twice):
-        raise ValueError(f"slide '{twice.iloc[0]}' is listed twice")
-    if slides["patient"].isna().any():
-        nameless = slides.loc[slides["patient"].isna(), "slide"].iloc[0]
-        raise ValueError(f"slide '{nameless}' has no patient")
-    table = slides[wanted].rename(columns={score: "score"}).fillna({"reason": ""})
-    table = table.astype({"slide": str, "patient": str, "score": float}).reset_index(drop=True)
-    usable = (table["status"] == Status.OK) & table["score"].notna()
-    found = _combine(table[usable], how).reindex(table["patient"].unique())
-    without = table[table["patient"].isin(found.index[found["score"].isna()])]
-    whose = without["patient"]
-    reasons = without["slide"] + ": " + without["reason"].replace("", "no score")
-    patients = pd.DataFrame(
-        {
-            "slide": found["slide"].fillna(without["slide"].groupby(whose).agg(", ".join)),
-            "n_slides": table.groupby("patient").size(),
-            "n_scored": usable.groupby(table["patient"]).sum(),
-            "score": found["score"],
-            "reason": "no score (" + reasons.groupby(whose).agg("; ".join) + ")",
-        },
-        index=found.index,
-    )
-    return patients.fillna({"reason": ""}).reset_index(names="patient")
-
-
-def _combine(scored: pd.DataFrame, how: How) -> pd.DataFrame:
-    """Return slide and score per patient, indexed by patient, from slides that have a score."""
-    by_patient = scored.groupby("patient", sort=False)
-    if how == "mean":
-        return by_patient.agg(slide=("slide", ", ".join), score=("score", "mean"))
-    if how == "max":
-        scored = scored.loc[by_patient["score"].idxmax()]
-    return scored.drop_duplicates("patient").set_index("patient")[["slide", "score"]]
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """How a score splits the patients into low and high.
-
-    ``quartiles``: low at or below the 25th percentile, high above the 75th, the middle half left
-    out (METHODS §1). ``median``: low at or below the median, high above. ``cut``: low at or below
-    the given value, high above. Percentiles interpolate linearly between order statistics (numpy's
-    ``linear``, R's type 7) over the patients that are analysed.
-
-    Raises
-    ------
-    ValueError
-        If the rule is unknown or a cut has no finite value.
-    """
-
-    how: Rule
-    value: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.how not in get_args(Rule):
-            raise ValueError(f"grouping '{self.how}' is not one of {' | '.join(get_args(Rule))}")
-        if (self.how == "cut") != (self.value is not None and bool(np.isfinite(self.value))):
-            raise ValueError("grouping 'cut', and it alone, needs a finite value: {cut: 0.5}")
-
-    @classmethod
-    def from_config(cls, config: str | Mapping[str, Any]) -> Self:
-        """Read ``quartiles``, ``median`` or ``{cut: value}``."""
-        if isinstance(config, str):
-            return cls(config)  # type: ignore[arg-type]  # checked when it is built
-        if set(config) != {"cut"}:
-            raise ValueError(f"grouping {dict(config)}: write quartiles, median or {{cut: 0.5}}")
-        return cls("cut", float(config["cut"]))
-
-    def limits(self, score: pd.Series[float]) -> tuple[float, float]:
-        """Return the largest score that is low and the score above which it is high.
-
-        NaN, NaN without any score.
-        """
-        if self.value is not None:
-            return self.value, self.value
-        known = score.dropna()
-        if known.empty:
-            return np.nan, np.nan
-        percentiles = (25, 75) if self.how == "quartiles" else (50, 50)
-        low_at_most, high_above = np.percentile(known, percentiles)
-        return float(low_at_most), float(high_above)
-
-
-def assign_groups(score: pd.Series[float], grouping: Grouping) -> pd.Series[Any]:
-    """Return ``low``, ``high`` or ``middle`` for every score, NaN where there is none.
-
-    Ties stay together, so groups of a small integer score can be of unequal size or empty.
-    """
-    low_at_most, high_above = grouping.limits(score)
-    middle = pd.Series("middle", index=score.index, dtype=object)
-    groups = middle.mask(score <= low_at_most, "low").mask(score > high_above, "high")
-    return groups.mask(score.isna(), np.nan)
-
-
-def build_cohort(scores: pd.DataFrame, clinical: ClinicalTable, grouping: Grouping) -> pd.DataFrame:
-    """Join the scores with the clinical table, whatever became of each patient.
-
-    Parameters
-    ----------
-    scores
-        From `patient_scores`.
+        One row per slide, see `patient_scores`.
     clinical
-        From `read_clinical`.
-    grouping
-        Applied to the patients that are analysed.
-
-    Returns
-    -------
-    DataFrame
-        One row per patient with a slide: the columns `COHORT_COLUMNS` and one per covariate.
-        ``analysed`` patients have a score, a time and an event; the others a sentence in
-        ``excluded_because``. Patients between the groups are analysed, with group ``middle``.
+        Clinical data with the columns that the analysis asks for.
+    spec
+        The analysis.
 
     Raises
     ------
     ValueError
-        If a patient has several rows in `scores`.
+        If the clinical data lack an endpoint of the analysis, a covariate has the name of an
+        endpoint's column, or the slides cannot be used (`patient_scores`).
     """
-    cohort = scores.drop(columns="reason").merge(
-        clinical.frame, on="patient", how="left", validate="one_to_one"
-    )
-    exclusions = clinical.exclusions()
-    cohort["excluded_because"] = [
-        _why_excluded(patient, reason, exclusions, known)
-        for patient, reason, known in zip(
-            scores["patient"], scores["reason"], cohort["time_months"].notna(), strict=True
+    trim_by = spec.trim.measure if spec.trim else None
+    scores = patient_scores(slides, spec.slides, spec.score, trim_by)
+    table = scores.merge(clinical.frame, on="patient", how="left", validate="one_to_one")
+    table["has_row"] = table["patient"].isin(clinical.frame["patient"])
+    excluded = pd.Series("", index=table.index)
+    steps = [Step("slides in the sheet", len(slides), len(table), {})]
+    for name, exclusion in _selection(spec, set(clinical.exclusions())):
+        reasons = exclusion(table[excluded == ""])
+        excluded.update(reasons)
+        left = table[excluded == ""]
+        used = left["n_scored"] if len(steps) == 1 else left["n_used"]
+        lost = reasons[reasons != ""].value_counts(sort=False)
+        steps.append(
+            Step(name, int(used.sum()), len(left), {str(why): int(n) for why, n in lost.items()})
         )
+    analysed = excluded == ""
+    steps.append(Step("analysed", steps[-1].slides, int(analysed.sum()), {}))
+    patients = table[["patient", "slide", "n_slides", "n_scored", "score", "n_tiles"]].assign(
+        group=assign_groups(table["score"].where(analysed), spec.grouping),
+        analysed=analysed,
+        excluded_because=_sentences(table, excluded, clinical),
+    )
+    endpoints = spec.endpoints_among(clinical.endpoints)
+    covariates = {each.name: _read(table, each)[0] for each in spec.covariates}
+    outcomes = [_capped(table, name, spec.max_months) for name in endpoints]
+    patients = pd.concat([patients, *outcomes, pd.DataFrame(covariates)], axis="columns")
+    twice = patients.columns[patients.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"analysis '{spec.name}': give covariate '{twice[0]}' another 'name'")
+    return Cohort(patients, tuple(steps))
+
+
+def of_endpoint(patients: pd.DataFrame, endpoint: str) -> pd.DataFrame:
+    """Return what statistics take: analysed patients of whom the endpoint is known.
+
+    Returns
+    -------
+    DataFrame
+        ``patient``, ``score``, ``n_tiles`` (float64), ``group``, ``time_months`` (float64),
+        ``event`` (bool), then the covariates.
+
+    Raises
+    ------
+    ValueError
+        If the table does not have the endpoint.
+    """
+    endpoints = endpoints_of(patients)
+    if endpoint not in endpoints:
+        raise ValueError(f"no endpoint '{endpoint}' in the cohort: {', '.join(endpoints)}")
+    months, event = f"{endpoint}_months", f"{endpoint}_event"
+    known = patients["analysed"] & patients[months].notna() & patients[event].notna()
+    chosen = patients[known].reset_index(drop=True)
+    outcomes = {f"{name}_{what}" for name in endpoints for what in ("months", "event")}
+    covariates = [
+        name for name in chosen.columns if name not in outcomes and name not in PATIENT_COLUMNS
     ]
-    cohort["analysed"] = cohort["excluded_because"] == ""
-    cohort["group"] = assign_groups(cohort["score"].where(cohort["analysed"]), grouping)
-    covariates = [covariate.name for covariate in clinical.spec.covariates]
-    return cohort[[*COHORT_COLUMNS, *covariates]]
+    frame = chosen[["patient", "score", "n_tiles", "group"]].assign(
+        n_tiles=chosen["n_tiles"].astype("Float64").astype(float),
+        time_months=chosen[months],
+        event=chosen[event].astype(bool),
+    )
+    return pd.concat([frame, chosen[covariates]], axis="columns")
 
 
-def read_cohort(path: str | Path, covariates: Sequence[Covariate]) -> pd.DataFrame:
-    """Read a cohort table back from TSV, with every column in the type `build_cohort` gave it.
+def read_patients(path: str | Path, covariates: Sequence[Covariate]) -> pd.DataFrame:
+    """Read a table of patients back from TSV, every column in the type `build_cohort` gave it.
 
     Levels of a categorical covariate stay text, though they may look like numbers.
     """
-    text = {covariate.name for covariate in covariates if covariate.kind == "categorical"}
-    text |= {"patient", "slide", "group", "excluded_because"}
-    cohort = pd.read_csv(
-        path, sep="\t", dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""]
+    header = pd.read_csv(path, sep="\t", nrows=0)
+    types: dict[Hashable, Any] = dict.fromkeys(
+        ("patient", "slide", "group", "excluded_because"), "str"
     )
-    return cohort.fillna({"excluded_because": ""}).astype({"analysed": bool})
+    types |= {"n_slides": "int64", "n_scored": "int64", "score": "float64", "n_tiles": "Int64"}
+    for name in endpoints_of(header):
+        types |= {f"{name}_months": "float64", f"{name}_event": "Int8"}
+    for covariate in covariates:
+        types[covariate.name] = "float64" if covariate.kind == "numeric" else "str"
+    patients = pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False, na_values=[""])
+    return patients.fillna({"excluded_because": "", "group": ""}).astype({"analysed": bool})
 
 
-def _why_excluded(
-    patient: str, no_score: str, exclusions: Mapping[str, str], has_outcome: bool
-) -> str:
-    reasons = [no_score] if no_score else []
-    if not has_outcome:
-        reasons.append(exclusions.get(patient, "no row in the clinical table"))
-    return "; ".join(reasons)
+def _selection(spec: AnalysisSpec, contradictory: set[str]) -> Iterator[tuple[str, Exclusion]]:
+    """Yield the steps from the sheet to those that are analysed."""
+    yield (
+        "measured",
+        lambda left: left["without"].where(left["without"] == NOT_MEASURED, ""),
+    )
+    yield f"one score per patient ({spec.slides.replace('_', ' ')})", lambda left: left["without"]
+    yield "clinical data", lambda left: _without_row(left, contradictory)
+    for column, values in spec.where:
+        yield f"{column}: {', '.join(values)}", _condition(column, values)
+    if spec.covariates:
+        yield "covariates", lambda left: _bad_covariate(left, spec.covariates)
+    if spec.trim is not None:
+        yield f"{spec.trim.measure} not extreme", _trimming(spec.trim)
+
+
+def _without_row(left: pd.DataFrame, contradictory: set[str]) -> pd.Series[str]:
+    why = pd.Series(NO_ROW, index=left.index)
+    why = why.mask(left["patient"].isin(contradictory), UNUSABLE_ROWS)
+    return why.mask(left["has_row"], "")
+
+
+def _condition(column: str, values: Sequence[str]) -> Exclusion:
+    def exclusion(left: pd.DataFrame) -> pd.Series[str]:
+        kept = left[column].isin(values)
+        return (column + ": " + _shown(left[column])).mask(kept, "")
+
+    return exclusion
+
+
+def _trimming(trim: Trim) -> Exclusion:
+    def exclusion(left: pd.DataFrame) -> pd.Series[str]:
+        values = left["trim_by"]
+        low, high = trim.limits(values)
+        why = pd.Series(f"{trim.measure} missing", index=left.index)
+        for beyond, limit, percentile, sign in (
+            (values <= low, low, trim.percentiles[0], "≤"),
+            (values >= high, high, trim.percentiles[1], "≥"),
+        ):
+            reason = f"{trim.measure} {sign} {limit:.6g}, percentile {percentile:g}"
+            why = why.mask(beyond, reason)
+        return why.mask((values > low) & (values < high), "")
+
+    return exclusion
+
+
+def _bad_covariate(left: pd.DataFrame, covariates: Sequence[Covariate]) -> pd.Series[str]:
+    """Return the first covariate that excludes each patient."""
+    why = pd.Series("", index=left.index)
+    for covariate in covariates:
+        excludes = _read(left, covariate)[1]
+        reason = covariate.name + ": " + _shown(left[covariate.column])
+        why = why.mask((why == "") & excludes, reason)
+    return why
+
+
+def _read(table: pd.DataFrame, covariate: Covariate) -> tuple[pd.Series[Any], pd.Series[bool]]:
+    """Return the values of a covariate, and whom it excludes."""
+    values, findings = covariate.read(table[covariate.column].fillna(""))
+    excludes = pd.Series(False, index=table.index)
+    for finding in findings:
+        if finding.consequence == EXCLUDES:
+            excludes |= finding.rows
+    return values, excludes
+
+
+def _shown(texts: pd.Series[str]) -> pd.Series[str]:
+    """Return cells as reasons name them."""
+    filled = texts.fillna("")
+    return filled.mask(is_missing(filled), "missing")
+
+
+def _capped(table: pd.DataFrame, endpoint: str, max_months: float | None) -> pd.DataFrame:
+    """Return an endpoint, censored where the follow-up exceeds the cap."""
+    months, event = table[f"{endpoint}_months"], table[f"{endpoint}_event"]
+    if max_months is not None:
+        beyond = months > max_months
+        months, event = months.mask(beyond, max_months), event.mask(beyond & event.notna(), 0)
+    return pd.DataFrame({months.name: months, event.name: event.astype("Int8")})
+
+
+def _sentences(
+    table: pd.DataFrame, excluded: pd.Series[str], clinical: ClinicalTable
+) -> pd.Series[str]:
+    """Return the reasons of `excluded` with what is known of the single patient."""
+    rows = clinical.exclusions()
+    of_row = pd.Series([rows.get(patient, "") for patient in table["patient"]], index=table.index)
+    details = table["reason"].where(excluded == table["without"], "")
+    details = details.mask(excluded == UNUSABLE_ROWS, of_row)
+    return excluded.mask((excluded != "") & (details != ""), excluded + " (" + details + ")")

@@ -18,7 +18,7 @@ from lifelines import CoxPHFitter
 from lifelines.exceptions import ConvergenceError
 from pandas.api.types import is_string_dtype
 
-from histohet.clinical import Covariate
+from histohet.covariates import Covariate
 
 FitStatus = Literal["ok", "not_estimable"]
 

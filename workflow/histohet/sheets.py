@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -91,11 +92,44 @@ class SlideSheet:
     duplicates: dict[str, tuple[int, ...]]
 
 
-def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Read a table with a header: tab-separated for ``.tsv`` and ``.txt``, else comma-separated.
+def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
+    """Read the cells of a table: tab-separated for ``.tsv`` and ``.txt``, else comma-separated.
 
-    UTF-8 with or without byte-order mark, any line ends. Cells are stripped; missing trailing cells
-    are empty, empty rows are skipped.
+    UTF-8 with or without byte-order mark, any line ends. Cells are stripped, empty lines skipped.
+
+    Returns
+    -------
+    list
+        Number of each line in the file as an editor shows it (from 1), and its cells.
+
+    Raises
+    ------
+    SheetError
+        If the file is missing, not UTF-8, or a quote does not end.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SheetError(f"{path} does not exist")
+    delimiter = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
+    lines = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.reader(handle, delimiter=delimiter, strict=True)
+            for line in reader:
+                cells = [cell.strip() for cell in line]
+                if any("\n" in cell for cell in cells):
+                    raise SheetError(f"{path}, row {reader.line_num}: a quote that does not end")
+                if any(cells):
+                    lines.append((reader.line_num, cells))
+    except UnicodeDecodeError as error:
+        raise SheetError(f"{path} is not UTF-8 text: {error}") from error
+    except csv.Error as error:
+        raise SheetError(f"{path}, row {reader.line_num}: {error} (an unpaired quote?)") from error
+    return lines
+
+
+def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Read a table with a header (see `read_lines`); missing trailing cells are empty.
 
     Returns
     -------
@@ -105,46 +139,55 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
     Raises
     ------
     SheetError
-        If the file is missing, empty, not UTF-8, or a row has more cells than the header.
+        If the file cannot be read, is empty, a column comes twice, or a row has more cells than the
+        header.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise SheetError(f"{path} does not exist")
-    delimiter = "\t" if path.suffix.lower() in {".tsv", ".txt"} else ","
-    rows = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle, delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            for line in reader:
-                cells = [cell.strip() for cell in line]
-                surplus = any(cells[len(header) :])
-                if surplus or any("\n" in cell for cell in cells):
-                    problem = "more cells than columns" if surplus else "a quote that does not end"
-                    if len(header) == 1 and ";" in header[0]:
-                        problem = "cells are separated by ';': save it with tabs (.tsv) or commas"
-                    raise SheetError(f"{path}, row {reader.line_num}: {problem}")
-                cells += [""] * (len(header) - len(cells))
-                if any(cells):
-                    rows.append((reader.line_num, dict(zip(header, cells, strict=False))))
-    except UnicodeDecodeError as error:
-        raise SheetError(f"{path} is not UTF-8 text: {error}") from error
-    except csv.Error as error:
-        raise SheetError(f"{path}, row {reader.line_num}: {error} (an unpaired quote?)") from error
-    if not any(header):
+    lines = read_lines(path)
+    if not lines:
         raise SheetError(f"{path} is empty")
-    repeated = [name for name, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise SheetError(f"{path}: column '{repeated[0]}' comes twice")
-    return header, rows
+    return lines[0][1], rows_under(lines[0][1], lines[1:], path)
 
 
-def read_slide_sheet(path: str | Path) -> SlideSheet:
-    """Read and check the slide sheet.
+def rows_under(
+    header: Sequence[str], lines: Iterable[tuple[int, Sequence[str]]], path: str | Path
+) -> list[tuple[int, dict[str, str]]]:
+    """Return each line by the columns of the header, missing trailing cells empty.
 
     Raises
     ------
     SheetError
+        If a column comes twice, or a line has more cells than the header.
+    """
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise SheetError(f"{path}: column '{repeated[0]}' comes twice")
+    rows = []
+    for number, cells in lines:
+        if any(cells[len(header) :]):
+            problem = "more cells than columns"
+            if len(header) == 1 and ";" in header[0]:
+                problem = "cells are separated by ';': save it with tabs (.tsv) or commas"
+            raise SheetError(f"{path}, row {number}: {problem}")
+        missing = [""] * (len(header) - len(cells))
+        rows.append((number, dict(zip(header, [*cells, *missing], strict=False))))
+    return rows
+
+
+def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> SlideSheet:
+    """Read and check the slide sheet.
+
+    Parameters
+    ----------
+    path
+        The sheet.
+    patient_pattern
+        Regular expression with one group, which is the patient in the id of a slide, such as
+        ``^(TCGA-..-....)``, for rows without a patient. Without it, each is a patient of its own.
+
+    Raises
+    ------
+    SheetError
+        If the pattern cannot be used, or a slide without patient does not match it.
         If a required column is missing, a column is unknown (a typo would otherwise be ignored),
         an id is empty or cannot name a file, or a row has neither path nor features. All bad rows
         are listed.
@@ -157,6 +200,7 @@ def read_slide_sheet(path: str | Path) -> SlideSheet:
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:
         raise SheetError(f"{path}: unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")
+    pattern = _patient_pattern(patient_pattern)
     slides: dict[str, SlideRow] = {}
     places: dict[str, list[int]] = {}
     problems = []
@@ -171,10 +215,31 @@ def read_slide_sheet(path: str | Path) -> SlideSheet:
             problems.append(f"row {number}: slide '{slide}' has no path (and no features)")
         places.setdefault(slide, []).append(number)
         optional = {name: cells.get(name) or None for name in COLUMNS[2:]}
-        slides.setdefault(slide, SlideRow(number, slide, cells.get("patient") or slide, **optional))
+        named = pattern.search(slide)
+        patient = cells.get("patient") or (named[1] if named else "")
+        if not patient:
+            problems.append(
+                f"row {number}: slide '{slide}' has no patient, and its id does not match "
+                f"patient_pattern '{patient_pattern}'"
+            )
+        slides.setdefault(slide, SlideRow(number, slide, patient, **optional))
     if problems:
         raise SheetError(f"{path}: " + "; ".join(problems))
     if not slides:
         raise SheetError(f"{path} names no slide: add one row per slide (config/README.md)")
     duplicates = {slide: tuple(found) for slide, found in places.items() if len(found) > 1}
     return SlideSheet(slides, duplicates)
+
+
+def _patient_pattern(text: str | None) -> re.Pattern[str]:
+    """Compile the pattern of patients; without one, the whole id of a slide is its patient."""
+    try:
+        pattern = re.compile("(.*)" if text is None else text)
+    except re.error as error:
+        raise SheetError(f"patient_pattern '{text}' is no regular expression: {error}") from error
+    if pattern.groups != 1:
+        raise SheetError(
+            f"patient_pattern '{text}' needs one group, in (), for the patient; it has "
+            f"{pattern.groups}"
+        )
+    return pattern

@@ -16,7 +16,7 @@ import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
-from histohet.clinical import Covariate
+from histohet.covariates import Covariate
 from histohet.cox import CoxResult, FitStatus, fit_cox
 
 HIGH_VS_LOW = Covariate(

@@ -15,6 +15,7 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
+from histohet.analyses import read_analyses
 from histohet.encoders.catalogue import entry_of
 from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
@@ -31,7 +32,7 @@ except WorkflowError as error:
     raise WorkflowError(f"config, {key}: {cause.message}") from None
 
 try:
-    SHEET = read_slide_sheet(config["slides"])
+    SHEET = read_slide_sheet(config["slides"], config.get("patient_pattern"))
 except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
@@ -40,11 +41,22 @@ try:
 except ValueError as error:
     raise WorkflowError(f"config, encoder: {error}") from error
 
+try:
+    # By name, as configured: what rules depend on.
+    ANALYSES = dict(
+        zip(read_analyses(config["analyses"]), config["analyses"], strict=True)
+    )
+except ValueError as error:
+    raise WorkflowError(f"config, analyses: {error}") from error
+
 SLIDES = list(SHEET.slides)
 WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
 ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
-CLINICAL_COLUMNS = {k: v for k, v in config.get("clinical", {}).items() if k != "table"}
+CLINICAL_DATA = {
+    "clinical": "results/cohort/clinical.tsv",
+    "problems": "results/cohort/clinical_problems.tsv",
+}
 COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}
 CLUSTERS = "results/clusters/{masking}/{procedure}/{slide}.h5"
 MEASURES = "results/measures/{masking}/{procedure}/{slide}.json"
@@ -60,6 +72,7 @@ wildcard_constraints:
     pooling="mean|attention|chief",
     compared="|".join(COMPARED),
     variant="|".join(VARIANTS),
+    analysis="|".join(ANALYSES),
 
 
 @cache
@@ -217,14 +230,36 @@ def get_threshold(wildcards):
     return []
 
 
+def get_wanted_of_clinical():
+    """What the analyses ask of the clinical tables, without what is none of their business."""
+    keys = ("name", "preset", "endpoints", "where", "covariates")
+    return [{k: one[k] for k in keys if k in one} for one in ANALYSES.values()]
+
+
+def get_clinical_data(wildcards):
+    """Clinical data, where there are any."""
+    return CLINICAL_DATA if HAS_CLINICAL else {}
+
+
 def per_variant(pattern, wanted=True):
-    """Files of every configured variant, or none where they make no sense."""
-    return expand(pattern, variant=config["variants"]) if wanted else []
+    """Files of every configured variant, of the first analysis where there is one per analysis;
+    none where they make no sense."""
+    first = list(ANALYSES)[:1]
+    return expand(pattern, variant=config["variants"], analysis=first) if wanted else []
+
+
+def per_analysis(pattern):
+    """Files of every analysis under every configured variant; none without clinical data."""
+    wildcards = {"variant": config["variants"], "analysis": list(ANALYSES)}
+    return expand(pattern, **wildcards) if HAS_CLINICAL else []
 
 
 def compared(pattern):
-    """Input function for one file per variant that is compared."""
-    return lambda wildcards: expand(pattern, variant=COMPARED[wildcards.compared])
+    """Input function for one file per variant that is compared, of the first analysis where there
+    is one per analysis."""
+    return lambda wildcards: expand(
+        pattern, variant=COMPARED[wildcards.compared], analysis=list(ANALYSES)[:1]
+    )
 
 
 def map_files(variant):
@@ -252,7 +287,7 @@ def get_results(wildcards):
         *expand(
             "results/qupath/{variant}/{slide}.geojson", variant=first, slide=SLIDES
         ),
-        *per_variant("results/survival/{variant}/results.json", HAS_CLINICAL),
+        *per_analysis("results/survival/{analysis}/{variant}/results.json"),
         *attention_files(),
         *embedding_files(),
     ]

@@ -28,9 +28,9 @@ rule check_slide:
 
 rule collect_preflight:
     input:
+        unpack(get_clinical_data),
         records=expand("results/preflight/slides/{slide}.json", slide=SLIDES),
         sheet=config["slides"],
-        clinical=config["clinical"]["table"] if "clinical" in config else [],
     output:
         slides="results/preflight/slides.tsv",
         problems="results/preflight/problems.tsv",
@@ -51,7 +51,7 @@ rule collect_preflight:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        clinical=CLINICAL_COLUMNS,
+        patient_pattern=config.get("patient_pattern"),
         encoder=config["encoder"],
         code=code_of("collect_preflight.py"),
     script:

@@ -1,17 +1,15 @@
 # From scores to survival.
 
 
-rule build_cohort:
+rule read_clinical:
     input:
-        slides="results/cohort/{variant}/slides.tsv",
-        failures="results/cohort/{variant}/failures.tsv",
-        clinical=config["clinical"]["table"] if HAS_CLINICAL else [],
+        tables=sorted({one["table"] for one in config.get("clinical", [])}),
     output:
-        patients="results/cohort/{variant}/patients.tsv",
+        **CLINICAL_DATA,
     log:
-        "results/logs/build_cohort/{variant}.log",
+        "results/logs/read_clinical.log",
     benchmark:
-        "results/benchmarks/build_cohort/{variant}.tsv"
+        "results/benchmarks/read_clinical/all.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -19,8 +17,44 @@ rule build_cohort:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        clinical=CLINICAL_COLUMNS,
-        survival=config["survival"],
+        clinical=config.get("clinical", []),
+        analyses=get_wanted_of_clinical(),
+        code=code_of("read_clinical.py"),
+    script:
+        "../scripts/read_clinical.py"
+
+
+rule build_cohort:
+    input:
+        **CLINICAL_DATA,
+        slides="results/cohort/{variant}/slides.tsv",
+        failures="results/cohort/{variant}/failures.tsv",
+    output:
+        patients="results/survival/{analysis}/{variant}/patients.tsv",
+        flow="results/survival/{analysis}/{variant}/flow.tsv",
+        flow_svg="results/survival/{analysis}/{variant}/flow.svg",
+        flow_png=report(
+            "results/survival/{analysis}/{variant}/flow.png",
+            caption="../report/flow.rst",
+            category="6 Survival",
+            labels={
+                "analysis": "{analysis}",
+                "variant": "{variant}",
+                "figure": "flow of patients",
+            },
+        ),
+    log:
+        "results/logs/build_cohort/{analysis}_{variant}.log",
+    benchmark:
+        "results/benchmarks/build_cohort/{analysis}_{variant}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=20,
+    params:
+        analysis=lambda wildcards: ANALYSES[wildcards.analysis],
         code=code_of("build_cohort.py"),
     script:
         "../scripts/build_cohort.py"
@@ -28,29 +62,29 @@ rule build_cohort:
 
 rule analyse_survival:
     input:
-        patients="results/cohort/{variant}/patients.tsv",
+        patients="results/survival/{analysis}/{variant}/patients.tsv",
     output:
-        results="results/survival/{variant}/results.json",
-        estimates="results/survival/{variant}/estimates.tsv",
-        kaplan_meier="results/survival/{variant}/kaplan_meier.tsv",
-        curves_svg="results/survival/{variant}/kaplan_meier.svg",
+        results="results/survival/{analysis}/{variant}/results.json",
+        estimates="results/survival/{analysis}/{variant}/estimates.tsv",
+        kaplan_meier="results/survival/{analysis}/{variant}/kaplan_meier.tsv",
+        curves_svg="results/survival/{analysis}/{variant}/kaplan_meier.svg",
         curves_png=report(
-            "results/survival/{variant}/kaplan_meier.png",
+            "results/survival/{analysis}/{variant}/kaplan_meier.png",
             caption="../report/kaplan_meier.rst",
             category="6 Survival",
-            labels={"variant": "{variant}", "figure": "Kaplan-Meier"},
+            labels={"analysis": "{analysis}", "variant": "{variant}", "figure": "Kaplan-Meier"},
         ),
-        forest_svg="results/survival/{variant}/forest.svg",
+        forest_svg="results/survival/{analysis}/{variant}/forest.svg",
         forest_png=report(
-            "results/survival/{variant}/forest.png",
+            "results/survival/{analysis}/{variant}/forest.png",
             caption="../report/forest.rst",
             category="6 Survival",
-            labels={"variant": "{variant}", "figure": "hazard ratios"},
+            labels={"analysis": "{analysis}", "variant": "{variant}", "figure": "hazard ratios"},
         ),
     log:
-        "results/logs/analyse_survival/{variant}.log",
+        "results/logs/analyse_survival/{analysis}_{variant}.log",
     benchmark:
-        "results/benchmarks/analyse_survival/{variant}.tsv"
+        "results/benchmarks/analyse_survival/{analysis}_{variant}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -58,8 +92,7 @@ rule analyse_survival:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        clinical=CLINICAL_COLUMNS,
-        survival=config["survival"],
+        analysis=lambda wildcards: ANALYSES[wildcards.analysis],
         code=code_of("analyse_survival.py"),
     script:
         "../scripts/analyse_survival.py"
@@ -69,10 +102,10 @@ rule compare_variants:
     input:
         slides=compared("results/cohort/{variant}/slides.tsv"),
         patients=(
-            compared("results/cohort/{variant}/patients.tsv") if HAS_CLINICAL else []
+            compared("results/survival/{analysis}/{variant}/patients.tsv") if HAS_CLINICAL else []
         ),
         estimates=(
-            compared("results/survival/{variant}/estimates.tsv")
+            compared("results/survival/{analysis}/{variant}/estimates.tsv")
             if HAS_CLINICAL
             else []
         ),
@@ -97,8 +130,7 @@ rule compare_variants:
         runtime=20,
     params:
         variants=lambda wildcards: COMPARED[wildcards.compared],
-        clinical=CLINICAL_COLUMNS,
-        survival=config["survival"],
+        analysis=next(iter(ANALYSES.values())),
         code=code_of("compare_variants.py"),
     script:
         "../scripts/compare_variants.py"

@@ -1,18 +1,25 @@
-"""Join the scores of a variant with the clinical table, one row per patient."""
+"""Select the patients of an analysis, group them, and account for everyone left out."""
 
 from job import job_log, provenance_of
 
-from histohet.clinical import ClinicalSpec, read_clinical
-from histohet.cohort import Grouping, build_cohort, patient_scores
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import read_clinical_tsv
+from histohet.cohort import build_cohort
+from histohet.drawing.figures import save_figure
+from histohet.drawing.flow import draw_flow
+from histohet.flow import flow_table
 from histohet.formats.tables import read_tsv, write_tsv
 
 with job_log(snakemake.log[0]) as log:
-    survival = snakemake.params.survival
-    clinical = read_clinical(
-        snakemake.input.clinical, ClinicalSpec.from_config(snakemake.params.clinical)
-    )
+    spec = AnalysisSpec.from_config(snakemake.params.analysis)
     slides = read_tsv(snakemake.input.slides)
-    scores = patient_scores(slides, survival["slides_per_patient"], survival["score"])
-    patients = build_cohort(scores, clinical, Grouping.from_config(survival["grouping"]))
-    log.info("%d patients, %d analysed", len(patients), patients["analysed"].sum())
-    write_tsv(snakemake.output.patients, patients, provenance_of(snakemake))
+    clinical = read_clinical_tsv(snakemake.input.clinical, snakemake.input.problems)
+    cohort = build_cohort(slides, clinical, spec)
+    flow = flow_table(cohort, slides, spec)
+    log.info("%d patients, %d analysed", len(cohort.patients), cohort.patients["analysed"].sum())
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.patients, cohort.patients, provenance)
+    write_tsv(snakemake.output.flow, flow, provenance)
+    title = f"Analysis {spec.name}, variant {snakemake.wildcards.variant}"
+    outputs = [snakemake.output.flow_svg, snakemake.output.flow_png]
+    save_figure(draw_flow(flow, title=title), outputs, provenance)

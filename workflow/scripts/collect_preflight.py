@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.clinical import ClinicalError, ClinicalSpec, read_clinical
+from histohet.clinical import read_clinical_tsv
 from histohet.encoders.catalogue import entry_of
 from histohet.files import read_json
 from histohet.formats.tables import write_html, write_tsv
@@ -14,24 +14,22 @@ from histohet.sheets import read_slide_sheet
 from histohet.slide_record import SlideRecord
 
 
-def clinical_problems() -> tuple[list[Problem], set[str] | None]:
-    """Return what is wrong with the clinical table, and the patients it can be used for."""
+def clinical_problems(patients: set[str]) -> tuple[list[Problem], set[str] | None]:
+    """Return what is wrong with the clinical rows of `patients`, and who has any."""
     if not snakemake.input.get("clinical"):
         return [], None
-    path = snakemake.input.clinical
-    try:
-        clinical = read_clinical(path, ClinicalSpec.from_config(snakemake.params.clinical))
-    except ClinicalError as error:
-        raise SystemExit(f"clinical table, section `clinical` of the config: {error}") from error
+    clinical = read_clinical_tsv(snakemake.input.clinical, snakemake.input.problems)
+    found = clinical.problems
     problems = [
         Problem(
-            path,
+            row["table"],
             int(row["row"]),
             row["patient"],
             f"{row['column']} '{row['value']}': {row['problem']}",
             row["consequence"],
         )
-        for _, row in clinical.problems.iterrows()
+        # What concerns no patient concerns the whole table.
+        for _, row in found[found["patient"].isin({*patients, ""})].iterrows()
     ]
     return problems, set(clinical.frame["patient"])
 
@@ -47,9 +45,9 @@ def check_features(records: list[SlideRecord]) -> None:
 with job_log(snakemake.log[0]) as log:
     records = [SlideRecord.from_dict(read_json(path)) for path in snakemake.input.records]
     check_features(records)
-    problems, patients = clinical_problems()
     name = snakemake.input.sheet
-    sheet = read_slide_sheet(name)
+    sheet = read_slide_sheet(name, snakemake.params.patient_pattern)
+    problems, patients = clinical_problems({row.patient for row in sheet.slides.values()})
     problems = list_problems(records, sheet, name, patients) + problems
     slides = pd.DataFrame([record.as_dict() for record in records])
     table = pd.DataFrame(

@@ -1,0 +1,26 @@
+"""Read the clinical tables, check every row, and join them by patient."""
+
+from job import job_log, provenance_of
+
+from histohet.analyses import read_analyses
+from histohet.clinical import read_clinical
+from histohet.clinical_formats import clinical_sources
+from histohet.clinical_tables import ClinicalError
+from histohet.formats.tables import write_tsv
+
+with job_log(snakemake.log[0]) as log:
+    analyses = read_analyses(snakemake.params.analyses).values()
+    columns = [column for analysis in analyses for column in analysis.filter_columns]
+    covariates = [covariate for analysis in analyses for covariate in analysis.covariates]
+    try:
+        clinical = read_clinical(clinical_sources(snakemake.params.clinical), columns, covariates)
+        for analysis in analyses:
+            analysis.endpoints_among(clinical.endpoints)
+    except ClinicalError as error:
+        raise SystemExit(f"section `clinical` of the configuration: {error}") from error
+    except ValueError as error:
+        raise SystemExit(f"section `analyses` of the configuration: {error}") from error
+    log.info("%d patients, endpoints %s", len(clinical.frame), ", ".join(clinical.endpoints))
+    provenance = provenance_of(snakemake)
+    write_tsv(snakemake.output.clinical, clinical.frame, provenance)
+    write_tsv(snakemake.output.problems, clinical.problems, provenance)
