@@ -234,7 +234,7 @@ def test_unfit_patients_are_errors() -> None:
 
 
 def test_settings_are_read_and_checked() -> None:
-    config = {"pooling": "mean", "folds": 4, "horizons": [6, 12]}
+    config = {"pooling": "mean", "folds": 4, "horizons": [12, 6]}
     assert Settings.from_config(config, seed=3) == Settings(4, 5, (6.0, 12.0), 3)
     assert Settings.from_config({}, seed=0) == Settings()
     with pytest.raises(ValueError, match="at least 2 folds"):

@@ -61,10 +61,10 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], seed: int) -> Self:
-        """Read ``folds``, ``repeats`` and ``horizons``; other keys are not for here."""
+        """Read ``folds``, ``repeats`` and ``horizons``, in any order; skip the other keys."""
         chosen = {key: config[key] for key in ("folds", "repeats") if key in config}
         if "horizons" in config:
-            chosen["horizons"] = tuple(float(months) for months in config["horizons"])
+            chosen["horizons"] = tuple(sorted(float(months) for months in config["horizons"]))
         return cls(**chosen, seed=seed)
 
 

@@ -290,6 +290,7 @@ def get_results(wildcards):
         *per_analysis("results/survival/{analysis}/{variant}/results.json"),
         *attention_files(),
         *embedding_files(),
+        *added_value_files(),
     ]
     if len(config["variants"]) > 1:
         files.append("results/ablation/configured_variants.tsv")

@@ -5,10 +5,10 @@ from job import job_log, provenance_of
 
 from histohet.added_value import Settings, compare_models, patient_embeddings
 from histohet.analyses import AnalysisSpec
+from histohet.clinical import endpoints_of
 from histohet.cohort import of_endpoint, read_patients
 from histohet.drawing.added_value import draw_added_value
 from histohet.drawing.figures import save_figure
-from histohet.endpoints import endpoints_of
 from histohet.formats.tables import write_tsv
 
 with job_log(snakemake.log[0]) as log:
