@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 
 from histohet.drawing.figures import (
     FAINT,
@@ -129,6 +130,7 @@ def _draw_intervals(
         one.set_ylim(len(models) - 0.5, -0.5)
     beside.set_axis_off()
     axes.set(xlabel=label, yticks=[])
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False)
 
@@ -177,7 +179,8 @@ def _draw_calibration(axes: Axes, known: pd.DataFrame, models: Sequence[str]) ->
         )
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.set(xlabel="Foretold risk", ylabel="Observed risk (Kaplan–Meier)")
-    axes.legend(loc="upper left", borderaxespad=0.2)
+    # On white, because intervals may lie below.
+    axes.legend(loc="upper left", borderaxespad=0.2, frameon=True, edgecolor="none")
 
 
 def _say_nothing(axes: Axes) -> None:
