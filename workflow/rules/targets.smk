@@ -22,6 +22,7 @@ def get_results(wildcards):
         *attention_files(),
         *embedding_files(),
         *agreement_files(),
+        *added_value_files(),
     ]
     if len(CONFIGURED) > 1:
         files.append("results/ablation/configured_variants.tsv")

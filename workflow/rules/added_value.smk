@@ -1,0 +1,35 @@
+# What heterogeneity adds to a slide embedding and to clinical data.
+
+
+rule assess_added_value:
+    input:
+        patients=f"results/survival/{COMPARED_ANALYSIS}/{{variant}}/patients.tsv",
+        embeddings=get_compared_embeddings,
+    output:
+        estimates="results/added_value/{variant}/estimates.tsv",
+        risks="results/added_value/{variant}/risks.tsv",
+        svg="results/added_value/{variant}/added_value.svg",
+        png=report(
+            "results/added_value/{variant}/added_value.png",
+            caption="../report/added_value.rst",
+            category="11 Added value",
+            labels={"variant": "{variant}", "figure": "models compared"},
+        ),
+    log:
+        "results/logs/assess_added_value/{variant}.log",
+    benchmark:
+        "results/benchmarks/assess_added_value/{variant}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        # About a minute for 200 patients and an endpoint; grows with the square of the patients.
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        analysis=ANALYSES[COMPARED_ANALYSIS],
+        comparison=ADDED_VALUE,
+        seed=config["seed"],
+        code=code_of("assess_added_value.py"),
+    script:
+        "../scripts/assess_added_value.py"

@@ -1,0 +1,39 @@
+"""Compare risk models with and without the heterogeneity score of a variant."""
+
+import pandas as pd
+from job import job_log, provenance_of
+
+from histohet.added_value import Settings, compare_models, patient_embeddings
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import endpoints_of
+from histohet.cohort import of_endpoint, read_patients
+from histohet.drawing.added_value import draw_added_value
+from histohet.drawing.figures import save_figure
+from histohet.formats.tables import write_tsv
+
+with job_log(snakemake.log[0]) as log:
+    spec = AnalysisSpec.from_config(snakemake.params.analysis)
+    settings = Settings.from_config(snakemake.params.comparison, snakemake.params.seed)
+    patients = read_patients(snakemake.input.patients, spec.covariates)
+    table = pd.read_csv(snakemake.input.embeddings, sep="\t", dtype={"wsi": str})
+    embeddings = patient_embeddings(patients, table)
+    covariates = [covariate.name for covariate in spec.covariates]
+    estimates, risks = [], []
+    for endpoint in endpoints_of(patients):
+        found = compare_models(of_endpoint(patients, endpoint), embeddings, covariates, settings)
+        estimates.append(found.estimates.assign(endpoint=endpoint))
+        risks.append(found.risks.assign(endpoint=endpoint))
+        ranked = found.estimates[found.estimates["measure"].isin(["c_index", "c_index_gain"])]
+        for row in ranked.itertuples():
+            log.info(
+                "%s, %s, %s: %.3f (%.3f to %.3f) %s",
+                *(endpoint, row.model, row.measure, row.estimate, row.lower, row.upper, row.reason),
+            )
+    provenance = provenance_of(snakemake)
+    every_estimate = pd.concat(estimates, ignore_index=True)
+    write_tsv(snakemake.output.estimates, every_estimate, provenance)
+    write_tsv(snakemake.output.risks, pd.concat(risks, ignore_index=True), provenance)
+    pooling, variant = snakemake.params.comparison["pooling"], snakemake.wildcards.variant
+    title = f"What {spec.score} adds to the slide embedding ({pooling}), variant {variant}"
+    figure = draw_added_value(every_estimate, title=title)
+    save_figure(figure, [snakemake.output.svg, snakemake.output.png], provenance)
