@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.analyses import AnalysisSpec
-from histohet.clinical import ClinicalTable, read_clinical
+from histohet.clinical import (
+    PROBLEM_COLUMNS,
+    ClinicalTable,
+    read_clinical,
+    read_clinical_tsv,
+)
 from histohet.clinical_formats import clinical_sources
 from histohet.cohort import Cohort, build_cohort, of_endpoint, read_patients
 from histohet.flow import FLOW_COLUMNS, flow_table
@@ -172,9 +177,7 @@ def test_trimming_is_strict_and_over_those_that_are_left() -> None:
     )
     ids = [f"p{i}" for i in range(n)]  # the patient with a million tiles has no clinical row
     frame = pd.DataFrame({"patient": ids, "OS_months": 1.0, "OS_event": pd.array([1] * n, "Int8")})
-    clinical = ClinicalTable(
-        frame, pd.DataFrame(columns=["consequence", "patient", "column", "problem"])
-    )
+    clinical = ClinicalTable(frame, pd.DataFrame(columns=list(PROBLEM_COLUMNS)))
     trimmed = spec(covariates=[], trim={"measure": "n_tiles", "percentiles": [5, 95]})
     patients = build_cohort(slides, clinical, trimmed).patients
     assert patients.index[patients["analysed"]].tolist() == list(range(6, 95))
@@ -229,7 +232,7 @@ def test_outcomes_change_neither_groups_nor_limits_nor_who_is_analysed(seed: int
         trim={"measure": "n_tiles"},
         grouping="quartiles",
     )
-    nothing = pd.DataFrame(columns=["consequence", "patient", "column", "problem"])
+    nothing = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
     outcome = ["OS_months", "OS_event"]
     permuted = frame.copy()
     permuted[outcome] = frame[outcome].iloc[rng.permutation(n)].set_axis(frame.index)
@@ -279,6 +282,24 @@ def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: l
     pd.testing.assert_frame_equal(
         of_endpoint(back, "OS"), of_endpoint(cohort, "OS"), check_dtype=bool(patients)
     )
+
+
+def test_numbers_come_back_to_their_last_bit(tmp_path: Path) -> None:
+    n, rng = 500, np.random.default_rng(0)
+    ids = [f"p{i}" for i in range(n)]
+    event = pd.array(rng.integers(0, 2, n), dtype="Int8")
+    frame = pd.DataFrame({"patient": ids, "OS_months": rng.exponential(30, n), "OS_event": event})
+    nothing = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
+    write_tsv(tmp_path / "clinical.tsv", frame, Provenance())
+    write_tsv(tmp_path / "problems.tsv", nothing, Provenance())
+    clinical = read_clinical_tsv(tmp_path / "clinical.tsv", tmp_path / "problems.tsv")
+    pd.testing.assert_frame_equal(clinical.frame, frame, check_exact=True)
+    slides = pd.DataFrame({"slide": ids, "patient": ids, "status": "ok", "reason": ""})
+    slides = slides.assign(hta=rng.random(n), n_tiles=9)
+    patients = build_cohort(slides, clinical, spec(covariates=[], score="hta")).patients
+    write_tsv(tmp_path / "patients.tsv", patients, Provenance())
+    back = read_patients(tmp_path / "patients.tsv", ())
+    pd.testing.assert_frame_equal(back, patients, check_exact=True)
 
 
 def test_the_flow_counts_slides_patients_and_reasons(clinical: ClinicalTable) -> None:

@@ -174,7 +174,14 @@ def read_patients(path: str | Path, covariates: Sequence[Covariate]) -> pd.DataF
         types |= {f"{name}_months": "float64", f"{name}_event": "Int8"}
     for covariate in covariates:
         types[covariate.name] = "float64" if covariate.kind == "numeric" else "str"
-    patients = pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False, na_values=[""])
+    patients = pd.read_csv(
+        path,
+        sep="\t",
+        dtype=types,
+        keep_default_na=False,
+        na_values=[""],
+        float_precision="round_trip",
+    )
     return patients.fillna({"excluded_because": "", "group": ""}).astype({"analysed": bool})
 
 
