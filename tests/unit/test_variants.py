@@ -71,7 +71,10 @@ def test_a_description_says_what_it_is_like() -> None:
         ([{"name": "paper", "clustering": {"q": 2}}], "'paper' is a variant of its own"),
         ([{"name": "mine", "like": "no_mask"}], "'mine' is not a known variant and says nothing"),
         ([{"name": "mine", "like": "paper", "clustering": {"q": 2}}], "takes nothing from `clus"),
-        ([{"name": "m", "like": "no_mask", "epithelium": {"fill": "none"}}], "'m' encodes whole"),
+        (
+            [{"name": "m", "like": "no_mask", "epithelium": {"fill": "none"}}],
+            "takes nothing from `epith",
+        ),
     ],
 )
 def test_mistakes_are_named(entries: list[Any], message: str) -> None:
@@ -79,13 +82,31 @@ def test_mistakes_are_named(entries: list[Any], message: str) -> None:
         read_variants(entries)
 
 
-def test_varied_variants_tell_their_choices() -> None:
-    few = Variant(settings={"clustering": {"k": 4}})
-    name, variant = varied("few", few, clustering={"q": 20}, epithelium={"min_coverage": 0.5})
-    assert name == "few_q20_min_coverage0.5"
+def test_every_combination_of_settings_has_a_name_that_tells_it() -> None:
+    few = Variant(settings={"clustering": {"n_init": 1}})
+    found = varied({"few": few}, {"q": [20, 30], "min_coverage": [0.5]})
+    assert list(found) == ["few_q20_min_coverage0.5", "few_q30_min_coverage0.5"]
+    variant, words = found["few_q20_min_coverage0.5"]
     assert variant.settings == {
-        "clustering": {"k": 4, "q": 20},
+        "clustering": {"n_init": 1, "q": 20},
         "epithelium": {"min_coverage": 0.5},
+    }
+    assert words == {"variant": "few", "q": "20", "min_coverage": "0.5"}
+    assert few.settings == {"clustering": {"n_init": 1}}
+
+
+def test_settings_without_effect_are_not_varied() -> None:
+    grid = {"q": [20, 30], "min_coverage": [0.25, 0.5]}
+    found = varied({name: VARIANTS[name] for name in ("paper", "no_mask")}, grid)
+    assert list(found) == [
+        "paper_min_coverage0.25",
+        "paper_min_coverage0.5",
+        "no_mask_q20",
+        "no_mask_q30",
+    ]
+    assert found["no_mask_q20"][1] == {"variant": "no_mask", "q": "20", "min_coverage": "–"}
+    assert varied({"full": VARIANTS["full"]}, {}) == {
+        "full": (VARIANTS["full"], {"variant": "full"})
     }
 
 

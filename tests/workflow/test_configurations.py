@@ -195,7 +195,7 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
         ),
         (
             {"variants": [{"name": "a", "like": "no_mask", "epithelium": {"fill": "none"}}]},
-            ["'a' encodes whole tiles"],
+            ["'no_mask', which takes nothing"],
         ),
         (
             {"variants": [{"name": "a", "clustering": {"q": 0}}]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Literal
 
 Masking = Literal["masked", "whole"]
@@ -91,6 +92,9 @@ VARIANTS: dict[str, Variant] = {
 }
 """The method, its ablations (HETMAP), and the published clustering; each changes one factor."""
 
+SECTION_OF_CHOICE = {"q": "clustering", "k": "clustering", "min_coverage": "epithelium"}
+"""Settings that a specification curve can vary, and where they stand in the configuration."""
+
 
 def encoder_id(encoder: Mapping[str, Any]) -> str:
     """Return what embeddings of an encoder are filed under."""
@@ -127,14 +131,46 @@ def read_variants(entries: Sequence[str | Mapping[str, Any]]) -> dict[str, Varia
     return variants
 
 
-def varied(base: str, variant: Variant, **choices: Mapping[str, Any]) -> tuple[str, Variant]:
-    """Return a variant with further settings, by section, and a name that tells them."""
-    settings = {**variant.settings}
-    words = [base]
-    for section, values in choices.items():
-        settings[section] = {**settings.get(section, {}), **values}
-        words += [f"{key}{value}" for key, value in sorted(values.items())]
-    return "_".join(words), replace(variant, settings=settings)
+def varied(
+    variants: Mapping[str, Variant], grid: Mapping[str, Sequence[Any]]
+) -> dict[str, tuple[Variant, dict[str, str]]]:
+    """Return every variant with every combination of settings.
+
+    Parameters
+    ----------
+    variants
+        By name.
+    grid
+        Values of ``q``, ``k`` and ``min_coverage`` to try, of any of them.
+
+    Returns
+    -------
+    dict
+        By a name that tells the settings, the variant and what it is, in words. A setting without
+        effect in a variant is not varied there.
+    """
+    found = {}
+    for base, variant in variants.items():
+        sections = {
+            key: section
+            for key, section in SECTION_OF_CHOICE.items()
+            if key in grid and section not in _without_effect(variant)
+        }
+        for values in product(*(grid[key] for key in sections)):
+            chosen = dict(zip(sections, values, strict=True))
+            settings = {name: dict(own) for name, own in variant.settings.items()}
+            for key, value in chosen.items():
+                settings.setdefault(sections[key], {})[key] = value
+            name = "_".join([base, *(f"{key}{value}" for key, value in chosen.items())])
+            words = {"variant": base} | {key: str(chosen.get(key, "–")) for key in grid}
+            found[name] = replace(variant, settings=settings), words
+    return found
+
+
+def _without_effect(variant: Variant) -> set[str]:
+    """Return the sections of the configuration that a variant takes nothing from."""
+    nothing = {"clustering"} if variant.procedure == "paper" else set()
+    return nothing | ({"epithelium"} if variant.masking == "whole" else set())
 
 
 def _described(entry: Mapping[str, Any]) -> Variant:
@@ -146,8 +182,6 @@ def _described(entry: Mapping[str, Any]) -> Variant:
     settings = {k: dict(v) for k, v in entry.items() if k not in {"name", "like", "pooled"}}
     if not settings and not pooled:
         raise ValueError(f"'{name}' is not a known variant and says nothing that it does otherwise")
-    if "clustering" in settings and base.procedure == "paper":
-        raise ValueError(f"'{name}' is like 'paper', which takes nothing from `clustering`")
-    if "epithelium" in settings and base.masking == "whole":
-        raise ValueError(f"'{name}' encodes whole tiles, which take nothing from `epithelium`")
+    for section in _without_effect(base) & set(settings):
+        raise ValueError(f"'{name}' is like '{like}', which takes nothing from `{section}`")
     return replace(base, settings=settings, pooled=pooled)

@@ -20,6 +20,19 @@ wildcard_constraints:
     analysis=one_of(ANALYSES),
 
 
+if CURVE:
+    CURVE_ANALYSIS = CURVE.get("analysis", next(iter(ANALYSES)))
+    if not HAS_CLINICAL:
+        raise WorkflowError(
+            "config, specification_curve: it needs survival, so the section `clinical`"
+        )
+    if CURVE_ANALYSIS not in ANALYSES:
+        raise WorkflowError(
+            f"config, specification_curve.analysis: no analysis is called '{CURVE_ANALYSIS}', "
+            f"there are {', '.join(ANALYSES)}"
+        )
+
+
 def get_wanted_of_clinical():
     """What the analyses ask of the clinical tables, without what is none of their business."""
     keys = ("name", "preset", "endpoints", "where", "covariates")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from histohet.encoders.configured import entry_of
 from histohet.variants import VARIANTS as KNOWN_VARIANTS
-from histohet.variants import Variant, read_variants
+from histohet.variants import SECTION_OF_CHOICE, Variant, read_variants, varied
 
 
 class Settled(NamedTuple):
@@ -36,15 +36,29 @@ try:
 except ValueError as error:
     raise WorkflowError(f"config, variants: {error}") from error
 
+NAMED = {**KNOWN_VARIANTS, **CONFIGURED}
+# Ways to measure slides that a specification curve goes through, and what they are in words.
+CURVE = config.get("specification_curve")
+CURVE_VARIANTS = (
+    varied(
+        {name: NAMED[name] for name in CURVE.get("variants", CONFIGURED)},
+        {key: CURVE[key] for key in SECTION_OF_CHOICE if key in CURVE},
+    )
+    if CURVE
+    else {}
+)
 VARIANTS = {
     name: settle(name, variant)
-    for name, variant in {**KNOWN_VARIANTS, **CONFIGURED}.items()
+    for name, variant in {
+        **NAMED,
+        **{name: variant for name, (variant, _) in CURVE_VARIANTS.items()},
+    }.items()
 }
 PATIENTS = {}
 for slide, row in SHEET.slides.items():
     PATIENTS.setdefault(row.patient, []).append(slide)
 
-COMPARED = {"configured": list(CONFIGURED), "all": list(VARIANTS)}
+COMPARED = {"configured": list(CONFIGURED), "all": list(NAMED)}
 # A truth is known of slides, not of what is pooled.
 COMPARED_WITH_TRUTH = [
     name for name, variant in CONFIGURED.items() if WITH_TRUTH and not variant.pooled

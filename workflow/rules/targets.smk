@@ -23,6 +23,7 @@ def get_results(wildcards):
         *embedding_files(),
         *agreement_files(),
         *added_value_files(),
+        *(["results/specification_curve/curve.tsv"] if CURVE else []),
     ]
     if len(CONFIGURED) > 1:
         files.append("results/ablation/configured_variants.tsv")

@@ -11,10 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from histohet.drawing.figures import FAINT, INK, message_figure, new_figure, style
 from histohet.drawing.ratios import (
     p_text,
+    ratio_ticks,
     row_edges,
     table_columns,
     write_cell,
@@ -54,8 +56,12 @@ def draw_ablation(results: pd.DataFrame, differences: pd.DataFrame, title: str) 
             write_cell(columns[0], 0.02, y, name + (f"\n{row['endpoint']}" if several else ""))
         ratios = rows[["hazard_ratio", "lower", "upper"]].to_numpy(dtype=float)
         _draw_points(columns[1], ratios, centres, 1.0)
-        columns[1].set(xscale="log", xlabel="log scale")
-        columns[1].tick_params(axis="x", which="minor", labelbottom=False)
+        known = ratios[~np.isnan(ratios).any(axis=1)]
+        ticks = ratio_ticks(known.min(initial=0.9), known.max(initial=1.1))
+        columns[1].set(xscale="log", xlabel="log scale", xlim=(ticks[0], ticks[-1]))
+        columns[1].xaxis.set_major_locator(FixedLocator(ticks))
+        columns[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        columns[1].xaxis.set_minor_locator(NullLocator())
         concordances = rows[["c_index", "c_lower", "c_upper"]].to_numpy(dtype=float)
         _draw_points(columns[3], concordances, centres, 0.5)
         clusters = rows["mean_clusters"].to_numpy(dtype=float)

@@ -36,7 +36,7 @@ def draw_ratios(axes: Axes, terms: Sequence[CoxTerm | None], centres: Sequence[f
     known = [term for term in terms if term is not None]
     lowest = min((term.lower for term in known), default=0.5)
     highest = max((term.upper for term in known), default=2.0)
-    ticks = _ratio_ticks(lowest, highest)
+    ticks = ratio_ticks(lowest, highest)
     axes.set(xscale="log", xlim=(ticks[0], ticks[-1]), xlabel="Hazard ratio (log scale)")
     axes.axvline(1, color=FAINT, linewidth=0.8, zorder=1)
     for term, y in zip(terms, centres, strict=True):
@@ -56,7 +56,7 @@ def draw_ratios(axes: Axes, terms: Sequence[CoxTerm | None], centres: Sequence[f
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _ratio_ticks(lowest: float, highest: float) -> list[float]:
+def ratio_ticks(lowest: float, highest: float) -> list[float]:
     """Return ticks of the narrowest scale that holds both, and of that only what is needed."""
     scale = next(
         (scale for scale in _SCALES if scale[0] <= lowest and highest <= scale[-1]),

@@ -1,0 +1,30 @@
+"""Estimate the hazard ratio under every combination of analysis choices."""
+
+from job import job_log, provenance_of
+
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import read_clinical_tsv
+from histohet.drawing.figures import save_figure
+from histohet.drawing.specification_curve import draw_specification_curve
+from histohet.formats.tables import read_tsv, write_tsv
+from histohet.logs import track
+from histohet.specification_curve import Choices, curve_summary, specification_curve
+
+with job_log(snakemake.log[0]) as log:
+    inputs, outputs, words = snakemake.input, snakemake.output, snakemake.params.variants
+    spec = AnalysisSpec.from_config(snakemake.params.analysis)
+    slides = zip(words, map(read_tsv, inputs.slides), strict=True)
+    curve = specification_curve(
+        track(slides, len(words), "ways to measure slides"),
+        words,
+        read_clinical_tsv(inputs.clinical, inputs.problems),
+        spec,
+        Choices.from_config(snakemake.params.choices, spec),
+    )
+    summary = curve_summary(curve)
+    log.info("%s", summary.to_string())
+    provenance = provenance_of(snakemake)
+    write_tsv(outputs.curve, curve, provenance)
+    write_tsv(outputs.summary, summary, provenance)
+    figure = draw_specification_curve(curve, f"Specification curve, analysis {spec.name}")
+    save_figure(figure, [outputs.svg, outputs.png], provenance)
