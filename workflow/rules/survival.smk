@@ -73,14 +73,22 @@ rule analyse_survival:
             "results/survival/{analysis}/{variant}/kaplan_meier.png",
             caption="../report/kaplan_meier.rst",
             category="6 Survival",
-            labels={"analysis": "{analysis}", "variant": "{variant}", "figure": "Kaplan-Meier"},
+            labels={
+                "analysis": "{analysis}",
+                "variant": "{variant}",
+                "figure": "Kaplan-Meier",
+            },
         ),
         forest_svg="results/survival/{analysis}/{variant}/forest.svg",
         forest_png=report(
             "results/survival/{analysis}/{variant}/forest.png",
             caption="../report/forest.rst",
             category="6 Survival",
-            labels={"analysis": "{analysis}", "variant": "{variant}", "figure": "hazard ratios"},
+            labels={
+                "analysis": "{analysis}",
+                "variant": "{variant}",
+                "figure": "hazard ratios",
+            },
         ),
     log:
         "results/logs/analyse_survival/{analysis}_{variant}.log",
@@ -105,7 +113,9 @@ rule compare_variants:
     input:
         slides=compared("results/cohort/{variant}/slides.tsv"),
         patients=(
-            compared("results/survival/{analysis}/{variant}/patients.tsv") if HAS_CLINICAL else []
+            compared("results/survival/{analysis}/{variant}/patients.tsv")
+            if HAS_CLINICAL
+            else []
         ),
         estimates=(
             compared("results/survival/{analysis}/{variant}/estimates.tsv")
