@@ -181,10 +181,12 @@ def main() -> None:
             "no_effect": null,
             "planted": planted,
             "seconds": time.perf_counter() - start,
+            "cpu_seconds": time.process_time(),
             "circumstances": circumstances(args),
         },
     )
-    say(f"\n{time.perf_counter() - start:.0f} s; {args.out}")
+    seconds = time.perf_counter() - start
+    say(f"\n{seconds:.0f} s, {time.process_time():.0f} s of one core; {args.out}")
 
 
 if __name__ == "__main__":

@@ -103,6 +103,27 @@ class _Table:
         return pd.DataFrame(self._rows).astype({"p": float})
 
 
+def _confounding(table: _Table, patients: pd.DataFrame) -> None:
+    """Add how far the score follows the amount of tissue."""
+    pairs = patients[["score", "n_tiles"]].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    known = ~np.isnan(pairs).any(axis=1)
+
+    def correlation(here: Any) -> tuple[float, float]:
+        score, tiles = pairs[here & known].T
+        if len(np.unique(score)) < 2 or len(np.unique(tiles)) < 2:
+            return np.nan, np.nan
+        found = spearmanr(score, tiles)
+        return float(found.statistic), float(found.pvalue)
+
+    def cell(here: Any) -> str:
+        rho = correlation(here)[0]
+        return "" if np.isnan(rho) else f"{rho:.2f}"
+
+    p = correlation(known)[1]
+    test = (None, "") if np.isnan(p) else (p, SPEARMAN)
+    table.add("score and n_tiles", "", "Spearman's ρ", cell, *test)
+
+
 def _numeric(table: _Table, name: str, column: pd.Series[Any], *, tested: bool = True) -> None:
     values = column.astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     samples = [values[here & ~np.isnan(values)] for here in table.groups if tested]
