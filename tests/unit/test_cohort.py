@@ -163,6 +163,21 @@ def test_conditions_come_one_after_the_other(clinical: ClinicalTable) -> None:
     assert patients.index[patients["analysed"]].tolist() == ["a", "b"]
 
 
+def test_clinical_columns_may_have_the_names_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "clinical.csv"
+    path.write_text("id,m,d,score,slide,without\na,1,1,high,x,1\nb,2,0,low,x,2\nd,3,0,high,y,3\n")
+    os = {"time": "m", "unit": "months", "event": "d", "events": [1], "censored": [0]}
+    gleason = {"column": "without", "kind": "numeric", "name": "Gleason score"}
+    how = spec(where={"score": ["high"], "slide": ["x", "y"]}, covariates=[gleason])
+    table = {"table": str(path), "patient": "id", "endpoints": {"OS": os}}
+    read = read_clinical(clinical_sources([table]), how.filter_columns, how.covariates)
+    patients = build_cohort(SLIDES, read, how).patients.set_index("patient")
+    assert patients.index[patients["analysed"]].tolist() == ["a", "d"]
+    assert patients.at["b", "excluded_because"] == "score: low"
+    assert patients.loc[["a", "d"], "Gleason score"].tolist() == [1, 3]
+    assert patients.loc[["a", "d"], "score"].tolist() == [3, 2]
+
+
 def test_trimming_is_strict_and_over_those_that_are_left() -> None:
     n = 101
     slides = pd.DataFrame(
