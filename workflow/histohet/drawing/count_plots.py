@@ -58,7 +58,7 @@ def draw_counts(
         axes.vlines(interval["count"], interval["lower"], interval["upper"], color=INK, zorder=3)
         axes.plot(means["count"], means["mean"], "D-", color=INK, markersize=5, linewidth=0.8)
         axes.set_xticks(
-            means["count"], [f"{c:g}\nn = {n}" for c, n in means[["count", "n"]].values]
+            means["count"], [f"{c:g}\nn = {n:g}" for c, n in means[["count", "n"]].values]
         )
         axes.set(xlabel="Subclones counted by the pathologist", ylabel=score)
         lines = [_line(estimate) for estimate in estimates]
