@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency, fisher_exact, kruskal
+from scipy.stats import chi2_contingency, fisher_exact, kruskal, spearmanr
 
 from histohet.covariates import Covariate
 
