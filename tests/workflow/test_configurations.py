@@ -120,6 +120,23 @@ def test_slides_of_a_patient_are_clustered_together(cohort: Cohort) -> None:
     assert "export_qupath" not in cohort.rules(variants=[pooled])
 
 
+def test_a_specification_curve_measures_again_only_what_a_choice_touches(cohort: Cohort) -> None:
+    curve = {
+        "variants": ["full", "no_tumor_filter"],
+        "q": [20, 30],
+        "min_coverage": [0.25, 0.5],
+        "scores": ["n_clusters", "scaled_count"],
+        "groupings": ["median", "none"],
+    }
+    rules = cohort.rules(clinical=CLINICAL, specification_curve=curve)
+    assert rules["encode_tiles"] == 1
+    assert rules["cluster_tiles"] == rules["measure_slide"] == 4
+    assert rules["collect_slides"] == 1 + 8
+    assert rules["draw_specification_curve"] == 1
+    assert rules["analyse_survival"] == 1
+    assert rules["draw_maps"] == 1
+
+
 def test_published_settings_can_be_configured(cohort: Cohort) -> None:
     published = {
         "reach": None,
@@ -220,6 +237,19 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
         ({"clinical": [{"table": "clinical.csv"}]}, ["clinical[0]"]),
         ({"clinical": [{**CLINICAL[0], "endpoints": {"OS": {"time": "t"}}}]}, ["endpoints"]),
         ({"clinical": [{"table": "clinical.csv", "format": "seer"}]}, ["seer", "cbioportal"]),
+        ({"specification_curve": {"q": [20]}}, ["specification_curve", "`clinical`"]),
+        (
+            {"clinical": CLINICAL, "specification_curve": {"analysis": "other"}},
+            ["specification_curve.analysis", "'other'", "main"],
+        ),
+        (
+            {"clinical": CLINICAL, "specification_curve": {"variants": ["ful"]}},
+            ["specification_curve.variants", "'ful'", "no_potts"],
+        ),
+        (
+            {"clinical": CLINICAL, "specification_curve": {"groupings": ["best_cut"]}},
+            ["specification_curve.groupings", "best_cut"],
+        ),
         ({"max_failed_fraction": 2}, ["2", "max_failed_fraction"]),
         ({"slides": "absent.tsv"}, ["absent.tsv does not exist"]),
     ],

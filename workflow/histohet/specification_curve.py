@@ -21,7 +21,6 @@ from histohet.cox import fit_cox
 from histohet.endpoint_analysis import HIGH_VS_LOW, SCORE
 from histohet.grouping import Grouping
 
-SHARED = "as analysed"
 CURVE_COLUMNS = (
     "endpoint",
     "contrast",
@@ -45,7 +44,7 @@ class Choices:
     scores
         Measures of slides.
     groupings
-        As `Grouping.from_config` reads them; a cut chosen by the outcome is not among them.
+        How the score splits patients; a cut chosen by the outcome is not among them.
     trims
         Whether extremes are left out, and how; None for nobody.
     adjusted
@@ -58,12 +57,12 @@ class Choices:
     """
 
     scores: tuple[str, ...]
-    groupings: tuple[Any, ...]
+    groupings: tuple[Grouping, ...]
     trims: tuple[Trim | None, ...]
     adjusted: tuple[bool, ...]
 
     def __post_init__(self) -> None:
-        if "best_cut" in self.groupings:
+        if any(grouping.how == "best_cut" for grouping in self.groupings):
             raise ValueError(
                 "specification_curve: best_cut has no p-value but that of its search, and no "
                 "interval; it cannot be one of many choices"
@@ -78,9 +77,10 @@ class Choices:
             else Trim(spec.trim.measure if spec.trim else "n_tiles", tuple(one))
             for one in config.get("trims", ())
         ]
+        groupings = tuple(Grouping.from_config(one) for one in config.get("groupings", ()))
         return cls(
             tuple(config.get("scores", (spec.score,))),
-            tuple(config.get("groupings", (SHARED,))),
+            groupings or (spec.grouping,),
             tuple(trims or (spec.trim,)),
             tuple(config.get("adjusted", (bool(spec.covariates),))),
         )
@@ -90,17 +90,16 @@ class Choices:
         for score, grouping, trim, adjusted in product(
             self.scores, self.groupings, self.trims, self.adjusted
         ):
-            chosen = spec.grouping if grouping == SHARED else Grouping.from_config(grouping)
             words = {
                 "score": score,
-                "grouping": _words(chosen),
+                "grouping": _words(grouping),
                 "trim": f"{trim.percentiles[0]:g}–{trim.percentiles[1]:g} %" if trim else "none",
                 "adjusted": "yes" if adjusted else "no",
             }
             covariates = spec.covariates if adjusted else ()
             yield (
                 words,
-                replace(spec, score=score, grouping=chosen, trim=trim, covariates=covariates),
+                replace(spec, score=score, grouping=grouping, trim=trim, covariates=covariates),
             )
 
 

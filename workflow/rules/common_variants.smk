@@ -39,6 +39,12 @@ except ValueError as error:
 NAMED = {**KNOWN_VARIANTS, **CONFIGURED}
 # Ways to measure slides that a specification curve goes through, and what they are in words.
 CURVE = config.get("specification_curve")
+for name in CURVE.get("variants", ()) if CURVE else ():
+    if name not in NAMED:
+        raise WorkflowError(
+            f"config, specification_curve.variants: '{name}' is no variant, there are "
+            f"{', '.join(NAMED)}"
+        )
 CURVE_VARIANTS = (
     varied(
         {name: NAMED[name] for name in CURVE.get("variants", CONFIGURED)},
