@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.analyses import AnalysisSpec
-from histohet.clinical import ClinicalTable, read_clinical
+from histohet.clinical import (
+    PROBLEM_COLUMNS,
+    ClinicalTable,
+    read_clinical,
+    read_clinical_tsv,
+)
 from histohet.clinical_formats import clinical_sources
 from histohet.cohort import Cohort, build_cohort, of_endpoint, read_patients
 from histohet.flow import FLOW_COLUMNS, flow_table
@@ -158,6 +163,21 @@ def test_conditions_come_one_after_the_other(clinical: ClinicalTable) -> None:
     assert patients.index[patients["analysed"]].tolist() == ["a", "b"]
 
 
+def test_clinical_columns_may_have_the_names_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "clinical.csv"
+    path.write_text("id,m,d,score,slide,without\na,1,1,high,x,1\nb,2,0,low,x,2\nd,3,0,high,y,3\n")
+    os = {"time": "m", "unit": "months", "event": "d", "events": [1], "censored": [0]}
+    gleason = {"column": "without", "kind": "numeric", "name": "Gleason score"}
+    how = spec(where={"score": ["high"], "slide": ["x", "y"]}, covariates=[gleason])
+    table = {"table": str(path), "patient": "id", "endpoints": {"OS": os}}
+    read = read_clinical(clinical_sources([table]), how.filter_columns, how.covariates)
+    patients = build_cohort(SLIDES, read, how).patients.set_index("patient")
+    assert patients.index[patients["analysed"]].tolist() == ["a", "d"]
+    assert patients.at["b", "excluded_because"] == "score: low"
+    assert patients.loc[["a", "d"], "Gleason score"].tolist() == [1, 3]
+    assert patients.loc[["a", "d"], "score"].tolist() == [3, 2]
+
+
 def test_trimming_is_strict_and_over_those_that_are_left() -> None:
     n = 101
     slides = pd.DataFrame(
@@ -172,9 +192,7 @@ def test_trimming_is_strict_and_over_those_that_are_left() -> None:
     )
     ids = [f"p{i}" for i in range(n)]  # the patient with a million tiles has no clinical row
     frame = pd.DataFrame({"patient": ids, "OS_months": 1.0, "OS_event": pd.array([1] * n, "Int8")})
-    clinical = ClinicalTable(
-        frame, pd.DataFrame(columns=["consequence", "patient", "column", "problem"])
-    )
+    clinical = ClinicalTable(frame, pd.DataFrame(columns=list(PROBLEM_COLUMNS)))
     trimmed = spec(covariates=[], trim={"measure": "n_tiles", "percentiles": [5, 95]})
     patients = build_cohort(slides, clinical, trimmed).patients
     assert patients.index[patients["analysed"]].tolist() == list(range(6, 95))
@@ -229,7 +247,7 @@ def test_outcomes_change_neither_groups_nor_limits_nor_who_is_analysed(seed: int
         trim={"measure": "n_tiles"},
         grouping="quartiles",
     )
-    nothing = pd.DataFrame(columns=["consequence", "patient", "column", "problem"])
+    nothing = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
     outcome = ["OS_months", "OS_event"]
     permuted = frame.copy()
     permuted[outcome] = frame[outcome].iloc[rng.permutation(n)].set_axis(frame.index)
@@ -279,6 +297,24 @@ def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: l
     pd.testing.assert_frame_equal(
         of_endpoint(back, "OS"), of_endpoint(cohort, "OS"), check_dtype=bool(patients)
     )
+
+
+def test_numbers_come_back_to_their_last_bit(tmp_path: Path) -> None:
+    n, rng = 500, np.random.default_rng(0)
+    ids = [f"p{i}" for i in range(n)]
+    event = pd.array(rng.integers(0, 2, n), dtype="Int8")
+    frame = pd.DataFrame({"patient": ids, "OS_months": rng.exponential(30, n), "OS_event": event})
+    nothing = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
+    write_tsv(tmp_path / "clinical.tsv", frame, Provenance())
+    write_tsv(tmp_path / "problems.tsv", nothing, Provenance())
+    clinical = read_clinical_tsv(tmp_path / "clinical.tsv", tmp_path / "problems.tsv")
+    pd.testing.assert_frame_equal(clinical.frame, frame, check_exact=True)
+    slides = pd.DataFrame({"slide": ids, "patient": ids, "status": "ok", "reason": ""})
+    slides = slides.assign(hta=rng.random(n), n_tiles=9)
+    patients = build_cohort(slides, clinical, spec(covariates=[], score="hta")).patients
+    write_tsv(tmp_path / "patients.tsv", patients, Provenance())
+    back = read_patients(tmp_path / "patients.tsv", ())
+    pd.testing.assert_frame_equal(back, patients, check_exact=True)
 
 
 def test_the_flow_counts_slides_patients_and_reasons(clinical: ClinicalTable) -> None:
@@ -358,3 +394,34 @@ def test_the_bookkeeping_adds_up(
         known = of_endpoint(cohort.patients, endpoint["step"])
         assert endpoint["patients"] == len(known) == analysed - endpoint["lost"]
         assert endpoint["events"] == known["event"].sum()
+
+
+@pytest.mark.real
+def test_the_published_selection_on_the_real_table(real_data: Path) -> None:
+    """440 patients, 223 STAD_CIN, 196 of them M0; no T or N code of the table is left to guess."""
+    path = real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv"
+    hetmap = AnalysisSpec.from_config({"preset": "hetmap_stad", "endpoints": ["OS"]})
+    sources = clinical_sources([{"table": str(path), "format": "cbioportal", "endpoints": ["OS"]}])
+    found = read_clinical(sources, hetmap.filter_columns, hetmap.covariates)
+    assert not found.problems["problem"].str.contains("in no level").any()
+    raw = pd.read_csv(path, sep="\t", dtype=str).rename(columns={"Patient ID": "patient"})
+    slides = raw[["patient"]].assign(slide=raw["patient"] + "-01Z-00-DX1", status="ok", reason="")
+    slides["n_clusters"] = np.arange(len(slides)) % 11 + 1.0
+    slides["n_tiles"] = 100.0 + np.arange(len(slides))
+    cohort = build_cohort(slides, found, hetmap)
+    t_stage, n_stage = (covariate.column for covariate in hetmap.covariates[1:])
+    chosen = raw[(raw["Subtype"] == "STAD_CIN") & (raw[hetmap.filter_columns[1]] == "M0")]
+    complete = chosen[
+        (chosen[t_stage] != "TX") & (chosen[n_stage] != "NX") & chosen["Diagnosis Age"].notna()
+    ]
+    inside = len(complete) - 2 * int(np.ceil(0.05 * (len(complete) - 1) + 1e-9))
+    left = [step.patients for step in cohort.steps]
+    assert left == [440, 440, 440, 440, 223, 196, len(complete), inside, inside]
+    analysed = cohort.patients[cohort.patients["analysed"]]
+    expected = complete.set_index("patient").loc[analysed["patient"]]
+    assert analysed["T"].tolist() == [
+        "T1-2" if code[:2] in ("T1", "T2") else "T3-4" for code in expected[t_stage]
+    ]
+    assert analysed["N"].tolist() == [code[:2] for code in expected[n_stage]]
+    assert set(analysed["N"]) == {"N0", "N1", "N2", "N3"}
+    assert of_endpoint(cohort.patients, "OS")["time_months"].notna().all()

@@ -19,6 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifelines import CoxPHFitter
 
+from histohet.analyses import AnalysisSpec
+from histohet.clinical import read_clinical
+from histohet.clinical_formats import clinical_sources
+from histohet.cohort import build_cohort, of_endpoint
 from histohet.covariates import Covariate
 from histohet.cox import CoxResult, fit_cox
 from histohet.endpoint_analysis import HIGH_VS_LOW
@@ -312,20 +316,40 @@ def stomach(real_data: Path) -> pd.DataFrame:
             "event": table["Overall Survival Status"] == "1:DECEASED",
             "age": table["Diagnosis Age"].astype(float),
             "stage": stage.str.removeprefix("STAGE ").str.rstrip("ABC"),
-            "M": table[f"{ajcc} Metastasis Stage Code"],
-            "sex": table["Sex"],
         }
     )
     return frame[frame["time_months"].notna()]
 
 
 @pytest.mark.real
-def test_stomach_cancer_with_metastasis_and_sex(real_data: Path) -> None:
+def test_stomach_cancer_from_the_file_to_the_hazard_ratio(real_data: Path) -> None:
     """R: coxph(Surv(t, e) ~ age + M + Sex, read.delim(...), subset = M != "MX")."""
-    metastasis = Covariate("M", "categorical", "M", reference="M0", drop=("MX",))
-    sex = Covariate("sex", "categorical", "sex", reference="Female")
-    model = fit_cox(stomach(real_data), [AGE, metastasis, sex])
-    assert (model.n, model.events) == (412, 161)
+    spec = AnalysisSpec.from_config(
+        {
+            "name": "stomach",
+            "grouping": "none",
+            "covariates": [
+                {"column": "Diagnosis Age", "kind": "numeric", "name": "age"},
+                {
+                    "column": "American Joint Committee on Cancer Metastasis Stage Code",
+                    "kind": "categorical",
+                    "name": "M",
+                    "reference": "M0",
+                    "drop": ["MX"],
+                },
+                {"column": "Sex", "kind": "categorical", "reference": "Female"},
+            ],
+        }
+    )
+    path = str(real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv")
+    sources = clinical_sources([{"table": path, "format": "cbioportal", "endpoints": ["OS"]}])
+    clinical = read_clinical(sources, (), spec.covariates)
+    slides = clinical.frame[["patient"]].assign(
+        slide=clinical.frame["patient"], status="ok", reason="", n_clusters=1.0, n_tiles=1.0
+    )
+    patients = build_cohort(slides, clinical, spec).patients
+    model = fit_cox(of_endpoint(patients, "OS"), spec.covariates)
+    assert (model.n, model.events, model.left_out) == (412, 161, {"age": 3})
     np.testing.assert_allclose(
         coefficients(model),
         [

@@ -207,9 +207,7 @@ def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
     texts = {"slide", "status", "reason", "tumour_filter", "tiles_from"}
-    assert set(schema["properties"]["survival"]["properties"]["score"]["enum"]) == set(
-        row
-    ) - texts - set(asdict(CERTAINTY))
+    assert set(schema["$defs"]["measure"]["enum"]) == set(row) - texts - set(asdict(CERTAINTY))
 
 
 def test_the_configuration_offers_every_variant_and_the_defaults_of_the_library() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.patient_scores import patient_scores
@@ -109,6 +109,7 @@ def test_the_first_diagnostic_slide_counts_whatever_the_scores() -> None:
     assert patients["n_scored"].tolist() == [3, 2, 1, 1, 0, 2]
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.permutations(range(4)), st.lists(st.integers(1, 9), min_size=4, max_size=4))
 def test_neither_order_nor_scores_choose_the_diagnostic_slide(
     order: list[int], scores: list[int]

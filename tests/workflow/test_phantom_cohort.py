@@ -35,6 +35,7 @@ COHORT_STEPS = {
     "collect_slides": 5,
     "check_failures": 5,
     "draw_maps": 5,
+    "read_clinical": 1,
     "build_cohort": 5,
     "analyse_survival": 5,
     "compare_variants": 1,
@@ -53,7 +54,7 @@ def test_everything_is_there(finished: Cohort) -> None:
     for variant in VARIANTS:
         for slide in SLIDES:
             assert (results / f"maps/{variant}/{slide}.png").stat().st_size > 10_000
-        for name in ("kaplan_meier", "forest"):
+        for name in ("flow", "kaplan_meier", "forest"):
             for suffix in (".svg", ".png"):
                 assert (results / f"survival/main/{variant}/{name}{suffix}").is_file()
         assert len(read(finished, f"cohort/{variant}/slides.tsv")) == len(SLIDES)

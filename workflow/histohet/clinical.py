@@ -116,8 +116,9 @@ def read_clinical_tsv(frame: str | Path, problems: str | Path) -> ClinicalTable:
     """
     table = pd.read_csv(frame, sep="\t", dtype=str, keep_default_na=False)
     for name in endpoints_of(table):
-        table[name + _MONTHS] = pd.to_numeric(table[name + _MONTHS]).astype("float64")
-        table[name + _EVENT] = pd.to_numeric(table[name + _EVENT]).astype("Int8")
+        months, event = table[name + _MONTHS], table[name + _EVENT]
+        table[name + _MONTHS] = months.mask(months == "", "nan").astype(float)
+        table[name + _EVENT] = event.mask(event == "", "nan").astype(float).astype("Int8")
     found = pd.read_csv(problems, sep="\t", dtype=str, keep_default_na=False)
     return ClinicalTable(table, found.astype({"row": int}))
 
@@ -168,7 +169,7 @@ def _read(
     for endpoint in source.endpoints:
         doubt = endpoint.doubt(frame[endpoint.months_column])
         if doubt:
-            header = (source.name, source.header_lines, "", endpoint.event_time, "")
+            header = (source.name, 1, "", endpoint.event_time, "")
             noted.append((*header, doubt, USED_AS_THEY_ARE))
     problems = pd.DataFrame(noted, columns=list(PROBLEM_COLUMNS)).drop_duplicates()
     return frame, problems.sort_values("row", kind="stable", ignore_index=True)

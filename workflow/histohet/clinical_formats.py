@@ -138,7 +138,7 @@ def clinical_sources(config: Sequence[Mapping[str, Any]]) -> tuple[ClinicalSourc
         except ValueError as error:
             name = table.get("table", "without name")
             raise ClinicalError(f"clinical table {number} ({name}): {error}") from error
-        sources += found
+        sources += [source for source in found if source not in sources]
     defined: dict[str, str] = {}
     for source in sources:
         for endpoint in source.endpoints:

@@ -32,8 +32,8 @@ PATIENT_COLUMNS = (
 NO_ROW = "no row in the clinical tables"
 UNUSABLE_ROWS = "contradictory rows in the clinical tables"
 
-Exclusion = Callable[[pd.DataFrame], "pd.Series[str]"]
-"""From the patients that are left to the reason why each has to go, "" for who stays."""
+Exclusion = Callable[["pd.Series[bool]"], "pd.Series[str]"]
+"""From who is left to the reason why each of them has to go, "" for who stays."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,15 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSp
     """
     trim_by = spec.trim.measure if spec.trim else None
     scores = patient_scores(slides, spec.slides, spec.score, trim_by)
-    table = scores.merge(clinical.frame, on="patient", how="left", validate="one_to_one")
-    table["has_row"] = table["patient"].isin(clinical.frame["patient"])
-    excluded = pd.Series("", index=table.index)
-    steps = [Step("slides in the sheet", len(slides), len(table), {})]
-    for name, exclusion in _selection(spec, set(clinical.exclusions())):
-        reasons = exclusion(table[excluded == ""])
+    # Beside the scores and not among them: clinical columns may have any name.
+    rows = clinical.frame.set_index("patient").reindex(scores["patient"]).set_index(scores.index)
+    no_row = _without_row(scores["patient"], clinical)
+    excluded = pd.Series("", index=scores.index)
+    steps = [Step("slides in the sheet", len(slides), len(scores), {})]
+    for name, exclusion in _selection(spec, scores, rows, no_row):
+        reasons = exclusion(excluded == "")
         excluded.update(reasons)
-        left = table[excluded == ""]
+        left = scores[excluded == ""]
         used = left["n_scored"] if len(steps) == 1 else left["n_used"]
         lost = reasons[reasons != ""].value_counts(sort=False)
         steps.append(
@@ -113,14 +114,14 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSp
         )
     analysed = excluded == ""
     steps.append(Step("analysed", steps[-1].slides, int(analysed.sum()), {}))
-    patients = table[["patient", "slide", "n_slides", "n_scored", "score", "n_tiles"]].assign(
-        group=assign_groups(table["score"].where(analysed), spec.grouping),
+    patients = scores[["patient", "slide", "n_slides", "n_scored", "score", "n_tiles"]].assign(
+        group=assign_groups(scores["score"].where(analysed), spec.grouping),
         analysed=analysed,
-        excluded_because=_sentences(table, excluded, clinical),
+        excluded_because=_sentences(scores, excluded, clinical),
     )
     endpoints = spec.endpoints_among(clinical.endpoints)
-    covariates = {each.name: _read(table, each)[0] for each in spec.covariates}
-    outcomes = [_capped(table, name, spec.max_months) for name in endpoints]
+    covariates = {each.name: _read(rows, each)[0] for each in spec.covariates}
+    outcomes = [_capped(rows, name, spec.max_months) for name in endpoints]
     patients = pd.concat([patients, *outcomes, pd.DataFrame(covariates)], axis="columns")
     twice = patients.columns[patients.columns.duplicated()]
     if len(twice):
@@ -174,52 +175,61 @@ def read_patients(path: str | Path, covariates: Sequence[Covariate]) -> pd.DataF
         types |= {f"{name}_months": "float64", f"{name}_event": "Int8"}
     for covariate in covariates:
         types[covariate.name] = "float64" if covariate.kind == "numeric" else "str"
-    patients = pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False, na_values=[""])
+    patients = pd.read_csv(
+        path,
+        sep="\t",
+        dtype=types,
+        keep_default_na=False,
+        na_values=[""],
+        float_precision="round_trip",
+    )
     return patients.fillna({"excluded_because": "", "group": ""}).astype({"analysed": bool})
 
 
-def _selection(spec: AnalysisSpec, contradictory: set[str]) -> Iterator[tuple[str, Exclusion]]:
-    """Yield the steps from the sheet to those that are analysed."""
-    yield (
-        "measured",
-        lambda left: left["without"].where(left["without"] == NOT_MEASURED, ""),
-    )
-    yield f"one score per patient ({spec.slides.replace('_', ' ')})", lambda left: left["without"]
-    yield "clinical data", lambda left: _without_row(left, contradictory)
+def _selection(
+    spec: AnalysisSpec, scores: pd.DataFrame, rows: pd.DataFrame, no_row: pd.Series[str]
+) -> Iterator[tuple[str, Exclusion]]:
+    """Yield the steps from the sheet to those that are analysed.
+
+    All tables have one row per patient and the same index.
+    """
+    without = scores["without"]
+    yield "measured", lambda left: without[left].where(without == NOT_MEASURED, "")
+    yield f"one score per patient ({spec.slides.replace('_', ' ')})", lambda left: without[left]
+    yield "clinical data", lambda left: no_row[left]
     for column, values in spec.where:
-        yield f"{column}: {', '.join(values)}", _condition(column, values)
+        yield f"{column}: {', '.join(values)}", _condition(rows[column], values)
     if spec.covariates:
-        yield "covariates", lambda left: _bad_covariate(left, spec.covariates)
+        yield "covariates", lambda left: _bad_covariate(rows[left], spec.covariates)
     if spec.trim is not None:
-        yield f"{spec.trim.measure} not extreme", _trimming(spec.trim)
+        yield f"{spec.trim.measure} not extreme", _trimming(spec.trim, scores["trim_by"])
 
 
-def _without_row(left: pd.DataFrame, contradictory: set[str]) -> pd.Series[str]:
-    why = pd.Series(NO_ROW, index=left.index)
-    why = why.mask(left["patient"].isin(contradictory), UNUSABLE_ROWS)
-    return why.mask(left["has_row"], "")
+def _without_row(patients: pd.Series[str], clinical: ClinicalTable) -> pd.Series[str]:
+    """Return why patients have no clinical row, "" for those who have."""
+    why = pd.Series(NO_ROW, index=patients.index)
+    why = why.mask(patients.isin(list(clinical.exclusions())), UNUSABLE_ROWS)
+    return why.mask(patients.isin(clinical.frame["patient"]), "")
 
 
-def _condition(column: str, values: Sequence[str]) -> Exclusion:
-    def exclusion(left: pd.DataFrame) -> pd.Series[str]:
-        kept = left[column].isin(values)
-        return (column + ": " + _shown(left[column])).mask(kept, "")
+def _condition(texts: pd.Series[str], values: Sequence[str]) -> Exclusion:
+    def exclusion(left: pd.Series[bool]) -> pd.Series[str]:
+        return (f"{texts.name}: " + _shown(texts[left])).mask(texts.isin(values), "")
 
     return exclusion
 
 
-def _trimming(trim: Trim) -> Exclusion:
-    def exclusion(left: pd.DataFrame) -> pd.Series[str]:
-        values = left["trim_by"]
-        low, high = trim.limits(values)
-        why = pd.Series(f"{trim.measure} missing", index=left.index)
+def _trimming(trim: Trim, values: pd.Series[float]) -> Exclusion:
+    def exclusion(left: pd.Series[bool]) -> pd.Series[str]:
+        low, high = trim.limits(values[left])
+        why = pd.Series(f"{trim.measure} missing", index=values.index)
         for beyond, limit, percentile, sign in (
             (values <= low, low, trim.percentiles[0], "≤"),
             (values >= high, high, trim.percentiles[1], "≥"),
         ):
             reason = f"{trim.measure} {sign} {limit:.6g}, percentile {percentile:g}"
             why = why.mask(beyond, reason)
-        return why.mask((values > low) & (values < high), "")
+        return why.mask((values > low) & (values < high), "")[left]
 
     return exclusion
 
@@ -229,15 +239,15 @@ def _bad_covariate(left: pd.DataFrame, covariates: Sequence[Covariate]) -> pd.Se
     why = pd.Series("", index=left.index)
     for covariate in covariates:
         excludes = _read(left, covariate)[1]
-        reason = covariate.name + ": " + _shown(left[covariate.column])
+        reason = f"{covariate.name}: " + _shown(left[covariate.column])
         why = why.mask((why == "") & excludes, reason)
     return why
 
 
-def _read(table: pd.DataFrame, covariate: Covariate) -> tuple[pd.Series[Any], pd.Series[bool]]:
+def _read(rows: pd.DataFrame, covariate: Covariate) -> tuple[pd.Series[Any], pd.Series[bool]]:
     """Return the values of a covariate, and whom it excludes."""
-    values, findings = covariate.read(table[covariate.column].fillna(""))
-    excludes = pd.Series(False, index=table.index)
+    values, findings = covariate.read(rows[covariate.column].fillna(""))
+    excludes = pd.Series(False, index=rows.index)
     for finding in findings:
         if finding.consequence == EXCLUDES:
             excludes |= finding.rows
@@ -250,9 +260,9 @@ def _shown(texts: pd.Series[str]) -> pd.Series[str]:
     return filled.mask(is_missing(filled), "missing")
 
 
-def _capped(table: pd.DataFrame, endpoint: str, max_months: float | None) -> pd.DataFrame:
+def _capped(rows: pd.DataFrame, endpoint: str, max_months: float | None) -> pd.DataFrame:
     """Return an endpoint, censored where the follow-up exceeds the cap."""
-    months, event = table[f"{endpoint}_months"], table[f"{endpoint}_event"]
+    months, event = rows[f"{endpoint}_months"], rows[f"{endpoint}_event"]
     if max_months is not None:
         beyond = months > max_months
         months, event = months.mask(beyond, max_months), event.mask(beyond & event.notna(), 0)
@@ -260,11 +270,10 @@ def _capped(table: pd.DataFrame, endpoint: str, max_months: float | None) -> pd.
 
 
 def _sentences(
-    table: pd.DataFrame, excluded: pd.Series[str], clinical: ClinicalTable
+    scores: pd.DataFrame, excluded: pd.Series[str], clinical: ClinicalTable
 ) -> pd.Series[str]:
     """Return the reasons of `excluded` with what is known of the single patient."""
-    rows = clinical.exclusions()
-    of_row = pd.Series([rows.get(patient, "") for patient in table["patient"]], index=table.index)
-    details = table["reason"].where(excluded == table["without"], "")
+    of_row = scores["patient"].map(clinical.exclusions()).fillna("")
+    details = scores["reason"].where(excluded == scores["without"], "")
     details = details.mask(excluded == UNUSABLE_ROWS, of_row)
     return excluded.mask((excluded != "") & (details != ""), excluded + " (" + details + ")")

@@ -194,7 +194,7 @@ def list_problems(
     name
         The sheet as the user knows it (its path).
     patients
-        Patients of the clinical table, or None if the run has none.
+        Patients of the clinical tables, or None if the run has none.
     """
     problems = []
     for record in records:
@@ -209,7 +209,7 @@ def list_problems(
         if record.notes:
             problems.append(Problem(name, number, record.slide, record.notes, "used as they are"))
         if patients is not None and row.patient not in patients:
-            problem = f"patient '{row.patient}' has no usable row in the clinical table"
+            problem = f"patient '{row.patient}' has no usable row in the clinical tables"
             consequence = "measured, but not in the survival analysis"
             problems.append(Problem(name, row.row, record.slide, problem, consequence))
     return problems

@@ -15,7 +15,6 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from histohet.analyses import read_analyses
 from histohet.encoders.catalogue import entry_of
 from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
@@ -41,22 +40,10 @@ try:
 except ValueError as error:
     raise WorkflowError(f"config, encoder: {error}") from error
 
-try:
-    # By name, as configured: what rules depend on.
-    ANALYSES = dict(
-        zip(read_analyses(config["analyses"]), config["analyses"], strict=True)
-    )
-except ValueError as error:
-    raise WorkflowError(f"config, analyses: {error}") from error
-
 SLIDES = list(SHEET.slides)
 WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
 ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
-CLINICAL_DATA = {
-    "clinical": "results/cohort/clinical.tsv",
-    "problems": "results/cohort/clinical_problems.tsv",
-}
 COMPARED = {"configured": config["variants"], "all": list(VARIANTS)}
 CLUSTERS = "results/clusters/{masking}/{procedure}/{slide}.h5"
 MEASURES = "results/measures/{masking}/{procedure}/{slide}.json"
@@ -72,7 +59,6 @@ wildcard_constraints:
     pooling="mean|attention|chief",
     compared="|".join(COMPARED),
     variant="|".join(VARIANTS),
-    analysis="|".join(ANALYSES),
 
 
 @cache
@@ -230,28 +216,11 @@ def get_threshold(wildcards):
     return []
 
 
-def get_wanted_of_clinical():
-    """What the analyses ask of the clinical tables, without what is none of their business."""
-    keys = ("name", "preset", "endpoints", "where", "covariates")
-    return [{k: one[k] for k in keys if k in one} for one in ANALYSES.values()]
-
-
-def get_clinical_data(wildcards):
-    """Clinical data, where there are any."""
-    return CLINICAL_DATA if HAS_CLINICAL else {}
-
-
 def per_variant(pattern, wanted=True):
     """Files of every configured variant, of the first analysis where there is one per analysis;
     none where they make no sense."""
     first = list(ANALYSES)[:1]
     return expand(pattern, variant=config["variants"], analysis=first) if wanted else []
-
-
-def per_analysis(pattern):
-    """Files of every analysis under every configured variant; none without clinical data."""
-    wildcards = {"variant": config["variants"], "analysis": list(ANALYSES)}
-    return expand(pattern, **wildcards) if HAS_CLINICAL else []
 
 
 def compared(pattern):

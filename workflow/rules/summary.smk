@@ -37,8 +37,12 @@ rule summarise:
         preflight="results/preflight/slides.tsv",
         failures=per_variant("results/cohort/{variant}/failures.tsv"),
         slides=per_variant("results/cohort/{variant}/slides.tsv"),
-        estimates=per_variant("results/survival/{analysis}/{variant}/estimates.tsv", HAS_CLINICAL),
-        patients=per_variant("results/survival/{analysis}/{variant}/patients.tsv", HAS_CLINICAL),
+        estimates=per_variant(
+            "results/survival/{analysis}/{variant}/estimates.tsv", HAS_CLINICAL
+        ),
+        patients=per_variant(
+            "results/survival/{analysis}/{variant}/patients.tsv", HAS_CLINICAL
+        ),
         agreement=per_variant("results/agreement/{variant}.tsv", WITH_TRUTH),
         # Only to come last: the wall time of a stage is known when it is over.
         results=get_results,

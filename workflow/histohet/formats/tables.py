@@ -41,7 +41,14 @@ def write_tsv(path: str | Path, table: pd.DataFrame, provenance: Provenance) -> 
 def read_tsv(path: str | Path) -> pd.DataFrame:
     """Read what `write_tsv` wrote: ids and reasons stay text, only empty cells are missing."""
     text: dict[Hashable, str] = dict.fromkeys((*IDS, *SENTENCES), "str")
-    table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=[""])
+    table = pd.read_csv(
+        path,
+        sep="\t",
+        dtype=text,
+        keep_default_na=False,
+        na_values=[""],
+        float_precision="round_trip",
+    )
     for name in SENTENCES:
         if name in table:
             table[name] = table[name].fillna("")
