@@ -244,3 +244,10 @@ def test_what_cannot_be_fitted_says_why() -> None:
     twice = np.repeat(design[:, :1], 2, axis=1) * [1, 3]
     with pytest.raises(ValueError, match=r"need a larger penalty|did not converge"):
         fit_ridge_cox(twice, time, event, 1e-300)
+
+
+def test_an_event_with_nobody_else_at_risk_tells_nothing() -> None:
+    design, time = np.arange(8.0).reshape(4, 2), np.arange(4.0)
+    beta = fit_ridge_cox(design, time, time == 3, 1.0)
+    np.testing.assert_array_equal(beta, 0)
+    assert log_partial_likelihood(design @ [1.0, 1.0], time, time == 3) == 0

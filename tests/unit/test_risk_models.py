@@ -252,3 +252,12 @@ def test_a_rare_level_without_events_stays_finite() -> None:
                 {"clinical": ("clinical",)})  # fmt: skip
     assert np.isfinite(found.linear_predictor).all()
     assert np.abs(found.linear_predictor).max() < 10
+
+
+def test_the_fewest_events_allowed_are_enough_to_fit() -> None:
+    predictors, _, _ = make(6, n=12)
+    time, event = np.arange(12.0, 0.0, -1), np.isin(np.arange(12), [0, 3, 7, 11])
+    for seed in range(5):
+        found = run((predictors, time, event), MODELS, folds=2, seed=seed)
+        assert np.isfinite(found.linear_predictor).all()
+        assert ((found.event_probability >= 0) & (found.event_probability <= 1)).all()

@@ -159,7 +159,7 @@ def _maximise(x: Floats, sets: _RiskSets, ridge: Floats, start: Floats) -> Float
             candidate = beta + step / 2**halving
             found = sets.log_likelihood(x @ candidate) - ridge @ candidate**2 / 2
             # Rounding may hide a gain as small as the last step's.
-            if found > value - 1e-12 * abs(value):
+            if found >= value - 1e-12 * (1 + abs(value)):
                 break
         else:
             raise ValueError("the Cox model did not converge: no step raises the likelihood")

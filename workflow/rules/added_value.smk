@@ -24,7 +24,7 @@ rule assess_added_value:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        # About a minute for 200 patients and an endpoint; grows with the square of the patients.
+        # A minute of an idle core for 200 patients and an endpoint, three for 1,000.
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         analysis=ANALYSES[COMPARED_ANALYSIS],

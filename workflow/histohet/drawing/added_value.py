@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import blended_transform_factory
 
 from histohet.drawing.figures import (
     FAINT,
@@ -28,6 +30,7 @@ COLOURS: Mapping[str, str] = {
 """By what a model has besides heterogeneity, which makes its marks filled and its lines full."""
 
 
+_HEADING_INCH = 0.35
 _LOWER_INCH = 3.4
 
 _FOOTNOTE = (
@@ -49,24 +52,38 @@ def draw_added_value(estimates: pd.DataFrame, *, title: str) -> Figure:
     endpoints = list(estimates["endpoint"].unique())
     ranked = (estimates["measure"] == "c_index") & (estimates["status"] == "ok")
     rows = [0.3 * ranked[estimates["endpoint"] == name].sum() for name in endpoints]
-    # With headings and labels of the axes, or with one sentence.
-    heights = [row + _LOWER_INCH + 1.4 if row else 0.8 for row in rows]
+    # Heading, ranking, the rest, each with the labels of its axes.
+    heights = [
+        height
+        for row in rows
+        for height in (_HEADING_INCH, *((row + 0.6, _LOWER_INCH + 0.8) if row else (0.3, 0.1)))
+    ]
     with style():
         figure = new_figure(9.6, sum(heights) + 0.8)
-        blocks = figure.subfigures(len(endpoints), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for block, endpoint, row in zip(blocks, endpoints, rows, strict=True):
-            _draw_endpoint(block, estimates[estimates["endpoint"] == endpoint], endpoint, row)
+        grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+        for i, endpoint in enumerate(endpoints):
+            heading, above, below = (grid[3 * i + j] for j in range(3))
+            of_endpoint = estimates[estimates["endpoint"] == endpoint]
+            _write(figure, heading, _heading(of_endpoint, endpoint), size=TITLE_FONT_SIZE)
+            _draw_endpoint(figure, of_endpoint, above, below)
         figure.suptitle(title, x=0.01, ha="left", weight="bold")
         figure.supxlabel(_FOOTNOTE, x=0.01, ha="left", size=SMALL_FONT_SIZE, color=FAINT)
     return figure
 
 
+def _write(figure: Figure, place: SubplotSpec, text: str, **look: Any) -> None:
+    axes = figure.add_subplot(place)
+    axes.set_axis_off()
+    # From the left edge of the figure, wherever the layout puts the axes.
+    across = blended_transform_factory(figure.transFigure, axes.transAxes)
+    axes.text(0.01, 0.5, text, va="center", transform=across, in_layout=False, **look)
+
+
 def _draw_endpoint(
-    block: SubFigure, estimates: pd.DataFrame, endpoint: str, row_inch: float
+    figure: Figure, estimates: pd.DataFrame, above: SubplotSpec, below: SubplotSpec
 ) -> None:
     known = estimates[estimates["status"] == "ok"]
     ranked = known[known["measure"] == "c_index"]
-    block.suptitle(_heading(estimates, endpoint), x=0.01, ha="left", size=TITLE_FONT_SIZE)
     models = [
         model
         for without in COLOURS
@@ -74,17 +91,13 @@ def _draw_endpoint(
         if model in set(ranked["model"])
     ]
     if not models:
-        axes = block.subplots()
-        axes.set_axis_off()
         reason = estimates.loc[estimates["measure"] == "c_index", "reason"].iloc[0]
-        text = f"No model could be validated: {reason}."
-        axes.text(0.5, 0.5, text, ha="center", color=FAINT, transform=axes.transAxes)
+        _write(figure, above, f"No model could be validated: {reason}.", color=FAINT)
         return
-    grid = block.add_gridspec(2, 1, height_ratios=[row_inch, _LOWER_INCH])
-    above = grid[0].subgridspec(1, 4, width_ratios=[1, 0.75, 1, 0.9], wspace=0)
-    ranking, ranking_text, gain, gain_text = above.subplots(squeeze=False)[0]
-    below = grid[1].subgridspec(1, 2, width_ratios=[1.15, 1])
-    auc, calibration = below.subplots(squeeze=False)[0]
+    columns = above.subgridspec(1, 4, width_ratios=[1, 0.75, 1, 0.9], wspace=0)
+    ranking, ranking_text, gain, gain_text = columns.subplots(squeeze=False)[0]
+    halves = below.subgridspec(1, 2, width_ratios=[1.15, 1])
+    auc, calibration = halves.subplots(squeeze=False)[0]
     gains = known[known["measure"] == "c_index_gain"]
     _draw_intervals(ranking, ranking_text, ranked, models, "C-index", 0.5)
     _draw_intervals(gain, gain_text, gains, models, "Gain in C-index by heterogeneity", 0.0)
@@ -130,7 +143,7 @@ def _draw_intervals(
         one.set_ylim(len(models) - 0.5, -0.5)
     beside.set_axis_off()
     axes.set(xlabel=label, yticks=[])
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False)
 
