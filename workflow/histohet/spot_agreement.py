@@ -30,6 +30,7 @@ from histohet.spots import Spots
 from histohet.tiles import Coords
 
 Ints = npt.NDArray[np.int64]
+Clusters = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 MIN_OVERLAP = 0.8
@@ -97,18 +98,18 @@ class TileMap:
 
     def __init__(self, coords: Coords, side_px: float, clusters: npt.NDArray[np.integer]) -> None:
         self._tree = cKDTree(coords + side_px / 2)
-        self._clusters = np.append(clusters.astype(np.int64), OUTSIDE)
+        self._clusters = np.append(clusters.astype(np.int32), np.int32(OUTSIDE))
         # Corners are rounded, which opens gaps of a pixel between some tiles.
         self._reach = side_px / 2 + 0.5
 
-    def at(self, points: Floats) -> Ints:
-        """Return the cluster of the tile that contains each point (N, 2), -1 outside all tiles.
+    def at(self, points: Floats) -> Clusters:
+        """Return the cluster (int32) of the tile that contains each point (N, 2), -1 outside all.
 
         Of overlapping tiles it is the one whose centre is nearest.
         """
         near = self._tree.query(points, p=np.inf, distance_upper_bound=self._reach)[1]
         # A point too far from all tiles gets the number of tiles, the row after the last.
-        found: Ints = self._clusters[near]
+        found: Clusters = self._clusters[near]
         return found
 
 
@@ -179,7 +180,9 @@ class Indices:
     n_placements: int
 
 
-def against_placements(labels: Ints, found: Ints, placed: Ints) -> Indices:
+def against_placements(
+    labels: Ints, found: npt.NDArray[np.integer], placed: npt.NDArray[np.integer]
+) -> Indices:
     """Compare the indices of what was found with those of placements.
 
     Parameters
@@ -187,9 +190,9 @@ def against_placements(labels: Ints, found: Ints, placed: Ints) -> Indices:
     labels
         int64 (N,) labels of spots, 0 and above.
     found
-        int64 (N,) clusters where the spots are, -1 on no tile.
+        int (N,) clusters where the spots are, -1 on no tile.
     placed
-        int64 (P, N) clusters where placements would have them.
+        int (P, N) clusters where placements would have them.
     """
     tables = contingencies(labels, np.vstack([found, placed]))
     ari, nmi = indices(tables)
@@ -210,7 +213,9 @@ def share_at_least_first(values: Floats) -> float:
     return float((values >= values[0] - 1e-9).mean())
 
 
-def place(centres: Floats, tiles: TileMap, min_inside: float, n_placements: int, seed: int) -> Ints:
+def place(
+    centres: Floats, tiles: TileMap, min_inside: float, n_placements: int, seed: int
+) -> Clusters:
     """Move the spots as a whole, at random, and look up the clusters where they come to lie.
 
     Every placement turns the spots about their mean by any angle, mirrors them or not, and shifts
@@ -219,7 +224,7 @@ def place(centres: Floats, tiles: TileMap, min_inside: float, n_placements: int,
 
     Returns
     -------
-    int64 (P, N)
+    int32 (P, N)
         Cluster of every spot, -1 on no tile. P is less than `n_placements` if
         `MAX_TRIES_PER_PLACEMENT` times as many tries give no more.
     """
@@ -227,7 +232,7 @@ def place(centres: Floats, tiles: TileMap, min_inside: float, n_placements: int,
     arms = centres - middle
     largest = np.abs(arms).max(axis=0)
     rng = np.random.default_rng(seed)
-    kept: list[Ints] = []
+    kept: list[Clusters] = []
     size = max(1, QUERIES_PER_BATCH // len(centres))
     for first in range(0, MAX_TRIES_PER_PLACEMENT * n_placements, size):
         turns = _turns(rng, min(size, MAX_TRIES_PER_PLACEMENT * n_placements - first))
@@ -237,7 +242,7 @@ def place(centres: Floats, tiles: TileMap, min_inside: float, n_placements: int,
         kept += list(found[(found != OUTSIDE).sum(axis=1) >= min_inside])
         if len(kept) >= n_placements:
             break
-    return np.array(kept[:n_placements], np.int64).reshape(-1, len(centres))
+    return np.array(kept[:n_placements], np.int32).reshape(-1, len(centres))
 
 
 def _turns(rng: np.random.Generator, n: int) -> Floats:
@@ -249,7 +254,7 @@ def _turns(rng: np.random.Generator, n: int) -> Floats:
     return np.stack(rows, axis=1)
 
 
-def contingencies(labels: Ints, found: Ints) -> Ints:
+def contingencies(labels: Ints, found: npt.NDArray[np.integer]) -> Ints:
     """Count spots by label and cluster.
 
     Parameters
@@ -257,17 +262,20 @@ def contingencies(labels: Ints, found: Ints) -> Ints:
     labels
         int64 (N,), 0 and above.
     found
-        int64 (P, N) clusters, -1 where a spot takes no part.
+        int (P, N) clusters, -1 where a spot takes no part.
 
     Returns
     -------
     int64 (P, R, C)
     """
     rows, columns = int(labels.max()) + 1, max(int(found.max()) + 1, 1)
-    placement = np.arange(len(found))[:, None]
-    cell = (placement * rows + labels) * columns + found
-    counted = np.bincount(cell[found != OUTSIDE], minlength=len(found) * rows * columns)
-    return counted.astype(np.int64).reshape(len(found), rows, columns)
+    tables = np.empty((len(found), rows * columns), np.int64)
+    # One by one: of sections with many spots, the cells of all placements would fill the memory.
+    for table, clusters in zip(tables, found, strict=True):
+        inside = clusters != OUTSIDE
+        cells = labels[inside] * columns + clusters[inside]
+        table[:] = np.bincount(cells, minlength=rows * columns)
+    return tables.reshape(len(found), rows, columns)
 
 
 def indices(tables: Ints) -> tuple[Floats, Floats]:
