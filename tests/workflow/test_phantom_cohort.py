@@ -35,9 +35,9 @@ COHORT_STEPS = {
     "collect_slides": 5,
     "check_failures": 5,
     "draw_maps": 5,
-    "read_clinical": 1,
     "build_cohort": 5,
     "analyse_survival": 5,
+    "collect_estimates": 1,
     "compare_variants": 1,
     "compare_with_truth": 5,
     "summarise": 1,
@@ -218,7 +218,13 @@ def test_changing_k_reruns_clustering_and_what_follows(finished: Cohort) -> None
 
 def test_changing_the_grouping_reruns_survival_only(finished: Cohort) -> None:
     found = finished.rules(analyses=[MAIN_ANALYSIS | {"grouping": "quartiles"}])
-    assert set(found) == {"build_cohort", "analyse_survival", "compare_variants", "summarise"}
+    assert set(found) == {
+        "build_cohort",
+        "analyse_survival",
+        "collect_estimates",
+        "compare_variants",
+        "summarise",
+    }
 
 
 def test_changing_the_fill_leaves_whole_tiles_alone(finished: Cohort) -> None:
