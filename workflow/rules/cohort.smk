@@ -43,6 +43,7 @@ rule collect_slides:
     output:
         slides="results/cohort/{variant}/slides.tsv",
         clusters="results/cohort/{variant}/clusters.tsv",
+        correlations="results/cohort/{variant}/tile_correlations.tsv",
         page=report(
             "results/cohort/{variant}/slides.html",
             caption="../report/slides.rst",

@@ -7,6 +7,7 @@ from histohet.files import read_json
 from histohet.formats.tables import read_tsv, write_html, write_tsv
 from histohet.heterogeneity import ClusterRow
 from histohet.measures import SlideMeasures
+from histohet.tile_correlations import tile_correlations
 
 with job_log(snakemake.log[0]) as log:
     threshold = None
@@ -27,5 +28,11 @@ with job_log(snakemake.log[0]) as log:
     provenance = provenance_of(snakemake)
     write_tsv(snakemake.output.slides, slides, provenance)
     write_tsv(snakemake.output.clusters, pd.DataFrame(clusters, columns=columns), provenance)
-    title = f"Slides, variant {snakemake.wildcards.variant}"
-    write_html(snakemake.output.page, {title: slides}, provenance)
+    correlations = tile_correlations(slides)
+    write_tsv(snakemake.output.correlations, correlations, provenance)
+    variant = snakemake.wildcards.variant
+    sections = {
+        f"Slides, variant {variant}": slides,
+        "Scores and the number of clustered tiles": correlations,
+    }
+    write_html(snakemake.output.page, sections, provenance)
