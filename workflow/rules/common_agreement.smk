@@ -2,18 +2,15 @@
 
 AGREEMENT = config.get("agreement", {})
 PATHOLOGIST = AGREEMENT.get("pathologist", {})
-SECTIONS = {section["slide"]: section for section in AGREEMENT.get("expression", [])}
+SECTIONS = {}
 
 for number, section in enumerate(AGREEMENT.get("expression", [])):
-    if section["slide"] not in SHEET.slides:
-        raise WorkflowError(
-            f"config, agreement.expression[{number}]: slide '{section['slide']}' is not in"
-            f" {config['slides']}"
-        )
-    if section is not SECTIONS[section["slide"]]:
-        raise WorkflowError(
-            f"config, agreement.expression[{number}]: slide '{section['slide']}' comes twice"
-        )
+    slide, place = section["slide"], f"config, agreement.expression[{number}]"
+    if slide not in SHEET.slides:
+        raise WorkflowError(f"{place}: slide '{slide}' is not in {config['slides']}")
+    if slide in SECTIONS:
+        raise WorkflowError(f"{place}: slide '{slide}' comes twice")
+    SECTIONS[slide] = section
 
 
 def get_section(key):
