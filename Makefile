@@ -13,7 +13,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional measure-epithelium bench-clustering bench-criteria bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -53,6 +53,9 @@ measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: ma
 
 bench-clustering: $(VENV)/core.txt  ## the clustering engine against the published one: speed, memory, gap, counts
 	PYTHONPATH=workflow $(BIN)/python tests/bench/clustering.py all --jobs $(JOBS) $(BENCH)
+
+bench-placements: $(VENV)/core.txt  ## p-value of agreement with expression clusters, on random maps
+	PYTHONPATH=workflow $(BIN)/python tests/bench/placements.py $(BENCH)
 
 bench-criteria: $(VENV)/core.txt  ## criteria for the number of clusters compared
 	PYTHONPATH=workflow $(BIN)/python tests/bench/criteria.py --jobs $(JOBS) $(BENCH)
