@@ -6,7 +6,7 @@ JOBS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py)
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 
 # The tests and BLAS share the cores with Snakemake's jobs.
@@ -45,7 +45,7 @@ unit: $(VENV)/dev.txt  ## the library
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features
+test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
