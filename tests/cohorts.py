@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -76,7 +77,8 @@ class Cohort:
         self, *arguments: str, snakefile: str = "Snakefile", **changes: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake here, with top-level keys of the configuration replaced by `changes`."""
-        config = self.folder / "config.yaml"
+        # Tests of several processes may look at one cohort.
+        config = self.folder / f"config_{os.getpid()}.yaml"
         config.write_text(yaml.safe_dump(self.config | changes))
         return subprocess.run(
             [
