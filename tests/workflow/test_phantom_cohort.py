@@ -204,12 +204,16 @@ def test_one_core_and_two_give_the_same_bytes(finished: Cohort, tmp_path: Path) 
     phantoms.symlink_to(finished.folder / "results/phantoms")
     done = again.snakemake("--cores", "1")
     assert done.returncode == 0, done.stdout + done.stderr
-    changing = {"summary.json", "summary.json.provenance.json"}
+    # What depends on which variants there are, and on the clock.
+    changing = {"summary", "survival/estimates"}
     for path in sorted((again.folder / "results").rglob("*")):
         relative = path.relative_to(again.folder / "results")
+        name = str(relative).split(".")[0]
+        folder = relative.parts[0]
         if (
             path.is_file()
-            and relative.parts[0] not in {"logs", "benchmarks", "phantoms"} | changing
+            and folder not in {"logs", "benchmarks", "phantoms"}
+            and name not in changing
         ):
             twin = finished.folder / "results" / relative
             assert digest(path) == digest(twin), relative
