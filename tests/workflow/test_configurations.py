@@ -247,6 +247,34 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
             ["specification_curve.variants", "'ful'", "no_potts"],
         ),
         (
+            {"clinical": CLINICAL, "specification_curve": {"adjusted": [True]}},
+            ["specification_curve.adjusted", "'main' has no covariates"],
+        ),
+        (
+            {
+                "clinical": CLINICAL,
+                "analyses": [{"name": "main", "grouping": "best_cut"}],
+                "specification_curve": {"q": [20]},
+            },
+            ["specification_curve", "best_cut"],
+        ),
+        (
+            {
+                "clinical": CLINICAL,
+                "variants": ["full", {"name": "full_q20", "clustering": {"q": 10}}],
+                "specification_curve": {"variants": ["full"], "q": [20]},
+            },
+            ["variant 'full_q20'", "another name"],
+        ),
+        (
+            {
+                "clinical": CLINICAL,
+                "variants": ["full", {"name": "few", "clustering": {"q": 10}}],
+                "specification_curve": {"q": [20]},
+            },
+            ["'full_q20' and 'few_q20' measure slides alike"],
+        ),
+        (
             {"clinical": CLINICAL, "specification_curve": {"groupings": ["best_cut"]}},
             ["specification_curve.groupings", "best_cut"],
         ),
