@@ -137,6 +137,18 @@ def test_a_specification_curve_measures_again_only_what_a_choice_touches(cohort:
     assert rules["draw_maps"] == 1
 
 
+def test_an_embedding_has_the_tiles_of_the_configured_coverage(cohort: Cohort) -> None:
+    loose = {"name": "loose", "epithelium": {"min_coverage": 0.1}}
+    shown = {}
+    for variants in (["full"], ["full", loose]):
+        done = cohort.snakemake("--dry-run", variants=variants, slide_embeddings=["mean"])
+        assert done.returncode == 0, done.stderr
+        printed = done.stdout + done.stderr
+        shown[len(variants)] = printed[printed.index("rule pool_slide:") :]
+    assert "results/coverage/a.h5" not in shown[1].split("output:")[0]
+    assert "results/coverage/a.h5" in shown[2].split("output:")[0]
+
+
 def test_published_settings_can_be_configured(cohort: Cohort) -> None:
     published = {
         "reach": None,
