@@ -17,16 +17,24 @@ def scores_of(path: str) -> list[float]:
     return [row.tumour_score for row in measures.clusters if row.tumour_score is not None]
 
 
+def learned_threshold(path: str) -> float:
+    """Return the threshold of another cohort."""
+    try:
+        found = read_json(path)["threshold"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SystemExit(
+            f"tumour.threshold: {path} is no threshold file (results/cohort/thresholds/….json)"
+        ) from error
+    if found is None:
+        raise SystemExit(f"tumour.threshold: {path} holds no threshold, its cohort gave none")
+    return float(found)
+
+
 def choose(scores: list[float]) -> dict[str, Any]:
     """Return the threshold, where it is from, and why there is none."""
     learned, given = snakemake.input.learned, snakemake.params.given
     if learned:
-        found = read_json(learned)["threshold"]
-        if found is None:
-            raise ValueError(
-                f"tumour.threshold: {learned} holds no threshold, its cohort gave none"
-            )
-        return {"threshold": found, "reason": "", "source": learned}
+        return {"threshold": learned_threshold(learned), "reason": "", "source": learned}
     if given is not None:
         return {"threshold": given, "reason": "", "source": "configuration"}
     try:
