@@ -197,8 +197,12 @@ def test_hazard_ratios_or_why_there_are_none() -> None:
 
 @pytest.mark.parametrize("status", ["ok", "not_estimable"])
 def test_a_searched_cut_is_reported_as_it_came_out(status: str) -> None:
-    row = estimates().iloc[[1]].assign(
-        model="best cut", term="group", status=status, reason="the best of 7 cuts", p=np.nan
+    row = (
+        estimates()
+        .iloc[[1]]
+        .assign(
+            model="best cut", term="group", status=status, reason="the best of 7 cuts", p=np.nan
+        )
     )
     found = hazard_ratios(row)["OS"]["best_cut"]
     if status == "ok":
