@@ -85,6 +85,12 @@ def test_ablation_runs_all_variants_whatever_is_configured(cohort: Cohort) -> No
     assert rules["analyse_survival"] == 5
 
 
+def test_ablation_has_the_configured_encoder_also_where_no_variant_uses_it(cohort: Cohort) -> None:
+    turned = {"name": "turned", "encoder": {"name": "stain_texture", "symmetry": "d4"}}
+    assert cohort.rules(variants=[turned])["encode_tiles"] == 1
+    assert cohort.rules("ablation", variants=[turned])["encode_tiles"] == 3
+
+
 def test_only_what_the_variants_need_is_clustered(cohort: Cohort) -> None:
     assert cohort.rules()["cluster_tiles"] == 1
     assert cohort.rules(variants=["full", "no_tumor_filter"])["cluster_tiles"] == 1
