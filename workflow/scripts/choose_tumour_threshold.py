@@ -8,7 +8,7 @@ from histohet.drawing.figures import save_figure
 from histohet.drawing.threshold import draw_threshold
 from histohet.files import read_json, write_json
 from histohet.measures import SlideMeasures
-from histohet.tumour import otsu_threshold
+from histohet.tumour import otsu_threshold, read_threshold
 
 
 def scores_of(path: str) -> list[float]:
@@ -20,14 +20,9 @@ def scores_of(path: str) -> list[float]:
 def learned_threshold(path: str) -> float:
     """Return the threshold of another cohort."""
     try:
-        found = read_json(path)["threshold"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SystemExit(
-            f"tumour.threshold: {path} is no threshold file (results/cohort/thresholds/….json)"
-        ) from error
-    if found is None:
-        raise SystemExit(f"tumour.threshold: {path} holds no threshold, its cohort gave none")
-    return float(found)
+        return read_threshold(path)
+    except ValueError as error:
+        raise SystemExit(f"tumour.threshold: {error}") from error
 
 
 def choose(scores: list[float]) -> dict[str, Any]:
