@@ -233,6 +233,12 @@ def test_figure_shows_estimates_in_order_and_choices(curve: pd.DataFrame) -> Non
     np.testing.assert_allclose(np.sort(points), np.sort(estimated["hazard_ratio"].astype(float)))
 
 
+def test_an_endpoint_without_estimates_is_named(curve: pd.DataFrame) -> None:
+    without = curve.assign(endpoint="PFS", hazard_ratio=np.nan, reason="no event")
+    figure = draw_specification_curve(pd.concat([curve, without], ignore_index=True), "Curve")
+    assert "nothing could be estimated for PFS" in figure.get_suptitle()
+
+
 def test_nothing_estimated_is_a_message(curve: pd.DataFrame) -> None:
     nothing = curve.assign(hazard_ratio=np.nan, reason="no event")
     figure = draw_specification_curve(nothing, "Curve")

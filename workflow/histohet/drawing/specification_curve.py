@@ -42,6 +42,9 @@ def draw_specification_curve(curve: pd.DataFrame, title: str) -> Figure:
     levels = {name: list(dict.fromkeys(curve[name])) for name in factors}
     below_inch = max(0.3, ROW_INCH * sum(len(one) + 1 for one in levels.values()))
     endpoints = list(dict.fromkeys(estimated["endpoint"]))
+    absent = [one for one in dict.fromkeys(curve["endpoint"]) if one not in endpoints]
+    if absent:
+        title += f"; nothing could be estimated for {', '.join(absent)}"
     with style():
         height = len(endpoints) * (CURVE_INCH + below_inch + 0.6) + 0.4
         figure = new_figure(WIDTH_INCH, height)
