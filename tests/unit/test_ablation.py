@@ -124,6 +124,17 @@ def test_a_variant_without_estimate_says_why(
     assert "no event among 3 patients" in texts(draw_ablation(failed, differences, ""))
 
 
+def test_without_bootstrap_and_without_slides_nothing_is_called_nan(
+    tables: dict[str, pd.DataFrame], results: pd.DataFrame
+) -> None:
+    differences = variant_differences(tables, ("OS", "PFS"), replicates=0, seed=0)
+    bare = results.assign(c_lower=np.nan, c_upper=np.nan, mean_clusters=np.nan)
+    written = texts(draw_ablation(bare, differences, "Which step matters"))
+    assert "nan" not in written
+    found = differences[differences["quantity"] == "C"].iloc[0]
+    assert f"{found['difference']:+.2f}" in written
+
+
 def test_without_clinical_data_the_figure_says_so() -> None:
     nothing = pd.DataFrame(columns=list(RESULT_COLUMNS))
     assert "no clinical data" in texts(draw_ablation(nothing, pd.DataFrame(), ""))

@@ -23,6 +23,7 @@ from histohet.summary import (
     flattened,
     hazard_ratios,
     planted_estimate,
+    slide_figures,
     stage_seconds,
     variant_figures,
 )
@@ -192,6 +193,41 @@ def test_hazard_ratios_or_why_there_are_none() -> None:
     assert found["per_sd"]["hazard_ratio"] == 1.8
     assert found["per_sd_adjusted"]["hazard_ratio"] == 1.7
     assert "high_vs_low_adjusted" not in found
+
+
+@pytest.mark.parametrize("status", ["ok", "not_estimable"])
+def test_a_searched_cut_is_reported_as_it_came_out(status: str) -> None:
+    row = (
+        estimates()
+        .iloc[[1]]
+        .assign(
+            model="best cut", term="group", status=status, reason="the best of 7 cuts", p=np.nan
+        )
+    )
+    found = hazard_ratios(row)["OS"]["best_cut"]
+    if status == "ok":
+        assert (found["hazard_ratio"], found["p"], found["permutation_p"]) == (1.8, None, 0.03)
+    else:
+        assert found == {"status": status, "reason": "the best of 7 cuts"}
+
+
+def test_pooled_patients_are_not_counted_as_slides() -> None:
+    preflight = pd.DataFrame({"status": ["ok", "ok", "refused"], "conflicts": ["", "mpp", ""]})
+    assert slide_figures(preflight, None) == {
+        "total": 3,
+        "by_status": {"ok": 2, "refused": 1},
+        "with_conflicts": 1,
+    }
+    slides = pd.DataFrame(
+        {
+            "status": ["ok", "no_tissue", "refused"],
+            "n_tissue_tiles": [40, 0, 0],
+            "tissue_mm2": [2.5, 0, np.nan],
+        }
+    )
+    found = slide_figures(preflight, slides)
+    assert found["by_status"] == {"ok": 1, "no_tissue": 1, "refused": 1}
+    assert (found["tissue_tiles"], found["tissue_mm2"]) == (40, 2.5)
 
 
 def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from histohet.analyses import AnalysisSpec, Trim
+from histohet.analysis_choices import Choices
 from histohet.clinical import ClinicalTable, read_clinical
 from histohet.clinical_formats import clinical_sources
 from histohet.cohort import build_cohort, of_endpoint
 from histohet.cox import fit_cox
 from histohet.drawing.specification_curve import draw_specification_curve
 from histohet.endpoint_analysis import HIGH_VS_LOW
-from histohet.specification_curve import Choices, curve_summary, specification_curve
+from histohet.specification_curve import curve_summary, specification_curve
 
 N = 80
 GRID: dict[str, Any] = {
@@ -147,15 +149,62 @@ def test_a_searched_cut_is_no_choice() -> None:
         Choices.from_config({}, searched)
 
 
+def test_adjusting_changes_neither_patients_nor_groups(
+    slides: dict[str, pd.DataFrame], clinical: ClinicalTable
+) -> None:
+    """A code that a covariate drops costs the unadjusted model its patients too, as in
+    estimates.tsv; else its quartiles would be those of other patients."""
+    frame = clinical.frame.assign(stage=np.where(np.arange(N) % 4, "I", "X"))
+    stage = {"column": "stage", "kind": "categorical", "reference": "I", "drop": ["X"]}
+    age = {"column": "age", "kind": "numeric"}
+    spec = AnalysisSpec.from_config({"name": "a", "covariates": [age, stage]})
+    choices = Choices.from_config({"groupings": ["none"], "adjusted": [False, True]}, spec)
+    words = next(iter(choices.specifications(spec)))
+    assert words[1].covariates == spec.covariates
+    table = replace(clinical, frame=frame)
+    found = specification_curve([("full", slides["full"])], WORDS, table, spec, choices)
+    assert found["n"].tolist() == [60, 60]
+
+
+def test_pooled_patients_have_no_slide_to_choose(
+    slides: dict[str, pd.DataFrame], clinical: ClinicalTable
+) -> None:
+    table = slides["full"].assign(slide=slides["full"]["patient"])
+    spec = AnalysisSpec.from_config(
+        {"name": "a", "slides": "first_diagnostic", "grouping": "median"}
+    )
+    choices = Choices.from_config({}, spec)
+    for pooled, n in (((), 0), (("full",), N)):
+        found = specification_curve([("full", table)], WORDS, clinical, spec, choices, pooled)
+        assert found["n"].tolist() == [n]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"adjusted": [False, True]}, "analysis 'bare' has no covariates"),
+        ({"groupings": [{"cut": 3}, {"low_at_most": 3, "high_above": 3}]}, "groupings: one of"),
+        ({"trims": [[95, 5]]}, "percentiles 95, 5 must be ordered"),
+        ({"groupings": [{"cut": 3, "above": 2}]}, "above"),
+    ],
+)
+def test_choices_that_are_none_are_refused(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Choices.from_config(config, AnalysisSpec.from_config({"name": "bare"}))
+
+
 def test_summary_counts_what_was_estimated(curve: pd.DataFrame) -> None:
     some = curve.copy()
     some.loc[0, ["hazard_ratio", "p"]] = None
-    row = curve_summary(some).iloc[0]
-    ratios = some["hazard_ratio"].dropna().astype(float)
-    assert (row["specifications"], row["estimated"]) == (len(curve), len(ratios))
-    assert row["median_hazard_ratio"] == np.median(ratios)
-    assert row["share_above_1"] == (ratios > 1).mean()
-    assert row["share_p_below_0.05"] == (some["p"].dropna() < 0.05).mean()
+    summary = curve_summary(some).set_index("contrast")
+    assert list(summary.index) == ["high vs low", "per SD"]
+    for contrast, row in summary.iterrows():
+        found = some[some["contrast"] == contrast]
+        ratios = found["hazard_ratio"].dropna().astype(float)
+        assert (row["specifications"], row["estimated"]) == (len(found), len(ratios))
+        assert row["median_hazard_ratio"] == np.median(ratios)
+        assert row["share_above_1"] == (ratios > 1).mean()
+        assert row["share_p_below_0.05"] == (found["p"].dropna() < 0.05).mean()
 
 
 def texts(figure: Figure) -> str:
@@ -174,10 +223,20 @@ def test_figure_shows_estimates_in_order_and_choices(curve: pd.DataFrame) -> Non
     for choice in ("score: scaled_count", "grouping: per SD", "trim: none", "q: 20"):
         assert choice in written
     assert "variant: full" not in written
+    assert "median" not in figure.axes[0].get_title(loc="left")
+    of_groups = curve[curve["contrast"] == "high vs low"]
+    median = of_groups["hazard_ratio"].astype(float).median()
+    assert f"median {median:.2f}" in texts(draw_specification_curve(of_groups, ""))
     points = np.concatenate(
         [line.get_ydata() for line in figure.axes[0].lines if line.get_marker() == "o"]
     )
     np.testing.assert_allclose(np.sort(points), np.sort(estimated["hazard_ratio"].astype(float)))
+
+
+def test_an_endpoint_without_estimates_is_named(curve: pd.DataFrame) -> None:
+    without = curve.assign(endpoint="PFS", hazard_ratio=np.nan, reason="no event")
+    figure = draw_specification_curve(pd.concat([curve, without], ignore_index=True), "Curve")
+    assert "nothing could be estimated for PFS" in figure.get_suptitle()
 
 
 def test_nothing_estimated_is_a_message(curve: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ from histohet.tumour import (
     cluster_scores,
     otsu_threshold,
     read_attention,
+    read_threshold,
     tile_scores,
     write_attention,
 )
@@ -242,3 +243,27 @@ def test_otsu_needs_two_scores(values):
 def test_otsu_needs_finite_scores():
     with pytest.raises(ValueError, match="finite"):
         otsu_threshold([1.0, np.nan, 3.0])
+
+
+# thresholds of other cohorts
+
+
+def test_a_threshold_is_read_from_the_file_of_its_cohort(tmp_path):
+    path = tmp_path / "potts.json"
+    path.write_text('{"threshold": 0.25, "reason": "", "source": "otsu"}')
+    assert read_threshold(path) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"threshold": null}', "holds no threshold, its cohort gave none"),
+        ('{"measures": {}}', "is no threshold file"),
+        ("slide\tpatient\n", "is not valid JSON"),
+    ],
+)
+def test_a_file_without_threshold_is_named(tmp_path, text, message):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"other.json.*{message}"):
+        read_threshold(path)

@@ -113,3 +113,9 @@ def test_settings_without_effect_are_not_varied() -> None:
 def test_an_average_over_turns_is_another_encoder() -> None:
     assert encoder_id({"name": "uni"}) == encoder_id({"name": "uni", "symmetry": "none"}) == "uni"
     assert encoder_id({"name": "uni", "symmetry": "d4"}) == "uni_d4"
+
+
+def test_two_combinations_of_one_name_are_refused() -> None:
+    variants = {"a": VARIANTS["no_mask"], "a_q20": VARIANTS["paper"]}
+    with pytest.raises(ValueError, match="are called 'a_q20'"):
+        varied(variants, {"q": [20]})

@@ -85,6 +85,12 @@ def test_ablation_runs_all_variants_whatever_is_configured(cohort: Cohort) -> No
     assert rules["analyse_survival"] == 5
 
 
+def test_ablation_has_the_configured_encoder_also_where_no_variant_uses_it(cohort: Cohort) -> None:
+    turned = {"name": "turned", "encoder": {"name": "stain_texture", "symmetry": "d4"}}
+    assert cohort.rules(variants=[turned])["encode_tiles"] == 1
+    assert cohort.rules("ablation", variants=[turned])["encode_tiles"] == 3
+
+
 def test_only_what_the_variants_need_is_clustered(cohort: Cohort) -> None:
     assert cohort.rules()["cluster_tiles"] == 1
     assert cohort.rules(variants=["full", "no_tumor_filter"])["cluster_tiles"] == 1
@@ -135,6 +141,18 @@ def test_a_specification_curve_measures_again_only_what_a_choice_touches(cohort:
     assert rules["draw_specification_curve"] == 1
     assert rules["analyse_survival"] == 1
     assert rules["draw_maps"] == 1
+
+
+def test_an_embedding_has_the_tiles_of_the_configured_coverage(cohort: Cohort) -> None:
+    loose = {"name": "loose", "epithelium": {"min_coverage": 0.1}}
+    shown = {}
+    for variants in (["full"], ["full", loose]):
+        done = cohort.snakemake("--dry-run", variants=variants, slide_embeddings=["mean"])
+        assert done.returncode == 0, done.stderr
+        printed = done.stdout + done.stderr
+        shown[len(variants)] = printed[printed.index("rule pool_slide:") :]
+    assert "results/coverage/a.h5" not in shown[1].split("output:")[0]
+    assert "results/coverage/a.h5" in shown[2].split("output:")[0]
 
 
 def test_published_settings_can_be_configured(cohort: Cohort) -> None:
@@ -245,6 +263,34 @@ def test_a_name_of_the_catalogue_is_enough(cohort: Cohort) -> None:
         (
             {"clinical": CLINICAL, "specification_curve": {"variants": ["ful"]}},
             ["specification_curve.variants", "'ful'", "no_potts"],
+        ),
+        (
+            {"clinical": CLINICAL, "specification_curve": {"adjusted": [True]}},
+            ["specification_curve.adjusted", "'main' has no covariates"],
+        ),
+        (
+            {
+                "clinical": CLINICAL,
+                "analyses": [{"name": "main", "grouping": "best_cut"}],
+                "specification_curve": {"q": [20]},
+            },
+            ["specification_curve", "best_cut"],
+        ),
+        (
+            {
+                "clinical": CLINICAL,
+                "variants": ["full", {"name": "full_q20", "clustering": {"q": 10}}],
+                "specification_curve": {"variants": ["full"], "q": [20]},
+            },
+            ["variant 'full_q20'", "another name"],
+        ),
+        (
+            {
+                "clinical": CLINICAL,
+                "variants": ["full", {"name": "few", "clustering": {"q": 10}}],
+                "specification_curve": {"q": [20]},
+            },
+            ["'full_q20' and 'few_q20' measure slides alike"],
         ),
         (
             {"clinical": CLINICAL, "specification_curve": {"groupings": ["best_cut"]}},

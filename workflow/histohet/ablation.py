@@ -31,6 +31,20 @@ RESULT_COLUMNS = (
     "reason",
 )
 
+DIFFERENCE_COLUMNS = (
+    "variant",
+    "endpoint",
+    "quantity",
+    "n",
+    "events",
+    "value",
+    "reference",
+    "reference_value",
+    "difference",
+    "lower",
+    "upper",
+)
+
 
 def variant_results(
     estimates: Mapping[str, pd.DataFrame], slides: Mapping[str, pd.DataFrame]
@@ -70,8 +84,7 @@ def variant_differences(
     Returns
     -------
     DataFrame
-        ``variant``, ``reference``, ``endpoint`` and the fields of `Difference`, one row for each
-        variant, endpoint and quantity.
+        `DIFFERENCE_COLUMNS` (see `Difference`), one row for each variant, endpoint and quantity.
     """
     (reference, base), *others = patients.items()
     rows = [
@@ -85,6 +98,4 @@ def variant_differences(
             seed=seed,
         )
     ]
-    columns = ["variant", "endpoint", "quantity", "n", "events", "value"]
-    columns += ["reference", "reference_value", "difference", "lower", "upper"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))

@@ -6,20 +6,19 @@ had said the opposite (Simonsohn, Simmons and Nelson, Nature Human Behaviour 4:1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from histohet.analyses import AnalysisSpec, Trim
+from histohet.analyses import AnalysisSpec
+from histohet.analysis_choices import Choices
 from histohet.clinical import ClinicalTable
 from histohet.cohort import build_cohort, of_endpoint
 from histohet.covariates import Covariate
 from histohet.cox import fit_cox
 from histohet.endpoint_analysis import HIGH_VS_LOW, SCORE
-from histohet.grouping import Grouping
 
 CURVE_COLUMNS = (
     "endpoint",
@@ -35,80 +34,13 @@ CURVE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Choices:
-    """Choices that need nothing but the table of slides; each is tried with all others.
-
-    Attributes
-    ----------
-    scores
-        Measures of slides.
-    groupings
-        How the score splits patients; a cut chosen by the outcome is not among them.
-    trims
-        Whether extremes are left out, and how; None for nobody.
-    adjusted
-        Whether for the covariates of the analysis.
-
-    Raises
-    ------
-    ValueError
-        If a grouping searches for its cut.
-    """
-
-    scores: tuple[str, ...]
-    groupings: tuple[Grouping, ...]
-    trims: tuple[Trim | None, ...]
-    adjusted: tuple[bool, ...]
-
-    def __post_init__(self) -> None:
-        if any(grouping.how == "best_cut" for grouping in self.groupings):
-            raise ValueError(
-                "specification_curve: best_cut has no p-value but that of its search, and no "
-                "interval; it cannot be one of many choices"
-            )
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], spec: AnalysisSpec) -> Choices:
-        """Read ``scores``, ``groupings``, ``trims`` and ``adjusted``, by default as analysed."""
-        trims = [
-            None
-            if one == "none"
-            else Trim(spec.trim.measure if spec.trim else "n_tiles", tuple(one))
-            for one in config.get("trims", ())
-        ]
-        groupings = tuple(Grouping.from_config(one) for one in config.get("groupings", ()))
-        return cls(
-            tuple(config.get("scores", (spec.score,))),
-            groupings or (spec.grouping,),
-            tuple(trims or (spec.trim,)),
-            tuple(config.get("adjusted", (bool(spec.covariates),))),
-        )
-
-    def specifications(self, spec: AnalysisSpec) -> Iterator[tuple[dict[str, str], AnalysisSpec]]:
-        """Yield what is chosen, in words, and the analysis that it makes."""
-        for score, grouping, trim, adjusted in product(
-            self.scores, self.groupings, self.trims, self.adjusted
-        ):
-            words = {
-                "score": score,
-                "grouping": _words(grouping),
-                "trim": f"{trim.percentiles[0]:g}–{trim.percentiles[1]:g} %" if trim else "none",
-                "adjusted": "yes" if adjusted else "no",
-            }
-            covariates = spec.covariates if adjusted else ()
-            yield (
-                words,
-                replace(spec, score=score, grouping=grouping, trim=trim, covariates=covariates),
-            )
-
-
 def specification_curve(
     slides: Iterable[tuple[str, pd.DataFrame]],
     upstream: Mapping[str, Mapping[str, str]],
     clinical: ClinicalTable,
     spec: AnalysisSpec,
     choices: Choices,
+    pooled: Collection[str] = (),
 ) -> pd.DataFrame:
     """Estimate the hazard ratio under every combination of choices.
 
@@ -124,6 +56,9 @@ def specification_curve(
         The analysis that the choices vary.
     choices
         Those that need nothing but the table of slides.
+    pooled
+        Names of the ways that pool the slides of a patient, who then has one row, and none to
+        choose.
 
     Returns
     -------
@@ -133,10 +68,14 @@ def specification_curve(
     """
     rows = []
     for name, table in slides:
-        for words, one in choices.specifications(spec):
+        common = replace(spec, slides="first") if name in pooled else spec
+        for words, one, adjusted in choices.specifications(common):
             patients = build_cohort(table, clinical, one).patients
+            covariates = one.covariates if adjusted else ()
             for endpoint in one.endpoints_among(clinical.endpoints):
-                estimate = _estimate(of_endpoint(patients, endpoint), one)
+                estimate = _estimate(
+                    of_endpoint(patients, endpoint), covariates, grouped=one.grouping.how != "none"
+                )
                 rows.append({**upstream[name], **words, "endpoint": endpoint, **estimate})
     return pd.DataFrame(rows)
 
@@ -144,18 +83,21 @@ def specification_curve(
 def curve_summary(curve: pd.DataFrame) -> pd.DataFrame:
     """Return, for every endpoint, how far the specifications agree.
 
+    Hazard ratios of groups and those per SD are on different scales, so each contrast has a row.
+
     Returns
     -------
     DataFrame
-        ``endpoint``, ``specifications``, ``estimated``, ``median_hazard_ratio``, ``lowest``,
-        ``highest``, ``share_above_1``, and ``share_p_below_0.05`` in either direction.
+        ``endpoint``, ``contrast``, ``specifications``, ``estimated``, ``median_hazard_ratio``,
+        ``lowest``, ``highest``, ``share_above_1``, and ``share_p_below_0.05`` in either direction.
     """
     rows = []
-    for endpoint, found in curve.groupby("endpoint", sort=False):
+    for (endpoint, contrast), found in curve.groupby(["endpoint", "contrast"], sort=False):
         ratios = found["hazard_ratio"].dropna().astype(float)
         rows.append(
             {
                 "endpoint": endpoint,
+                "contrast": contrast,
                 "specifications": len(found),
                 "estimated": len(ratios),
                 "median_hazard_ratio": ratios.median(),
@@ -168,12 +110,13 @@ def curve_summary(curve: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _estimate(frame: pd.DataFrame, spec: AnalysisSpec) -> dict[str, Any]:
-    grouped = spec.grouping.how != "none"
+def _estimate(
+    frame: pd.DataFrame, covariates: Sequence[Covariate], *, grouped: bool
+) -> dict[str, Any]:
     exposure: Covariate = HIGH_VS_LOW if grouped else SCORE
     if not grouped:
         frame = frame.assign(score=_per_sd(frame["score"]))
-    model = fit_cox(frame, [exposure, *spec.covariates])
+    model = fit_cox(frame, [exposure, *covariates])
     found: dict[str, Any] = {
         "contrast": "high vs low" if grouped else "per SD",
         "n": model.n,
@@ -190,11 +133,3 @@ def _estimate(frame: pd.DataFrame, spec: AnalysisSpec) -> dict[str, Any]:
 def _per_sd(score: pd.Series[float]) -> pd.Series[float]:
     deviation = score.std()
     return (score - score.mean()) / deviation if deviation > 0 else score
-
-
-def _words(grouping: Grouping) -> str:
-    if grouping.how != "cut":
-        return {"none": "per SD"}.get(grouping.how, grouping.how)
-    if grouping.low_at_most == grouping.high_above:
-        return f"cut {grouping.high_above:g}"
-    return f"≤ {grouping.low_at_most:g}, > {grouping.high_above:g}"

@@ -11,7 +11,7 @@ import pandas as pd
 from histohet.clinical import endpoints_of
 from histohet.cohort import of_endpoint
 from histohet.cox import fit_cox
-from histohet.endpoint_analysis import SCORE
+from histohet.endpoint_analysis import BEST_CUT, SCORE
 
 MODELS = {
     "high_vs_low": ("high vs low", "group"),
@@ -19,6 +19,7 @@ MODELS = {
     "per_sd": ("per SD", "score"),
     "per_sd_adjusted": ("per SD, adjusted", "score"),
     "per_sd_tile_count": ("per SD, tile count", "score"),
+    "best_cut": (BEST_CUT, "group"),
 }
 """Estimates that are reported: name, and model and term in the table of estimates."""
 
@@ -41,7 +42,7 @@ def _of_models(estimates: pd.DataFrame) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (model, term) in MODELS.items():
         rows = estimates[estimates["model"] == model]
-        of_score = rows[rows["term"] == term]
+        of_score = rows[(rows["term"] == term) & (rows["status"] == "ok")]
         if len(of_score):
             row = of_score.iloc[0]
             values = {column: _plain(row[column]) for column in ESTIMATE_COLUMNS}
@@ -60,7 +61,7 @@ def variant_figures(slides: pd.DataFrame, estimates: pd.DataFrame | None) -> dic
     slides
         Cohort table, one row per slide.
     estimates
-        See `hazard_ratios`; None without a clinical table.
+        See `hazard_ratios`; None without clinical data.
     """
     measured = slides[slides["status"] == "ok"]
     figures: dict[str, Any] = {
@@ -114,15 +115,27 @@ def planted_estimate(agreement: pd.DataFrame, patients: pd.DataFrame) -> dict[st
     return {column: estimate[column] for column in columns} | {"status": "ok"}
 
 
-def slide_figures(preflight: pd.DataFrame, slides: pd.DataFrame) -> dict[str, Any]:
-    """Return how many slides there are, how far they came, and their tiles."""
-    return {
-        "total": len(slides),
-        "by_status": {str(k): int(v) for k, v in slides["status"].value_counts().items()},
+def slide_figures(preflight: pd.DataFrame, slides: pd.DataFrame | None) -> dict[str, Any]:
+    """Return how many slides there are, how far they came, and their tiles.
+
+    Parameters
+    ----------
+    preflight
+        One row per slide.
+    slides
+        Table of slides of a variant that measures slides; None if there is none (all are pooled),
+        and then only preflight tells how far they came.
+    """
+    came = preflight if slides is None else slides
+    figures: dict[str, Any] = {
+        "total": len(came),
+        "by_status": {str(k): int(v) for k, v in came["status"].value_counts().items()},
         "with_conflicts": int((preflight["conflicts"] != "").sum()),
-        "tissue_tiles": int(slides["n_tissue_tiles"].sum()),
-        "tissue_mm2": _plain(slides["tissue_mm2"].sum()),
     }
+    if slides is not None:
+        figures["tissue_tiles"] = int(slides["n_tissue_tiles"].sum())
+        figures["tissue_mm2"] = _plain(slides["tissue_mm2"].sum())
+    return figures
 
 
 def stage_seconds(benchmarks: str | Path) -> dict[str, float]:
@@ -142,7 +155,7 @@ def stage_seconds(benchmarks: str | Path) -> dict[str, float]:
 
 
 def flattened(figures: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested figures as one row: ``hazard_ratios.per_unit.p`` and so on."""
+    """Return nested figures as one row: ``hazard_ratios.OS.per_sd.p`` and so on."""
     row: dict[str, Any] = {}
     for name, value in figures.items():
         if isinstance(value, dict):

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from histohet.files import write_text
+from histohet.files import read_json, write_text
 from histohet.graph import nearest
 from histohet.sheets import read_rows
 
@@ -175,6 +175,27 @@ def cluster_scores(labels: npt.NDArray[np.integer], scores: npt.NDArray[np.float
     if not sizes.all():
         raise ValueError(f"no tile has label {int(np.argmin(sizes))}: labels have a gap")
     return np.bincount(labels, weights=scores) / sizes
+
+
+def read_threshold(path: str | Path) -> float:
+    """Read the threshold that was chosen for a cohort.
+
+    Parameters
+    ----------
+    path
+        JSON with the key ``threshold``.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, or the cohort gave no threshold.
+    """
+    found = read_json(path)
+    if "threshold" not in found:
+        raise ValueError(f"{path} is no threshold file: it has no key 'threshold'")
+    if found["threshold"] is None:
+        raise ValueError(f"{path} holds no threshold, its cohort gave none")
+    return float(found["threshold"])
 
 
 def otsu_threshold(values: npt.ArrayLike) -> float:

@@ -148,6 +148,11 @@ def varied(
     dict
         By a name that tells the settings, the variant and what it is, in words. A setting without
         effect in a variant is not varied there.
+
+    Raises
+    ------
+    ValueError
+        If two are called alike.
     """
     found = {}
     for base, variant in variants.items():
@@ -162,6 +167,8 @@ def varied(
             for key, value in chosen.items():
                 settings.setdefault(sections[key], {})[key] = value
             name = "_".join([base, *(f"{key}{value}" for key, value in chosen.items())])
+            if name in found:
+                raise ValueError(f"two ways to measure slides are called '{name}'")
             words = {"variant": base} | {key: str(chosen.get(key, "–")) for key in grid}
             found[name] = replace(variant, settings=settings), words
     return found

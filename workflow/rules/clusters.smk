@@ -46,7 +46,8 @@ rule score_tumour_tiles:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
-        tumour=config["tumour"],
+        # Not the threshold: no tile depends on it.
+        tumour={k: v for k, v in config["tumour"].items() if k != "threshold"},
         code=code_of("score_tumour_tiles.py"),
     script:
         "../scripts/score_tumour_tiles.py"

@@ -32,11 +32,12 @@ def get_thumbnail(wildcards):
 def agreement_files():
     """Tables and figures of agreement, where the configuration names something to agree with."""
     of_slides = [name for name in CONFIGURED if not VARIANTS[name].variant.pooled]
+    # Where slides are pooled, there is nothing to compare with the count of a single one.
+    counted = of_slides if PATHOLOGIST.get("unit") == "slide" else list(CONFIGURED)
     return [
-        *(
-            per_variant("results/agreement/pathologist/{variant}.png")
-            if PATHOLOGIST
-            else []
+        *expand(
+            "results/agreement/pathologist/{variant}.png",
+            variant=counted if PATHOLOGIST else [],
         ),
         *expand(
             "results/agreement/expression/{variant}/{slide}.png",

@@ -1,15 +1,15 @@
 """The analyses of the configuration, and functions that name their files."""
 
 from histohet.analyses import read_analyses
+from histohet.analysis_choices import Choices
 
 try:
-    # By name, as configured: what rules depend on.
-    ANALYSES = dict(
-        zip(read_analyses(config["analyses"]), config["analyses"], strict=True)
-    )
+    SPECS = read_analyses(config["analyses"])
 except ValueError as error:
     raise WorkflowError(f"config, analyses: {error}") from error
 
+# By name, as configured: what rules depend on.
+ANALYSES = dict(zip(SPECS, config["analyses"], strict=True))
 CLINICAL_DATA = {
     "clinical": "results/cohort/clinical.tsv",
     "problems": "results/cohort/clinical_problems.tsv",
@@ -31,6 +31,22 @@ if CURVE:
             f"config, specification_curve.analysis: no analysis is called '{CURVE_ANALYSIS}', "
             f"there are {', '.join(ANALYSES)}"
         )
+    CURVE_CHOICES = {
+        key: CURVE[key]
+        for key in ("scores", "groupings", "trims", "adjusted")
+        if key in CURVE
+    }
+    try:
+        # Before anything runs; the job reads them again.
+        Choices.from_config(CURVE_CHOICES, SPECS[CURVE_ANALYSIS])
+    except ValueError as error:
+        raise WorkflowError(f"config, {error}") from error
+
+
+def get_analysis(wildcards):
+    """An analysis under a variant. Where slides are pooled, the patient has none to choose from."""
+    pooled = VARIANTS[wildcards.variant].variant.pooled
+    return ANALYSES[wildcards.analysis] | ({"slides": "first"} if pooled else {})
 
 
 def get_wanted_of_clinical():

@@ -54,6 +54,19 @@ def get_pooling_scores(wildcards):
     return get_tumour_scores(wildcards) if wildcards.pooling == "attention" else []
 
 
+def get_pooling_min_coverage(wildcards):
+    """Epithelium that a tile needs to be pooled, where more tiles are encoded for the sake of some
+    variant: what others ask for must not change an embedding."""
+    wanted = config["epithelium"]["min_coverage"]
+    return None if is_whole(wildcards) or wanted == ENCODED_COVERAGE else wanted
+
+
+def get_pooling_coverage(wildcards):
+    """Epithelium of the tiles, where some are encoded and not pooled."""
+    stricter = get_pooling_min_coverage(wildcards) is not None
+    return f"results/coverage/{wildcards.slide}.h5" if stricter else []
+
+
 def attention_files():
     """Heatmaps and tiles for QuPath, where the configuration wants attention shown."""
     return expand(

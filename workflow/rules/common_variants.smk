@@ -45,14 +45,23 @@ for name in CURVE.get("variants", ()) if CURVE else ():
             f"config, specification_curve.variants: '{name}' is no variant, there are "
             f"{', '.join(NAMED)}"
         )
-CURVE_VARIANTS = (
-    varied(
-        {name: NAMED[name] for name in CURVE.get("variants", CONFIGURED)},
-        {key: CURVE[key] for key in SECTION_OF_CHOICE if key in CURVE},
+try:
+    CURVE_VARIANTS = (
+        varied(
+            {name: NAMED[name] for name in CURVE.get("variants", CONFIGURED)},
+            {key: CURVE[key] for key in SECTION_OF_CHOICE if key in CURVE},
+        )
+        if CURVE
+        else {}
     )
-    if CURVE
-    else {}
-)
+except ValueError as error:
+    raise WorkflowError(f"config, specification_curve: {error}") from error
+for name, (variant, _) in CURVE_VARIANTS.items():
+    if NAMED.get(name, variant) != variant:
+        raise WorkflowError(
+            f"config, variant '{name}': so is a variant of the specification curve called, with "
+            "other settings; give yours another name"
+        )
 VARIANTS = {
     name: settle(name, variant)
     for name, variant in {
@@ -60,6 +69,16 @@ VARIANTS = {
         **{name: variant for name, (variant, _) in CURVE_VARIANTS.items()},
     }.items()
 }
+measured_alike = {}
+for name in CURVE_VARIANTS:
+    settled = VARIANTS[name]
+    ways = (*settled.factors.values(), settled.variant.tumour_filter)
+    if ways in measured_alike:
+        raise WorkflowError(
+            f"config, specification_curve: '{measured_alike[ways]}' and '{name}' measure slides "
+            "alike and would count twice; name one of them in `variants`"
+        )
+    measured_alike[ways] = name
 PATIENTS = {}
 for slide, row in SHEET.slides.items():
     PATIENTS.setdefault(row.patient, []).append(slide)

@@ -13,10 +13,10 @@ def weights_of(encoder):
     return {"weights": asdict(published)} if published else {}
 
 
-# Every model that is configured, by name.
+# Every model that is configured, by name; that of section `encoder` also where the configured
+# variants have their own, for the ablation and the specification curve.
 WEIGHTS = {
-    f"encoder {encoder}": weights_of(ENCODERS[encoder])
-    for encoder in sorted({VARIANTS[name].factors["encoder"] for name in CONFIGURED})
+    f"encoder {encoder}": weights_of(own) for encoder, own in sorted(ENCODERS.items())
 }
 if FROM_CHIEF:
     WEIGHTS["encoder of CHIEF's tiles"] = weights_of(CHIEF_ENCODER)

@@ -5,6 +5,7 @@ rule pool_slide:
     input:
         features=get_pooled_features,
         scores=get_pooling_scores,
+        coverage=get_pooling_coverage,
     output:
         embedding="results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5",
     log:
@@ -18,6 +19,7 @@ rule pool_slide:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
+        min_coverage=get_pooling_min_coverage,
         code=code_of("pool_slide.py"),
     script:
         "../scripts/pool_slide.py"

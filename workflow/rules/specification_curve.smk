@@ -28,12 +28,9 @@ rule draw_specification_curve:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         variants={name: words for name, (_, words) in CURVE_VARIANTS.items()},
+        pooled=[name for name in CURVE_VARIANTS if VARIANTS[name].variant.pooled],
         analysis=ANALYSES[CURVE_ANALYSIS],
-        choices={
-            key: CURVE[key]
-            for key in ("scores", "groupings", "trims", "adjusted")
-            if key in CURVE
-        },
+        choices=CURVE_CHOICES,
         code=code_of("draw_specification_curve.py"),
     script:
         "../scripts/draw_specification_curve.py"

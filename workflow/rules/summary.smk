@@ -58,6 +58,7 @@ rule summarise:
         runtime=30,
     params:
         variants=list(CONFIGURED),
+        pooled=[name for name, variant in CONFIGURED.items() if variant.pooled],
         compared_with_truth=COMPARED_WITH_TRUTH,
         planted_hazard_ratio=config.get("phantoms", {}).get("hazard_ratio"),
         benchmarks="results/benchmarks",

@@ -54,7 +54,7 @@ rule build_cohort:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        analysis=lambda wildcards: ANALYSES[wildcards.analysis],
+        analysis=get_analysis,
         code=code_of("build_cohort.py"),
     script:
         "../scripts/build_cohort.py"
@@ -101,7 +101,7 @@ rule analyse_survival:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=20,
     params:
-        analysis=lambda wildcards: ANALYSES[wildcards.analysis],
+        analysis=get_analysis,
         statistics=config["statistics"],
         seed=config["seed"],
         code=code_of("analyse_survival.py"),

@@ -2,7 +2,8 @@
 
 
 def get_results(wildcards):
-    """Everything a run makes, other than its summary; for QuPath, the first variant that has clusters of slides."""
+    """Everything a run makes, other than its summary; for QuPath, the first variant that has
+    clusters of slides."""
     # QuPath opens slides, not what is pooled.
     of_slides = [name for name, variant in CONFIGURED.items() if not variant.pooled]
     files = [

@@ -8,7 +8,7 @@ from histohet.drawing.figures import save_figure
 from histohet.drawing.threshold import draw_threshold
 from histohet.files import read_json, write_json
 from histohet.measures import SlideMeasures
-from histohet.tumour import otsu_threshold
+from histohet.tumour import otsu_threshold, read_threshold
 
 
 def scores_of(path: str) -> list[float]:
@@ -17,16 +17,19 @@ def scores_of(path: str) -> list[float]:
     return [row.tumour_score for row in measures.clusters if row.tumour_score is not None]
 
 
+def learned_threshold(path: str) -> float:
+    """Return the threshold of another cohort."""
+    try:
+        return read_threshold(path)
+    except ValueError as error:
+        raise SystemExit(f"tumour.threshold: {error}") from error
+
+
 def choose(scores: list[float]) -> dict[str, Any]:
     """Return the threshold, where it is from, and why there is none."""
     learned, given = snakemake.input.learned, snakemake.params.given
     if learned:
-        found = read_json(learned)["threshold"]
-        if found is None:
-            raise ValueError(
-                f"tumour.threshold: {learned} holds no threshold, its cohort gave none"
-            )
-        return {"threshold": found, "reason": "", "source": learned}
+        return {"threshold": learned_threshold(learned), "reason": "", "source": learned}
     if given is not None:
         return {"threshold": given, "reason": "", "source": "configuration"}
     try:

@@ -1,9 +1,14 @@
-"""Compare what the variants of the method find, for the first analysis and its first endpoint."""
+"""Compare what the variants of the method find, for the first analysis."""
 
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.ablation import RESULT_COLUMNS, variant_differences, variant_results
+from histohet.ablation import (
+    DIFFERENCE_COLUMNS,
+    RESULT_COLUMNS,
+    variant_differences,
+    variant_results,
+)
 from histohet.analyses import AnalysisSpec
 from histohet.clinical import endpoints_of
 from histohet.cohort import read_patients
@@ -25,7 +30,8 @@ with job_log(snakemake.log[0]) as log:
         {"variant": name, **flattened(variant_figures(slides[name], estimates.get(name)))}
         for name in names
     ]
-    results, differences = pd.DataFrame(columns=RESULT_COLUMNS), pd.DataFrame()
+    results = pd.DataFrame(columns=RESULT_COLUMNS)
+    differences = pd.DataFrame(columns=DIFFERENCE_COLUMNS)
     if patients:
         results = variant_results(estimates, slides)
         differences = variant_differences(

@@ -3,12 +3,13 @@
 from job import job_log, provenance_of
 
 from histohet.analyses import AnalysisSpec
+from histohet.analysis_choices import Choices
 from histohet.clinical import read_clinical_tsv
 from histohet.drawing.figures import save_figure
 from histohet.drawing.specification_curve import draw_specification_curve
 from histohet.formats.tables import read_tsv, write_tsv
 from histohet.logs import track
-from histohet.specification_curve import Choices, curve_summary, specification_curve
+from histohet.specification_curve import curve_summary, specification_curve
 
 with job_log(snakemake.log[0]) as log:
     inputs, outputs, words = snakemake.input, snakemake.output, snakemake.params.variants
@@ -20,6 +21,7 @@ with job_log(snakemake.log[0]) as log:
         read_clinical_tsv(inputs.clinical, inputs.problems),
         spec,
         Choices.from_config(snakemake.params.choices, spec),
+        snakemake.params.pooled,
     )
     summary = curve_summary(curve)
     log.info("%s", summary.to_string())

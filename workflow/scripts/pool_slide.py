@@ -1,11 +1,26 @@
 """Pool the tile embeddings of one slide into one vector."""
 
+from dataclasses import replace
+
 import numpy as np
 from job import job_log, provenance_of
 
 from histohet.formats.hdf5 import FeatureTable, TileTable, open_features, read_column
 from histohet.outcome import Outcome, Status
 from histohet.slide_embeddings import pool, softmax, write_slide_embedding
+
+
+def enough_epithelium(table: FeatureTable) -> FeatureTable:
+    """Leave out tiles that only another variant wants encoded."""
+    if not snakemake.input.get("coverage"):
+        return table
+    coverage, _ = read_column(snakemake.input.coverage, "coverage")
+    least = snakemake.params.min_coverage
+    kept = table.only(np.flatnonzero(coverage[table.tile_index] > least))
+    if not table.tiles.outcome.ok or len(kept.tile_index):
+        return kept
+    lacking = Outcome(Status.NO_EPITHELIUM, f"no tile with more than {least:.0%} epithelium")
+    return replace(kept, tiles=replace(kept.tiles, outcome=lacking))
 
 
 def weights_of(table: FeatureTable) -> tuple[np.ndarray, Outcome]:
@@ -25,7 +40,8 @@ def weights_of(table: FeatureTable) -> tuple[np.ndarray, Outcome]:
 
 with job_log(snakemake.log[0]) as log:
     slide = snakemake.wildcards.slide
-    with open_features(snakemake.input.features) as table:
+    with open_features(snakemake.input.features) as encoded:
+        table = enough_epithelium(encoded)
         weights, outcome = weights_of(table)
         vector = pool(table.features, weights) if outcome.ok else np.empty(0, np.float32)
         tiles = TileTable(table.tiles.coords, table.tiles.attributes, outcome)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 from job import job_log, provenance_of
 
 from histohet.cohort import read_patients
@@ -32,12 +33,18 @@ def figures_of(index: int) -> dict[str, Any]:
     return figures
 
 
+def table_of_slides() -> pd.DataFrame | None:
+    """Return the table of the first variant that measures slides and not patients, if any does."""
+    for name, path in zip(snakemake.params.variants, snakemake.input.slides, strict=True):
+        if name not in snakemake.params.pooled:
+            return read_tsv(path)
+    return None
+
+
 with job_log(snakemake.log[0]) as log:
     summary = {
         "provenance": provenance_of(snakemake).as_dict(),
-        "slides": slide_figures(
-            read_tsv(snakemake.input.preflight), read_tsv(snakemake.input.slides[0])
-        ),
+        "slides": slide_figures(read_tsv(snakemake.input.preflight), table_of_slides()),
         "variants": {
             name: figures_of(index) for index, name in enumerate(snakemake.params.variants)
         },

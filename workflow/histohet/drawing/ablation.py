@@ -99,7 +99,7 @@ def _draw_points(
 
 def _cells(row: Mapping[Hashable, Any], differences: pd.DataFrame) -> tuple[str, str, str]:
     """Return the texts beside the three plots of a row."""
-    clusters = f"{row['mean_clusters']:.2f}"
+    clusters = "–" if np.isnan(row["mean_clusters"]) else f"{row['mean_clusters']:.2f}"
     if row["status"] != "ok":
         return textwrap.fill(str(row["reason"]), 38), "", clusters
     ratio = f"{_interval(row['hazard_ratio'], row['lower'], row['upper'])}, p {p_text(row['p'])}"
@@ -116,11 +116,13 @@ def _cells(row: Mapping[Hashable, Any], differences: pd.DataFrame) -> tuple[str,
 
 def _difference(differences: pd.DataFrame, quantity: str) -> list[float] | None:
     found = differences.loc[differences.index == quantity, ["difference", "lower", "upper"]]
-    if found.empty or found.isna().any(axis=None):
+    if found.empty or found["difference"].isna().any():
         return None
-    return [float(value) for value in found.iloc[0]]
+    return found.iloc[0].astype(float).tolist()
 
 
 def _interval(value: float, lower: float, upper: float, *, sign: bool = False) -> str:
     shown = "+.2f" if sign else ".2f"
+    if np.isnan(lower):  # no bootstrap was wanted
+        return f"{value:{shown}}"
     return f"{value:{shown}} ({lower:{shown}} to {upper:{shown}})"

@@ -42,6 +42,9 @@ def draw_specification_curve(curve: pd.DataFrame, title: str) -> Figure:
     levels = {name: list(dict.fromkeys(curve[name])) for name in factors}
     below_inch = max(0.3, ROW_INCH * sum(len(one) + 1 for one in levels.values()))
     endpoints = list(dict.fromkeys(estimated["endpoint"]))
+    absent = [one for one in dict.fromkeys(curve["endpoint"]) if one not in endpoints]
+    if absent:
+        title += f"; nothing could be estimated for {', '.join(absent)}"
     with style():
         height = len(endpoints) * (CURVE_INCH + below_inch + 0.6) + 0.4
         figure = new_figure(WIDTH_INCH, height)
@@ -53,7 +56,11 @@ def draw_specification_curve(curve: pd.DataFrame, title: str) -> Figure:
             found = found.sort_values("hazard_ratio", kind="stable", ignore_index=True)
             above, below = axes[2 * number], axes[2 * number + 1]
             tried = int((curve["endpoint"] == endpoint).sum())
-            _draw_ratios(above, found, f"{endpoint}: {len(found)} of {tried} specifications")
+            heading = f"{endpoint}: {len(found)} of {tried} specifications"
+            # Groups and standard deviations are on different scales: no median of both.
+            if found["contrast"].nunique() == 1:
+                heading += f"; median {found['hazard_ratio'].median():.2f}"
+            _draw_ratios(above, found, heading)
             _draw_choices(below, found, levels)
             for one in (above, below):
                 one.set_xlim(-1, len(found))
@@ -78,7 +85,7 @@ def _draw_ratios(axes: Axes, found: pd.DataFrame, title: str) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.tick_params(bottom=False, labelbottom=False)
     share = f"{(ratio > 1).mean():.0%} above 1, {clear.mean():.0%} of intervals exclude 1"
-    axes.set_title(f"{title}; median {np.median(ratio):.2f}; {share}", weight="normal")
+    axes.set_title(f"{title}; {share}", weight="normal")
 
 
 def _draw_choices(axes: Axes, found: pd.DataFrame, levels: Mapping[str, Sequence[object]]) -> None:
