@@ -44,9 +44,9 @@ rule build_cohort:
             },
         ),
     log:
-        "results/logs/build_cohort/{analysis}_{variant}.log",
+        "results/logs/build_cohort/{analysis}/{variant}.log",
     benchmark:
-        "results/benchmarks/build_cohort/{analysis}_{variant}.tsv"
+        "results/benchmarks/build_cohort/{analysis}/{variant}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -91,9 +91,9 @@ rule analyse_survival:
             },
         ),
     log:
-        "results/logs/analyse_survival/{analysis}_{variant}.log",
+        "results/logs/analyse_survival/{analysis}/{variant}.log",
     benchmark:
-        "results/benchmarks/analyse_survival/{analysis}_{variant}.tsv"
+        "results/benchmarks/analyse_survival/{analysis}/{variant}.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
