@@ -26,7 +26,7 @@ demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at 
 	@echo "Done. Open results/report.html in a browser; key figures: results/summary.json;"
 	@echo "maps: results/maps/full/; survival: results/survival/main/full/; docs/demo.md explains them."
 
-demo-ablation: demo  ## the demo with no_potts and no_mask, and all five variants compared
+demo-ablation: demo  ## the demo with paper, no_potts and no_mask, and all five variants compared
 	$(SNAKEMAKE) ablation $(DEMO) --quiet rules host
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests
