@@ -29,7 +29,7 @@ def test_counts_and_spots_on_phantoms(finished: Cohort, tmp_path: Path) -> None:
     truth = read(results / "phantoms/slides/phantom_01.truth.tsv")
     planted = read(results / "agreement/full.tsv").set_index("slide")["n_subclones"]
     planted.drop("phantom_04").to_csv(tmp_path / "counts.tsv", sep="\t")
-    clusters = read_clusters(results / "clusters/masked/potts/phantom_01.h5")
+    clusters = read_clusters(results / "clusters/stain_texture/masked/potts/phantom_01.h5")
     side = clusters.tiles.side_px
     tumour = truth[truth["subclone"] > 0].assign(
         x=lambda t: t["x"] + side / 2, y=lambda t: t["y"] + side / 2

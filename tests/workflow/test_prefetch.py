@@ -40,7 +40,7 @@ rule use_weights:
     log:
         "results/logs/use_weights.log",
     params:
-        weights=get_encoder_weights,
+        weights=lambda wildcards: pinned_weights(f"encoder {config['encoder']['name']}"),
     script:
         "../scripts/use_weights.py"
 """
@@ -163,7 +163,7 @@ def test_a_problem_of_a_prefetch_is_one_message(
 ) -> None:
     hub.repositories["lab/model"].gated = True
     text = failure(cohort, "prefetch")
-    assert "encoder: lab/model: not logged in" in text
+    assert "encoder tiny: lab/model: not logged in" in text
     assert "Traceback" not in text
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "HF_HUB_OFFLINE is set" in failure(cohort, "prefetch")
