@@ -23,9 +23,9 @@ rule assess_added_value:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=growing(4000),
         # A minute of an idle core for 200 patients and an endpoint, three for 1,000.
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=growing(120),
     params:
         analysis=ANALYSES[COMPARED_ANALYSIS],
         comparison=ADDED_VALUE,

@@ -24,8 +24,8 @@ rule agree_with_pathologist:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=20,
+        mem_mb=growing(1000),
+        runtime=growing(20),
     params:
         unit=PATHOLOGIST.get("unit"),
         column=PATHOLOGIST.get("column"),
@@ -61,8 +61,8 @@ rule agree_with_expression:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         columns=get_spot_columns,
         permutations=AGREEMENT.get("permutations"),

@@ -17,10 +17,9 @@ rule encode_chief_tiles:
     # As of `encode_tiles`.
     threads: 16
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        mem_mb=growing(8000),
         # A fifth of the tiles that 112 µm give.
-        runtime=lambda wildcards, attempt: 60 * attempt,
-        # Counted only where a profile limits it: one job at a time on each GPU.
+        runtime=growing(60),
         gpu=1,
         batch_size=256,
         stage=config["encoding"]["stage"],
@@ -50,8 +49,8 @@ rule score_chief_attention:
         "../../envs/encoders.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         order=ATTENTION.get("order", "rows"),
         code=code_of("score_chief_attention.py"),
@@ -82,8 +81,8 @@ rule draw_attention:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         tile_um=config["tumour"]["attention_tile_um"],
         code=code_of("draw_attention.py"),

@@ -15,8 +15,8 @@ rule cluster_tiles:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         procedure=lambda wildcards: PROCEDURES[wildcards.procedure].variant.procedure,
         clustering=get_clustering_parameters,
@@ -43,8 +43,8 @@ rule score_tumour_tiles:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         # Not the threshold: no tile depends on it.
         tumour={k: v for k, v in config["tumour"].items() if k != "threshold"},
@@ -69,8 +69,8 @@ rule measure_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=growing(1500),
+        runtime=growing(20),
     params:
         measures=config["measures"],
         seed=config["seed"],
@@ -95,8 +95,8 @@ rule export_qupath:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         code=code_of("export_qupath.py"),
     script:

@@ -26,8 +26,8 @@ rule choose_tumour_threshold:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         given=get_given_threshold(),
         code=code_of("choose_tumour_threshold.py"),
@@ -58,8 +58,8 @@ rule collect_slides:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         pooled=lambda wildcards: VARIANTS[wildcards.variant].variant.pooled,
         code=code_of("collect_slides.py"),
@@ -80,8 +80,8 @@ rule check_failures:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         max_failed_fraction=config["max_failed_fraction"],
         code=code_of("check_failures.py"),
@@ -108,8 +108,8 @@ rule draw_maps:
     # One job for all slides: the threshold is the cohort's, so a new slide may recolour every map.
     threads: 8
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         names=SLIDES,
         code=code_of("draw_maps.py"),

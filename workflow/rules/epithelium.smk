@@ -16,8 +16,8 @@ rule segment_epithelium:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         label=STAIN_CLASS,
         code=code_of("segment_epithelium.py"),
@@ -41,8 +41,8 @@ rule measure_coverage:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=growing(1500),
+        runtime=growing(20),
     params:
         classes=get_mask_classes,
         class_names=config["epithelium"]["class_names"],

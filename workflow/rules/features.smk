@@ -20,10 +20,9 @@ rule encode_tiles:
     resources:
         # Each reading process takes some 200 MB.
         mem_mb=lambda wildcards, attempt: (
-            (12000 if needs_torch(wildcards) else 2000) * attempt
+            (12000 if needs_torch(wildcards) else 2000) * 2 ** (attempt - 1)
         ),
-        runtime=lambda wildcards, attempt: 120 * attempt,
-        # Counted only where a profile limits it: one job at a time on each GPU.
+        runtime=growing(120),
         gpu=lambda wildcards: 1 if needs_torch(wildcards) else 0,
         # Most tiles per forward pass, and where slides are copied to before they are read. Results
         # do not depend on them, so they are no parameters.

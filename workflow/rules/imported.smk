@@ -25,8 +25,8 @@ rule import_tiles:
     threads: 1
     resources:
         # A plain JPEG is decoded whole for its thumbnail.
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         tile_px_level0=lambda wildcards: get_row(wildcards).tile_px_level0,
         tiles=config["tiles"],
@@ -52,8 +52,8 @@ rule import_features:
     threads: 1
     resources:
         # Blocks of 128 MB, whatever the size of the file.
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(1500),
+        runtime=growing(30),
     params:
         min_coverage=get_min_coverage,
         has_mask=lambda wildcards: get_row(wildcards).mask is not None,

@@ -25,8 +25,8 @@ rule pool_patient:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(1500),
+        runtime=growing(30),
     params:
         slides=lambda wildcards: PATIENTS[wildcards.slide],
         # No region of the spatial index reaches over two slides, no tile has a neighbour there.

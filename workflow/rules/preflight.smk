@@ -14,8 +14,8 @@ rule check_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         row=get_row_values,
         duplicate_rows=lambda wildcards: SHEET.duplicates.get(wildcards.slide, ()),
@@ -48,8 +48,8 @@ rule collect_preflight:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         patient_pattern=config.get("patient_pattern"),
         encoder=config["encoder"],

@@ -16,8 +16,8 @@ rule pool_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=growing(1000),
+        runtime=growing(20),
     params:
         min_coverage=get_pooling_min_coverage,
         code=code_of("pool_slide.py"),
@@ -43,8 +43,8 @@ rule collect_slide_embeddings:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         code=code_of("collect_slide_embeddings.py"),
     script:

@@ -24,8 +24,8 @@ rule draw_specification_curve:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         variants={name: words for name, (_, words) in CURVE_VARIANTS.items()},
         pooled=[name for name in CURVE_VARIANTS if VARIANTS[name].variant.pooled],

@@ -23,8 +23,8 @@ rule compare_with_truth:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         names=WITH_TRUTH,
         code=code_of("compare_with_truth.py"),
@@ -54,8 +54,8 @@ rule summarise:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         variants=list(CONFIGURED),
         pooled=[name for name, variant in CONFIGURED.items() if variant.pooled],

@@ -14,8 +14,8 @@ rule read_clinical:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         clinical=config.get("clinical", []),
         analyses=get_wanted_of_clinical(),
@@ -51,8 +51,8 @@ rule build_cohort:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         analysis=get_analysis,
         code=code_of("build_cohort.py"),
@@ -98,8 +98,8 @@ rule analyse_survival:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         analysis=get_analysis,
         statistics=config["statistics"],
@@ -128,8 +128,8 @@ rule collect_estimates:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         code=code_of("collect_estimates.py"),
     script:
@@ -167,8 +167,8 @@ rule compare_variants:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         variants=lambda wildcards: COMPARED[wildcards.compared],
         analysis=next(iter(ANALYSES.values())),

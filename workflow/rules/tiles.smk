@@ -17,8 +17,8 @@ rule segment_tissue:
     threads: 1
     resources:
         # A plain JPEG is decoded whole: 3 bytes per pixel, a gigabyte for 18,000 × 18,000 px.
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         preset=get_tissue_preset,
         overrides=config["tissue"]["overrides"],
@@ -48,8 +48,8 @@ rule tile_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         tiles=config["tiles"],
         code=code_of("tile_slide.py"),
