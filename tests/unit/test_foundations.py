@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -130,7 +132,7 @@ def rewrite(path: Path, text: str) -> None:
     # The hash is computed once per process; a new Snakemake run is a new process.
     from histohet import provenance
 
-    provenance._syntax_tree.cache_clear()
+    provenance._code.cache_clear()
     provenance._meaning.cache_clear()
     provenance._imported_modules.cache_clear()
 
@@ -157,3 +159,43 @@ def test_code_hash_sees_the_script_itself(package: Path) -> None:
     before = code_hash(package / "script.py", package)
     rewrite(package / "script.py", "from histohet import used\n\nused.g()\n")
     assert code_hash(package / "script.py", package) != before
+
+
+def test_code_hash_is_the_same_in_every_process(package: Path) -> None:
+    (package / "script.py").write_text("def f(x):\n    return x in {'a', 'b', 'c', 'd', 'e'}\n")
+    command = (
+        "import sys; from histohet.provenance import code_hash; "
+        "print(code_hash(sys.argv[1] + '/script.py', sys.argv[1]))"
+    )
+    library = Path(str(sys.modules["histohet"].__file__)).parents[1]
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", command, str(package)],
+            env={"PYTHONPATH": str(library), "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2)
+    }
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("def f(a, b=1):\n    return a\n", "def f(a, b=2):\n    return a\n"),
+        ("def f(a, b):\n    return a\n", "def f(a, *, b):\n    return a\n"),
+        ("x = {'a'} & {1}\n", "x = {'a'} & {2}\n"),
+        ("x = 1\n", "x = 1.0\n"),
+        ("def f(a):\n    return [b for b in a]\n", "def f(a):\n    return [b for b in a if b]\n"),
+        ("from math import sin\n", "from math import cos as sin\n"),
+        ("class A:\n    b = 1\n", "class A:\n    c = 1\n"),
+    ],
+)
+def test_code_hash_sees_what_changes_results(package: Path, before: str, after: str) -> None:
+    def hash_of(text: str, docstring: str = "One.") -> str:
+        rewrite(package / "script.py", f'"""{docstring}"""\n\n{text}')
+        return code_hash(package / "script.py", package)
+
+    assert hash_of(before) != hash_of(after)
+    assert hash_of(before) == hash_of(f"# A comment.\n{before}", "Another.")
