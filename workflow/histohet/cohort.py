@@ -12,8 +12,9 @@ import pandas as pd
 from histohet.analyses import AnalysisSpec, Trim
 from histohet.clinical import ClinicalTable, endpoints_of
 from histohet.clinical_values import is_missing
-from histohet.covariates import EXCLUDES, Covariate
-from histohet.grouping import assign_groups
+from histohet.covariate_values import EXCLUDES, read_covariate
+from histohet.covariates import Covariate
+from histohet.groups import assign_groups, known_percentiles
 from histohet.patient_scores import NOT_MEASURED, patient_scores
 
 PATIENT_COLUMNS = (
@@ -221,7 +222,7 @@ def _condition(texts: pd.Series[str], values: Sequence[str]) -> Exclusion:
 
 def _trimming(trim: Trim, values: pd.Series[float]) -> Exclusion:
     def exclusion(left: pd.Series[bool]) -> pd.Series[str]:
-        low, high = trim.limits(values[left])
+        low, high = known_percentiles(values[left], trim.percentiles)
         why = pd.Series(f"{trim.measure} missing", index=values.index)
         for beyond, limit, percentile, sign in (
             (values <= low, low, trim.percentiles[0], "≤"),
@@ -246,7 +247,7 @@ def _bad_covariate(left: pd.DataFrame, covariates: Sequence[Covariate]) -> pd.Se
 
 def _read(rows: pd.DataFrame, covariate: Covariate) -> tuple[pd.Series[Any], pd.Series[bool]]:
     """Return the values of a covariate, and whom it excludes."""
-    values, findings = covariate.read(rows[covariate.column].fillna(""))
+    values, findings = read_covariate(covariate, rows[covariate.column].fillna(""))
     excludes = pd.Series(False, index=rows.index)
     for finding in findings:
         if finding.consequence == EXCLUDES:
