@@ -285,7 +285,9 @@ def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: l
     source, target = tmp_path / "clinical.csv", tmp_path / "patients.tsv"
     source.write_text("id,m,d,grade\n01,1.1,1,0\n02,2,0,\n", encoding="utf-8")
     os = {"time": "m", "unit": "months", "event": "d", "events": [1], "censored": [0]}
-    how = spec(score="k", covariates=[{"column": "grade", "kind": "categorical", "reference": "0"}])
+    # Called as a column of sentences, in which an empty cell would be an empty text.
+    grade = {"column": "grade", "name": "notes", "kind": "categorical", "reference": "0"}
+    how = spec(score="k", covariates=[grade])
     table = {"table": str(source), "patient": "id", "endpoints": {"OS": os}}
     clinical = read_clinical(clinical_sources([table]), (), how.covariates)
     slides = pd.DataFrame({"slide": patients, "patient": patients, "status": "ok", "reason": ""})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from histohet.clinical import ClinicalTable, endpoints_of
 from histohet.clinical_values import is_missing
 from histohet.covariate_values import EXCLUDES, read_covariate
 from histohet.covariates import Covariate
+from histohet.formats.tables import read_tsv
 from histohet.groups import assign_groups, known_percentiles
 from histohet.patient_scores import NOT_MEASURED, patient_scores
 
@@ -167,24 +168,12 @@ def read_patients(path: str | Path, covariates: Sequence[Covariate]) -> pd.DataF
 
     Levels of a categorical covariate stay text, though they may look like numbers.
     """
-    header = pd.read_csv(path, sep="\t", nrows=0)
-    types: dict[Hashable, Any] = dict.fromkeys(
-        ("patient", "slide", "group", "excluded_because"), "str"
-    )
-    types |= {"n_slides": "int64", "n_scored": "int64", "score": "float64", "n_tiles": "Int64"}
-    for name in endpoints_of(header):
+    kinds = {"numeric": "float64", "categorical": "str"}
+    patients = read_tsv(path, {each.name: kinds[each.kind] for each in covariates})
+    types = {"n_slides": "int64", "n_scored": "int64", "score": "float64", "n_tiles": "Int64"}
+    for name in endpoints_of(patients):
         types |= {f"{name}_months": "float64", f"{name}_event": "Int8"}
-    for covariate in covariates:
-        types[covariate.name] = "float64" if covariate.kind == "numeric" else "str"
-    patients = pd.read_csv(
-        path,
-        sep="\t",
-        dtype=types,
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
-    )
-    return patients.fillna({"excluded_because": "", "group": ""}).astype({"analysed": bool})
+    return patients.fillna({"group": ""}).astype({**types, "analysed": "bool"})
 
 
 def _selection(
