@@ -13,23 +13,10 @@ from histohet.analyses import AnalysisSpec, Trim
 from histohet.clinical import ClinicalTable, endpoints_of
 from histohet.clinical_values import is_missing
 from histohet.covariate_values import EXCLUDES, read_covariate
-from histohet.covariates import Covariate
+from histohet.covariates import PATIENT_COLUMNS, Covariate
 from histohet.formats.tables import read_tsv
 from histohet.groups import assign_groups, known_percentiles
 from histohet.patient_scores import NOT_MEASURED, patient_scores
-
-PATIENT_COLUMNS = (
-    "patient",
-    "slide",
-    "n_slides",
-    "n_scored",
-    "score",
-    "n_tiles",
-    "group",
-    "analysed",
-    "excluded_because",
-)
-"""Columns of the table of patients, before those of endpoints and covariates."""
 
 NO_ROW = "no row in the clinical tables"
 UNUSABLE_ROWS = "contradictory rows in the clinical tables"
@@ -116,11 +103,11 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSp
         )
     analysed = excluded == ""
     steps.append(Step("analysed", steps[-1].slides, int(analysed.sum()), {}))
-    patients = scores[["patient", "slide", "n_slides", "n_scored", "score", "n_tiles"]].assign(
+    patients = scores.assign(
         group=assign_groups(scores["score"].where(analysed), spec.grouping),
         analysed=analysed,
         excluded_because=_sentences(scores, excluded, clinical),
-    )
+    )[list(PATIENT_COLUMNS)]
     endpoints = spec.endpoints_among(clinical.endpoints)
     covariates = {each.name: _read(rows, each)[0] for each in spec.covariates}
     outcomes = [_capped(rows, name, spec.max_months) for name in endpoints]

@@ -10,7 +10,7 @@ from histohet.config_values import check_keys, code, codes, quoted
 
 Kind = Literal["numeric", "categorical"]
 
-RESERVED = (
+PATIENT_COLUMNS = (
     "patient",
     "slide",
     "n_slides",
@@ -20,10 +20,11 @@ RESERVED = (
     "group",
     "analysed",
     "excluded_because",
-    "time_months",
-    "event",
 )
-"""Columns of the tables of patients (`histohet.cohort`), which no covariate may be called."""
+"""Columns of the table of patients (`histohet.cohort`), before those of endpoints and so on."""
+
+RESERVED = (*PATIENT_COLUMNS, "time_months", "event")
+"""What no covariate may be called: statistics take its column beside these."""
 
 _KINDS = " | ".join(get_args(Kind))
 
