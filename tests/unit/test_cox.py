@@ -25,6 +25,7 @@ from histohet.clinical_formats import clinical_sources
 from histohet.cohort import build_cohort, of_endpoint
 from histohet.covariates import Covariate
 from histohet.cox import CoxResult, fit_cox
+from histohet.cox_design import per_standard_deviation
 from histohet.endpoint_analysis import HIGH_VS_LOW
 
 # R: survival::aml (leukaemia, maintenance chemotherapy; Miller 1997).
@@ -133,6 +134,17 @@ def test_levels_that_are_numbers_are_refused() -> None:
     assert fit_cox(TIED.assign(grade=["1", "2"] * 12), [grade]).status == "ok"
     empty = TIED.assign(grade=np.nan)
     assert fit_cox(empty, [grade]).reason.startswith("0 events among 0 patients")
+
+
+def test_values_per_standard_deviation() -> None:
+    scaled, deviation = per_standard_deviation([1, 3, np.nan, 8])
+    assert deviation == pytest.approx(13**0.5)
+    np.testing.assert_allclose(scaled, (np.array([1, 3, np.nan, 8]) - 4) / 13**0.5)
+    # numpy's deviation of these is not 0.
+    for constant in ([0.1] * 3, [0.1, np.nan], [np.nan], []):
+        unchanged, deviation = per_standard_deviation(constant)
+        np.testing.assert_array_equal(unchanged, constant)
+        assert deviation == 0
 
 
 def test_row_order_and_time_unit_do_not_matter() -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from histohet.concordance import bootstrapped_c, concordance
+from histohet.cox_design import per_standard_deviation
 from histohet.partial_likelihood import NoMaximumError, RiskSets, maximise
 
 Floats = npt.NDArray[np.float64]
@@ -117,13 +118,12 @@ def _log_hazard_ratios(
     NaN in samples where a score is constant or separates the patients.
     """
     found = np.full((len(samples), 2), np.nan)
-    deviations = scores.std(axis=0, ddof=1) if len(scores) > 1 else np.zeros(2)
+    scaled = np.column_stack([per_standard_deviation(score)[0] for score in scores.T])
     for row, sample in enumerate(samples):
         if not event[sample].any():
             continue
         risk = RiskSets(time[sample], event[sample])
-        for column in np.flatnonzero(deviations > 0):
-            values = scores[sample, column] / deviations[column]
+        for column, values in enumerate(scaled[sample].T):
             if np.ptp(values) == 0:
                 continue
             try:
