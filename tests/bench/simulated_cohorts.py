@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from histohet.grouping import Grouping, assign_groups
+from histohet.grouping import Grouping
+from histohet.groups import assign_groups
 from histohet.tumour import otsu_threshold
 
 Floats = npt.NDArray[np.float64]

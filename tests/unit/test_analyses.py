@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from histohet.analyses import PRESETS, AnalysisSpec, Trim, read_analyses
@@ -35,7 +34,7 @@ def test_everything_is_read() -> None:
     assert found.where == (("Subtype", ("A", "B")), ("grade", ("1",)))
     assert found.filter_columns == ("Subtype", "grade")
     assert found.trim == Trim("n_tiles", (5, 95))
-    assert found.grouping.limits(np.nan) == (0.3, 0.7)  # type: ignore[arg-type]
+    assert found.grouping == Grouping("cut", 0.3, 0.7)
     assert found.covariates[0].name == "age"
     assert found.max_months == 60
 
@@ -112,9 +111,3 @@ def test_endpoints_must_be_in_the_tables() -> None:
         spec(endpoints=["DSS"]).endpoints_among(["OS"])
     with pytest.raises(ValueError, match="there are none"):
         spec().endpoints_among([])
-
-
-def test_limits_of_trimming_interpolate() -> None:
-    assert Trim("n", (5, 95)).limits([*range(101), np.nan]) == (5, 95)
-    assert Trim("n", (25, 75)).limits([1, 2, 3, 4]) == (1.75, 3.25)
-    assert np.isnan(Trim("n", (5, 95)).limits([np.nan])).all()

@@ -23,23 +23,8 @@ from histohet.cohort import Cohort, build_cohort, of_endpoint, read_patients
 from histohet.flow import FLOW_COLUMNS, flow_table
 from histohet.formats.tables import write_tsv
 from histohet.provenance import Provenance
+from patients import SLIDES
 
-SLIDES = pd.DataFrame(
-    [
-        ("a1", "a", "no_tissue", "no tissue found", np.nan, np.nan),
-        ("a2", "a", "ok", "", 3.0, 30),
-        ("b1", "b", "ok", "", 5.0, 50),
-        ("b2", "b", "ok", "", 7.0, 70),
-        ("c1", "c", "refused", "scale unknown", np.nan, np.nan),
-        ("c2", "c", "ok", "", np.nan, 9),
-        ("d1", "d", "ok", np.nan, 2.0, 20),
-        ("e1", "e", "ok", "", 100.0, 10),
-        ("f1", "f", "ok", "", 4.0, 40),
-        ("g1", "g", "ok", "", 6.0, 60),
-        ("h1", "h", "ok", "", 1.0, 10),
-    ],
-    columns=["slide", "patient", "status", "reason", "n_clusters", "n_tiles"],
-)
 AGE = {"column": "age", "kind": "numeric"}
 STAGE = {
     "column": "stage",
@@ -285,7 +270,9 @@ def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: l
     source, target = tmp_path / "clinical.csv", tmp_path / "patients.tsv"
     source.write_text("id,m,d,grade\n01,1.1,1,0\n02,2,0,\n", encoding="utf-8")
     os = {"time": "m", "unit": "months", "event": "d", "events": [1], "censored": [0]}
-    how = spec(score="k", covariates=[{"column": "grade", "kind": "categorical", "reference": "0"}])
+    # Called as a column of sentences, in which an empty cell would be an empty text.
+    grade = {"column": "grade", "name": "notes", "kind": "categorical", "reference": "0"}
+    how = spec(score="k", covariates=[grade])
     table = {"table": str(source), "patient": "id", "endpoints": {"OS": os}}
     clinical = read_clinical(clinical_sources([table]), (), how.covariates)
     slides = pd.DataFrame({"slide": patients, "patient": patients, "status": "ok", "reason": ""})

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histohet.covariates import EXCLUDES, NOT_IN_COX, Covariate
+from histohet.covariate_values import EXCLUDES, NOT_IN_COX, read_covariate
+from histohet.covariates import Covariate
 
 T: dict[str, Any] = {
     "column": "stage",
@@ -28,7 +29,7 @@ def cells(*texts: str) -> pd.Series[str]:
 
 
 def found(covariate: Covariate, *texts: str) -> list[tuple[list[int], str, str]]:
-    _, findings = covariate.read(cells(*texts))
+    _, findings = read_covariate(covariate, cells(*texts))
     return [
         (list(one.rows.index[one.rows]), one.problem, one.consequence)
         for one in findings
@@ -37,7 +38,7 @@ def found(covariate: Covariate, *texts: str) -> list[tuple[list[int], str, str]]
 
 
 def test_codes_become_levels() -> None:
-    values, _ = Covariate.from_config(T).read(cells("T1", "T2A", "T4", "T2"))
+    values, _ = read_covariate(Covariate.from_config(T), cells("T1", "T2A", "T4", "T2"))
     assert values.tolist() == ["T1-2", "T1-2", "T3-4", "T1-2"]
     assert found(Covariate.from_config(T), "T1", "T4") == []
 
@@ -46,7 +47,7 @@ def test_a_code_in_no_level_is_a_problem_of_its_row_and_no_guess() -> None:
     covariate = Covariate.from_config(T)
     problem = "code in no level of 'T' ('T1-2', 'T3-4') and not in 'drop'"
     assert found(covariate, "T1", "T4C", "t1") == [([3, 4], problem, EXCLUDES)]
-    values, _ = covariate.read(cells("T1", "T4C", "t1"))
+    values, _ = read_covariate(covariate, cells("T1", "T4C", "t1"))
     assert values.isna().tolist() == [False, True, True]
 
 
@@ -56,7 +57,7 @@ def test_dropped_and_missing_codes_are_told_apart() -> None:
         ([2], "value excluded by the configuration", EXCLUDES),
         ([3, 4], "covariate missing", NOT_IN_COX),
     ]
-    values, _ = covariate.read(cells("TX", "NA", "", "T3"))
+    values, _ = read_covariate(covariate, cells("TX", "NA", "", "T3"))
     assert values.isna().tolist() == [True, True, True, False]
 
 
@@ -69,26 +70,26 @@ def test_an_empty_code_in_drop_excludes_whatever_is_missing(kind: str) -> None:
     texts = ("1", "", "[Not Available]", "9")
     problem = "value excluded by the configuration"
     assert found(covariate, *texts) == [([3, 4, 5], problem, EXCLUDES)]
-    assert covariate.read(cells(*texts))[0].isna().tolist() == [False, True, True, True]
+    assert read_covariate(covariate, cells(*texts))[0].isna().tolist() == [False, True, True, True]
 
 
 def test_what_usually_means_missing_may_be_a_level() -> None:
     covariate = Covariate.from_config(
         T | {"levels": {"known": ["T1"], "unknown": ["[Unknown]"]}, "reference": "known"}
     )
-    assert covariate.read(cells("[Unknown]", "T1"))[0].tolist() == ["unknown", "known"]
+    assert read_covariate(covariate, cells("[Unknown]", "T1"))[0].tolist() == ["unknown", "known"]
 
 
 def test_without_levels_every_code_is_its_own() -> None:
     covariate = Covariate("stage", "categorical", "N", "N0", ("NX",))
-    values, _ = covariate.read(cells("N0", "N3A", "NX"))
+    values, _ = read_covariate(covariate, cells("N0", "N3A", "NX"))
     assert values.tolist()[:2] == ["N0", "N3A"]
     assert values.isna().tolist() == [False, False, True]
 
 
 def test_numbers_are_read_and_anything_else_is_named() -> None:
     covariate = Covariate("stage", "numeric", "age")
-    values, _ = covariate.read(cells("7", "7,5", "old", "NA", "1e3"))
+    values, _ = read_covariate(covariate, cells("7", "7,5", "old", "NA", "1e3"))
     np.testing.assert_array_equal(values, [7, np.nan, np.nan, np.nan, 1000])
     assert found(covariate, "7", "7,5", "old", "NA") == [
         ([5], "covariate missing", NOT_IN_COX),
@@ -99,7 +100,7 @@ def test_numbers_are_read_and_anything_else_is_named() -> None:
 
 @given(st.lists(st.sampled_from(["T1", "T2A", "T3", "TX", "T9", "", "NA", "[unknown]"])))
 def test_every_row_has_a_level_or_one_finding(texts: list[str]) -> None:
-    values, findings = Covariate.from_config(T).read(cells(*texts))
+    values, findings = read_covariate(Covariate.from_config(T), cells(*texts))
     noted = sum((one.rows.astype(int) for one in findings), start=0 * values.isna())
     assert (noted == values.isna()).all()
 

@@ -25,35 +25,10 @@ from histohet.clinical_formats import clinical_sources
 from histohet.cohort import build_cohort, of_endpoint
 from histohet.covariates import Covariate
 from histohet.cox import CoxResult, fit_cox
+from histohet.cox_design import per_standard_deviation
 from histohet.endpoint_analysis import HIGH_VS_LOW
+from patients import AML, TIED
 
-# R: survival::aml (leukaemia, maintenance chemotherapy; Miller 1997).
-MAINTAINED = pd.DataFrame(
-    {
-        "time": [9, 13, 13, 18, 23, 28, 31, 34, 45, 48, 161],
-        "event": [1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0],
-    }
-)
-NONMAINTAINED = pd.DataFrame(
-    {
-        "time": [5, 5, 8, 8, 12, 16, 23, 27, 30, 33, 43, 45],
-        "event": [1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1],
-    }
-)
-AML = pd.concat([MAINTAINED.assign(x="Maintained"), NONMAINTAINED.assign(x="Nonmaintained")])
-
-# Made up: heavy ties, a factor with three levels, a number.
-TIED = pd.DataFrame(
-    {
-        "time_months": [1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 7, 7, 8, 9, 9, 10, 10, 11, 12],
-        "event": [1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0],
-        "stage": [{"1": "I", "2": "II", "3": "III"}[code] for code in "332313232312312213121121"],
-        "age": [
-            *(71, 64, 58, 80, 49, 66, 73, 55, 61, 77, 52, 68),
-            *(70, 45, 63, 59, 74, 62, 50, 57, 66, 48, 60, 53),
-        ],
-    }
-)
 STAGE = Covariate("stage", "categorical", "stage", reference="I")
 AGE = Covariate("age", "numeric", "age")
 
@@ -133,6 +108,17 @@ def test_levels_that_are_numbers_are_refused() -> None:
     assert fit_cox(TIED.assign(grade=["1", "2"] * 12), [grade]).status == "ok"
     empty = TIED.assign(grade=np.nan)
     assert fit_cox(empty, [grade]).reason.startswith("0 events among 0 patients")
+
+
+def test_values_per_standard_deviation() -> None:
+    scaled, deviation = per_standard_deviation([1, 3, np.nan, 8])
+    assert deviation == pytest.approx(13**0.5)
+    np.testing.assert_allclose(scaled, (np.array([1, 3, np.nan, 8]) - 4) / 13**0.5)
+    # numpy's deviation of these is not 0.
+    for constant in ([0.1] * 3, [0.1, np.nan], [np.nan], []):
+        unchanged, deviation = per_standard_deviation(constant)
+        np.testing.assert_array_equal(unchanged, constant)
+        assert deviation == 0
 
 
 def test_row_order_and_time_unit_do_not_matter() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.grouping import Grouping, assign_groups
+from histohet.grouping import Grouping
+from histohet.groups import assign_groups, group_limits, known_percentiles
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_groups_with_ties(
 ) -> None:
     grouping = Grouping.from_config(rule)
     series = pd.Series(score, dtype=float)
-    assert grouping.limits(series) == limits
+    assert group_limits(series, grouping) == limits
     assert "".join(group[0] for group in assign_groups(series, grouping)) == groups
 
 
@@ -43,7 +44,7 @@ def test_groups_with_ties(
 def test_without_a_rule_of_its_own_nobody_is_in_a_group(rule: str) -> None:
     series = pd.Series([1.0, 2.0, np.nan])
     grouping = Grouping.from_config(rule)
-    assert np.isnan(grouping.limits(series)).all()
+    assert np.isnan(group_limits(series, grouping)).all()
     assert assign_groups(series, grouping).tolist() == ["", "", ""]
 
 
@@ -53,7 +54,13 @@ def test_missing_scores_are_in_no_group_and_move_no_limit() -> None:
     assert groups.tolist() == ["", "low", "low", "middle", "middle", "high", ""]
     nobody = assign_groups(pd.Series([np.nan, np.nan]), Grouping("median"))
     assert nobody.tolist() == ["", ""]
-    assert np.isnan(Grouping("median").limits(pd.Series([], dtype=float))).all()
+    assert np.isnan(group_limits(pd.Series([], dtype=float), Grouping("median"))).all()
+
+
+def test_percentiles_interpolate_and_ignore_what_is_missing() -> None:
+    assert known_percentiles(pd.Series([*range(101), np.nan]), (5, 95)) == (5, 95)
+    assert known_percentiles(pd.Series([1.0, 2, 3, 4]), (25, 75)) == (1.75, 3.25)
+    assert np.isnan(known_percentiles(pd.Series([np.nan]), (5, 95))).all()
 
 
 @settings(max_examples=50, deadline=None)

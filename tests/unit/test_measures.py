@@ -27,6 +27,7 @@ from histohet.summary import (
     stage_seconds,
     variant_figures,
 )
+from histohet.tile_correlations import NO_SCORES, SCORES
 from histohet.traits import read_traits
 from histohet.variants import VARIANTS
 
@@ -57,6 +58,14 @@ def measured(scores: list[float] | None) -> SlideMeasures:
 def test_round_trip_through_json() -> None:
     for measures in (measured([5.0, 1.0, 3.0]), measured(None)):
         assert SlideMeasures.from_dict(json.loads(json.dumps(measures.as_dict()))) == measures
+
+
+def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:
+    row = measured([5.0, 1.0, 3.0]).slide_row(0.5)
+    numbers = {name for name, value in row.items() if isinstance(value, int | float)}
+    amounts = {"tissue_mm2", "epithelium_mm2", "n_tissue_tiles", "n_clustered_tiles"}
+    assert numbers == {*SCORES, *NO_SCORES, *amounts, *asdict(CERTAINTY)}
+    assert len(SCORES) == len(set(SCORES))
 
 
 @pytest.mark.parametrize(

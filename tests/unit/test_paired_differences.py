@@ -116,14 +116,28 @@ def test_a_constant_score_has_no_hazard_ratio() -> None:
     ratio = found["log hazard ratio per SD"]
     assert ratio.value is None
     assert ratio.difference is None
-    assert found["C"].value == 0.5
+    assert ratio.samples == 0
+    assert (found["C"].value, found["C"].samples) == (0.5, 20)
 
 
 def test_nobody_in_common() -> None:
     good, _ = patients(10, 0.5, 0, seed=9)
     other = good.assign(patient=[f"q{i}" for i in range(10)])
     for one in paired_differences(good, other, replicates=10, seed=0):
-        assert (one.n, one.difference) == (0, None)
+        assert (one.n, one.difference, one.samples) == (0, None, 0)
+
+
+def test_samples_that_cannot_be_estimated_are_told() -> None:
+    """One of 8 patients has an event, which a sample holds with probability 1 - (7/8)^8."""
+    good, noisy = patients(8, 0.5, 1, seed=11)
+    first = good["time_months"] == good["time_months"].min()
+    pair = (one.assign(event=first) for one in (good, noisy))
+    found = by_quantity(paired_differences(*pair, replicates=400, seed=0))
+    share = 1 - (7 / 8) ** 8
+    spread = (share * (1 - share) / 400) ** 0.5
+    assert found["C"].samples / 400 == pytest.approx(share, abs=4 * spread)
+    assert found["log hazard ratio per SD"].samples <= found["C"].samples
+    assert found["score"].samples == 400
 
 
 def test_without_events_only_the_scores_compare() -> None:

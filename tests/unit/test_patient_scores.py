@@ -11,20 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.patient_scores import patient_scores
+from patients import SLIDES as COHORT_SLIDES
 
-SLIDES = pd.DataFrame(
-    [
-        ("a1", "a", "no_tissue", "no tissue found", np.nan, np.nan),
-        ("a2", "a", "ok", "", 3.0, 30),
-        ("b1", "b", "ok", "", 5.0, 50),
-        ("b2", "b", "ok", "", 7.0, 70),
-        ("c1", "c", "refused", "scale unknown", np.nan, np.nan),
-        ("c2", "c", "ok", "", np.nan, 9),
-        ("a3", "a", "ok", "", 1.0, 10),
-        ("d1", "d", "ok", np.nan, 2.0, 20),
-    ],
+# Those of four patients, and a third one of the first.
+THIRD = pd.DataFrame(
+    [("a3", "a", "ok", "", 1.0, 10)],
     columns=["slide", "patient", "status", "reason", "n_clusters", "n_tiles"],
 )
+SLIDES = pd.concat([COHORT_SLIDES[COHORT_SLIDES["patient"] <= "d"], THIRD], ignore_index=True)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
@@ -61,6 +62,27 @@ def test_conda_environments_hold_what_the_library_imports(name: str) -> None:
     distributions = packages_distributions()
     needed = {distributions[module][0].lower().replace("_", "-") for module in modules}
     assert needed <= set(pins(ROOT / f"envs/{name}.yaml"))
+
+
+def test_parsing_the_configuration_loads_no_numerical_library() -> None:
+    # Every job parses it: half a second of imports would be hours of a large cohort.
+    lines = [
+        line
+        for file in sorted(ROOT.glob("workflow/rules/*.smk"))
+        for line in re.findall(r"^\s*((?:from|import) histohet\b.*)", file.read_text(), re.M)
+    ]
+    heavy = ("pandas", "numpy", "scipy", "numba", "torch", "sklearn", "h5py")
+    show = f"import sys; print(*sys.modules.keys() & {set(heavy)})"
+    code = "\n".join([*lines, show])
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT / "workflow",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert lines
+    assert found.stdout.split() == []
 
 
 def rules() -> set[str]:

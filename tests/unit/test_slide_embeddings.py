@@ -6,7 +6,6 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 
 from histohet.formats.hdf5 import (
@@ -138,7 +137,7 @@ def test_table_of_the_cohort_lists_every_slide_and_keeps_every_digit(tmp_path: P
     given = [embedding("001", vectors[0]), lost, embedding("003", vectors[1])]
     table, slides = tmp_path / "mean.tsv", tmp_path / "mean_slides.tsv"
     assert write_embedding_tables(iter(given), table, slides, PROVENANCE) == 2
-    found = pd.read_csv(table, sep="\t", dtype={"wsi": str})
+    found = read_tsv(table)
     assert list(found.columns) == ["wsi", "feat_0", "feat_1", "feat_2", "feat_3"]
     assert found["wsi"].tolist() == ["001", "003"]
     np.testing.assert_array_equal(found.iloc[:, 1:].to_numpy(np.float32), vectors)

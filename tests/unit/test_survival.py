@@ -16,41 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.covariates import Covariate
-from histohet.survival import (
-    kaplan_meier,
-    log_rank,
-)
-
-# R: survival::aml (leukaemia, maintenance chemotherapy; Miller 1997).
-MAINTAINED = pd.DataFrame(
-    {
-        "time": [9, 13, 13, 18, 23, 28, 31, 34, 45, 48, 161],
-        "event": [1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0],
-    }
-)
-NONMAINTAINED = pd.DataFrame(
-    {
-        "time": [5, 5, 8, 8, 12, 16, 23, 27, 30, 33, 43, 45],
-        "event": [1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1],
-    }
-)
-AML = pd.concat([MAINTAINED.assign(x="Maintained"), NONMAINTAINED.assign(x="Nonmaintained")])
-
-# Made up: heavy ties, a factor with three levels, a number.
-TIED = pd.DataFrame(
-    {
-        "time_months": [1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 7, 7, 8, 9, 9, 10, 10, 11, 12],
-        "event": [1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0],
-        "stage": [{"1": "I", "2": "II", "3": "III"}[code] for code in "332313232312312213121121"],
-        "age": [
-            *(71, 64, 58, 80, 49, 66, 73, 55, 61, 77, 52, 68),
-            *(70, 45, 63, 59, 74, 62, 50, 57, 66, 48, 60, 53),
-        ],
-    }
-)
-STAGE = Covariate("stage", "categorical", "stage", reference="I")
-AGE = Covariate("age", "numeric", "age")
+from histohet.survival import kaplan_meier, log_rank
+from patients import AML, MAINTAINED, NONMAINTAINED, TIED
 
 
 @pytest.fixture(autouse=True)

@@ -43,6 +43,7 @@ DIFFERENCE_COLUMNS = (
     "difference",
     "lower",
     "upper",
+    "samples",
 )
 
 
@@ -87,13 +88,14 @@ def variant_differences(
         `DIFFERENCE_COLUMNS` (see `Difference`), one row for each variant, endpoint and quantity.
     """
     (reference, base), *others = patients.items()
+    of_base = {endpoint: of_endpoint(base, endpoint) for endpoint in endpoints}
     rows = [
         {"variant": variant, "reference": reference, "endpoint": endpoint, **asdict(found)}
         for variant, table in others
         for endpoint in endpoints
         for found in paired_differences(
             of_endpoint(table, endpoint),
-            of_endpoint(base, endpoint),
+            of_base[endpoint],
             replicates=replicates,
             seed=seed,
         )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import adjusted_rand_score
 
 from histohet.graph import nearest
-from histohet.sheets import SheetError, read_rows
+from histohet.sheets import read_table
 from histohet.tiles import Coords
 
 TRUTH_COLUMNS = ("x", "y", "subclone")
@@ -57,13 +57,7 @@ def read_truth(path: str | Path) -> Truth:
     ValueError
         If a column is missing or a value is not a whole number; names file and row.
     """
-    try:
-        header, rows = read_rows(path)
-    except SheetError as error:
-        raise ValueError(f"truth: {error}") from error
-    missing = [name for name in TRUTH_COLUMNS if name not in header]
-    if missing:
-        raise ValueError(f"{path} has no column '{missing[0]}'; there are {', '.join(header)}")
+    _, rows = read_table(path, "truth", TRUTH_COLUMNS)
     values = np.empty((len(rows), len(TRUTH_COLUMNS)), np.int64)
     for index, (number, cells) in enumerate(rows):
         for column, name in enumerate(TRUTH_COLUMNS):

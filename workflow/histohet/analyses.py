@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-import numpy as np
-
-from histohet.clinical_values import check_keys, code, codes, quoted
+from histohet.config_values import check_keys, code, codes, quoted
 from histohet.covariates import Covariate
 from histohet.grouping import Grouping
 
@@ -87,15 +85,6 @@ class Trim:
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
             raise ValueError(f"trim: percentiles {low:g}, {high:g} must be ordered, 0 to 100")
-
-    def limits(self, values: Iterable[float]) -> tuple[float, float]:
-        """Return the values that a kept one must exceed and stay below; NaN, NaN without any."""
-        array = np.asarray(list(values), dtype=float)
-        known = array[~np.isnan(array)]
-        if not known.size:
-            return np.nan, np.nan
-        low, high = np.percentile(known, self.percentiles)
-        return float(low), float(high)
 
 
 @dataclass(frozen=True)

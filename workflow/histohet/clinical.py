@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from histohet.clinical_tables import ClinicalError, ClinicalSource, read_cells, read_header
-from histohet.clinical_values import Finding, is_missing, quoted
+from histohet.clinical_values import Finding, is_missing
+from histohet.config_values import quoted
+from histohet.covariate_values import read_covariate
 from histohet.covariates import Covariate
 from histohet.endpoints import ROW_USED
 
@@ -155,7 +157,7 @@ def _read(
         findings += found
     for covariate in covariates:
         if covariate.column in columns:
-            findings += covariate.read(rows[covariate.column])[1]
+            findings += read_covariate(covariate, rows[covariate.column])[1]
     frame = pd.concat([*parts, rows[list(columns)]], axis="columns")
     frame.index = pd.Index(rows[source.patient], name=PATIENT)
     noted = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from histohet.clinical_tables import ClinicalError, ClinicalSource, read_header
-from histohet.clinical_values import check_keys, codes, quoted
+from histohet.config_values import check_keys, codes, quoted
 from histohet.endpoints import Endpoint
 
 _CDR_MAIN, _CDR_EXTRA = "TCGA-CDR", "ExtraEndpoints"

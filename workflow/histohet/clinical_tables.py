@@ -14,7 +14,7 @@ import pandas as pd
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
-from histohet.clinical_values import quoted
+from histohet.config_values import quoted
 from histohet.endpoints import Endpoint
 from histohet.sheets import SheetError, read_lines, rows_under
 

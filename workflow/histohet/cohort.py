@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,11 @@ import pandas as pd
 from histohet.analyses import AnalysisSpec, Trim
 from histohet.clinical import ClinicalTable, endpoints_of
 from histohet.clinical_values import is_missing
-from histohet.covariates import EXCLUDES, Covariate
-from histohet.grouping import assign_groups
+from histohet.covariate_values import EXCLUDES, read_covariate
+from histohet.covariates import PATIENT_COLUMNS, Covariate
+from histohet.formats.tables import read_tsv
+from histohet.groups import assign_groups, known_percentiles
 from histohet.patient_scores import NOT_MEASURED, patient_scores
-
-PATIENT_COLUMNS = (
-    "patient",
-    "slide",
-    "n_slides",
-    "n_scored",
-    "score",
-    "n_tiles",
-    "group",
-    "analysed",
-    "excluded_because",
-)
-"""Columns of the table of patients, before those of endpoints and covariates."""
 
 NO_ROW = "no row in the clinical tables"
 UNUSABLE_ROWS = "contradictory rows in the clinical tables"
@@ -114,11 +103,11 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSp
         )
     analysed = excluded == ""
     steps.append(Step("analysed", steps[-1].slides, int(analysed.sum()), {}))
-    patients = scores[["patient", "slide", "n_slides", "n_scored", "score", "n_tiles"]].assign(
+    patients = scores.assign(
         group=assign_groups(scores["score"].where(analysed), spec.grouping),
         analysed=analysed,
         excluded_because=_sentences(scores, excluded, clinical),
-    )
+    )[list(PATIENT_COLUMNS)]
     endpoints = spec.endpoints_among(clinical.endpoints)
     covariates = {each.name: _read(rows, each)[0] for each in spec.covariates}
     outcomes = [_capped(rows, name, spec.max_months) for name in endpoints]
@@ -166,24 +155,12 @@ def read_patients(path: str | Path, covariates: Sequence[Covariate]) -> pd.DataF
 
     Levels of a categorical covariate stay text, though they may look like numbers.
     """
-    header = pd.read_csv(path, sep="\t", nrows=0)
-    types: dict[Hashable, Any] = dict.fromkeys(
-        ("patient", "slide", "group", "excluded_because"), "str"
-    )
-    types |= {"n_slides": "int64", "n_scored": "int64", "score": "float64", "n_tiles": "Int64"}
-    for name in endpoints_of(header):
+    kinds = {"numeric": "float64", "categorical": "str"}
+    patients = read_tsv(path, {each.name: kinds[each.kind] for each in covariates})
+    types = {"n_slides": "int64", "n_scored": "int64", "score": "float64", "n_tiles": "Int64"}
+    for name in endpoints_of(patients):
         types |= {f"{name}_months": "float64", f"{name}_event": "Int8"}
-    for covariate in covariates:
-        types[covariate.name] = "float64" if covariate.kind == "numeric" else "str"
-    patients = pd.read_csv(
-        path,
-        sep="\t",
-        dtype=types,
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
-    )
-    return patients.fillna({"excluded_because": "", "group": ""}).astype({"analysed": bool})
+    return patients.fillna({"group": ""}).astype({**types, "analysed": "bool"})
 
 
 def _selection(
@@ -221,7 +198,7 @@ def _condition(texts: pd.Series[str], values: Sequence[str]) -> Exclusion:
 
 def _trimming(trim: Trim, values: pd.Series[float]) -> Exclusion:
     def exclusion(left: pd.Series[bool]) -> pd.Series[str]:
-        low, high = trim.limits(values[left])
+        low, high = known_percentiles(values[left], trim.percentiles)
         why = pd.Series(f"{trim.measure} missing", index=values.index)
         for beyond, limit, percentile, sign in (
             (values <= low, low, trim.percentiles[0], "≤"),
@@ -246,7 +223,7 @@ def _bad_covariate(left: pd.DataFrame, covariates: Sequence[Covariate]) -> pd.Se
 
 def _read(rows: pd.DataFrame, covariate: Covariate) -> tuple[pd.Series[Any], pd.Series[bool]]:
     """Return the values of a covariate, and whom it excludes."""
-    values, findings = covariate.read(rows[covariate.column].fillna(""))
+    values, findings = read_covariate(covariate, rows[covariate.column].fillna(""))
     excludes = pd.Series(False, index=rows.index)
     for finding in findings:
         if finding.consequence == EXCLUDES:

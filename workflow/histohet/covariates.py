@@ -1,4 +1,4 @@
-"""Covariates of the Cox models: which column of the clinical tables they are, and its recoding."""
+"""Covariates of the Cox models: which column of the clinical tables they are, and how recoded."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
-import numpy as np
-import pandas as pd
-
-from histohet.clinical_values import Finding, check_keys, code, codes, is_missing, numbers, quoted
+from histohet.config_values import check_keys, code, codes, quoted
 
 Kind = Literal["numeric", "categorical"]
 
-RESERVED = (
+PATIENT_COLUMNS = (
     "patient",
     "slide",
     "n_slides",
@@ -23,13 +20,11 @@ RESERVED = (
     "group",
     "analysed",
     "excluded_because",
-    "time_months",
-    "event",
 )
-"""Columns of the tables of patients (`histohet.cohort`), which no covariate may be called."""
+"""Columns of the table of patients (`histohet.cohort`), before those of endpoints and so on."""
 
-EXCLUDES = "patient excluded from analyses with this covariate"
-NOT_IN_COX = "left out of Cox models with this covariate"
+RESERVED = (*PATIENT_COLUMNS, "time_months", "event")
+"""What no covariate may be called: statistics take its column beside these."""
 
 _KINDS = " | ".join(get_args(Kind))
 
@@ -117,36 +112,3 @@ class Covariate:
                 "it another 'name'"
             )
         return covariate
-
-    def read(self, texts: pd.Series[str]) -> tuple[pd.Series[Any], list[Finding]]:
-        """Return the values of the covariate, and what is wrong with which rows.
-
-        Parameters
-        ----------
-        texts
-            Cells of the column, stripped; "" where there is none.
-
-        Returns
-        -------
-        values
-            Floats, or levels as text; NaN where missing, dropped or in no level.
-        findings
-            Those with the consequence `EXCLUDES` exclude the patient.
-        """
-        level_of = {one: level for level, of_level in self.levels.items() for one in of_level}
-        dropped = texts.isin(self.drop)
-        missing = is_missing(texts) & ~dropped & ~texts.isin(level_of)
-        if "" in self.drop:
-            dropped, missing = dropped | missing, missing & False
-        unknown = ~texts.isin(level_of) & ~dropped & ~missing & bool(self.levels)
-        recoding = f"code in no level of '{self.name}' ({quoted(self.levels)}) and not in 'drop'"
-        findings = [
-            Finding(self.column, dropped, "value excluded by the configuration", EXCLUDES),
-            Finding(self.column, unknown, recoding, EXCLUDES),
-            Finding(self.column, missing, "covariate missing", NOT_IN_COX),
-        ]
-        if self.kind == "numeric":
-            values, wrong = numbers(texts.mask(dropped, ""), NOT_IN_COX)
-            return values, findings + wrong
-        levels = texts.map(level_of) if self.levels else texts
-        return levels.astype(object).mask(missing | dropped | unknown, np.nan), findings

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import is_string_dtype
 
@@ -77,6 +78,27 @@ class Design:
         if not self.columns:
             return np.zeros((len(self.used), 0))
         return np.column_stack([column.values for column in self.columns])
+
+
+def per_standard_deviation(values: npt.ArrayLike) -> tuple[Floats, float]:
+    """Bring values to mean 0 and standard deviation 1, so that a hazard ratio is per deviation.
+
+    NaN stays and does not count. Values that are all the same are returned as they are, and 0: the
+    standard deviation of rounded sums need not be.
+
+    Returns
+    -------
+    scaled
+        float64, the shape of `values`.
+    deviation
+        Their standard deviation (n - 1 in the denominator).
+    """
+    array = np.asarray(values, dtype=float)
+    known = array[~np.isnan(array)]
+    if len(np.unique(known)) < 2:
+        return array, 0.0
+    deviation = float(known.std(ddof=1))
+    return (array - known.mean()) / deviation, deviation
 
 
 def make_design(frame: pd.DataFrame, covariates: Sequence[Covariate]) -> Design:

@@ -19,7 +19,7 @@ from histohet.best_cut import BestCut, best_cut
 from histohet.concordance import Concordance, concordance
 from histohet.covariates import Covariate
 from histohet.cox import CoxResult, fit_design
-from histohet.cox_design import Design, make_design
+from histohet.cox_design import Design, make_design, per_standard_deviation
 from histohet.permutation import exposure_permutation_p, log_rank_scores, permutation_p
 from histohet.survival import KaplanMeier, LogRank, kaplan_meier, log_rank
 
@@ -137,7 +137,9 @@ def analyse_endpoint(
             seed=seed,
         )
         frame = frame.assign(group=_sides(frame["score"], found.cut))
-    frame, score_sd, log_tiles_sd = _per_standard_deviation(frame)
+    scores, score_sd = per_standard_deviation(frame["score"])
+    tiles, log_tiles_sd = _tile_count(frame["n_tiles"])
+    frame = frame.assign(score=scores, n_tiles=tiles)
     test, test_p = None, None
     if groups == "given":
         test, test_p = _log_rank(frame, permutations, seed)
@@ -175,21 +177,16 @@ def groups_of(grouping: str) -> Groups:
     return {"best_cut": "searched", "none": "none"}.get(grouping, "given")  # type: ignore[return-value]
 
 
-def _per_standard_deviation(frame: pd.DataFrame) -> tuple[pd.DataFrame, float, float]:
-    """Bring score and log tile count to mean 0 and standard deviation 1, unless they are constant.
+def _tile_count(tiles: pd.Series[float]) -> tuple[npt.NDArray[np.floating], float]:
+    """Return the logarithm of tile counts per standard deviation, and that deviation.
 
     Tile counts are spread over orders of magnitude, from biopsies to resections, and a score cannot
     grow in proportion to tissue for long: twice the tissue is one step, whatever its amount. A
     patient without any cluster that counts has a score, 0, and no tiles: hence 1 + their number.
     """
-    columns, deviations = {}, []
-    for name, scale in (("score", np.asarray), ("n_tiles", np.log1p)):
-        values = scale(frame[name].to_numpy(dtype=float))
-        known = values[~np.isnan(values)]
-        deviation = float(known.std(ddof=1)) if len(np.unique(known)) > 1 else 0.0
-        columns[name] = (values - known.mean()) / deviation if deviation else frame[name]
-        deviations.append(deviation)
-    return frame.assign(**columns), deviations[0], deviations[1]
+    scaled, deviation = per_standard_deviation(np.log1p(tiles.to_numpy(dtype=float)))
+    # A count that is always the same is named as it is.
+    return (scaled if deviation else tiles.to_numpy()), deviation
 
 
 def _sides(score: pd.Series[float], cut: float | None) -> npt.NDArray[np.str_]:

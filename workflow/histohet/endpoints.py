@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 
-from histohet.clinical_values import Finding, check_keys, codes, is_missing, numbers
+from histohet.clinical_values import Finding, is_missing, numbers
+from histohet.config_values import check_keys, codes
 
 TimeUnit = Literal["days", "months", "years"]
 

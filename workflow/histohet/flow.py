@@ -8,6 +8,7 @@ import pandas as pd
 from histohet.analyses import AnalysisSpec
 from histohet.clinical import endpoints_of
 from histohet.cohort import Cohort, of_endpoint
+from histohet.groups import group_limits
 from histohet.outcome import Status
 
 FLOW_COLUMNS = ("kind", "step", "slides", "patients", "events", "lost_slides", "lost", "why")
@@ -49,7 +50,7 @@ def flow_table(cohort: Cohort, slides: pd.DataFrame, spec: AnalysisSpec) -> pd.D
             }
         )
     analysed = cohort.patients[cohort.patients["analysed"]]
-    low_at_most, high_above = spec.grouping.limits(analysed["score"])
+    low_at_most, high_above = group_limits(analysed["score"], spec.grouping)
     meanings = {
         "low": f"{spec.score} ≤ {low_at_most:.4g}",
         "middle": f"between {low_at_most:.4g} and {high_above:.4g}",

@@ -1,19 +1,15 @@
-"""Groups: how a score splits patients into low and high, before any outcome is looked at."""
+"""Grouping: how a score is to split patients into low and high, whatever their outcome."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-import numpy as np
-import pandas as pd
-
-from histohet.clinical_values import check_keys
+from histohet.config_values import check_keys
 
 Rule = Literal["quartiles", "median", "cut", "best_cut", "none"]
-
-PERCENTILES: Mapping[str, tuple[float, float]] = {"quartiles": (25, 75), "median": (50, 50)}
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Grouping:
         if self.how not in get_args(Rule):
             raise ValueError(f"grouping '{self.how}' is not one of {' | '.join(get_args(Rule))}")
         given = [value for value in (self.low_at_most, self.high_above) if value is not None]
-        if len(given) != (2 if self.how == "cut" else 0) or not np.isfinite(given).all():
+        if len(given) != (2 if self.how == "cut" else 0) or not all(map(math.isfinite, given)):
             raise ValueError(
                 "grouping 'cut', and it alone, needs finite values: {cut: 0.5}, or "
                 "{low_at_most: 0.3, high_above: 0.7}"
@@ -66,28 +62,3 @@ class Grouping:
         both = {"low_at_most", "high_above"}
         check_keys(config, both, both, "grouping")
         return cls("cut", float(config["low_at_most"]), float(config["high_above"]))
-
-    def limits(self, score: pd.Series[float]) -> tuple[float, float]:
-        """Return the largest score that is low and the score above which it is high.
-
-        NaN, NaN without any score, and where no groups are formed.
-        """
-        if self.low_at_most is not None and self.high_above is not None:
-            return self.low_at_most, self.high_above
-        known = score.dropna()
-        if known.empty or self.how not in PERCENTILES:
-            return np.nan, np.nan
-        low_at_most, high_above = np.percentile(known, PERCENTILES[self.how])
-        return float(low_at_most), float(high_above)
-
-
-def assign_groups(score: pd.Series[float], grouping: Grouping) -> pd.Series[str]:
-    """Return ``low``, ``middle`` or ``high`` for every score, "" where there is none.
-
-    Ties stay together, so groups of a small integer score can be of unequal size or empty. Without
-    groups (``none``, ``best_cut``) all are "".
-    """
-    low_at_most, high_above = grouping.limits(score)
-    group = pd.Series("middle", index=score.index, dtype=object)
-    group = group.mask(score <= low_at_most, "low").mask(score > high_above, "high")
-    return group.mask(score.isna() | np.isnan(low_at_most), "")

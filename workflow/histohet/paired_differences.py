@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from histohet.concordance import bootstrapped_c, concordance
+from histohet.cox_design import per_standard_deviation
 from histohet.partial_likelihood import NoMaximumError, RiskSets, maximise
 
 Floats = npt.NDArray[np.float64]
@@ -31,6 +32,8 @@ class Difference:
     difference, lower, upper
         Value less reference, and its 95 % interval: percentiles of a bootstrap of patients in which
         both are estimated on the same samples.
+    samples
+        Of the bootstrap, those in which both could be estimated.
     """
 
     quantity: str
@@ -41,6 +44,7 @@ class Difference:
     difference: float | None
     lower: float | None
     upper: float | None
+    samples: int
 
 
 def paired_differences(
@@ -61,7 +65,7 @@ def paired_differences(
     both = both.dropna(subset=["score_x", "score_y"])
     n, events = len(both), int(both["event"].sum())
     if not n:
-        return [Difference(name, 0, 0, *(None,) * 5) for name in QUANTITIES]
+        return [Difference(name, 0, 0, *(None,) * 5, 0) for name in QUANTITIES]
     time = both["time_months"].to_numpy(dtype=float)
     event = both["event"].to_numpy(dtype=bool)
     scores = both[["score_x", "score_y"]].to_numpy(dtype=float)
@@ -92,10 +96,10 @@ def paired_differences(
 
 def _difference(name: str, n: int, events: int, point: Floats, samples: Floats) -> Difference:
     value, reference = (None if np.isnan(one) else float(one) for one in point)
-    if value is None or reference is None:
-        return Difference(name, n, events, value, reference, None, None, None)
     differences = samples[:, 0] - samples[:, 1]
     known = differences[~np.isnan(differences)]
+    if value is None or reference is None:
+        return Difference(name, n, events, value, reference, None, None, None, len(known))
     lower, upper = np.percentile(known, [2.5, 97.5]) if len(known) else (None, None)
     return Difference(
         name,
@@ -106,6 +110,7 @@ def _difference(name: str, n: int, events: int, point: Floats, samples: Floats) 
         value - reference,
         None if lower is None else float(lower),
         None if upper is None else float(upper),
+        len(known),
     )
 
 
@@ -117,13 +122,12 @@ def _log_hazard_ratios(
     NaN in samples where a score is constant or separates the patients.
     """
     found = np.full((len(samples), 2), np.nan)
-    deviations = scores.std(axis=0, ddof=1) if len(scores) > 1 else np.zeros(2)
+    scaled = np.column_stack([per_standard_deviation(score)[0] for score in scores.T])
     for row, sample in enumerate(samples):
         if not event[sample].any():
             continue
         risk = RiskSets(time[sample], event[sample])
-        for column in np.flatnonzero(deviations > 0):
-            values = scores[sample, column] / deviations[column]
+        for column, values in enumerate(scaled[sample].T):
             if np.ptp(values) == 0:
                 continue
             try:

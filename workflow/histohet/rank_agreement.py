@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from histohet.sheets import SheetError, read_rows
+from histohet.sheets import read_table
 
 Floats = npt.NDArray[np.float64]
 Unit = Literal["slide", "patient"]
@@ -72,13 +72,7 @@ def read_counts(path: str | Path, unit: Unit, column: str) -> pd.Series:
         If a column is missing, an id is empty or comes twice, or a count is not a number of 0 or
         above; names file and row.
     """
-    try:
-        header, rows = read_rows(path)
-    except SheetError as error:
-        raise ValueError(f"counts: {error}") from error
-    missing = [name for name in (unit, column) if name not in header]
-    if missing:
-        raise ValueError(f"{path} has no column '{missing[0]}'; there are {', '.join(header)}")
+    _, rows = read_table(path, "counts", (unit, column))
     counts: dict[str, float] = {}
     for number, cells in rows:
         name, text = cells[unit], cells[column]

@@ -154,6 +154,26 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
     return lines[0][1], rows_under(lines[0][1], lines[1:], path)
 
 
+def read_table(
+    path: str | Path, what: str, needed: Sequence[str] = ()
+) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Read a table as `read_rows` does, and check that it has the columns `needed`.
+
+    Raises
+    ------
+    SheetError
+        If it cannot be read (the message begins with `what` it is), or lacks a column.
+    """
+    try:
+        header, rows = read_rows(path)
+    except SheetError as error:
+        raise SheetError(f"{what}: {error}") from error
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise SheetError(f"{path} has no column '{missing[0]}'; there are {', '.join(header)}")
+    return header, rows
+
+
 def _is_gzip(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
 

@@ -18,6 +18,7 @@ from histohet.clinical import ClinicalTable
 from histohet.cohort import build_cohort, of_endpoint
 from histohet.covariates import Covariate
 from histohet.cox import fit_cox
+from histohet.cox_design import per_standard_deviation
 from histohet.endpoint_analysis import HIGH_VS_LOW, SCORE
 
 CURVE_COLUMNS = (
@@ -115,7 +116,7 @@ def _estimate(
 ) -> dict[str, Any]:
     exposure: Covariate = HIGH_VS_LOW if grouped else SCORE
     if not grouped:
-        frame = frame.assign(score=_per_sd(frame["score"]))
+        frame = frame.assign(score=per_standard_deviation(frame["score"])[0])
     model = fit_cox(frame, [exposure, *covariates])
     found: dict[str, Any] = {
         "contrast": "high vs low" if grouped else "per SD",
@@ -128,8 +129,3 @@ def _estimate(
     for name in ("hazard_ratio", "lower", "upper", "p"):
         found[name] = getattr(term, name) if term else None
     return {name: found[name] for name in CURVE_COLUMNS if name != "endpoint"}
-
-
-def _per_sd(score: pd.Series[float]) -> pd.Series[float]:
-    deviation = score.std()
-    return (score - score.mean()) / deviation if deviation > 0 else score

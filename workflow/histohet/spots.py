@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.formats.anndata import read_observations
-from histohet.sheets import SheetError, read_rows
+from histohet.sheets import read_table
 
 NO_LABEL = frozenset({"", "na", "nan", "none"})
 """What stands for a spot without a cluster (lower case)."""
@@ -85,11 +85,13 @@ def read_spots(
         _, centres, labels = read_observations(path, columns.label)
         return Spots(centres, _cleaned(labels.tolist()))
     joined = labels_path is not None
-    rows = _table(path, (columns.x, columns.y, columns.spot if joined else columns.label))
+    needed = (columns.x, columns.y, columns.spot if joined else columns.label)
+    _, rows = read_table(path, "spots", needed)
     centres = np.array([_centre(path, row, columns) for row in rows], np.float64).reshape(-1, 2)
     if labels_path is None:
         return Spots(centres, _cleaned([cells[columns.label] for _, cells in rows]))
-    of_spot = _by_name(labels_path, _table(labels_path, (columns.spot, columns.label)), columns)
+    _, labelled = read_table(labels_path, "spots", (columns.spot, columns.label))
+    of_spot = _by_name(labels_path, labelled, columns)
     names = _by_name(path, rows, columns)
     strangers = [name for name in of_spot if name not in names]
     if strangers:
@@ -97,17 +99,6 @@ def read_spots(
         raise ValueError(f"{labels_path}, row {number}: {path} has no spot '{strangers[0]}'")
     found = [of_spot[name][1][columns.label] if name in of_spot else "" for name in names]
     return Spots(centres, _cleaned(found))
-
-
-def _table(path: str | Path, needed: tuple[str, ...]) -> list[Row]:
-    try:
-        header, rows = read_rows(path)
-    except SheetError as error:
-        raise ValueError(f"spots: {error}") from error
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise ValueError(f"{path} has no column '{missing[0]}'; there are {', '.join(header)}")
-    return rows
 
 
 def _centre(path: str | Path, row: Row, columns: SpotColumns) -> tuple[float, float]:

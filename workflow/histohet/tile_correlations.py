@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
+from histohet.heterogeneity import Base, SetMeasures
+
 AMOUNT = "n_clustered_tiles"
+
+NO_SCORES = ("n_tiles", "hta_p", "lowest_score")
+"""Measures of clusters that say nothing of heterogeneity: an amount of tissue itself, a p-value,
+which falls with every further tile, and the tumour attention of a cluster."""
+
 SCORES = (
-    "n_clusters",
-    "scaled_count",
-    "hti_possible",
-    "hti_observed",
-    "hta",
+    *(name for name in SetMeasures.__dataclass_fields__ if name not in NO_SCORES),
     "n_all_clusters",
-    "trait_hti_possible",
-    "trait_hti_observed",
+    *(f"trait_hti_{base}" for base in get_args(Base)),
 )
 COLUMNS = ("score", "n", "spearman", "spearman_p", "pearson_log", "pearson_log_p")
 

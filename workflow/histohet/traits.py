@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from histohet.sheets import SheetError, read_rows
+from histohet.sheets import read_table
 
 POSITION_COLUMNS = ("x", "y")
 
@@ -29,10 +29,7 @@ def read_traits(path: str | Path) -> tuple[list[str], npt.NDArray[np.bool_]]:
     ValueError
         If there is no trait column or no row, or a value is neither 0 nor 1; names file and row.
     """
-    try:
-        header, rows = read_rows(path)
-    except SheetError as error:
-        raise ValueError(f"trait maps: {error}") from error
+    header, rows = read_table(path, "trait maps")
     missing = [name for name in POSITION_COLUMNS if name not in header]
     names = [name for name in header if name not in POSITION_COLUMNS]
     if missing or not names:

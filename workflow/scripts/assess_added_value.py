@@ -9,13 +9,13 @@ from histohet.clinical import endpoints_of
 from histohet.cohort import of_endpoint, read_patients
 from histohet.drawing.added_value import draw_added_value
 from histohet.drawing.figures import save_figure
-from histohet.formats.tables import write_tsv
+from histohet.formats.tables import read_tsv, write_tsv
 
 with job_log(snakemake.log[0]) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     settings = Settings.from_config(snakemake.params.comparison, snakemake.params.seed)
     patients = read_patients(snakemake.input.patients, spec.covariates)
-    table = pd.read_csv(snakemake.input.embeddings, sep="\t", dtype={"wsi": str})
+    table = read_tsv(snakemake.input.embeddings)
     embeddings = patient_embeddings(patients, table)
     covariates = [covariate.name for covariate in spec.covariates]
     estimates, risks = [], []

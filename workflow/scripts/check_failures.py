@@ -1,12 +1,11 @@
 """List the slides without a result, and stop the cohort if they are too many."""
 
-import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.formats.tables import write_tsv
+from histohet.formats.tables import read_tsv, write_tsv
 
 with job_log(snakemake.log[0]) as log:
-    slides = pd.read_csv(snakemake.input.slides, sep="\t", dtype={"slide": str, "patient": str})
+    slides = read_tsv(snakemake.input.slides)
     failures = slides.loc[slides["status"] != "ok", ["slide", "patient", "status", "reason"]]
     share, limit = len(failures) / len(slides), snakemake.params.max_failed_fraction
     for _, failure in failures.iterrows():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    # Whoever only reads the configuration of an encoder needs none of these.
+    import numpy as np
+    import numpy.typing as npt
 
-from histohet.slides import Pixels
+    from histohet.slides import Pixels
 
 
 class EncoderError(ValueError):

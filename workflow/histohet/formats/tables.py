@@ -12,7 +12,7 @@ import pandas as pd
 from histohet.files import atomic_path, write_json, write_text
 from histohet.provenance import Provenance
 
-IDS = ("slide", "patient", "status", "group")
+IDS = ("slide", "wsi", "patient", "status", "group")
 SENTENCES = ("reason", "excluded_because", "conflicts", "notes", "problem", "consequence")
 
 GOOD, BAD = "#e3f3e3", "#fbe0dc"
@@ -38,19 +38,30 @@ def write_tsv(path: str | Path, table: pd.DataFrame, provenance: Provenance) -> 
     write_json(f"{path}.provenance.json", provenance.as_dict())
 
 
-def read_tsv(path: str | Path) -> pd.DataFrame:
-    """Read what `write_tsv` wrote: ids and reasons stay text, only empty cells are missing."""
-    text: dict[Hashable, str] = dict.fromkeys((*IDS, *SENTENCES), "str")
+def read_tsv(path: str | Path, types: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read what `write_tsv` wrote: ids and reasons stay text, only empty cells are missing.
+
+    Parameters
+    ----------
+    path
+        The table.
+    types
+        Of columns that are what they look like by chance, such as codes written as numbers.
+    """
+    types = types or {}
+    known: dict[Hashable, str] = {
+        name: types.get(name, "str") for name in (*IDS, *SENTENCES, *types)
+    }
     table = pd.read_csv(
         path,
         sep="\t",
-        dtype=text,
+        dtype=known,
         keep_default_na=False,
         na_values=[""],
         float_precision="round_trip",
     )
     for name in SENTENCES:
-        if name in table:
+        if name in table and name not in types:
             table[name] = table[name].fillna("")
     return table
 
