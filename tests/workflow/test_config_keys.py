@@ -1,0 +1,131 @@
+"""Each key of the configuration reruns the steps it touches and what follows, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from cohorts import CONFIG, MAIN_ANALYSIS, REPOSITORY, Cohort
+
+# What is computed again from a step on, for a cohort whose slides bring mask and attention.
+SUMMARY = {"summarise"}
+ESTIMATES = {"collect_estimates", "compare_variants"} | SUMMARY
+SURVIVAL = {"build_cohort", "analyse_survival"} | ESTIMATES
+SLIDES = {"collect_slides", "check_failures", "draw_maps", "compare_with_truth"} | SURVIVAL
+THRESHOLD = {"choose_tumour_threshold"} | SLIDES
+MEASURES = {"measure_slide"} | THRESHOLD
+CLUSTERS = {"cluster_tiles", "export_qupath"} | MEASURES
+FEATURES = {"encode_tiles"} | CLUSTERS
+COVERAGE = {"measure_coverage"} | FEATURES
+TILES = {"tile_slide", "score_tumour_tiles"} | COVERAGE
+TISSUE = {"segment_tissue"} | TILES
+EVERYTHING = {"check_slide", "collect_preflight"} | TISSUE
+CLINICAL = {"read_clinical", "collect_preflight"} | SLIDES
+EMBEDDINGS = {"pool_slide", "collect_slide_embeddings"} | SUMMARY
+NOTHING: set[str] = set()
+
+OS = CONFIG["clinical"][0]
+WEEKS = OS | {"endpoints": {"OS": OS["endpoints"]["OS"] | {"unit": "days"}}}
+
+
+def analysis(**changes: Any) -> list[dict[str, Any]]:
+    """Return the analyses of the configuration with changes."""
+    return [MAIN_ANALYSIS | changes]
+
+
+# Key, another value, and the rules that run again. A section that was not there comes whole.
+CHANGES: list[tuple[str, Any, set[str]]] = [
+    ("seed", 7, CLUSTERS | {"analyse_survival"}),
+    ("patient_pattern", "^(.*)$", NOTHING),
+    ("clinical", [WEEKS], CLINICAL),
+    ("variants", ["full", "no_mask", "no_potts", "no_tumor_filter"], ESTIMATES),
+    ("max_failed_fraction", 0.9, {"check_failures"} | SURVIVAL),
+    ("scale.prefer", "sheet", EVERYTHING),
+    ("scale.tolerance", 0.2, EVERYTHING),
+    ("tissue.preset", "tcga", TISSUE),
+    ("tissue.overrides", {"close": 2}, TISSUE),
+    ("tiles.tile_um", 100, EVERYTHING),
+    ("tiles.tile_px", 192, EVERYTHING),
+    ("tiles.overlap_um", 10, EVERYTHING),
+    ("epithelium.without_mask", "whole", NOTHING),
+    ("epithelium.classes", [3], COVERAGE),
+    ("epithelium.class_names", ["Carcinoma"], COVERAGE),
+    ("epithelium.min_coverage", 0.4, FEATURES),
+    ("epithelium.fill", "white", FEATURES),
+    ("encoding.resampling", "box", FEATURES),
+    ("encoding.max_bad_tiles", 0.1, FEATURES),
+    ("encoding.stage", "elsewhere", NOTHING),
+    ("encoder.name", "texture", FEATURES),
+    ("encoder.kind", "stain_texture", NOTHING),
+    ("encoder.symmetry", "d4", FEATURES),
+    ("clustering.q", 9, CLUSTERS),
+    ("clustering.k", 6, CLUSTERS),
+    ("clustering.reach", 2.0, CLUSTERS),
+    ("clustering.energy", "cosine", CLUSTERS),
+    ("clustering.minimiser", "annealing", CLUSTERS),
+    ("clustering.model_choice", "bic_full", CLUSTERS),
+    ("clustering.n_init", 2, CLUSTERS),
+    ("clustering.variance", 0.9, CLUSTERS),
+    ("clustering.restarts", 2, CLUSTERS),
+    ("clustering.min_tiles", 21, CLUSTERS),
+    ("tumour.attention_tile_um", 200, {"score_tumour_tiles", "export_qupath"} | MEASURES),
+    ("tumour.match", "corner", {"score_tumour_tiles", "export_qupath"} | MEASURES),
+    ("tumour.threshold", 0.5, THRESHOLD),
+    ("attention", {"from": "sheet"}, {"draw_attention"} | SUMMARY),
+    ("slide_embeddings", ["mean"], EMBEDDINGS),
+    ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
+    ("measures.hta_region_um", 560, MEASURES),
+    ("measures.hta_permutations", 49, MEASURES),
+    ("specification_curve", {}, {"draw_specification_curve"} | SUMMARY),
+    ("statistics.permutations", 99, {"analyse_survival"} | ESTIMATES),
+    ("statistics.bootstrap_replicates", 50, {"analyse_survival"} | ESTIMATES),
+    ("analyses", analysis(score="scaled_count"), SURVIVAL),
+    ("analyses", analysis(slides="max"), SURVIVAL),
+    ("analyses", analysis(where={"age": [50]}), {"read_clinical", "collect_preflight"} | SLIDES),
+    ("analyses", analysis(trim={"measure": "n_tiles", "percentiles": [5, 95]}), SURVIVAL),
+    ("analyses", analysis(grouping="quartiles"), SURVIVAL),
+    ("analyses", analysis(covariates=[]), {"read_clinical", "collect_preflight"} | SLIDES),
+    ("analyses", analysis(max_months=120), SURVIVAL),
+    ("report.max_maps", 1, NOTHING),
+]
+# How sections that are not there by default are set does not matter to what is there.
+OPTIONAL = {"phantoms", "slides", "attention", "added_value", "specification_curve", "agreement"}
+ENCODERS_OF_OTHER_KINDS = {
+    f"encoder.{key}"
+    for key in (
+        *("checkpoint", "weights", "model", "width", "normalisation"),
+        *("pooling", "precision", "arguments"),
+    )
+}
+
+
+def keys_of(schema: dict[str, Any], prefix: str = "", depth: int = 2) -> Iterator[str]:
+    """List the keys of a schema, sections by their keys."""
+    for key, value in schema.get("properties", {}).items():
+        if depth > 1 and "properties" in value:
+            yield from keys_of(value, f"{prefix}{key}.", depth - 1)
+        else:
+            yield f"{prefix}{key}"
+
+
+def test_every_key_is_changed() -> None:
+    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+    known = {key for key in keys_of(schema) if key.split(".")[0] not in OPTIONAL}
+    changed = {key for key, _, _ in CHANGES if key not in OPTIONAL}
+    assert known - ENCODERS_OF_OTHER_KINDS == changed
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    CHANGES,
+    ids=[f"{key}-{number}" for number, (key, _, _) in enumerate(CHANGES)],
+)
+def test_a_key_reruns_what_it_touches(
+    finished: Cohort, key: str, value: Any, expected: set[str]
+) -> None:
+    section, _, inner = key.partition(".")
+    changed = CONFIG.get(section, {}) | {inner: value} if inner else value
+    assert set(finished.rules(**{section: changed})) == expected
