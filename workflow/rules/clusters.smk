@@ -15,8 +15,8 @@ rule cluster_tiles:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        mem_mb=growing(1000, per_1000_tiles=8),
+        runtime=growing(15, per_1000_tiles=0.5),
     params:
         procedure=lambda wildcards: PROCEDURES[wildcards.procedure].variant.procedure,
         clustering=get_clustering_parameters,
@@ -43,7 +43,7 @@ rule score_tumour_tiles:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=growing(1000, per_1000_tiles=2),
         runtime=growing(10),
     params:
         # Not the threshold: no tile depends on it.
@@ -69,8 +69,8 @@ rule measure_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(20),
+        mem_mb=growing(1000, per_1000_tiles=2),
+        runtime=growing(10, per_1000_tiles=0.1),
     params:
         measures=config["measures"],
         seed=config["seed"],
@@ -95,7 +95,7 @@ rule export_qupath:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(1000, per_1000_tiles=2),
         runtime=growing(10),
     params:
         code=code_of("export_qupath.py"),

@@ -18,11 +18,16 @@ rule encode_tiles:
     # threads. Descriptors of one core each run on several slides at once instead.
     threads: lambda wildcards: 16 if needs_torch(wildcards) else 1
     resources:
-        # Each reading process takes some 200 MB.
-        mem_mb=lambda wildcards, attempt: (
-            (12000 if needs_torch(wildcards) else 2000) * 2 ** (attempt - 1)
-        ),
-        runtime=growing(120),
+        # Each reading process takes some 200 MB, whatever the number of tiles.
+        mem_mb=lambda wildcards, attempt: growing(
+            12000 if needs_torch(wildcards) else 1000
+        )(wildcards, attempt),
+        # Networks on a GPU; on processors alone give more (docs/cluster.md).
+        runtime=lambda wildcards, attempt: (
+            growing(60, per_1000_tiles=3)
+            if needs_torch(wildcards)
+            else growing(10, per_1000_tiles=0.2)
+        )(wildcards, attempt),
         gpu=lambda wildcards: 1 if needs_torch(wildcards) else 0,
         # Most tiles per forward pass, and where slides are copied to before they are read. Results
         # do not depend on them, so they are no parameters.

@@ -25,7 +25,7 @@ rule pool_patient:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(1000, per_1000_tiles=16),
         runtime=growing(30),
     params:
         slides=lambda wildcards: PATIENTS[wildcards.slide],

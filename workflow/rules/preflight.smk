@@ -14,7 +14,7 @@ rule check_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=growing(1000, per_1000_tiles=5),
         runtime=growing(10),
     params:
         row=get_row_values,

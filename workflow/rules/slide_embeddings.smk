@@ -16,7 +16,7 @@ rule pool_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=growing(1000, per_1000_tiles=8),
         runtime=growing(20),
     params:
         min_coverage=get_pooling_min_coverage,
