@@ -19,6 +19,8 @@ THRESHOLD = {"choose_tumour_threshold"} | SLIDES
 MEASURES = {"measure_slide"} | THRESHOLD
 CLUSTERS = {"cluster_tiles", "export_qupath"} | MEASURES
 FEATURES = {"encode_tiles"} | CLUSTERS
+# Finished features are compared with the encoder beforehand.
+ENCODER = {"collect_preflight"} | FEATURES
 COVERAGE = {"measure_coverage"} | FEATURES
 TILES = {"tile_slide", "score_tumour_tiles"} | COVERAGE
 TISSUE = {"segment_tissue"} | TILES
@@ -39,7 +41,7 @@ def analysis(**changes: Any) -> list[dict[str, Any]]:
 # Key, another value, and the rules that run again. A section that was not there comes whole.
 CHANGES: list[tuple[str, Any, set[str]]] = [
     ("seed", 7, CLUSTERS | {"analyse_survival"}),
-    ("patient_pattern", "^(.*)$", NOTHING),
+    ("patient_pattern", "^(.*)$", {"collect_preflight"} | SLIDES),
     ("clinical", [WEEKS], CLINICAL),
     ("variants", ["full", "no_mask", "no_potts", "no_tumor_filter"], ESTIMATES),
     ("max_failed_fraction", 0.9, {"check_failures"} | SURVIVAL),
@@ -58,9 +60,8 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("encoding.resampling", "box", FEATURES),
     ("encoding.max_bad_tiles", 0.1, FEATURES),
     ("encoding.stage", "elsewhere", NOTHING),
-    ("encoder.name", "texture", FEATURES),
-    ("encoder.kind", "stain_texture", NOTHING),
-    ("encoder.symmetry", "d4", FEATURES),
+    ("encoder", {"name": "texture", "kind": "stain_texture"}, ENCODER),
+    ("encoder.symmetry", "d4", ENCODER),
     ("clustering.q", 9, CLUSTERS),
     ("clustering.k", 6, CLUSTERS),
     ("clustering.reach", 2.0, CLUSTERS),
@@ -79,7 +80,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
     ("measures.hta_region_um", 560, MEASURES),
     ("measures.hta_permutations", 49, MEASURES),
-    ("specification_curve", {}, {"draw_specification_curve"} | SUMMARY),
+    ("specification_curve", {"q": [8]}, {"draw_specification_curve"} | SUMMARY),
     ("statistics.permutations", 99, {"analyse_survival"} | ESTIMATES),
     ("statistics.bootstrap_replicates", 50, {"analyse_survival"} | ESTIMATES),
     ("analyses", analysis(score="scaled_count"), SURVIVAL),
@@ -114,7 +115,12 @@ def keys_of(schema: dict[str, Any], prefix: str = "", depth: int = 2) -> Iterato
 def test_every_key_is_changed() -> None:
     schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
     known = {key for key in keys_of(schema) if key.split(".")[0] not in OPTIONAL}
-    changed = {key for key, _, _ in CHANGES if key not in OPTIONAL}
+    changed = {
+        name
+        for key, value, _ in CHANGES
+        if key not in OPTIONAL
+        for name in ([f"{key}.{one}" for one in value] if key == "encoder" else [key])
+    }
     assert known - ENCODERS_OF_OTHER_KINDS == changed
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from cohorts import CONFIG, MAIN_ANALYSIS, Cohort, copy_workflow
+from histohet.sheets import read_slide_sheet
 
 PER_SLIDE = (
     "check_slide",
@@ -116,3 +118,40 @@ def test_editing_the_library_reruns_the_steps_that_use_it(editable: Cohort) -> N
 def test_editing_a_comment_reruns_nothing(editable: Cohort) -> None:
     edit(editable.workflow / "histohet/annealing.py", "from numba", "# Compiled.\nfrom numba")
     assert editable.jobs() == []
+
+
+@pytest.fixture
+def copied(finished: Cohort, tmp_path: Path) -> Cohort:
+    """The finished cohort in a folder of its own, whose files may be changed."""
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "cohort", symlinks=True))
+    return Cohort(folder, finished.workflow, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "untouched"),
+    [
+        ("mask", {"check_slide", "measure_coverage", "encode_tiles"}, {"segment_tissue"}),
+        ("attention", {"check_slide", "score_tumour_tiles"}, {"cluster_tiles", "encode_tiles"}),
+        ("path", {"check_slide", "segment_tissue", "encode_tiles"}, set()),
+    ],
+)
+def test_a_changed_file_reruns_its_slide(
+    copied: Cohort, column: str, first: set[str], untouched: set[str]
+) -> None:
+    row = read_slide_sheet(copied.folder / CONFIG["slides"]).slides["phantom_02"]
+    file = copied.folder / row.files[column]
+    content = file.read_bytes()
+    file.write_bytes(content + b"\n")
+    jobs = copied.jobs()
+    found = {job.rule for job in jobs}
+    assert first <= found
+    assert not untouched & found
+    of_slides = {job.wildcards for job in jobs if "slide=" in job.wildcards}
+    assert all("slide=phantom_02" in wildcards for wildcards in of_slides)
+    assert set(COHORT_STEPS) - {"compare_with_truth", "collect_preflight"} <= found
+
+
+def test_a_file_that_is_only_newer_reruns_nothing(copied: Cohort) -> None:
+    row = read_slide_sheet(copied.folder / CONFIG["slides"]).slides["phantom_02"]
+    (copied.folder / row.files["attention"]).touch()
+    assert copied.jobs() == []
