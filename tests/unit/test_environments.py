@@ -1,4 +1,4 @@
-"""The ways to install the packages agree: locks and conda environments."""
+"""The ways to install the packages agree: locks, conda environments, container recipe."""
 
 from __future__ import annotations
 
@@ -98,11 +98,78 @@ def test_conda_environments_take_python_from_conda_forge(name: str) -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", package) for package in packages["pip"])
 
 
-def test_every_rule_names_an_environment_that_exists_and_none_is_left_over() -> None:
-    files = [*ROOT.glob("workflow/rules/*.smk"), ROOT / "workflow/phantoms.smk"]
-    named = {
+def environments_of_rules() -> set[Path]:
+    return {
         (file.parent / path).resolve()
-        for file in files
+        for file in [*ROOT.glob("workflow/rules/*.smk"), ROOT / "workflow/phantoms.smk"]
         for path in re.findall(r'"([./]+/envs/\w+\.yaml)"', file.read_text())
     }
-    assert named == set(ROOT.glob("envs/*"))
+
+
+def test_every_rule_names_an_environment_that_exists_and_none_is_left_over() -> None:
+    assert environments_of_rules() == set(ROOT.glob("envs/*"))
+
+
+# --- the container --------------------------------------------------------------------------------
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Instructions of the recipe and their arguments, without comments and continued lines."""
+    lines = re.sub(r"\\\n\s*", " ", (ROOT / "Dockerfile").read_text()).splitlines()
+    split = [line.partition(" ") for line in lines if line and not line.startswith("#")]
+    return [(name, argument) for name, _, argument in split]
+
+
+def arguments(instruction: str) -> list[str]:
+    return [argument for name, argument in instructions() if name == instruction]
+
+
+COPIED = {target: source for source, target in map(str.split, arguments("COPY"))}
+
+
+def in_checkout(path: str) -> Path:
+    """Where a file of the image comes from."""
+    target = next(target for target in COPIED if path.startswith(f"{target}/"))
+    return ROOT / COPIED[target] / path.removeprefix(f"{target}/")
+
+
+def test_the_container_installs_the_lock_and_nothing_else() -> None:
+    commands = " ".join(arguments("RUN"))
+    (packages,) = re.findall(r"apt-get install ([-\w ]+)", commands)
+    assert [p for p in packages.split() if p[0] != "-"] == ["python3", "python3-venv"]
+    (installed,) = re.findall(r"pip install (.*)", commands)
+    assert installed.split()[:-1] == ["--no-cache-dir", "--requirement"]
+    lock = in_checkout(installed.split()[-1])
+    assert lock == ROOT / "requirements/encoders.txt"
+    assert "-r core.txt" in lock.read_text().splitlines()
+
+
+def test_the_container_copies_what_exists_and_the_build_may_see_it() -> None:
+    seen = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in seen
+    assert {line for line in seen if line.startswith("!")} == {f"!{s}" for s in COPIED.values()}
+    assert all((ROOT / source).is_dir() for source in COPIED.values())
+
+
+def test_the_container_holds_the_files_that_rules_name() -> None:
+    (root,) = (
+        target.removesuffix("/workflow") for target in COPIED if COPIED[target] == "workflow"
+    )
+    for file in environments_of_rules():
+        inside = f"{root}/{file.relative_to(ROOT)}"
+        assert in_checkout(inside) == file
+
+
+def test_the_container_starts_the_workflow_and_not_as_root() -> None:
+    (entry,) = arguments("ENTRYPOINT")
+    program, option, snakefile = yaml.safe_load(entry)
+    assert (program, option) == ("snakemake", "--snakefile")
+    assert in_checkout(snakefile) == ROOT / "workflow/Snakefile"
+    assert in_checkout(snakefile).is_file()
+    (user,) = arguments("USER")
+    assert all(int(number) > 0 for number in user.split(":"))
+
+
+def test_the_container_starts_from_a_release() -> None:
+    (base,) = arguments("FROM")
+    assert re.fullmatch(r"debian:12\.\d+-slim", base), "Debian 12 is what has Python 3.11"
