@@ -48,16 +48,17 @@ from sklearn.metrics import adjusted_rand_score
 from synthetic_slides import PITCH_PX, make_slide
 from threadpoolctl import threadpool_limits
 
-from histohet.clustering import MODEL_COMPONENTS, START_COMPONENTS
 from histohet.clustering_params import ClusteringParams
 from histohet.embedding import principal_components, unit_rows
 from histohet.evidence import PRIOR_TILES, SHARED_TILES, WEIGHT_ROUNDS
 from histohet.files import write_json
 from histohet.gaussian_clusters import TAIL_FREEDOM, ridge, tail_weights, weighted_means
 from histohet.graph import knn_edges
-from histohet.merging import Stage, compact, merge_path
+from histohet.merging import Stage, merge_path
 from histohet.model_choice import bic_embedding, gaussian_bic
 from histohet.neighbour_labels import estimate_coupling, log_likelihood, neighbour_counts
+from histohet.numbering import compact
+from histohet.ordered_tiles import MODEL_COMPONENTS, START_COMPONENTS
 from histohet.potts import Floats, Ints, neighbour_lists
 from histohet.stability import resample
 from histohet.tile_field import REGRESSION_RIDGE, TileField

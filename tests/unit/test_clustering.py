@@ -16,7 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from bench.synthetic_slides import PITCH_PX, make_slide
-from histohet import clustering
+from histohet import clustering, start_clusters
 from histohet.annealing import AnnealingSchedule
 from histohet.clustering import cluster_tiles
 from histohet.clustering_params import PUBLISHED, ClusteringParams
@@ -178,7 +178,7 @@ def test_a_slide_of_more_tiles_than_are_searched_has_the_same_kinds(monkeypatch)
 
 
 def test_a_slide_of_more_tiles_than_k_means_is_fitted_to_has_the_same_kinds(monkeypatch, slide):
-    monkeypatch.setattr(clustering, "FITTED_TILES", 200)
+    monkeypatch.setattr(start_clusters, "FITTED_TILES", 200)
     found = cluster(slide[0], slide[1])
     assert found.n_clusters == 3
     assert adjusted_rand_score(slide[2], found.labels) > 0.98
@@ -462,7 +462,7 @@ def test_few_tiles_start_with_fewer_clusters(n, procedure):
     features = np.random.default_rng(n).standard_normal((n, 64)).astype(np.float32)
     found = cluster(features, lattice(n, 1), PARTS["ours"], procedure)
     assert_well_formed(found, n)
-    at_start = max(1, n // clustering.TILES_PER_CLUSTER)
+    at_start = max(1, n // start_clusters.TILES_PER_CLUSTER)
     assert len(np.unique(found.start)) == at_start < 8
     assert 1 <= found.n_clusters <= at_start
     assert found.notes == (f"{n} tiles: {at_start} instead of 8 clusters at the start",)

@@ -7,7 +7,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from histohet.evidence import assess
 from histohet.graph import knn_edges
-from histohet.merging import Stage, compact, dissolve_small, merge_path
+from histohet.merging import Stage, dissolve_small, merge_path
+from histohet.numbering import compact
 from histohet.potts import neighbour_lists
 from histohet.tile_field import TileField
 
@@ -165,13 +166,6 @@ def test_number_of_clusters_does_not_grow_with_the_tiles():
         rows, coords, _ = planted(1, side, n_kinds=4)
         numbers.append(best(merge_path(field_of(rows, coords), k_means(rows, 10))).max() + 1)
     assert numbers == [4, 4, 4]
-
-
-def test_compact_closes_gaps_and_keeps_the_order():
-    labels = compact(np.array([7, 2, 2, 9, 7]))
-    assert labels.tolist() == [1, 0, 0, 2, 1]
-    assert labels.dtype == np.int64
-    assert compact(np.empty(0, np.int64)).tolist() == []
 
 
 def odd_tiles(n_odd: int):

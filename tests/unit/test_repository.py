@@ -1,67 +1,17 @@
-"""Files that must agree with each other: locks, environments, documentation, rules, schema."""
+"""Files that must agree with each other: documentation, rules, schema."""
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-LIBRARY = ROOT / "workflow/histohet"
-ENCODER_MODULES = {
-    "architectures.py",
-    "hub.py",
-    "layouts.py",
-    "timm_model.py",
-    "torchvision_operators.py",
-    "weights.py",
-}
-"""What only encoders of foundation models need; `weights.py` imports the hub where it uses it."""
-
-
-def pins(path: Path) -> dict[str, str]:
-    lines = (line for line in path.read_text().splitlines() if "==" in line)
-    pairs = (line.strip().removeprefix("- ").split("==") for line in lines)
-    return {name.lower().replace("_", "-"): version for name, version in pairs}
-
-
-@pytest.mark.parametrize("name", ["core", "encoders"])
-def test_conda_environments_pin_the_versions_of_the_lock(name: str) -> None:
-    lock = pins(ROOT / "requirements/core.txt") | pins(ROOT / "requirements/encoders.txt")
-    environment = pins(ROOT / f"envs/{name}.yaml")
-    assert environment
-    assert environment.items() <= lock.items()
-
-
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.split(".")[0]
-
-
-@pytest.mark.parametrize("name", ["core", "encoders"])
-def test_conda_environments_hold_what_the_library_imports(name: str) -> None:
-    files = [
-        file
-        for file in [*LIBRARY.rglob("*.py"), *(ROOT / "workflow/scripts").glob("*.py")]
-        if name == "encoders" or file.name not in ENCODER_MODULES
-    ]
-    modules = {module for file in files for module in imported(file)}
-    ours = {file.stem for file in (ROOT / "workflow/scripts").glob("*.py")}
-    modules -= set(sys.stdlib_module_names) | {"histohet"} | ours
-    distributions = packages_distributions()
-    needed = {distributions[module][0].lower().replace("_", "-") for module in modules}
-    assert needed <= set(pins(ROOT / f"envs/{name}.yaml"))
 
 
 def test_parsing_the_configuration_loads_no_numerical_library() -> None:

@@ -14,19 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.encoders.base import Encoder
+from histohet.encoders.nuclear_features import PIXEL_UM
 from histohet.encoders.nuclei import Nuclei, find_nuclei
-from histohet.encoders.stain_texture import (
-    FEATURES,
-    LEVELS,
-    LIMIT,
-    PATTERN_OF_CODE,
-    PIXEL_UM,
-    RING,
-    StainTexture,
-    describe,
-    scale,
-    separate,
-)
+from histohet.encoders.stain_layers import LEVELS, separate
+from histohet.encoders.stain_texture import FEATURES, LIMIT, StainTexture, describe, scale
+from histohet.encoders.tissue_features import PATTERN_OF_CODE, RING
 from histohet.stain import EOSIN, HEMATOXYLIN
 
 Tile = npt.NDArray[np.uint8]

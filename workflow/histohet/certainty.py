@@ -12,7 +12,7 @@ class Certainty:
     Attributes
     ----------
     energy, lower_bound, gap_percent, coupling
-        See `histohet.clustering.Certificate`; None without smoothing.
+        See `histohet.clustering_result.Certificate`; None without smoothing.
     stability_ari
         Mean adjusted Rand index between restarts, see `histohet.stability`; None without restarts.
     n_all_clusters_low, n_all_clusters_high

@@ -8,8 +8,8 @@ the energy (`energies`), its minimiser (`minimiser`, `annealing`) and the number
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -19,32 +19,23 @@ from threadpoolctl import threadpool_limits
 
 from histohet.annealing import anneal
 from histohet.clustering_params import PUBLISHED, ClusteringParams
-from histohet.clustering_result import Certificate, Clustering, Labels, Step
-from histohet.embedding import principal_components, unit_rows
+from histohet.clustering_result import Certificate, Clustering, Step
+from histohet.embedding import Features
 from histohet.energies import Energy, calibrated_energy, cosine_energy, typical_coupling
 from histohet.gaussian_clusters import nearest
 from histohet.graph import knn_edges
 from histohet.logs import logger
-from histohet.merging import compact, dissolve_small, merge_path
+from histohet.merging import dissolve_small, merge_path
 from histohet.minimiser import gap_percent, lower_bound, minimise
 from histohet.model_choice import bic_embedding, first_improving_merge
-from histohet.potts import Floats, Ints, Neighbours, neighbour_lists
+from histohet.numbering import compact, number_by_size
+from histohet.ordered_tiles import OrderedTiles
+from histohet.potts import Ints, Neighbours, neighbour_lists
 from histohet.stability import resample, summarise_restarts
+from histohet.start_clusters import start_clusters
 from histohet.tile_field import TileField
 from histohet.variants import Procedure
 
-Features = npt.NDArray[np.float32]
-
-# Principal components in which k-means looks for clusters, and those in which they are described,
-# and clusters to start with: no more than the tiles can support.
-START_COMPONENTS = 32
-MODEL_COMPONENTS = 20
-TILES_PER_COMPONENT = 25
-TILES_PER_CLUSTER = 10
-# K-means is fitted to at most so many tiles; the others join the nearest centre.
-FITTED_TILES = 16_384
-# Tiles whose embeddings are compared at once when different ones are counted.
-COUNTED_TILES = 1_024
 # The number of clusters is searched for on at most about so many tiles, in square blocks of this
 # many pitches a side that are spread over the slide; enough to know the clusters by.
 SEARCHED_TILES = 40_000
@@ -99,55 +90,9 @@ def cluster_tiles(
         raise ValueError(
             f"features {features.shape} and coordinates {coords.shape} are not (N, D) and (N, 2)"
         )
-    order = _canonical_order(features, coords)
     with threadpool_limits(limits=1):
-        components = principal_components(features, order, START_COMPONENTS, seed)
-        tiles = _Tiles(features, order, coords[order], pitch_px, components)
-        return {name: _in_order(_run(tiles, params, name, seed), order) for name in procedures}
-
-
-@dataclass(frozen=True)
-class _Tiles:
-    """Tiles in their canonical order.
-
-    Attributes
-    ----------
-    source, rows
-        Features of all tiles, and which of them these are.
-    coords, pitch_px
-        Positions and pitch.
-    components
-        (N, up to `START_COMPONENTS`) leading principal components.
-    """
-
-    source: npt.NDArray[np.floating]
-    rows: Ints
-    coords: npt.NDArray[np.integer]
-    pitch_px: float
-    components: Floats
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @cached_property
-    def features(self) -> Features:
-        """All unit rows, (N, D): only the published parts need them."""
-        return unit_rows(self.source, self.rows)
-
-    @cached_property
-    def described(self) -> Floats:
-        """Those of the components in which clusters are described, (N, d)."""
-        d = max(1, min(MODEL_COMPONENTS, len(self) // TILES_PER_COMPONENT))
-        return np.ascontiguousarray(self.components[:, :d])
-
-    def subset(self, drawn: Ints) -> _Tiles:
-        """Return the tiles `drawn`, with the principal components of all."""
-        return replace(
-            self,
-            rows=self.rows[drawn],
-            coords=self.coords[drawn],
-            components=self.components[drawn],
-        )
+        tiles = OrderedTiles.of(features, coords, pitch_px, seed)
+        return {name: _in_order(_run(tiles, params, name, seed), tiles.rows) for name in procedures}
 
 
 class _Graph(NamedTuple):
@@ -173,7 +118,9 @@ class _Chosen(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def _run(tiles: _Tiles, params: ClusteringParams, procedure: Procedure, seed: int) -> Clustering:
+def _run(
+    tiles: OrderedTiles, params: ClusteringParams, procedure: Procedure, seed: int
+) -> Clustering:
     """Cluster the tiles, and resampled ones to see how stable that is."""
     if procedure == "paper":
         params = PUBLISHED
@@ -192,8 +139,10 @@ def _run(tiles: _Tiles, params: ClusteringParams, procedure: Procedure, seed: in
     return replace(found, stability=summarise_restarts(found.labels, drawn, labels))
 
 
-def _cluster(tiles: _Tiles, params: ClusteringParams, smoothed: bool, seed: int) -> Clustering:
-    start, notes = _start(tiles, params, seed)
+def _cluster(
+    tiles: OrderedTiles, params: ClusteringParams, smoothed: bool, seed: int
+) -> Clustering:
+    start, notes = start_clusters(tiles, params, seed)
     if start.max(initial=0) < 1:
         same = start.astype(np.int32)
         certificate = Certificate(0.0, 0.0, 0.0, 0.0) if smoothed else None
@@ -205,9 +154,9 @@ def _cluster(tiles: _Tiles, params: ClusteringParams, smoothed: bool, seed: int)
         chosen = _choose_by_evidence(tiles, graph, start, smooth)
     else:
         chosen = _choose_by_bic(tiles, params, start, smooth)
-    final, raw = _number_by_size(chosen.labels, chosen.raw)
+    final, raw = number_by_size(chosen.labels, chosen.raw)
     return Clustering(
-        start=_number_by_size(start, start)[0],
+        start=number_by_size(start, start)[0],
         raw=raw,
         labels=final,
         n_clusters=int(final.max()) + 1,
@@ -218,13 +167,13 @@ def _cluster(tiles: _Tiles, params: ClusteringParams, smoothed: bool, seed: int)
     )
 
 
-def _graph(tiles: _Tiles, params: ClusteringParams) -> _Graph:
+def _graph(tiles: OrderedTiles, params: ClusteringParams) -> _Graph:
     reach_px = None if params.reach is None else params.reach * tiles.pitch_px
     edges = knn_edges(tiles.coords, params.k, reach_px)
     return _Graph(edges, neighbour_lists(edges, len(tiles)))
 
 
-def _energy(tiles: _Tiles, graph: _Graph, params: ClusteringParams) -> Energy:
+def _energy(tiles: OrderedTiles, graph: _Graph, params: ClusteringParams) -> Energy:
     if params.energy == "cosine":
         return cosine_energy(tiles.features, graph.edges)
     return calibrated_energy(tiles.described, graph.edges, graph.neighbours)
@@ -249,34 +198,8 @@ def _smooth(
     return _Smoothed(found.labels, certificate)
 
 
-def _start(tiles: _Tiles, params: ClusteringParams, seed: int) -> tuple[Ints, tuple[str, ...]]:
-    """Return the labels (N,) of the first k-means, without gaps, and what is to be said of it."""
-    rows: npt.NDArray[np.floating] = (
-        tiles.components if params.model_choice == "evidence" else tiles.features
-    )
-    most = params.q
-    if params.model_choice == "evidence":
-        most = max(1, min(most, len(rows) // TILES_PER_CLUSTER))
-    q = _count_different(tiles, at_most=most) if rows.shape[1] else min(len(rows), 1)
-    notes: tuple[str, ...] = ()
-    if q < most:
-        notes = (
-            f"{len(rows)} tiles with {q} different feature vectors:"
-            f" {q} instead of {params.q} clusters at the start",
-        )
-    elif q < params.q:
-        notes = (f"{len(rows)} tiles: {q} instead of {params.q} clusters at the start",)
-    if q < 2:
-        return np.zeros(len(rows), np.int64), notes
-    k_means = KMeans(q, n_init=params.n_init or params.q, random_state=seed)
-    if params.model_choice == "bic_full":
-        return compact(k_means.fit(rows).labels_), notes
-    k_means.fit(rows[:: -(-len(rows) // FITTED_TILES)])
-    return compact(k_means.predict(rows)), notes
-
-
 def _choose_by_evidence(
-    tiles: _Tiles, graph: _Graph, start: Ints, smooth: Smooth | None
+    tiles: OrderedTiles, graph: _Graph, start: Ints, smooth: Smooth | None
 ) -> _Chosen:
     """Merge down to one cluster, go back to the most evidence, without odd tiles, and smooth."""
     blocks = _blocks(tiles)
@@ -308,7 +231,7 @@ def _choose_by_evidence(
     return _Chosen(alone, smoothed.labels, steps, smoothed.certificate, notes)
 
 
-def _blocks(tiles: _Tiles) -> Ints:
+def _blocks(tiles: OrderedTiles) -> Ints:
     """Return the rows of all tiles, or of those in every so many blocks of a large slide."""
     every = -(-len(tiles) // SEARCHED_TILES)
     block = (tiles.coords - tiles.coords.min(axis=0)) // round(BLOCK_PITCHES * tiles.pitch_px)
@@ -324,7 +247,7 @@ def _edges_within(edges: Ints, rows: Ints) -> Ints:
 
 
 def _choose_by_bic(
-    tiles: _Tiles, params: ClusteringParams, raw: Ints, smooth: Smooth | None
+    tiles: OrderedTiles, params: ClusteringParams, raw: Ints, smooth: Smooth | None
 ) -> _Chosen:
     """Smooth, merge and refit k-means until no merge lowers BIC (HETMAP)."""
     embedding = bic_embedding(tiles.features, params.variance)
@@ -349,43 +272,6 @@ def _refit(features: Features, clusters: Ints) -> Ints:
     means = [features[clusters == k].mean(axis=0, dtype=np.float64) for k in np.unique(clusters)]
     init = np.array(means, np.float32)
     return compact(KMeans(len(init), init=init, n_init=1).fit(features).labels_)
-
-
-def _canonical_order(features: npt.NDArray[np.floating], coords: npt.NDArray[np.integer]) -> Ints:
-    """Return the order of tiles by y, then x; the first feature decides between tiles of one place.
-
-    Tiles of one place show the same image, so they hardly ever differ in anything else.
-    """
-    order = np.lexsort((coords[:, 0], coords[:, 1])).astype(np.int64, copy=False)
-    in_rows = coords[order]
-    if (in_rows[1:] == in_rows[:-1]).all(axis=1).any():
-        order = np.lexsort((features[:, 0], coords[:, 0], coords[:, 1])).astype(np.int64)
-    return order
-
-
-def _count_different(tiles: _Tiles, at_most: int) -> int:
-    """Count different embeddings, and stop counting at `at_most`."""
-    seen: set[bytes] = set()
-    for first in range(0, len(tiles), COUNTED_TILES):
-        for row in unit_rows(tiles.source, tiles.rows[first : first + COUNTED_TILES]):
-            seen.add(row.tobytes())
-            if len(seen) == at_most:
-                return at_most
-    return len(seen)
-
-
-def _number_by_size(labels: Ints, raw: Ints) -> tuple[Labels, Labels]:
-    """Return both with the clusters of `labels` numbered by size, then those only in `raw`."""
-    ranked = np.concatenate([_by_size(labels), _by_size(raw[~np.isin(raw, labels)])])
-    number = np.empty(ranked.max() + 1, np.int32)
-    number[ranked] = np.arange(len(ranked))
-    return number[labels], number[raw]
-
-
-def _by_size(labels: Ints) -> Ints:
-    """Return the labels in use by descending size, then by their first tile."""
-    used, first, size = np.unique(labels, return_index=True, return_counts=True)
-    return used[np.lexsort((first, -size))]
 
 
 def _in_order(clustering: Clustering, order: Ints) -> Clustering:

@@ -9,6 +9,7 @@ import numpy as np
 from histohet.evidence import assess, best_merge
 from histohet.gaussian_clusters import misfit
 from histohet.neighbour_labels import descend, estimate_coupling, neighbour_counts
+from histohet.numbering import compact
 from histohet.potts import Floats, Ints
 from histohet.tile_field import TileField
 
@@ -96,12 +97,6 @@ def dissolve_small(rows: Floats, labels: Ints, least: int) -> Ints:
         unary, _ = misfit(rows, labels, np.ones(len(labels)))
         unary[:, smallest] = np.inf
         labels = compact(np.where(labels == smallest, np.argmin(unary, axis=1), labels))
-
-
-def compact(labels: Ints) -> Ints:
-    """Renumber labels 0..K-1 without gaps, keeping their order."""
-    renumbered: Ints = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-    return renumbered
 
 
 def _settle(field: TileField, labels: Ints, max_rounds: int, smoothed: bool) -> Ints:

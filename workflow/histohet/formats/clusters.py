@@ -32,7 +32,7 @@ class ClusterTable:
         The tiles that were clustered, and their rows in the tile file, int64 (M,).
     start, raw, labels
         int32 (M,) k-means start, labels before the last smoothing, final labels; see
-        `histohet.clustering.Clustering`.
+        `histohet.clustering_result.Clustering`.
     agreement
         float32 (M,) share of the restarts in which a tile kept its cluster; NaN where unknown.
     q
