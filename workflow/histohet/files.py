@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+def why_unreadable(path: str | Path) -> str | None:
+    """Say why a file cannot be read, as the end of a sentence about it; None if it can."""
+    path = Path(path)
+    try:
+        if not path.exists():
+            return "does not exist"
+    except OSError as error:
+        return f"cannot be reached: {error.strerror}"
+    if not path.is_file():
+        return "is not a file"
+    return None if os.access(path, os.R_OK) else "may not be read: its permissions forbid it"
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Literal
 
+from histohet.files import why_unreadable
 from histohet.formats.imported_features import (
     canonical_encoder,
     read_source,
@@ -164,13 +164,13 @@ def _problem_of_row(row: SlideRow, duplicate_rows: Sequence[int]) -> str | None:
     if duplicate_rows:
         rows = ", ".join(map(str, duplicate_rows))
         return f"the id stands in rows {rows} of the sheet: give each slide its own"
-    missing = [
-        f"{column}: {file} {'is not a file' if Path(file).exists() else 'does not exist'}"
+    unreadable = [
+        f"{column}: {file} {problem}"
         for column, file in row.files.items()
-        if not Path(file).is_file()
+        if (problem := why_unreadable(file))
     ]
-    if missing:
-        return "; ".join(missing)
+    if unreadable:
+        return "; ".join(unreadable)
     if row.mpp is not None and _positive(row.mpp) is None:
         return f"mpp '{row.mpp}' in the sheet is not a positive number like 0.25"
     if row.features is None and (row.tiles or row.tile_px_level0):

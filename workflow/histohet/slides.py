@@ -20,6 +20,8 @@ import openslide
 import pyvips
 from PIL import Image
 
+from histohet.files import why_unreadable
+
 Pixels = npt.NDArray[np.uint8]
 
 STRIP_PX = 32_000_000
@@ -252,11 +254,11 @@ def open_slide(path: str | Path) -> Iterator[Slide]:
     Raises
     ------
     SlideError
-        If the file is missing, empty, a folder, or in no format we read.
+        If the file is missing, empty, a folder, closed to us, or in no format we read.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SlideError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
+    if problem := why_unreadable(path):
+        raise SlideError(f"{path} {problem}")
     if path.stat().st_size == 0:
         raise SlideError(f"{path} is empty")
     known = openslide.OpenSlide.detect_format(path) is not None
