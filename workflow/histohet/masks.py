@@ -208,6 +208,11 @@ def read_polygons(
     return Polygons(list(shapely.make_valid(moved)))
 
 
+def is_geojson(path: str | Path) -> bool:
+    """Whether a mask is polygons, by its suffix; else it is a label image."""
+    return Path(path).suffix.lower() in {".geojson", ".json"}
+
+
 def open_mask(
     path: str | Path | None,
     classes: Collection[int],
@@ -233,7 +238,7 @@ def open_mask(
     """
     if path is None:
         return WholeTissue()
-    if Path(path).suffix.lower() in {".geojson", ".json"}:
+    if is_geojson(path):
         return read_polygons(path, class_names, offset)
     return LabelImage(path, classes, slide_size)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
+from histohet.companions import problem_of_companions
 from histohet.files import why_unreadable
 from histohet.formats.imported_features import (
     canonical_encoder,
@@ -48,7 +49,8 @@ def check_slide(
 ) -> SlideRecord:
     """Open a slide, read its header and decide whether it takes part.
 
-    Of a slide that brings finished features everything but the embeddings themselves is checked.
+    So are the files that the sheet names beside it. Of a slide that brings finished features
+    everything but the embeddings themselves is checked.
 
     Parameters
     ----------
@@ -75,18 +77,34 @@ def check_slide(
         except SlideError as error:
             return _refuse(record, str(error))
         record = _with_header(record, info)
-    if row.features is not None:
-        return _check_features(record, row, info, tiles, mpp_tolerance, prefer_mpp)
+    check = _check_scale if row.features is None else _check_features
+    record = check(record, row, info, tiles, mpp_tolerance, prefer_mpp)
+    if record.outcome.ok and record.mpp is not None:
+        size = None if info is None else (info.width, info.height)
+        problem = problem_of_companions(row, size, tiles.side_px(record.mpp))
+        return _refuse(record, problem) if problem else record
+    return record
+
+
+def _check_scale(
+    record: SlideRecord,
+    row: SlideRow,
+    info: SlideInfo | None,
+    tiles: TileSpec,
+    tolerance: float,
+    prefer_mpp: Literal["file", "sheet"],
+) -> SlideRecord:
+    """Find out the scale of a slide, and whether tiles can be made at it."""
     try:
         scale = resolve_scale(info, _positive(row.mpp), prefer_mpp)
     except ScaleUnknownError as error:
         return _refuse(record, str(error))
     record = _with_scale(record, scale)
-    if scale.mpp > tiles.mpp * (1 + mpp_tolerance):
+    if scale.mpp > tiles.mpp * (1 + tolerance):
         return _refuse(
             record,
             f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {tiles.mpp:.4g} "
-            f"(scale.tolerance {mpp_tolerance:.0%}): too coarse",
+            f"(scale.tolerance {tolerance:.0%}): too coarse",
         )
     return record
 
