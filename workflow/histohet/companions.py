@@ -1,18 +1,21 @@
-"""The files that the sheet names beside a slide, and what can be told of them before it is tiled.
+"""The files that the sheet names beside a slide, and whether they can be this slide's.
 
-What needs tissue or tiles is told later: whether a mask covers any tissue, whether attention lies
-where the tiles are.
+Most is told before the slide is tiled; whether a mask lies on tissue, when its tiles are known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from histohet.masks import LabelImage, MaskError, is_geojson
+from histohet.masks import EpitheliumMask, LabelImage, MaskError, is_geojson
+from histohet.outcome import OK, Outcome, Status
 from histohet.sheets import SlideRow
 from histohet.tiles import outside
 from histohet.traits import read_traits
 from histohet.tumour import read_attention
+
+NAMED_CLASSES = 12
+"""So many classes of a mask are named in a message."""
 
 
 def problem_of_companions(
@@ -54,6 +57,42 @@ def problem_of_companions(
         except ValueError as error:
             problems.append(f"{column}: {error}")
     return "; ".join(problems) or None
+
+
+def outcome_of_mask(mask: EpitheliumMask, path: str, on_tissue: float, elsewhere: float) -> Outcome:
+    """Say whether a mask can be the slide's, by how much of its epithelium lies on tissue.
+
+    Parameters
+    ----------
+    on_tissue, elsewhere
+        Epithelium on the tiles of the slide, and on glass, in tiles.
+
+    Raises
+    ------
+    MaskError
+        If a part of the mask cannot be read.
+    """
+    total = on_tissue + elsewhere
+    if total > 0 and on_tissue >= total / 2:
+        return OK
+    if total > 0:
+        return Outcome(
+            Status.REFUSED,
+            f"only {on_tissue / total:.0%} of the epithelium of mask {path} lies on tissue: it is "
+            "shifted or of another slide, or tissue.preset leaves out what it marks",
+        )
+    if not isinstance(mask, LabelImage):
+        return Outcome(
+            Status.REFUSED,
+            f"no annotation of mask {path} lies on a tile: coordinates of another slide or scale",
+        )
+    classes = mask.classes()
+    if classes == [0]:
+        return Outcome(Status.NO_EPITHELIUM, f"mask {path} is empty")
+    if mask.is_epithelium[classes].any():
+        return OK
+    held = ", ".join(map(str, classes[:NAMED_CLASSES]))
+    return Outcome(Status.REFUSED, f"mask {path} has no class of epithelium.classes; it has {held}")
 
 
 def _check_label_image(path: str, size: tuple[int, int], side_px: float) -> None:

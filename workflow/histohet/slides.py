@@ -212,7 +212,7 @@ class _PlainImage:
         except pyvips.Error as error:
             raise SlideError(
                 f"{path} is neither a slide that OpenSlide reads nor a TIFF, PNG or JPEG image: "
-                f"{_first_line(error)}"
+                f"{last_line(error)}"
             ) from error
         self._region = pyvips.Region.new(self._image)
         width, height = self._image.width, self._image.height
@@ -236,7 +236,7 @@ class _PlainImage:
                 raw = self._region.fetch(left, top, right - left, bottom - top)
             except pyvips.Error as error:
                 raise SlideError(
-                    f"{self.path}: region at ({left}, {top}) cannot be read: {_first_line(error)}"
+                    f"{self.path}: region at ({left}, {top}) cannot be read: {last_line(error)}"
                 ) from error
             inside = np.frombuffer(raw, np.uint8).reshape(bottom - top, right - left, 3)
             out[top - y : bottom - y, left - x : right - x] = inside
@@ -382,5 +382,6 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _first_line(error: pyvips.Error) -> str:
+def last_line(error: pyvips.Error) -> str:
+    """Return the line of a message of libvips that says what went wrong; it comes last."""
     return str(error).strip().splitlines()[-1].strip()
