@@ -224,10 +224,11 @@ def read_polygons(
         shapes = [shapely.geometry.shape(geometry) for geometry in wanted]
     except (shapely.errors.ShapelyError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MaskError(f"mask {path} holds a geometry that cannot be read: {error}") from error
-    if not any(shape.area > 0 for shape in shapes):
-        raise MaskError(f"mask {path}: annotations of class {', '.join(class_names)} have no area")
     moved = shapely.transform(np.array(shapes), lambda points: points + np.asarray(offset))
-    return Polygons(list(shapely.make_valid(moved)))
+    valid = shapely.make_valid(moved)
+    if not (shapely.area(valid) > 0).any():
+        raise MaskError(f"mask {path}: annotations of class {', '.join(class_names)} have no area")
+    return Polygons(list(valid))
 
 
 def is_geojson(path: str | Path) -> bool:

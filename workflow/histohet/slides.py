@@ -31,6 +31,9 @@ LEVEL_TOLERANCE = 0.01
 """A level up to 1 % coarser than asked for is still read: downsamples of real files are rounded."""
 
 
+MIRAX = ".mrxs"
+
+
 class SlideError(ValueError):
     """A slide, or a region of it, cannot be read. The message names the file."""
 
@@ -204,6 +207,8 @@ class _PlainImage:
             # By default libvips fills what is missing of a truncated file with grey.
             image = pyvips.Image.new_from_file(str(path), fail_on="truncated")
             kind = image.get("vips-loader").removesuffix("load")
+            if image.format not in {"uchar", "ushort"}:
+                raise SlideError(f"{path} has {image.format} pixels: 8 or 16 bit are needed")
             if image.format == "ushort":
                 image = (image >> 8).cast("uchar").copy(interpretation="srgb")
             if image.hasalpha():
@@ -262,6 +267,11 @@ def open_slide(path: str | Path) -> Iterator[Slide]:
     if path.stat().st_size == 0:
         raise SlideError(f"{path} is empty")
     known = openslide.OpenSlide.detect_format(path) is not None
+    if path.suffix.lower() == MIRAX and not known:
+        # By itself the file is a JPEG: a picture of the slide that libvips would gladly read.
+        raise SlideError(
+            f"{path} is no MIRAX slide without its folder {path.with_suffix('')}: copy both"
+        )
     slide: Slide = _ScannerSlide(path) if known else _PlainImage(path)
     try:
         yield slide
