@@ -12,6 +12,7 @@ from histohet.outcome import OK, Outcome, Status
 from histohet.sheets import SlideRow
 from histohet.tiles import outside
 from histohet.traits import read_traits
+from histohet.truth import read_truth
 from histohet.tumour import read_attention
 
 NAMED_CLASSES = 12
@@ -21,7 +22,7 @@ NAMED_CLASSES = 12
 def problem_of_companions(
     row: SlideRow, size: tuple[int, int] | None, side_px: float
 ) -> str | None:
-    """Read mask, attention and traits of a slide as far as it goes, and say what is wrong.
+    """Read mask, attention, traits and truth of a slide as far as it goes, and say what is wrong.
 
     Of a label image only the header is read, of GeoJSON nothing: it may be large.
 
@@ -45,6 +46,7 @@ def problem_of_companions(
         "mask": check_mask,
         "attention": check_attention,
         "traits": read_traits,
+        "truth": read_truth,
     }
     problems = []
     for column, check in checks.items():
