@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Literal
 
 from histohet.companions import problem_of_companions
-from histohet.files import why_unreadable
+from histohet.files import why_no_file
 from histohet.formats.imported_features import (
     canonical_encoder,
     read_source,
@@ -182,13 +182,13 @@ def _problem_of_row(row: SlideRow, duplicate_rows: Sequence[int]) -> str | None:
     if duplicate_rows:
         rows = ", ".join(map(str, duplicate_rows))
         return f"the id stands in rows {rows} of the sheet: give each slide its own"
-    unreadable = [
-        f"{column}: {file} {problem}"
+    missing = [
+        f"{column}: {file} {unfit}"
         for column, file in row.files.items()
-        if (problem := why_unreadable(file))
+        if (unfit := why_no_file(file))
     ]
-    if unreadable:
-        return "; ".join(unreadable)
+    if missing:
+        return "; ".join(missing)
     if row.mpp is not None and _positive(row.mpp) is None:
         return f"mpp '{row.mpp}' in the sheet is not a positive number like 0.25"
     if row.features is None and (row.tiles or row.tile_px_level0):

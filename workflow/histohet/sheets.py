@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
 
-from histohet.files import why_unreadable
+from histohet.files import why_no_file
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
@@ -116,8 +116,9 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
         end.
     """
     path = Path(path)
-    if problem := why_unreadable(path):
-        raise SheetError(f"{path} {problem}")
+    unfit = why_no_file(path)
+    if unfit:
+        raise SheetError(f"{path} {unfit}")
     kind = path.with_suffix("") if _is_gzip(path) else path
     delimiter = "\t" if kind.suffix.lower() in {".tsv", ".txt"} else ","
     lines = []

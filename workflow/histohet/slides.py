@@ -20,7 +20,7 @@ import openslide
 import pyvips
 from PIL import Image
 
-from histohet.files import why_unreadable
+from histohet.files import why_no_file
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -262,8 +262,8 @@ def open_slide(path: str | Path) -> Iterator[Slide]:
         If the file is missing, empty, a folder, closed to us, or in no format we read.
     """
     path = Path(path)
-    if problem := why_unreadable(path):
-        raise SlideError(f"{path} {problem}")
+    if unfit := why_no_file(path):
+        raise SlideError(f"{path} {unfit}")
     if path.stat().st_size == 0:
         raise SlideError(f"{path} is empty")
     known = openslide.OpenSlide.detect_format(path) is not None

@@ -16,7 +16,7 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from histohet.files import why_unreadable
+from histohet.files import why_no_file
 from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
 
@@ -46,7 +46,7 @@ SLIDES = list(SHEET.slides)
 WITH_TRUTH = [
     slide
     for slide, row in SHEET.slides.items()
-    if row.truth and not why_unreadable(row.truth)
+    if row.truth and not why_no_file(row.truth)
 ]
 ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
@@ -77,18 +77,16 @@ def get_row_values(wildcards):
 
 
 def get_named_files(wildcards):
-    """Files the sheet names for a slide, but for those that preflight finds unreadable."""
-    return [
-        file for file in get_row(wildcards).files.values() if not why_unreadable(file)
-    ]
+    """Files the sheet names for a slide. One that is missing is no input: preflight reports it."""
+    return [file for file in get_row(wildcards).files.values() if not why_no_file(file)]
 
 
 def get_file(column):
-    """Input function for one file column of the sheet; empty if not named or not to be read."""
+    """Input function for one file column of the sheet; empty if not named or missing."""
 
     def of_slide(wildcards):
         file = get_row(wildcards).files.get(column)
-        return file if file and not why_unreadable(file) else []
+        return file if file and not why_no_file(file) else []
 
     return of_slide
 
