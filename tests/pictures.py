@@ -49,7 +49,7 @@ def plain(side_px: int, grey: int) -> Picture:
 def pen_marks(side_px: int) -> Picture:
     """Return glass with broad strokes of three markers."""
     picture = plain(side_px, GLASS)
-    width = side_px // 10
+    width = side_px // 5
     for number, ink in enumerate(INKS.values(), start=1):
         y = side_px * number // 4
         cv2.line(picture, (width, y), (side_px - width, y), expose(ink).tolist(), width)
