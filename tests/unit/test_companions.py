@@ -80,11 +80,8 @@ def test_outlines_are_left_for_later(tmp_path: Path) -> None:
 
 def labels(tmp_path: Path, *classes: int) -> LabelImage:
     pixels = np.array(classes, np.uint8).reshape(1, -1).repeat(2, axis=0)
-    return LabelImage(
-        write_plain(tmp_path / "-".join(map(str, classes)) + ".tif", pixels),
-        [3, 12],
-        (len(classes), 2),
-    )
+    path = tmp_path / f"{'-'.join(map(str, classes))}.tif"
+    return LabelImage(write_plain(path, pixels), [3, 12], (len(classes), 2))
 
 
 @pytest.mark.parametrize(
