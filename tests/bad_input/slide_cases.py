@@ -11,6 +11,9 @@ from cases import Case, first_half, later, refused, written
 from pictures import GLASS, fluorescence, pen_marks, photo, plain, section
 from slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
 
+GIANT_PX = 12_000
+"""Side of a slide of one level; in one piece it would need 2 GB, as RGBA and RGB, each twice."""
+
 ACROSS = 14
 """JPEG tiles in a row of the slides with holes."""
 
@@ -123,6 +126,6 @@ def other_pictures(folder: Path, mask: Path) -> dict[str, Case]:
         "photo": later("no_tissue", no_stain, **image("photo", photo(900))),
         "real_numbers": refused("real.tif has float pixels", path=real_numbers, mpp=0.5),
         "giant": later(
-            "no_tissue", no_tissue, path=write_giant(folder / "giant.svs", 24_000, GLASS)
+            "no_tissue", no_tissue, path=write_giant(folder / "giant.svs", GIANT_PX, GLASS)
         ),
     }

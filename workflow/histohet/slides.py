@@ -25,7 +25,7 @@ from histohet.files import why_no_file
 Pixels = npt.NDArray[np.uint8]
 
 STRIP_PX = 32_000_000
-"""Most pixels that `read_overview` holds at once; bounds its memory at about 200 MB."""
+"""Most pixels that `read_overview` holds at once, 14 bytes each: about 450 MB."""
 
 LEVEL_TOLERANCE = 0.01
 """A level up to 1 % coarser than asked for is still read: downsamples of real files are rounded."""
