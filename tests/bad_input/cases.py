@@ -19,8 +19,8 @@ class Case:
     status
         In the table of the cohort.
     message
-        What its reason there must contain; of a slide that is used all the same, what the list of
-        problems must contain.
+        What its reason there must contain; of a slide that is used all the same and that preflight
+        tells of, what the list of problems must contain.
     preflight
         Whether preflight tells already, in its list of problems.
     """
@@ -37,7 +37,7 @@ def refused(message: str, **cells: object) -> Case:
 
 
 def later(status: str, message: str, **cells: object) -> Case:
-    """Return a case that is excluded once its pixels, tiles or embeddings are read."""
+    """Return a case that tells once its pixels, tiles or embeddings are read."""
     return Case(cells, status, message, preflight=False)
 
 
