@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,16 @@ class Cohort:
         folder.mkdir(parents=True, exist_ok=True)
 
     def snakemake(
-        self, *arguments: str, snakefile: str = "Snakefile", **changes: Any
+        self,
+        *arguments: str,
+        snakefile: str = "Snakefile",
+        process: Mapping[str, Any] | None = None,
+        **changes: Any,
     ) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake here, with top-level keys of the configuration replaced by `changes`."""
+        """Run Snakemake here, with top-level keys of the configuration replaced by `changes`.
+
+        `process` are further arguments of `subprocess.run`.
+        """
         # Tests of several processes may look at one cohort.
         config = self.folder / f"config_{os.getpid()}.yaml"
         config.write_text(yaml.safe_dump(self.config | changes))
@@ -91,6 +99,7 @@ class Cohort:
             capture_output=True,
             text=True,
             check=False,
+            **(process or {}),
         )
 
     def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:

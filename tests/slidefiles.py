@@ -58,12 +58,25 @@ def tissue_like(
     return image
 
 
-def write_jpeg_tiff(path: Path, image: npt.NDArray[np.uint8], tile_px: int) -> Path:
-    """Write one level of JPEG tiles that OpenSlide takes for an Aperio slide."""
+def write_jpeg_tiff(
+    path: Path,
+    image: npt.NDArray[np.uint8],
+    tile_px: int,
+    *,
+    about: str = "MPP = 0.5",
+    pyramid: bool = False,
+) -> Path:
+    """Write JPEG tiles, one level or a pyramid, that OpenSlide takes for an Aperio slide."""
     picture = pyvips.Image.new_from_array(image).copy()
-    picture.set_type(pyvips.GValue.gstr_type, "image-description", "Aperio Test|MPP = 0.5")
+    picture.set_type(pyvips.GValue.gstr_type, "image-description", f"Aperio Test|{about}")
     picture.tiffsave(
-        str(path), tile=True, tile_width=tile_px, tile_height=tile_px, compression="jpeg", Q=90
+        str(path),
+        tile=True,
+        tile_width=tile_px,
+        tile_height=tile_px,
+        pyramid=pyramid,
+        compression="jpeg",
+        Q=90,
     )
     return path
 
@@ -76,3 +89,13 @@ def break_tiff_tiles(path: Path, numbers: list[int]) -> None:
         for number in numbers:
             file.seek(offsets[number])
             file.write(b"\x00" * sizes[number])
+
+
+def write_giant(path: Path, side_px: int, grey: int) -> Path:
+    """Write empty glass of one level, tile by tile, that OpenSlide takes for an Aperio slide."""
+    picture = (pyvips.Image.black(side_px, side_px, bands=3) + grey).cast("uchar").copy()
+    picture.set_type(pyvips.GValue.gstr_type, "image-description", "Aperio Test|MPP = 0.5")
+    picture.tiffsave(
+        str(path), tile=True, tile_width=512, tile_height=512, compression="deflate", level=1
+    )
+    return path

@@ -114,9 +114,21 @@ def test_unusable_label_images(tmp_path: Path) -> None:
         LabelImage(tmp_path / "text.png", [3], (5, 5))
 
 
+def test_a_damaged_label_image_is_named_in_one_line(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400), np.uint8)
+    whole = write_plain(tmp_path / "whole.png", noise).read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    mask = LabelImage(tmp_path / "half.png", [3], (400, 400))
+    for read in (mask.classes, lambda: mask.coverage(0, 390, 10)):
+        with pytest.raises(MaskError, match=r"half\.png.* cannot be read: .+") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
 def test_sixteen_bit_classes(tmp_path: Path) -> None:
     labels = np.array([[300, 3], [3, 300]], np.uint16)
     mask = LabelImage(write_plain(tmp_path / "a.tif", labels), [300], (2, 2))
+    assert mask.classes() == [3, 300]
     assert mask.coverage(0, 0, 2) == 0.5
     np.testing.assert_array_equal(mask.pixels(0, 0, 2, 2), [[True, False], [False, True]])
 
@@ -203,6 +215,13 @@ def test_unusable_geojson(tmp_path: Path) -> None:
     )
     with pytest.raises(MaskError, match="geometry that cannot be read"):
         read_polygons(no_geometry, ["Tumor"])
+    empty = geojson(tmp_path / "null.geojson", [feature(None, "Tumor")])
+    with pytest.raises(MaskError, match="an annotation without geometry"):
+        read_polygons(empty, ["Tumor"])
+    point = {"type": "Point", "coordinates": [5, 5]}
+    flat = geojson(tmp_path / "flat.geojson", [feature(point, "Tumor")])
+    with pytest.raises(MaskError, match="annotations of class Tumor have no area"):
+        read_polygons(flat, ["Tumor"])
 
 
 def test_kinds_are_told_by_suffix(tmp_path: Path, label_file: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from histohet.agreement import Truth, agree, read_truth, subclone_of_tiles
+from histohet.agreement import agree
 from histohet.certainty import UNKNOWN, Certainty
 from histohet.clustering_params import ClusteringParams
 from histohet.graph import adjacent_edges
@@ -29,6 +29,7 @@ from histohet.summary import (
 )
 from histohet.tile_correlations import NO_SCORES, SCORES
 from histohet.traits import read_traits
+from histohet.truth import Truth, read_truth, subclone_of_tiles
 from histohet.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]

@@ -164,6 +164,20 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         pass
 
 
+def test_files_that_libvips_would_misread_are_refused(tmp_path: Path) -> None:
+    """A MIRAX slide without its folder is a JPEG; real numbers are not grey levels."""
+    image = gradient(30, 20)
+    write_plain(tmp_path / "a.jpg", image).rename(tmp_path / "a.mrxs")
+    with (
+        pytest.raises(SlideError, match=r"without its folder .*/a: copy both"),
+        open_slide(tmp_path / "a.mrxs"),
+    ):
+        pass
+    real = write_plain(tmp_path / "a.tif", image.astype(np.float32))
+    with pytest.raises(SlideError, match=r"a\.tif has float pixels: 8 or 16"), open_slide(real):
+        pass
+
+
 def test_truncated_slide_raises_a_slide_error(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (800, 800, 3), dtype=np.uint8)

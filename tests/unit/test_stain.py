@@ -23,10 +23,9 @@ from histohet.stain import (
     stained,
     unmix,
 )
+from pictures import INKS
 
 WHITE = np.array([241.0, 238.0, 244.0])
-# Optical density of felt-tip ink on glass.
-INKS = {"green": (1.5, 0.35, 1.0), "blue": (1.6, 1.0, 0.2), "black": (0.9, 0.9, 0.85)}
 
 
 def unit(*vector: float) -> npt.NDArray[np.float64]:

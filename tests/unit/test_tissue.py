@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from histohet.slides import SlideInfo, open_slide
@@ -16,6 +17,7 @@ from histohet.tissue import (
     segmentation_downsample,
     tissue_params,
 )
+from pictures import fluorescence, pen_marks, photo, plain, section
 from slidefiles import tissue_like, write_plain
 
 # One image pixel is 64 level-0 px: a 512 × 512 patch is 64 of them.
@@ -113,6 +115,26 @@ def test_background_colour_is_the_median_of_empty_glass() -> None:
     image = tissue_like(60, 40, [(10, 10, 30, 30)])
     assert background_colour(image, LOOSE) == (245, 245, 245)
     assert background_colour(np.zeros((40, 40, 3), np.uint8), LOOSE) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("picture", "stained"),
+    [
+        (section(1200, 100), True),
+        (pen_marks(1700), False),
+        (fluorescence(1200), False),
+        (photo(1200), False),
+        (np.concatenate([section(1700, 100), pen_marks(1700)]), True),
+        (plain(1200, 243), True),
+    ],
+    ids=["section", "pen", "fluorescence", "photo", "section and pen", "glass"],
+)
+def test_pieces_that_no_stain_can_have_coloured(
+    tmp_path: Path, picture: npt.NDArray[np.uint8], stained: bool
+) -> None:
+    with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
+        tissue = segment_tissue(slide, 0.5, TISSUE_PRESETS["bwh_biopsy"])
+    assert tissue.looks_stained is stained
 
 
 def test_segmentation_scale() -> None:

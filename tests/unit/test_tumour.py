@@ -173,12 +173,21 @@ def test_attention_that_cannot_belong_to_the_tiles_is_refused():
     tiles, attention = grid(4, 448), grid(4, 448)
     with pytest.raises(ValueError, match="not level-0 pixels of this slide"):
         tile_scores(tiles + 100_000, 448, attention, 448, np.ones(16))
+    with pytest.raises(ValueError, match=r"448 px wide .* and 112 px apart"):
+        tile_scores(tiles, 448, attention // 4, 448, np.ones(16))
     with pytest.raises(ValueError, match="15 attention values for 16"):
         tile_scores(tiles, 448, attention, 448, np.ones(15))
     with pytest.raises(ValueError, match="0 attention values"):
         tile_scores(tiles, 448, attention[:0], 448, np.ones(0))
     with pytest.raises(ValueError, match="not 'middle'"):
         tile_scores(tiles, 448, attention, 448, np.ones(16), "middle")
+
+
+def test_attention_tiles_may_overlap_by_half_and_stand_twice():
+    tiles, attention = grid(4, 448), grid(8, 224)
+    found = tile_scores(tiles, 448, np.tile(attention, (3, 1)), 448, np.full(192, 0.5))
+    np.testing.assert_array_equal(found, np.full(16, 0.5, np.float32))
+    assert tile_scores(tiles[:1], 448, attention[:1], 448, np.array([0.25])) == [0.25]
 
 
 def test_cluster_scores_are_means():

@@ -278,7 +278,7 @@ def test_lost_slides_do_not_stop_the_others(finished: Cohort, tmp_path: Path) ->
     problems = read(cohort, "preflight/problems.tsv")
     assert {"missing", "twice"} <= set(problems["subject"])
     page = (cohort.folder / "results/preflight/preflight.html").read_text()
-    assert "proportions" not in page  # Masks are read later than preflight.
+    assert "proportions differ" in page
     assert "does not exist" in page
 
     strict = cohort.snakemake("--cores", "2", max_failed_fraction=0.5)

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+NOT_REACHED = {errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP}
+"""What is wrong with a path, not with the machine or its network."""
+
+
+def why_no_file(path: str | Path) -> str:
+    """Say why there is no file to read at `path`, such as "does not exist"; "" if there is one.
+
+    Raises
+    ------
+    OSError
+        If the file system fails: then nobody knows.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        if error.errno not in NOT_REACHED:
+            raise
+        return f"cannot be opened: {error.strerror}"
+    if not stat.S_ISREG(mode):
+        return "is not a file"
+    return "" if os.access(path, os.R_OK) else "cannot be opened: Permission denied"
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from histohet.formats.imported_features import FeatureSource, TilePositions
 from histohet.formats.tile_facts import LARGEST_PX, FeatureFileError, TileFacts
 from histohet.outcome import OK, Outcome, Status
 from histohet.scale import AGREEMENT_TOLERANCE
-from histohet.tiles import Coords, TileSpec
+from histohet.tiles import Coords, TileSpec, outside
 
 Ints = npt.NDArray[np.int64]
 
@@ -122,7 +122,8 @@ def place_tiles(
                 f"{path}: coords are not whole numbers, so they are not level-0 pixels"
             )
     side = _agreed_side(path, {name: value for name, value in sides.items() if value is not None})
-    _check_inside(path, coords, size)
+    if problem := outside(coords, size):
+        raise FeatureFileError(f"{path}: {problem}")
     # Row by row; of equal positions the one that comes first in the file.
     order = np.lexsort((np.arange(len(coords)), coords[:, 0], coords[:, 1]))
     fresh = np.ones(len(coords), np.bool_)
@@ -259,20 +260,6 @@ def _stamp_positions(source: FeatureSource, mpp: float) -> tuple[Coords, float]:
             f"to {shift:.3g} px: give the mpp that STAMP was run with"
         )
     return coords, float(side)
-
-
-def _check_inside(path: str, coords: Coords, size: tuple[int, int] | None) -> None:
-    """Corners must lie on the slide; tiles at its edge may reach beyond (all tools pad)."""
-    outside = (coords < 0).any(axis=1)
-    if size is not None:
-        outside |= (coords >= np.array(size)).any(axis=1)
-    if outside.any():
-        x, y = coords[outside][0].tolist()
-        of = "" if size is None else f" of {size[0]} × {size[1]} px"
-        raise FeatureFileError(
-            f"{path}: {outside.sum()} of {len(coords)} tiles lie outside the slide{of}, the first "
-            f"at ({x}, {y}): coordinates of another slide or level"
-        )
 
 
 def _pitch(path: str, coords: Coords, side: float, overlap: float | None) -> float:

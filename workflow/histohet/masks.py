@@ -17,7 +17,7 @@ import pyvips
 import shapely
 
 from histohet.files import read_json
-from histohet.slides import Pixels
+from histohet.slides import Pixels, last_line
 
 SIZE_TOLERANCE_PX = 2.0
 """How far a mask's height may be from the slide's height at the mask's scale (METHODS: HETMAP)."""
@@ -64,7 +64,7 @@ class LabelImage:
         try:
             self._image = pyvips.Image.new_from_file(str(path), fail_on="truncated")
         except pyvips.Error as error:
-            raise MaskError(f"mask {path} cannot be read: {error}") from error
+            raise MaskError(f"mask {path} cannot be read: {last_line(error)}") from error
         if self._image.bands != 1:
             raise MaskError(
                 f"mask {path} has {self._image.bands} bands: one integer class per pixel is needed"
@@ -72,7 +72,7 @@ class LabelImage:
         if self._image.format not in {"uchar", "ushort"}:
             raise MaskError(f"mask {path} has {self._image.format} pixels: 8 or 16 bit are needed")
         self._dtype = np.dtype(np.uint8 if self._image.format == "uchar" else np.uint16)
-        self._is_epithelium = np.isin(np.arange(256**self._dtype.itemsize), list(classes))
+        self.is_epithelium = np.isin(np.arange(256**self._dtype.itemsize), list(classes))
         width, height = self._image.width, self._image.height
         self.scale = _scale(slide_size, (width, height))
         if abs(height - slide_size[1] / self.scale) >= SIZE_TOLERANCE_PX:
@@ -92,11 +92,25 @@ class LabelImage:
                 raw = self._region.fetch(x0, y0, x1 - x0, y1 - y0)
             except pyvips.Error as error:
                 raise MaskError(
-                    f"mask {self.path}: window at ({x0}, {y0}) cannot be read: {error}"
+                    f"mask {self.path}: window at ({x0}, {y0}) cannot be read: {last_line(error)}"
                 ) from error
             labels = np.frombuffer(raw, self._dtype).reshape(y1 - y0, x1 - x0)
-            out[y0 - top : y1 - top, x0 - left : x1 - left] = self._is_epithelium[labels]
+            out[y0 - top : y1 - top, x0 - left : x1 - left] = self.is_epithelium[labels]
         return out
+
+    def classes(self) -> list[int]:
+        """Classes that occur in the mask, ascending. Reads all of it.
+
+        Raises
+        ------
+        MaskError
+            If a part of the file cannot be read.
+        """
+        try:
+            counts = self._image.hist_find().numpy()
+        except pyvips.Error as error:
+            raise MaskError(f"mask {self.path} cannot be read: {last_line(error)}") from error
+        return [int(number) for number in np.flatnonzero(counts)]
 
     def coverage(self, x: float, y: float, side_px: float) -> float:
         """Share of a square that is epithelium; border pixels count by the area inside."""
@@ -192,20 +206,34 @@ def read_polygons(
     try:
         features = read_json(path)["features"]
         found = [(_class_name(feature), feature["geometry"]) for feature in features]
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise MaskError(f"mask {path} is not a GeoJSON feature collection: {error!r}") from error
+    except (ValueError, OSError) as error:
+        raise MaskError(f"mask {path} is not a GeoJSON feature collection: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MaskError(
+            f"mask {path} is not a GeoJSON feature collection: it has no list of features"
+        ) from error
     wanted = [geometry for name, geometry in found if name in class_names]
     if not wanted:
         names = ", ".join(sorted({str(name) for name, _ in found})) or "none"
         raise MaskError(
             f"mask {path} has no annotation of class {', '.join(class_names)}; it has: {names}"
         )
+    if None in wanted:
+        raise MaskError(f"mask {path} holds an annotation without geometry")
     try:
         shapes = [shapely.geometry.shape(geometry) for geometry in wanted]
     except (shapely.errors.ShapelyError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MaskError(f"mask {path} holds a geometry that cannot be read: {error}") from error
     moved = shapely.transform(np.array(shapes), lambda points: points + np.asarray(offset))
-    return Polygons(list(shapely.make_valid(moved)))
+    valid = shapely.make_valid(moved)
+    if not (shapely.area(valid) > 0).any():
+        raise MaskError(f"mask {path}: annotations of class {', '.join(class_names)} have no area")
+    return Polygons(list(valid))
+
+
+def is_geojson(path: str | Path) -> bool:
+    """Whether a mask is polygons, by its suffix; else it is a label image."""
+    return Path(path).suffix.lower() in {".geojson", ".json"}
 
 
 def open_mask(
@@ -233,7 +261,7 @@ def open_mask(
     """
     if path is None:
         return WholeTissue()
-    if Path(path).suffix.lower() in {".geojson", ".json"}:
+    if is_geojson(path):
         return read_polygons(path, class_names, offset)
     return LabelImage(path, classes, slide_size)
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Literal
 
+from histohet.companions import problem_of_companions
+from histohet.files import why_no_file
 from histohet.formats.imported_features import (
     canonical_encoder,
     read_source,
@@ -48,7 +49,8 @@ def check_slide(
 ) -> SlideRecord:
     """Open a slide, read its header and decide whether it takes part.
 
-    Of a slide that brings finished features everything but the embeddings themselves is checked.
+    So are the files that the sheet names beside it. Of a slide that brings finished features
+    everything but the embeddings themselves is checked.
 
     Parameters
     ----------
@@ -75,18 +77,34 @@ def check_slide(
         except SlideError as error:
             return _refuse(record, str(error))
         record = _with_header(record, info)
-    if row.features is not None:
-        return _check_features(record, row, info, tiles, mpp_tolerance, prefer_mpp)
+    check = _check_scale if row.features is None else _check_features
+    record = check(record, row, info, tiles, mpp_tolerance, prefer_mpp)
+    if record.outcome.ok and record.mpp is not None:
+        size = None if info is None else (info.width, info.height)
+        problem = problem_of_companions(row, size, tiles.side_px(record.mpp))
+        return _refuse(record, problem) if problem else record
+    return record
+
+
+def _check_scale(
+    record: SlideRecord,
+    row: SlideRow,
+    info: SlideInfo | None,
+    tiles: TileSpec,
+    tolerance: float,
+    prefer_mpp: Literal["file", "sheet"],
+) -> SlideRecord:
+    """Find out the scale of a slide, and whether tiles can be made at it."""
     try:
         scale = resolve_scale(info, _positive(row.mpp), prefer_mpp)
     except ScaleUnknownError as error:
         return _refuse(record, str(error))
     record = _with_scale(record, scale)
-    if scale.mpp > tiles.mpp * (1 + mpp_tolerance):
+    if scale.mpp > tiles.mpp * (1 + tolerance):
         return _refuse(
             record,
             f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {tiles.mpp:.4g} "
-            f"(scale.tolerance {mpp_tolerance:.0%}): too coarse",
+            f"(scale.tolerance {tolerance:.0%}): too coarse",
         )
     return record
 
@@ -165,9 +183,9 @@ def _problem_of_row(row: SlideRow, duplicate_rows: Sequence[int]) -> str | None:
         rows = ", ".join(map(str, duplicate_rows))
         return f"the id stands in rows {rows} of the sheet: give each slide its own"
     missing = [
-        f"{column}: {file} {'is not a file' if Path(file).exists() else 'does not exist'}"
+        f"{column}: {file} {unfit}"
         for column, file in row.files.items()
-        if not Path(file).is_file()
+        if (unfit := why_no_file(file))
     ]
     if missing:
         return "; ".join(missing)

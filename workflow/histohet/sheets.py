@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO
 
+from histohet.files import why_no_file
+
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
 
@@ -110,11 +112,13 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     Raises
     ------
     SheetError
-        If the file is missing, not UTF-8 or not the gzip it is called, or a quote does not end.
+        If the file cannot be read, is not UTF-8 or not the gzip it is called, or a quote does not
+        end.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SheetError(f"{path} does not exist")
+    unfit = why_no_file(path)
+    if unfit:
+        raise SheetError(f"{path} {unfit}")
     kind = path.with_suffix("") if _is_gzip(path) else path
     delimiter = "\t" if kind.suffix.lower() in {".tsv", ".txt"} else ","
     lines = []

@@ -20,13 +20,18 @@ import openslide
 import pyvips
 from PIL import Image
 
+from histohet.files import why_no_file
+
 Pixels = npt.NDArray[np.uint8]
 
 STRIP_PX = 32_000_000
-"""Most pixels that `read_overview` holds at once; bounds its memory at about 200 MB."""
+"""Most pixels that `read_overview` holds at once, 14 bytes each: about 450 MB."""
 
 LEVEL_TOLERANCE = 0.01
 """A level up to 1 % coarser than asked for is still read: downsamples of real files are rounded."""
+
+
+MIRAX = ".mrxs"
 
 
 class SlideError(ValueError):
@@ -202,6 +207,8 @@ class _PlainImage:
             # By default libvips fills what is missing of a truncated file with grey.
             image = pyvips.Image.new_from_file(str(path), fail_on="truncated")
             kind = image.get("vips-loader").removesuffix("load")
+            if image.format not in {"uchar", "ushort"}:
+                raise SlideError(f"{path} has {image.format} pixels: 8 or 16 bit are needed")
             if image.format == "ushort":
                 image = (image >> 8).cast("uchar").copy(interpretation="srgb")
             if image.hasalpha():
@@ -210,7 +217,7 @@ class _PlainImage:
         except pyvips.Error as error:
             raise SlideError(
                 f"{path} is neither a slide that OpenSlide reads nor a TIFF, PNG or JPEG image: "
-                f"{_first_line(error)}"
+                f"{last_line(error)}"
             ) from error
         self._region = pyvips.Region.new(self._image)
         width, height = self._image.width, self._image.height
@@ -234,7 +241,7 @@ class _PlainImage:
                 raw = self._region.fetch(left, top, right - left, bottom - top)
             except pyvips.Error as error:
                 raise SlideError(
-                    f"{self.path}: region at ({left}, {top}) cannot be read: {_first_line(error)}"
+                    f"{self.path}: region at ({left}, {top}) cannot be read: {last_line(error)}"
                 ) from error
             inside = np.frombuffer(raw, np.uint8).reshape(bottom - top, right - left, 3)
             out[top - y : bottom - y, left - x : right - x] = inside
@@ -252,14 +259,19 @@ def open_slide(path: str | Path) -> Iterator[Slide]:
     Raises
     ------
     SlideError
-        If the file is missing, empty, a folder, or in no format we read.
+        If the file is missing, empty, a folder, closed to us, or in no format we read.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SlideError(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
+    if unfit := why_no_file(path):
+        raise SlideError(f"{path} {unfit}")
     if path.stat().st_size == 0:
         raise SlideError(f"{path} is empty")
     known = openslide.OpenSlide.detect_format(path) is not None
+    if path.suffix.lower() == MIRAX and not known:
+        # By itself the file is a JPEG: a picture of the slide that libvips would gladly read.
+        raise SlideError(
+            f"{path} is no MIRAX slide without its folder {path.with_suffix('')}: copy both"
+        )
     slide: Slide = _ScannerSlide(path) if known else _PlainImage(path)
     try:
         yield slide
@@ -380,5 +392,6 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def _first_line(error: pyvips.Error) -> str:
+def last_line(error: pyvips.Error) -> str:
+    """Return the line of a message of libvips that says what went wrong; it comes last."""
     return str(error).strip().splitlines()[-1].strip()

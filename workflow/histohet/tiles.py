@@ -54,6 +54,31 @@ CHIEF_TILES = TileSpec(256.0, 224)
 """Tiles that CHIEF scores: 256 px at 10x on the slide, 224 px as CTransPath sees them."""
 
 
+def outside(coords: Coords, size: tuple[int, int] | None) -> str | None:
+    """Say which corners lie outside a slide, None if none does.
+
+    Tiles at the edge may reach beyond it: all tools pad.
+
+    Parameters
+    ----------
+    coords
+        int64 (N, 2), level-0 px.
+    size
+        (width, height) of level 0; None if it is not known.
+    """
+    is_outside = (coords < 0).any(axis=1)
+    if size is not None:
+        is_outside |= (coords >= np.array(size)).any(axis=1)
+    if not is_outside.any():
+        return None
+    x, y = coords[is_outside][0].tolist()
+    of = "" if size is None else f" of {size[0]} × {size[1]} px"
+    return (
+        f"{is_outside.sum()} of {len(coords)} tiles lie outside the slide{of}, the first at "
+        f"({x}, {y}): coordinates of another slide or level"
+    )
+
+
 def lattice(width: int, height: int, spec: TileSpec, mpp: float) -> Coords:
     """Top-left corners of all tiles that lie wholly inside a slide.
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import shapely
 
 from histohet.slides import Pixels, Slide, SlideInfo, read_overview
+from histohet.stain import StainModel, ink
 
 Contour = npt.NDArray[np.int32]
 
@@ -33,6 +34,11 @@ MIN_WHITE = 180
 
 REFERENCE_PATCH_PX = 512
 """CLAM's area limits are multiples of a 512 × 512 px patch at level 0."""
+
+
+MAX_INK = 0.5
+"""Share of ink-coloured pixels above which a piece is no section. Of all coloured pixels, sections
+have a few per cent; pens, fluorescence and photographs more than half."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +122,20 @@ class Tissue:
         Area of the pieces without their holes.
     white
         RGB of the empty glass.
+    ink
+        Share of pixels that hematoxylin and eosin cannot have coloured, in the piece with the least
+        of them.
     """
 
     pieces: list[shapely.Polygon]
     area_mm2: float
     white: tuple[int, int, int]
+    ink: float = 0.0
+
+    @property
+    def looks_stained(self) -> bool:
+        """Whether there is a piece that hematoxylin and eosin may have coloured."""
+        return self.ink <= MAX_INK
 
 
 def segment_tissue(slide: Slide, mpp: float, params: TissueParams) -> Tissue:
@@ -129,7 +144,8 @@ def segment_tissue(slide: Slide, mpp: float, params: TissueParams) -> Tissue:
     scale = (slide.info.width / image.shape[1], slide.info.height / image.shape[0])
     pieces = segment_image(image, scale, mpp, params)
     area_mm2 = float(sum(piece.area for piece in pieces)) * mpp**2 / 1e6
-    return Tissue(pieces, area_mm2, background_colour(image, params))
+    white = background_colour(image, params)
+    return Tissue(pieces, area_mm2, white, _least_ink(image, scale, pieces, white))
 
 
 def segment_image(
@@ -208,6 +224,26 @@ def background_colour(image: Pixels, params: TissueParams) -> tuple[int, int, in
         return 255, 255, 255
     red, green, blue = np.median(background, axis=0).round().astype(int).tolist()
     return red, green, blue
+
+
+def _least_ink(
+    image: Pixels,
+    scale: tuple[float, float],
+    pieces: list[shapely.Polygon],
+    white: tuple[int, int, int],
+) -> float:
+    """Return the share of ink-coloured pixels in the piece that has the least of them."""
+    if not pieces:
+        return 0.0
+    red, green, blue = map(float, white)
+    is_ink = ink(image, StainModel(white=(red, green, blue)))
+    number = np.zeros(image.shape[:2], np.int32)
+    for index, piece in enumerate(pieces, start=1):
+        outline = np.rint(np.asarray(piece.exterior.coords) / scale).astype(np.int32)
+        cv2.fillPoly(number, [outline], index)
+    sizes = np.bincount(number.ravel(), minlength=len(pieces) + 1)[1:]
+    inked = np.bincount(number[is_ink], minlength=len(pieces) + 1)[1:]
+    return float((inked / np.maximum(sizes, 1)).min())
 
 
 def _polygon(outline: Contour, holes: list[Contour], scale: tuple[float, float]) -> shapely.Polygon:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from histohet.files import read_json, write_text
 from histohet.graph import nearest
@@ -16,6 +17,9 @@ from histohet.sheets import read_rows
 Match = Literal["centre", "corner"]
 Order = Literal["rows", "columns"]
 Floats = npt.NDArray[np.float64]
+
+CLOSEST_PITCH = 0.45
+"""Attention tiles may overlap by half; a smaller pitch, in tiles, is that of another level."""
 
 ATTENTION_COLUMNS = ("x_coord", "y_coord", "attention_value")
 
@@ -130,13 +134,20 @@ def tile_scores(
     Raises
     ------
     ValueError
-        If there is no attention, shapes disagree, `match` is unknown, or most tiles lie far from
-        all attention, which means that the coordinates are of another slide or another level.
+        If there is no attention, shapes disagree, `match` is unknown, attention tiles overlap by
+        more than half, or most tiles lie far from all attention, which means that the coordinates
+        are of another slide or another level.
     """
     if match not in ("centre", "corner"):
         raise ValueError(f"match is 'centre' or 'corner', not '{match}'")
     if not len(values) or len(values) != len(attention_xy):
         raise ValueError(f"{len(values)} attention values for {len(attention_xy)} positions")
+    pitch_px = _pitch(attention_xy)
+    if pitch_px < CLOSEST_PITCH * attention_side_px:
+        raise ValueError(
+            f"attention tiles are {attention_side_px:.4g} px wide (tumour.attention_tile_um) and "
+            f"{pitch_px:.4g} px apart: coordinates that are no level-0 pixels, or a wrong width"
+        )
     # Twice the coordinates, so that centres are integers too and ties are exact.
     tiles, attention = 2 * np.asarray(tile_xy), 2 * np.asarray(attention_xy)
     if match == "centre":
@@ -152,6 +163,14 @@ def tile_scores(
         )
     scores: npt.NDArray[np.float32] = values[near].mean(axis=1, dtype=np.float64).astype(np.float32)
     return scores
+
+
+def _pitch(xy: npt.NDArray[np.integer]) -> float:
+    """Return the median distance of a tile to its nearest other, along the axes; inf for one."""
+    places = np.unique(xy, axis=0)
+    if len(places) < 2:
+        return math.inf
+    return float(np.median(cKDTree(places).query(places, 2, p=np.inf)[0][:, 1]))
 
 
 def cluster_scores(labels: npt.NDArray[np.integer], scores: npt.NDArray[np.floating]) -> Floats:

@@ -16,6 +16,7 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
+from histohet.files import why_no_file
 from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
 
@@ -42,7 +43,11 @@ except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
 SLIDES = list(SHEET.slides)
-WITH_TRUTH = [slide for slide, row in SHEET.slides.items() if row.truth]
+WITH_TRUTH = [
+    slide
+    for slide, row in SHEET.slides.items()
+    if row.truth and not why_no_file(row.truth)
+]
 ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
 CLUSTERS = "results/clusters/{encoder}/{masking}/{procedure}/{slide}.h5"
@@ -73,7 +78,7 @@ def get_row_values(wildcards):
 
 def get_named_files(wildcards):
     """Files the sheet names for a slide. One that is missing is no input: preflight reports it."""
-    return [file for file in get_row(wildcards).files.values() if Path(file).is_file()]
+    return [file for file in get_row(wildcards).files.values() if not why_no_file(file)]
 
 
 def get_file(column):
@@ -81,7 +86,7 @@ def get_file(column):
 
     def of_slide(wildcards):
         file = get_row(wildcards).files.get(column)
-        return file if file and Path(file).is_file() else []
+        return file if file and not why_no_file(file) else []
 
     return of_slide
 

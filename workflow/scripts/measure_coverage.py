@@ -3,20 +3,22 @@
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.companions import outcome_of_mask
 from histohet.epithelium import read_outcome
 from histohet.files import read_json
 from histohet.formats.hdf5 import TileTable, read_tiles, write_column
 from histohet.logs import track
 from histohet.masks import MaskError, open_mask
-from histohet.outcome import Outcome, Status
+from histohet.outcome import OK, Outcome, Status
 from histohet.slide_record import SlideRecord
+from histohet.tiles import lattice
 
 
-def measure(record: SlideRecord, tiles: TileTable) -> np.ndarray:
-    """Return the coverage of each tile, float32 (N,)."""
+def measure(record: SlideRecord, tiles: TileTable) -> tuple[np.ndarray, Outcome]:
+    """Return the coverage of each tile, float32 (N,), and the outcome."""
     path = snakemake.input.get("mask") or snakemake.input.get("stain")
     if not path:
-        return np.ones(len(tiles.coords), np.float32)
+        return np.ones(len(tiles.coords), np.float32), OK
     mask = open_mask(
         path,
         snakemake.params.classes,
@@ -25,7 +27,20 @@ def measure(record: SlideRecord, tiles: TileTable) -> np.ndarray:
         record.bounds_offset,
     )
     corners = track(tiles.coords.tolist(), len(tiles.coords), "tiles measured")
-    return np.array([mask.coverage(x, y, tiles.side_px) for x, y in corners], np.float32)
+    coverage = np.array([mask.coverage(x, y, tiles.side_px) for x, y in corners], np.float32)
+    if snakemake.input.get("stain"):
+        return coverage, OK
+    # Where tiles come with the features, those that do not may be tissue too.
+    around = [] if record.imported else off_tissue(record, tiles)
+    elsewhere = sum(mask.coverage(x, y, tiles.side_px) for x, y in around)
+    return coverage, outcome_of_mask(mask, path, float(coverage.sum()), elsewhere)
+
+
+def off_tissue(record: SlideRecord, tiles: TileTable) -> list[tuple[int, int]]:
+    """Return the corners of all tiles of the slide that are not on tissue."""
+    on_tissue = set(map(tuple, tiles.coords.tolist()))
+    everywhere = lattice(*record.size, tiles.spec, tiles.mpp).tolist()
+    return [(x, y) for x, y in everywhere if (x, y) not in on_tissue]
 
 
 with job_log(snakemake.log[0]) as log:
@@ -36,7 +51,7 @@ with job_log(snakemake.log[0]) as log:
         outcome = read_outcome(snakemake.input.stain)
     if outcome.ok:
         try:
-            coverage = measure(record, tiles)
+            coverage, outcome = measure(record, tiles)
         except MaskError as error:
             outcome = Outcome(Status.REFUSED, str(error))
     log.info("%s: %.1f tiles of epithelium, %s", record.slide, coverage.sum(), outcome)

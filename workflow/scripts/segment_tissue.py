@@ -27,6 +27,12 @@ def segment(record: SlideRecord) -> tuple[Tissue, Outcome, Pixels]:
     if not tissue.pieces:
         reason = "no piece of tissue is above the size limit of tissue.preset and overrides"
         return tissue, Outcome(Status.NO_TISSUE, reason), thumbnail
+    if not tissue.looks_stained:
+        reason = (
+            f"{tissue.ink:.0%} or more of every coloured piece is too blue, green or grey for "
+            "hematoxylin and eosin: pen, fluorescence, another stain, or no slide at all"
+        )
+        return tissue, Outcome(Status.NO_TISSUE, reason), thumbnail
     return tissue, OK, thumbnail
 
 

@@ -1,0 +1,194 @@
+"""One cohort of sound slides and of every kind of bad one, run through the workflow once."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from cases import Case
+from companion_cases import bad_masks, bad_tables, tissue_mask
+from feature_cases import bad_features
+from slide_cases import absurd_scales, broken_files, other_pictures
+
+from cohorts import REPOSITORY, Cohort
+from histohet.formats.tables import read_tsv
+from histohet.preflight import check_slide, list_problems
+from histohet.sheets import read_slide_sheet
+from histohet.tiles import TileSpec
+from pictures import section
+from slidefiles import write_jpeg_tiff, write_plain
+
+CONFIG = {
+    "slides": "slides.tsv",
+    "tissue": {"preset": "bwh_biopsy"},
+    "clustering": {"q": 4, "restarts": 0, "min_tiles": 10},
+    "measures": {"hta_permutations": 9},
+    "max_failed_fraction": 0.95,
+}
+
+REFUSED_IN_THE_RUN = (
+    "zero_bytes",
+    "truncated_svs",
+    "folder",
+    "file_mpp_1000",
+    "sheet_mpp_comma",
+    "mask_of_other_shape",
+    "attention_nan",
+    "traits_of_two",
+    "truth_of_letters",
+    "coords_nan",
+)
+"""Of the slides that preflight refuses, one of each kind goes through the whole workflow: after it
+all of them are alike."""
+
+
+@dataclass
+class Run:
+    """The cohort after its run, and what was expected of it."""
+
+    cases: dict[str, Case]
+    cohort: Cohort
+    output: str
+
+    @property
+    def excluded(self) -> dict[str, Case]:
+        return {slide: case for slide, case in self.cases.items() if case.status != "ok"}
+
+    def table(self, name: str) -> pd.DataFrame:
+        return read_tsv(self.cohort.folder / "results" / name)
+
+    def files(self, pattern: str) -> Iterator[Path]:
+        return (path for path in (self.cohort.folder / "results").rglob(pattern) if path.is_file())
+
+
+def write_sheet(folder: Path, cases: dict[str, Case]) -> Path:
+    path = folder / "slides.tsv"
+    rows = [{"slide": slide, **case.cells} for slide, case in cases.items()]
+    pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    """Sound slides, then the bad ones."""
+    folder = tmp_path_factory.mktemp("input")
+    slide = write_jpeg_tiff(folder / "sound.svs", section(1700, 150), 256)
+    mask = write_plain(folder / "sound.tif", tissue_mask(), tile=True)
+    return {
+        "sound_stain": Case({"path": slide}),
+        "sound_mask": Case({"path": slide, "mask": mask}),
+        **bad_features(folder),
+        **broken_files(folder, slide, mask),
+        **absurd_scales(folder, slide),
+        **other_pictures(folder, mask),
+        **bad_masks(folder, slide),
+        **bad_tables(folder, slide, mask),
+    }
+
+
+@pytest.fixture(scope="module")
+def run(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("bad")
+    chosen = {
+        slide: case
+        for slide, case in cases.items()
+        if slide in REFUSED_IN_THE_RUN or case.status == "ok" or not case.preflight
+    }
+    write_sheet(folder, chosen)
+    cohort = Cohort(folder, REPOSITORY / "workflow", CONFIG)
+    done = cohort.run()
+    return Run(chosen, cohort, done.stdout + done.stderr)
+
+
+def test_preflight_refuses_what_it_can_tell_and_nothing_else(
+    cases: dict[str, Case], tmp_path: Path
+) -> None:
+    path = write_sheet(tmp_path, cases)
+    sheet = read_slide_sheet(path)
+    records = [
+        check_slide(row, tiles=TileSpec(), mpp_tolerance=0.1, prefer_mpp="file")
+        for row in sheet.slides.values()
+    ]
+    refused = {record.slide for record in records if not record.outcome.ok}
+    told = {slide for slide, case in cases.items() if case.preflight and case.message}
+    assert refused == {slide for slide in told if cases[slide].status == "refused"}
+    problems = {problem.subject: problem for problem in list_problems(records, sheet, "", None)}
+    assert set(problems) == told
+    for number, (slide, case) in enumerate(cases.items(), start=2):
+        if slide in told:
+            found = problems[slide]
+            assert case.message in found.problem, slide
+            assert found.row == number
+            assert (found.consequence == "refused") == (slide in refused)
+            assert "\n" not in found.problem
+
+
+def test_every_slide_has_its_status_and_the_excluded_ones_their_reason(run: Run) -> None:
+    slides = run.table("cohort/full/slides.tsv").set_index("slide").fillna({"reason": ""})
+    assert list(slides.index) == list(run.cases)
+    assert slides["status"].to_dict() == {slide: case.status for slide, case in run.cases.items()}
+    for slide, reason in slides["reason"].items():
+        case = run.cases[slide]
+        expected = case.message if slide in run.excluded or not case.preflight else ""
+        assert expected in reason, slide
+        assert bool(reason) == bool(expected), slide
+        assert "\n" not in reason
+
+
+def test_used_slides_are_measured(run: Run) -> None:
+    slides = run.table("cohort/full/slides.tsv").set_index("slide")
+    used = slides[slides["status"] == "ok"]
+    assert (used["n_clusters"] >= 1).all()
+    assert slides.loc[list(run.excluded), "n_clusters"].isna().all()
+    maps = run.cohort.folder / "results/maps/full"
+    assert {path.stem for path in maps.glob("*.png")} == set(run.cases)
+
+
+def test_list_of_problems_is_what_preflight_told(run: Run) -> None:
+    problems = run.table("preflight/problems.tsv")
+    told = {slide for slide, case in run.cases.items() if case.preflight and case.message}
+    assert set(problems["subject"]) == told
+    refused = problems["consequence"] == "refused"
+    assert set(problems["subject"][refused]) == set(REFUSED_IN_THE_RUN)
+
+
+def test_tables_of_failures_and_the_pages_name_every_excluded_slide(run: Run) -> None:
+    failures = run.table("cohort/full/failures.tsv").set_index("slide")
+    assert set(failures.index) == set(run.excluded)
+    pages = [
+        (run.cohort.folder / "results" / page).read_text()
+        for page in ("cohort/full/slides.html", "preflight/preflight.html")
+    ]
+    for slide, case in run.excluded.items():
+        reason = failures.loc[slide, "reason"]
+        assert reason in html.unescape(pages[0]), slide
+        assert (reason in html.unescape(pages[1])) == case.preflight, slide
+
+
+def test_nothing_crashed_and_nothing_is_half_written(run: Run) -> None:
+    assert "Traceback" not in run.output
+    assert "Error in rule" not in run.output
+    assert [log for log in run.files("*.log") if "Traceback" in log.read_text()] == []
+    assert list(run.files(".partial-*")) == []
+    assert run.cohort.jobs() == []
+
+
+def test_a_giant_of_one_level_is_read_in_strips(run: Run) -> None:
+    assert run.table("benchmarks/segment_tissue/giant.tsv")["max_rss"].item() < 900
+
+
+def test_too_many_failures_stop_the_cohort_with_a_table(run: Run) -> None:
+    done = run.cohort.snakemake("--cores", "2", max_failed_fraction=0.5)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    n_slides, n_bad = len(run.cases), len(run.excluded)
+    assert f"{n_bad} of {n_slides} slides gave no result" in text
+    assert "max_failed_fraction allows (50%)" in text
+    for slide, case in run.excluded.items():
+        assert f"full: {slide}: {case.status}, " in text, slide
+    assert "Traceback" not in text
+    run.cohort.run()

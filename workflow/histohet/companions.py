@@ -1,0 +1,106 @@
+"""The files that the sheet names beside a slide, and whether they can be this slide's.
+
+Most is told before the slide is tiled; whether a mask lies on tissue, when its tiles are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from histohet.masks import EpitheliumMask, LabelImage, MaskError, is_geojson
+from histohet.outcome import OK, Outcome, Status
+from histohet.sheets import SlideRow
+from histohet.tiles import outside
+from histohet.traits import read_traits
+from histohet.truth import read_truth
+from histohet.tumour import read_attention
+
+NAMED_CLASSES = 12
+"""So many classes of a mask are named in a message."""
+
+
+def problem_of_companions(
+    row: SlideRow, size: tuple[int, int] | None, side_px: float
+) -> str | None:
+    """Read mask, attention, traits and truth of a slide as far as it goes, and say what is wrong.
+
+    Of a label image only the header is read, of GeoJSON nothing: it may be large.
+
+    Parameters
+    ----------
+    size
+        (width, height) of level 0; None without a slide, which then has no mask either.
+    side_px
+        Side of a tile, level-0 px.
+    """
+
+    def check_mask(path: str) -> None:
+        if size is not None and not is_geojson(path):
+            _check_label_image(path, size, side_px)
+
+    def check_attention(path: str) -> None:
+        if problem := outside(read_attention(path)[0], size):
+            raise ValueError(f"{path}: {problem}")
+
+    checks: dict[str, Callable[[str], object]] = {
+        "mask": check_mask,
+        "attention": check_attention,
+        "traits": read_traits,
+        "truth": read_truth,
+    }
+    problems = []
+    for column, check in checks.items():
+        if (file := row.files.get(column)) is None:
+            continue
+        try:
+            check(file)
+        except MaskError as error:
+            problems.append(str(error))
+        except ValueError as error:
+            problems.append(f"{column}: {error}")
+    return "; ".join(problems) or None
+
+
+def outcome_of_mask(mask: EpitheliumMask, path: str, on_tissue: float, elsewhere: float) -> Outcome:
+    """Say whether a mask can be the slide's, by how much of its epithelium lies on tissue.
+
+    Parameters
+    ----------
+    on_tissue, elsewhere
+        Epithelium on the tiles of the slide, and on glass, in tiles.
+
+    Raises
+    ------
+    MaskError
+        If a part of the mask cannot be read.
+    """
+    total = on_tissue + elsewhere
+    if total > 0 and on_tissue >= total / 2:
+        return OK
+    if total > 0:
+        return Outcome(
+            Status.REFUSED,
+            f"only {on_tissue / total:.0%} of the epithelium of mask {path} lies on tissue: it is "
+            "shifted or of another slide, or tissue.preset leaves out what it marks",
+        )
+    if not isinstance(mask, LabelImage):
+        return Outcome(
+            Status.REFUSED,
+            f"no annotation of mask {path} lies on a tile: coordinates of another slide or scale",
+        )
+    classes = mask.classes()
+    if classes == [0]:
+        return Outcome(Status.NO_EPITHELIUM, f"mask {path} is empty")
+    if mask.is_epithelium[classes].any():
+        return OK
+    held = ", ".join(map(str, classes[:NAMED_CLASSES]))
+    return Outcome(Status.REFUSED, f"mask {path} has no class of epithelium.classes; it has {held}")
+
+
+def _check_label_image(path: str, size: tuple[int, int], side_px: float) -> None:
+    scale = LabelImage(path, (), size).scale
+    if scale > side_px:
+        raise MaskError(
+            f"mask {path} is too coarse: one of its pixels is {scale:.4g} px of the slide, a tile "
+            f"{side_px:.4g}"
+        )
