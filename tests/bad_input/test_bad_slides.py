@@ -16,7 +16,7 @@ from slide_cases import absurd_scales, broken_files, other_pictures
 
 from cohorts import REPOSITORY, Cohort
 from histohet.formats.tables import read_tsv
-from histohet.preflight import check_slide, list_problems
+from histohet.preflight import check_companions, check_slide, list_problems
 from histohet.sheets import read_slide_sheet
 from histohet.tiles import TileSpec
 from pictures import section
@@ -110,7 +110,11 @@ def test_preflight_refuses_what_it_can_tell_and_nothing_else(
     path = write_sheet(tmp_path, cases)
     sheet = read_slide_sheet(path)
     records = [
-        check_slide(row, tiles=TileSpec(), mpp_tolerance=0.1, prefer_mpp="file")
+        check_companions(
+            check_slide(row, tiles=TileSpec(), mpp_tolerance=0.1, prefer_mpp="file"),
+            row,
+            TileSpec(),
+        )
         for row in sheet.slides.values()
     ]
     refused = {record.slide for record in records if not record.outcome.ok}

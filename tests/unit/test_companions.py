@@ -34,7 +34,6 @@ def test_sound_files_are_no_problem(tmp_path: Path) -> None:
             tmp_path,
             attention=ATTENTION + "0,0,0.1\n799,599,0.2\n",
             traits="x,y,A\n0,0,1\n",
-            truth="x,y,subclone\n0,0,1\n",
         )
         is None
     )
@@ -45,14 +44,12 @@ def test_every_bad_file_is_named(tmp_path: Path) -> None:
         tmp_path,
         attention=ATTENTION + "0,0,0.1\n800,0,0.2\n",
         traits="x,y,A\n0,0,2\n",
-        truth="x,y\n0,0\n",
     )
     assert problem is not None
-    attention, traits, truth = problem.split("; ", 2)
+    attention, traits = problem.split("; ", 1)
     assert attention.startswith("attention: ")
     assert "1 of 2 tiles lie outside the slide of 800 × 600 px, the first at (800, 0)" in attention
     assert traits.startswith("traits: ")
-    assert truth.startswith("truth: ")
 
 
 def test_without_a_slide_only_negative_places_are_outside(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from histohet.sheets import read_slide_sheet
 
 PER_SLIDE = (
     "check_slide",
+    "check_companions",
     "segment_tissue",
     "tile_slide",
     "measure_coverage",
@@ -130,8 +131,8 @@ def copied(finished: Cohort, tmp_path: Path) -> Cohort:
 @pytest.mark.parametrize(
     ("column", "first", "untouched"),
     [
-        ("mask", {"check_slide", "measure_coverage", "encode_tiles"}, {"segment_tissue"}),
-        ("attention", {"check_slide", "score_tumour_tiles"}, {"cluster_tiles", "encode_tiles"}),
+        ("mask", {"check_companions", "measure_coverage", "encode_tiles"}, {"segment_tissue"}),
+        ("attention", {"check_companions", "score_tumour_tiles"}, {"encode_tiles"}),
         ("path", {"check_slide", "segment_tissue", "encode_tiles"}, set()),
     ],
 )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from histohet.masks import EpitheliumMask, LabelImage, MaskError, is_geojson
 from histohet.outcome import OK, Outcome, Status
 from histohet.sheets import SlideRow
 from histohet.tiles import outside
 from histohet.traits import read_traits
-from histohet.truth import read_truth
 from histohet.tumour import read_attention
 
 NAMED_CLASSES = 12
@@ -22,7 +24,7 @@ NAMED_CLASSES = 12
 def problem_of_companions(
     row: SlideRow, size: tuple[int, int] | None, side_px: float
 ) -> str | None:
-    """Read mask, attention, traits and truth of a slide as far as it goes, and say what is wrong.
+    """Read mask, attention and traits of a slide as far as it goes, and say what is wrong.
 
     Of a label image only the header is read, of GeoJSON nothing: it may be large.
 
@@ -33,20 +35,10 @@ def problem_of_companions(
     side_px
         Side of a tile, level-0 px.
     """
-
-    def check_mask(path: str) -> None:
-        if size is not None and not is_geojson(path):
-            _check_label_image(path, size, side_px)
-
-    def check_attention(path: str) -> None:
-        if problem := outside(read_attention(path)[0], size):
-            raise ValueError(f"{path}: {problem}")
-
     checks: dict[str, Callable[[str], object]] = {
-        "mask": check_mask,
-        "attention": check_attention,
+        "mask": lambda path: None if size is None else check_mask(path, size, side_px),
+        "attention": lambda path: read_attention_of(path, size),
         "traits": read_traits,
-        "truth": read_truth,
     }
     problems = []
     for column, check in checks.items():
@@ -97,10 +89,35 @@ def outcome_of_mask(mask: EpitheliumMask, path: str, on_tissue: float, elsewhere
     return Outcome(Status.REFUSED, f"mask {path} has no class of epithelium.classes; it has {held}")
 
 
-def _check_label_image(path: str, size: tuple[int, int], side_px: float) -> None:
+def check_mask(path: str, size: tuple[int, int], side_px: float) -> None:
+    """Check the header of a label image; GeoJSON shows what it is when it is read.
+
+    Raises
+    ------
+    MaskError
+        If the mask cannot be read, has another shape than the slide, or is coarser than tiles.
+    """
+    if is_geojson(path):
+        return
     scale = LabelImage(path, (), size).scale
     if scale > side_px:
         raise MaskError(
             f"mask {path} is too coarse: one of its pixels is {scale:.4g} px of the slide, a tile "
             f"{side_px:.4g}"
         )
+
+
+def read_attention_of(
+    path: str, size: tuple[int, int] | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Read the attention of a slide of this size, see `histohet.tumour.read_attention`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, or lies outside the slide.
+    """
+    xy, values = read_attention(path)
+    if problem := outside(xy, size):
+        raise ValueError(f"{path}: {problem}")
+    return xy, values

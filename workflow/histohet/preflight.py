@@ -23,6 +23,7 @@ from histohet.sheets import SlideRow, SlideSheet
 from histohet.slide_record import SlideRecord
 from histohet.slides import SlideError, SlideInfo, open_slide
 from histohet.tiles import TileSpec
+from histohet.truth import read_truth
 
 NAMED_SLIDES = 5
 """So many slides are named in a message about many."""
@@ -49,8 +50,7 @@ def check_slide(
 ) -> SlideRecord:
     """Open a slide, read its header and decide whether it takes part.
 
-    So are the files that the sheet names beside it. Of a slide that brings finished features
-    everything but the embeddings themselves is checked.
+    Of a slide that brings finished features everything but the embeddings themselves is checked.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def check_slide(
         All rows of the sheet that carry this id, if more than one does.
     """
     record = SlideRecord(row.slide, row.patient, row.path)
-    problem = _problem_of_row(row, duplicate_rows)
+    problem = _problem_of_row(row, duplicate_rows) or _problem_of_truth(row)
     if problem:
         return _refuse(record, problem)
     info = None
@@ -78,12 +78,28 @@ def check_slide(
             return _refuse(record, str(error))
         record = _with_header(record, info)
     check = _check_scale if row.features is None else _check_features
-    record = check(record, row, info, tiles, mpp_tolerance, prefer_mpp)
-    if record.outcome.ok and record.mpp is not None:
-        size = None if info is None else (info.width, info.height)
-        problem = problem_of_companions(row, size, tiles.side_px(record.mpp))
-        return _refuse(record, problem) if problem else record
-    return record
+    return check(record, row, info, tiles, mpp_tolerance, prefer_mpp)
+
+
+def check_companions(record: SlideRecord, row: SlideRow, tiles: TileSpec) -> SlideRecord:
+    """Read the files that the sheet names beside a slide and refuse it if they cannot be its own.
+
+    Not part of `check_slide`, so that another mask or attention does not encode a slide again.
+    """
+    if not record.outcome.ok or record.mpp is None:
+        return record
+    size = None if record.width is None else record.size
+    problem = problem_of_companions(row, size, tiles.side_px(record.mpp))
+    return _refuse(record, problem) if problem else record
+
+
+def _problem_of_truth(row: SlideRow) -> str | None:
+    try:
+        if row.truth is not None:
+            read_truth(row.truth)
+    except ValueError as error:
+        return f"truth: {error}"
+    return None
 
 
 def _check_scale(

@@ -30,6 +30,7 @@ rule cluster_tiles:
 
 rule score_tumour_tiles:
     input:
+        record="results/preflight/slides/{slide}.json",
         tiles=get_tiles,
         attention=get_attention,
         chief=get_chief_outcome,

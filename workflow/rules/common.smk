@@ -76,9 +76,21 @@ def get_row_values(wildcards):
     return asdict(get_row(wildcards)) | {"row": 0}
 
 
-def get_named_files(wildcards):
-    """Files the sheet names for a slide. One that is missing is no input: preflight reports it."""
-    return [file for file in get_row(wildcards).files.values() if not why_no_file(file)]
+def get_files(*columns):
+    """Input function for what the sheet names for a slide in some columns. A file that is missing
+    is no input: preflight reports it."""
+
+    def of_slide(wildcards):
+        files = get_row(wildcards).files
+        named = [files[column] for column in columns if column in files]
+        return [file for file in named if not why_no_file(file)]
+
+    return of_slide
+
+
+def get_missing_files(wildcards):
+    """Files that the sheet names for a slide and that are not there."""
+    return [file for file in get_row(wildcards).files.values() if why_no_file(file)]
 
 
 def get_file(column):

@@ -3,7 +3,8 @@
 
 rule check_slide:
     input:
-        files=get_named_files,
+        # The others, which may change while the slide stays, are checked apart.
+        files=get_files("path", "features", "tiles", "truth"),
     output:
         record="results/preflight/slides/{slide}.json",
     log:
@@ -18,6 +19,7 @@ rule check_slide:
         runtime=growing(10),
     params:
         row=get_row_values,
+        missing=get_missing_files,
         duplicate_rows=lambda wildcards: SHEET.duplicates.get(wildcards.slide, ()),
         tiles=config["tiles"],
         scale=config["scale"],
@@ -26,10 +28,34 @@ rule check_slide:
         "../scripts/check_slide.py"
 
 
+rule check_companions:
+    input:
+        record="results/preflight/slides/{slide}.json",
+        files=get_files("mask", "attention", "traits"),
+    output:
+        record="results/preflight/companions/{slide}.json",
+    log:
+        "results/logs/check_companions/{slide}.log",
+    benchmark:
+        "results/benchmarks/check_companions/{slide}.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000, per_1000_tiles=2),
+        runtime=growing(10),
+    params:
+        row=get_row_values,
+        tiles=config["tiles"],
+        code=code_of("check_companions.py"),
+    script:
+        "../scripts/check_companions.py"
+
+
 rule collect_preflight:
     input:
         unpack(get_clinical_data),
-        records=expand("results/preflight/slides/{slide}.json", slide=SLIDES),
+        records=expand("results/preflight/companions/{slide}.json", slide=SLIDES),
         sheet=config["slides"],
     output:
         slides="results/preflight/slides.tsv",

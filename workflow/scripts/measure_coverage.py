@@ -3,7 +3,7 @@
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.companions import outcome_of_mask
+from histohet.companions import check_mask, outcome_of_mask
 from histohet.epithelium import read_outcome
 from histohet.files import read_json
 from histohet.formats.hdf5 import TileTable, read_tiles, write_column
@@ -19,6 +19,8 @@ def measure(record: SlideRecord, tiles: TileTable) -> tuple[np.ndarray, Outcome]
     path = snakemake.input.get("mask") or snakemake.input.get("stain")
     if not path:
         return np.ones(len(tiles.coords), np.float32), OK
+    if snakemake.input.get("mask"):
+        check_mask(path, record.size, tiles.side_px)
     mask = open_mask(
         path,
         snakemake.params.classes,

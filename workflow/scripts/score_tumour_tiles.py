@@ -3,13 +3,17 @@
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.companions import read_attention_of
+from histohet.files import read_json
 from histohet.formats.hdf5 import read_column, read_tiles, write_column
 from histohet.outcome import Outcome, Status
+from histohet.slide_record import SlideRecord
 from histohet.tiles import CHIEF_TILES
-from histohet.tumour import read_attention, tile_scores
+from histohet.tumour import tile_scores
 
 with job_log(snakemake.log[0]) as log:
     tumour = snakemake.params.tumour
+    record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = read_tiles(snakemake.input.tiles)
     outcome, scores = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
     attention_um = tumour["attention_tile_um"]
@@ -18,7 +22,8 @@ with job_log(snakemake.log[0]) as log:
         _, outcome = read_column(snakemake.input.chief, "attention")
     if outcome.ok:
         try:
-            xy, values = read_attention(snakemake.input.attention)
+            size = None if record.width is None else record.size
+            xy, values = read_attention_of(snakemake.input.attention, size)
             attention_px = attention_um / tiles.mpp
             scores = tile_scores(
                 tiles.coords, tiles.side_px, xy, attention_px, values, tumour["match"]

@@ -1,0 +1,18 @@
+"""Read the files that the sheet names beside one slide, and say whether they can be its own."""
+
+from job import job_log
+
+from histohet.files import read_json, write_json
+from histohet.preflight import check_companions
+from histohet.sheets import SlideRow
+from histohet.slide_record import SlideRecord
+from histohet.tiles import TileSpec
+
+with job_log(snakemake.log[0]) as log:
+    record = check_companions(
+        SlideRecord.from_dict(read_json(snakemake.input.record)),
+        SlideRow(**snakemake.params.row),
+        TileSpec(**snakemake.params.tiles),
+    )
+    log.info("%s: %s %s", record.slide, record.status, record.reason)
+    write_json(snakemake.output.record, record.as_dict())
