@@ -17,7 +17,7 @@ rule segment_epithelium:
     threads: 1
     resources:
         mem_mb=growing(2000, per_1000_tiles=20),
-        runtime=growing(20, per_1000_tiles=0.2),
+        runtime=growing(10, per_1000_tiles=0.2),
     params:
         label=STAIN_CLASS,
         code=code_of("segment_epithelium.py"),
@@ -42,7 +42,7 @@ rule measure_coverage:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(10, per_1000_tiles=0.2),
+        runtime=growing(5, per_1000_tiles=0.2),
     params:
         classes=get_mask_classes,
         class_names=config["epithelium"]["class_names"],

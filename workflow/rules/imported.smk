@@ -26,7 +26,7 @@ rule import_tiles:
     resources:
         # A plain JPEG is decoded whole for its thumbnail.
         mem_mb=growing(2000, per_1000_tiles=5),
-        runtime=growing(15),
+        runtime=growing(10),
     params:
         tile_px_level0=lambda wildcards: get_row(wildcards).tile_px_level0,
         tiles=config["tiles"],
@@ -53,7 +53,7 @@ rule import_features:
     resources:
         # Blocks of 128 MB, whatever the size of the file.
         mem_mb=growing(1000, per_1000_tiles=6),
-        runtime=growing(30),
+        runtime=growing(10),
     params:
         min_coverage=get_min_coverage,
         has_mask=lambda wildcards: get_row(wildcards).mask is not None,

@@ -26,7 +26,7 @@ rule pool_patient:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=16),
-        runtime=growing(30),
+        runtime=growing(10),
     params:
         slides=lambda wildcards: PATIENTS[wildcards.slide],
         # No region of the spatial index reaches over two slides, no tile has a neighbour there.

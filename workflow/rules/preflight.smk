@@ -16,7 +16,7 @@ rule check_slide:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=5),
-        runtime=growing(10),
+        runtime=growing(5),
     params:
         row=get_row_values,
         missing=get_missing_files,
@@ -43,7 +43,7 @@ rule check_companions:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
-        runtime=growing(10),
+        runtime=growing(3),
     params:
         row=get_row_values,
         tiles=config["tiles"],

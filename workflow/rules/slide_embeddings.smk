@@ -17,7 +17,7 @@ rule pool_slide:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=8),
-        runtime=growing(20),
+        runtime=growing(10),
     params:
         min_coverage=get_pooling_min_coverage,
         code=code_of("pool_slide.py"),

@@ -18,7 +18,7 @@ rule segment_tissue:
     resources:
         # A plain JPEG is decoded whole: 3 bytes per pixel, a gigabyte for 18,000 × 18,000 px.
         mem_mb=growing(2000),
-        runtime=growing(15),
+        runtime=growing(5),
     params:
         preset=get_tissue_preset,
         overrides=config["tissue"]["overrides"],
@@ -49,7 +49,7 @@ rule tile_slide:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=growing(10),
+        runtime=growing(3),
     params:
         tiles=config["tiles"],
         code=code_of("tile_slide.py"),
