@@ -23,7 +23,7 @@ rule assess_added_value:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(4000, per_1000_slides=100),
         # A minute of an idle core for 200 patients and an endpoint, three for 1,000.
         runtime=growing(120),
     params:

@@ -109,7 +109,7 @@ rule draw_maps:
     threads: 8
     resources:
         mem_mb=growing(4000),
-        runtime=growing(120),
+        runtime=growing(30, per_1000_slides=30),
     params:
         names=SLIDES,
         code=code_of("draw_maps.py"),

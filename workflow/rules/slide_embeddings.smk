@@ -43,7 +43,7 @@ rule collect_slide_embeddings:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
+        mem_mb=growing(1000, per_1000_slides=100),
         runtime=growing(60),
     params:
         code=code_of("collect_slide_embeddings.py"),
