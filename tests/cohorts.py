@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -74,6 +76,20 @@ class Cohort:
         self.config = config
         folder.mkdir(parents=True, exist_ok=True)
 
+    def command(self, *arguments: str, snakefile: str = "Snakefile", **changes: Any) -> list[str]:
+        """Return the command that runs Snakemake here, with top-level keys of the configuration
+        replaced by `changes`."""
+        # Tests of several processes may look at one cohort.
+        config = self.folder / f"config_{os.getpid()}.yaml"
+        config.write_text(yaml.safe_dump(self.config | changes))
+        return [
+            *(sys.executable, "-m", "snakemake"),
+            *("--snakefile", str(self.workflow / snakefile)),
+            *("--directory", str(self.folder)),
+            *("--replace-workflow-config", "--configfile", str(config)),
+            *arguments,
+        ]
+
     def snakemake(
         self,
         *arguments: str,
@@ -81,25 +97,10 @@ class Cohort:
         process: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake here, with top-level keys of the configuration replaced by `changes`.
-
-        `process` are further arguments of `subprocess.run`.
-        """
-        # Tests of several processes may look at one cohort.
-        config = self.folder / f"config_{os.getpid()}.yaml"
-        config.write_text(yaml.safe_dump(self.config | changes))
+        """Run Snakemake here, see `command`; `process` are arguments of `subprocess.run`."""
+        command = self.command(*arguments, snakefile=snakefile, **changes)
         return subprocess.run(
-            [
-                *(sys.executable, "-m", "snakemake"),
-                *("--snakefile", str(self.workflow / snakefile)),
-                *("--directory", str(self.folder)),
-                *("--replace-workflow-config", "--configfile", str(config)),
-                *arguments,
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            **(process or {}),
+            command, capture_output=True, text=True, check=False, **(process or {})
         )
 
     def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
@@ -107,6 +108,22 @@ class Cohort:
         done = self.snakemake("--cores", "2", *arguments, **changes)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every result, but for what differs from run to run: logs and times."""
+        results = self.folder / "results"
+        files = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+        digests = {}
+        for file in files:
+            if file.parts[0] in {"logs", "benchmarks", "phantoms"}:
+                continue
+            data = (results / file).read_bytes()
+            if file.name == "summary.json":
+                summary = json.loads(data)
+                del summary["wall_seconds"]
+                data = json.dumps(summary).encode()
+            digests[str(file)] = hashlib.sha256(data).hexdigest()
+        return digests
 
     def jobs(self, *arguments: str, **changes: Any) -> list[Job]:
         """List the jobs that a run would execute now."""
