@@ -43,7 +43,7 @@ def draw(
     save_figure(figure, [output], source)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     slides = read_tsv(snakemake.input.slides).set_index("slide", drop=False)
     table = read_tsv(snakemake.input.table)
     of_slide = dict(iter(table.groupby("slide")))
