@@ -13,7 +13,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-faults measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -47,6 +47,9 @@ workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real 
 
 test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
+
+test-faults: $(VENV)/dev.txt  ## kill every job and Snakemake itself; full, read-only and vanished disks (FAULTS_SEED, FAULTS_KILLS)
+	$(BIN)/pytest tests/faults --log-cli-level=INFO
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
 	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
