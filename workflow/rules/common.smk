@@ -95,9 +95,9 @@ def get_missing_files(wildcards):
     record = Path(f"results/preflight/companions/{wildcards.slide}.json")
     if missing and record.exists() and read_json(record)["status"] == "ok":
         raise WorkflowError(
-            f"slide '{wildcards.slide}': {why_no_file(missing[0])}, but an earlier run has read it. "
-            f"Is its disk mounted? To go on without it, take it out of {config['slides']}, or "
-            f"remove {record}"
+            f"slide '{wildcards.slide}': {missing[0]} {why_no_file(missing[0])}, but an earlier run "
+            "has read it. Is its disk mounted? To go on without it, take it out of "
+            f"{config['slides']}, or remove {record}"
         )
     return missing
 
