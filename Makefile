@@ -6,7 +6,7 @@ JOBS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py config_keys.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 
@@ -14,7 +14,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-slurm measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -46,12 +46,18 @@ unit: $(VENV)/dev.txt  ## the library
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement
+test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement; what every key reruns
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
+
+test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give
+	$(BIN)/pytest tests/bad_input --numprocesses auto --dist loadfile
 
 test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
 	$(BIN)/pytest tests/slurm
+
+test-faults: $(VENV)/dev.txt  ## kill every job and Snakemake itself; full, read-only and vanished disks (FAULTS_SEED, FAULTS_KILLS)
+	$(BIN)/pytest tests/faults --log-cli-level=INFO
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
 	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
@@ -70,6 +76,12 @@ bench-encoding: $(VENV)/dev.txt  ## the encoding rule against bare forward passe
 
 bench-symmetry: $(VENV)/encoders.txt  ## how far labels move when a slide is turned, with and without averaging
 	PYTHONPATH=workflow $(BIN)/python tests/bench/symmetry.py $(BENCH)
+
+bench-scale: $(VENV)/dev.txt  ## how long Snakemake plans a cohort of 100, 1,000, 10,000 slides, and in how much memory
+	PYTHONPATH=tests:workflow $(BIN)/python tests/bench/scale.py $(BENCH)
+
+bench-resources: demo  ## what the steps of a slide need, by the number of its tiles
+	PYTHONPATH=tests:workflow $(BIN)/python tests/bench/resources.py results/phantoms/slides/phantom_01.svs $(BENCH)
 
 calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
 	PYTHONPATH=workflow $(BIN)/python tests/bench/calibration.py $(BENCH)

@@ -137,6 +137,29 @@ def test_what_a_stopped_job_has_done_is_not_done_again(
     assert again.sizes == [8, 8, 3]
 
 
+@pytest.mark.parametrize("same_job", [True, False])
+def test_a_job_that_outlived_its_snakemake_does_not_harm_the_next(
+    tmp_path: Path, same_job: bool
+) -> None:
+    """Both write at once; that of other parameters keeps its rows to itself."""
+    path, all_readable = tmp_path / "a.h5", np.ones(4, np.bool_)
+    rows = np.arange(16 * 3, dtype=np.float32).reshape(4, 4, 3)
+    of_old = rows if same_job else rows + 100
+    with (
+        partial_features(path, {"of": "a"}, 3) as old,
+        partial_features(path, {"of": "a" if same_job else "b"}, 3) as new,
+    ):
+        old.append(all_readable, of_old[0])
+        new.append(all_readable, rows[0])
+        new.append(all_readable, rows[1])
+        new.append(all_readable, rows[2])
+        old.append(all_readable, of_old[1])
+        new.append(all_readable, rows[3])
+        old.append(all_readable, of_old[2])
+        np.testing.assert_array_equal(np.concatenate(list(new.vectors())), rows.reshape(16, 3))
+    assert list(tmp_path.iterdir()) == []
+
+
 KILLED = """
 import json, sys, time
 from pathlib import Path

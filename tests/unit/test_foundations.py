@@ -6,12 +6,13 @@ import json
 import logging
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from histohet import logs
-from histohet.files import atomic_path, read_json, write_json
+from histohet.files import StorageError, atomic_path, read_json, write_json
 from histohet.logs import job_log, track
 from histohet.outcome import OK, Outcome, Status
 from histohet.provenance import Provenance, code_hash
@@ -43,15 +44,37 @@ def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_leftovers_of_a_killed_job_are_overwritten(tmp_path: Path) -> None:
+def test_leftovers_of_killed_jobs_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    with atomic_path(path) as partial:
+    with pytest.raises(SystemExit), atomic_path(path) as partial:
         leftover = partial
-        partial.write_text("x")
-    leftover.write_text("half of somethi")
+        raise SystemExit
+    for name in ("half", "other"):
+        leftover.parent.mkdir(exist_ok=True)
+        leftover.with_name(name).write_text("half of somethi")
     with atomic_path(path) as partial:
         partial.write_text("y")
     assert path.read_text() == "y"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_attempt_that_is_late_neither_gives_its_file_the_name_nor_disturbs(
+    tmp_path: Path,
+) -> None:
+    """Its Snakemake was killed, it was not, and the next one is already at work."""
+    path = tmp_path / "a.txt"
+    with ExitStack() as next_one:
+        with (
+            pytest.raises(StorageError, match=r"a.txt cannot be written"),
+            atomic_path(path) as late,
+        ):
+            late.write_text("late")
+            new = next_one.enter_context(atomic_path(path))
+            new.write_text("ne")
+        assert new.read_text() == "ne"
+        assert not path.exists()
+        new.write_text("new")
+    assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 

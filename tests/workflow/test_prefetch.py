@@ -52,7 +52,7 @@ from job import job_log
 from histohet.files import write_json
 from histohet.weights import locate_pinned
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake):
     path = locate_pinned(snakemake.params.weights)
     offline = os.environ["HF_HUB_OFFLINE"]
     write_json(snakemake.output[0], {"path": str(path), "offline": offline})

@@ -129,10 +129,10 @@ def write_labels(
     about = provenance.as_dict() | {"status": str(outcome.status), "reason": outcome.reason}
     image = pyvips.Image.new_from_array(labels).copy()
     image.set_type(pyvips.GValue.gstr_type, DESCRIPTION, json.dumps({"histohet": about}))
+    # Written by Python: libvips reports a full disk in six lines that do not name the file.
+    data = image.tiffsave_buffer(tile=True, tile_width=256, tile_height=256, compression="deflate")
     with atomic_path(path) as partial:
-        image.tiffsave(
-            str(partial), tile=True, tile_width=256, tile_height=256, compression="deflate"
-        )
+        partial.write_bytes(data)
 
 
 def read_outcome(path: str | Path) -> Outcome:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What a file system says that takes no more."""
+
+
+class StorageError(OSError):
+    """A file cannot be written: no room, read-only, gone. The message names it and says why."""
+
 
 NOT_REACHED = {errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP}
 """What is wrong with a path, not with the machine or its network."""
@@ -37,20 +47,52 @@ def why_no_file(path: str | Path) -> str:
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends without error.
+def writing(path: Path) -> Iterator[Path]:
+    """Yield what is put before the name of `path` until it is complete, and name it in errors.
 
-    The temporary file is removed when the block raises, so nobody reads half a file. Its name
-    is always the same, so the next attempt overwrites what a killed job left behind.
+    Raises
+    ------
+    StorageError
+        If the file system does not take what the block writes.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{path.name}")
     try:
         yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno in NO_ROOM or str(error.filename).startswith(str(partial)):
+            reason = os.strerror(error.errno or 0)
+            raise StorageError(f"{path} cannot be written: {reason}") from error
+        raise
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path; rename it to `path` when the block ends without error.
+
+    The temporary file is removed when the block raises, so nobody reads half a file. It lies in a
+    folder beside `path` that every attempt finds by its name and empties: nothing that killed jobs
+    left stays. An attempt that is still at work while the next one begins, since only its Snakemake
+    was killed, loses its file, and cannot give the name to what the other is writing.
+
+    Raises
+    ------
+    StorageError
+        If the file system does not take the file.
+    """
+    path = Path(path)
+    with writing(path) as folder:
+        partial = folder / f"{uuid4().hex}{path.suffix}"
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+                folder.rmdir()
 
 
 def write_text(path: str | Path, text: str) -> None:

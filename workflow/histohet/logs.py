@@ -6,23 +6,37 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
+
+from histohet.files import StorageError
 
 T = TypeVar("T")
 
 logger = logging.getLogger("histohet")
 
 
+class _LogFile(logging.FileHandler):
+    """A log that a full disk cuts short; what the job was to write says so, once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def job_log(path: str | Path) -> Iterator[logging.Logger]:
     """Send the library's log to `path` and its warnings to the terminal as well.
 
-    An exception that leaves the block is written to the log with its traceback and raised again.
+    An exception that leaves the block is written to the log with its traceback and raised again;
+    of a `StorageError`, which is nobody's mistake, only the message.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, mode="w", encoding="utf-8")
+    to_file = _LogFile(path, mode="w", encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler(sys.stderr)
     to_terminal.setLevel(logging.WARNING)
@@ -36,6 +50,10 @@ def job_log(path: str | Path) -> Iterator[logging.Logger]:
         to_terminal.setLevel(logging.CRITICAL)
         logger.error("%s", stop)
         raise
+    except StorageError as error:
+        to_terminal.setLevel(logging.CRITICAL)
+        logger.error("%s", error)
+        raise SystemExit(str(error)) from error
     except BaseException:
         logger.exception("the job failed (log: %s)", path)
         raise

@@ -16,7 +16,7 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from histohet.files import why_no_file
+from histohet.files import read_json, why_no_file
 from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
 
@@ -89,8 +89,17 @@ def get_files(*columns):
 
 
 def get_missing_files(wildcards):
-    """Files that the sheet names for a slide and that are not there."""
-    return [file for file in get_row(wildcards).files.values() if why_no_file(file)]
+    """Files that the sheet names for a slide and that are not there. If they were, the run stops
+    before results that stand are replaced by their absence."""
+    missing = [file for file in get_row(wildcards).files.values() if why_no_file(file)]
+    record = Path(f"results/preflight/companions/{wildcards.slide}.json")
+    if missing and record.exists() and read_json(record)["status"] == "ok":
+        raise WorkflowError(
+            f"slide '{wildcards.slide}': {missing[0]} {why_no_file(missing[0])}, but an earlier run "
+            "has read it. Is its disk mounted? To go on without it, take it out of "
+            f"{config['slides']}, or remove {record}"
+        )
+    return missing
 
 
 def get_file(column):

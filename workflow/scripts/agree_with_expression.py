@@ -17,7 +17,7 @@ from histohet.spots import SpotColumns, read_spots
 
 STAGES = ("start", "raw", "labels")
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     given, wildcards = snakemake.input, snakemake.wildcards
     columns, seed = SpotColumns(**snakemake.params.columns), snakemake.params.seed
     spots = read_spots(given.spots, columns, given.get("labels") or None)

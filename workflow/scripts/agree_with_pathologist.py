@@ -12,7 +12,7 @@ from histohet.rank_agreement import group_means, pair_scores, rank_agreement, re
 
 N_RESAMPLES = 2000
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     params = snakemake.params
     unit, score = params.unit, params.score
     counts = read_counts(snakemake.input.counts, unit, params.column)

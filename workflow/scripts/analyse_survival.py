@@ -17,7 +17,7 @@ from histohet.files import write_json
 from histohet.formats.tables import write_tsv
 from histohet.table_one import table_one
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     variant, statistics = snakemake.wildcards.variant, snakemake.params.statistics
     patients = read_patients(snakemake.input.patients, spec.covariates)

@@ -11,7 +11,7 @@ from histohet.drawing.added_value import draw_added_value
 from histohet.drawing.figures import save_figure
 from histohet.formats.tables import read_tsv, write_tsv
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     settings = Settings.from_config(snakemake.params.comparison, snakemake.params.seed)
     patients = read_patients(snakemake.input.patients, spec.covariates)

@@ -10,7 +10,7 @@ from histohet.drawing.flow import draw_flow
 from histohet.flow import flow_table
 from histohet.formats.tables import read_tsv, write_tsv
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     slides = read_tsv(snakemake.input.slides)
     clinical = read_clinical_tsv(snakemake.input.clinical, snakemake.input.problems)

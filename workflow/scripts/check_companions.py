@@ -8,7 +8,7 @@ from histohet.sheets import SlideRow
 from histohet.slide_record import SlideRecord
 from histohet.tiles import TileSpec
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = check_companions(
         SlideRecord.from_dict(read_json(snakemake.input.record)),
         SlideRow(**snakemake.params.row),

@@ -4,7 +4,7 @@ from job import job_log, provenance_of
 
 from histohet.formats.tables import read_tsv, write_tsv
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     slides = read_tsv(snakemake.input.slides)
     failures = slides.loc[slides["status"] != "ok", ["slide", "patient", "status", "reason"]]
     share, limit = len(failures) / len(slides), snakemake.params.max_failed_fraction

@@ -7,7 +7,7 @@ from histohet.preflight import check_slide
 from histohet.sheets import SlideRow
 from histohet.tiles import TileSpec
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     params = snakemake.params
     record = check_slide(
         SlideRow(**params.row),

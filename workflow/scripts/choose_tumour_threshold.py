@@ -46,7 +46,7 @@ def counts(scores: list[float], threshold: float | None) -> dict[str, int | None
     return {"clusters_below": len(scores) - above, "clusters_above": above}
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     scores = [score for path in snakemake.input.measures for score in scores_of(path)]
     chosen = choose(scores)
     threshold = chosen["threshold"]

@@ -43,7 +43,7 @@ def cluster(table: FeatureTable, params: ClusteringParams) -> Clustering:
     return found
 
 
-with job_log(snakemake.log[0]) as log, open_features(snakemake.input.features) as encoded:
+with job_log(snakemake) as log, open_features(snakemake.input.features) as encoded:
     table = enough_epithelium(encoded)
     settings = ClusteringParams(**snakemake.params.clustering)
     params = PUBLISHED if PROCEDURE == "paper" else settings

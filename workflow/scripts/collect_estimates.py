@@ -6,7 +6,7 @@ from job import job_log, provenance_of
 from histohet.estimates import add_q_values
 from histohet.formats.tables import read_tsv, write_html, write_tsv
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     tables = [read_tsv(path) for path in snakemake.input.estimates]
     estimates = add_q_values(pd.concat(tables, ignore_index=True))
     primary = estimates[estimates["primary"]]

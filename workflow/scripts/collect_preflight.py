@@ -42,7 +42,7 @@ def check_features(records: list[SlideRecord]) -> None:
         raise SystemExit(problem)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     records = [SlideRecord.from_dict(read_json(path)) for path in snakemake.input.records]
     check_features(records)
     name = snakemake.input.sheet

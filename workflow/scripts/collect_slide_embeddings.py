@@ -5,7 +5,7 @@ from job import job_log, provenance_of
 from histohet.logs import track
 from histohet.slide_embeddings import read_slide_embedding, write_embedding_tables
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     paths = snakemake.input.embeddings
     embeddings = track(map(read_slide_embedding, paths), len(paths), "slides gathered")
     output = snakemake.output

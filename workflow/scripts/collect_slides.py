@@ -9,7 +9,7 @@ from histohet.heterogeneity import ClusterRow
 from histohet.measures import SlideMeasures
 from histohet.tile_correlations import tile_correlations
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     threshold = None
     if snakemake.input.get("threshold"):
         threshold = read_json(snakemake.input.threshold)["threshold"]

@@ -17,7 +17,7 @@ from histohet.drawing.figures import save_figure
 from histohet.formats.tables import read_tsv, write_tsv
 from histohet.summary import flattened, variant_figures
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     names, inputs = snakemake.params.variants, snakemake.input
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     slides = dict(zip(names, map(read_tsv, inputs.slides), strict=True))

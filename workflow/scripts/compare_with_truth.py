@@ -23,7 +23,7 @@ def compare(clusters_path: str, truth_path: str) -> Agreement | None:
     return agree(subclones, truth.n_subclones, table.start, table.raw, table.labels)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     found = read_tsv(snakemake.input.slides).set_index("slide")
     rows = []
     for slide, clusters, truth in zip(

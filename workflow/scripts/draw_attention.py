@@ -43,7 +43,7 @@ def tile_objects(tiles: TileTable, values: np.ndarray) -> Iterator[TileObject]:
         yield TileObject(index, x, y, name, colour, {"attention": value})
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles, values = read(record)
     source, outcome = provenance_of(snakemake), tiles.outcome

@@ -1,7 +1,10 @@
 """Draw the maps of all slides under one variant."""
 
+import os
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
+from multiprocessing import parent_process
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,12 @@ from histohet.formats.clusters import read_clusters
 from histohet.formats.tables import read_tsv
 from histohet.logs import track
 from histohet.provenance import Provenance
+
+
+def end_with_the_job() -> None:
+    """End this process when the job ends, which a killed one cannot ask for."""
+    job = parent_process()
+    Thread(target=lambda: (job.join(), os._exit(1)), daemon=True).start()
 
 
 def draw(
@@ -43,12 +52,12 @@ def draw(
     save_figure(figure, [output], source)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     slides = read_tsv(snakemake.input.slides).set_index("slide", drop=False)
     table = read_tsv(snakemake.input.table)
     of_slide = dict(iter(table.groupby("slide")))
     names = snakemake.params.names
-    with ProcessPoolExecutor(snakemake.threads) as pool:
+    with ProcessPoolExecutor(snakemake.threads, initializer=end_with_the_job) as pool:
         jobs = pool.map(
             draw,
             snakemake.output.maps,

@@ -11,7 +11,7 @@ from histohet.formats.tables import read_tsv, write_tsv
 from histohet.logs import track
 from histohet.specification_curve import curve_summary, specification_curve
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     inputs, outputs, words = snakemake.input, snakemake.output, snakemake.params.variants
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     slides = zip(words, map(read_tsv, inputs.slides), strict=True)

@@ -41,7 +41,7 @@ def source_of(record: SlideRecord, tiles: TileTable) -> TileSource:
     return TileSource(record.path, tiles.side_px, SPEC.tile_px, resampling, mask=None)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = make_tiles(record)
     rows = np.arange(len(tiles.coords))

@@ -51,7 +51,7 @@ def source_of(record: SlideRecord, tiles: TileTable) -> TileSource:
     return TileSource(record.path, tiles.side_px, tiles.spec.tile_px, resampling, mask)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = read_tiles(snakemake.input.tiles)
     index, outcome = tiles_to_encode(tiles)

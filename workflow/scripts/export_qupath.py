@@ -47,7 +47,7 @@ def tumour_measurements(clusters: ClusterTable) -> dict[str, np.ndarray]:
     return {"tumour score": of_tile, "tumour score of cluster": of_cluster[clusters.labels]}
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     clusters = read_clusters(snakemake.input.clusters)
     found = clusters.tiles.outcome.ok

@@ -61,7 +61,7 @@ def write_nothing(tiles: TileTable, outcome: Outcome) -> None:
         pass
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     tiles = read_tiles(snakemake.input.tiles)
     index, outcome = tiles_to_take(tiles)
     if outcome.ok:

@@ -74,7 +74,7 @@ def draw(tiles: TileTable, thumbnail: Pixels) -> Pixels:
     return draw_tiles(thumbnail, downsample, [], tiles.coords, tiles.side_px)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     if record.outcome.ok:
         try:

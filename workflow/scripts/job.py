@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from histohet.logs import job_log  # noqa: E402
+from histohet import logs  # noqa: E402
 from histohet.provenance import Provenance  # noqa: E402
 
 __all__ = ["allow_network", "job_log", "provenance_of"]
@@ -27,6 +30,26 @@ __all__ = ["allow_network", "job_log", "provenance_of"]
 def allow_network() -> None:
     """Leave the network to the user's own setting; for the one script that fetches."""
     os.environ["HF_HUB_OFFLINE"] = _USERS_OFFLINE
+
+
+@contextmanager
+def job_log(job: Any) -> Iterator[logging.Logger]:
+    """Keep the log of a job, which fails if an input is gone when it ends, whatever it has made.
+
+    A file that is missing from the beginning is no input, and is the slide's own trouble; one that
+    goes while jobs run is on a disk that is gone, and no slide is refused for that.
+    """
+    with logs.job_log(job.log[0]) as log:
+        try:
+            yield log
+        finally:
+            gone = [str(name) for name in job.input if not os.path.exists(name)]  # noqa: PTH110
+            if gone:
+                others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+                raise SystemExit(
+                    f"{gone[0]}{others} was there when the run began and is gone. Is its disk "
+                    "mounted? When it is back, run the same command again"
+                )
 
 
 def provenance_of(job: Any) -> Provenance:

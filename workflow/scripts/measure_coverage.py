@@ -45,7 +45,7 @@ def off_tissue(record: SlideRecord, tiles: TileTable) -> list[tuple[int, int]]:
     return [(x, y) for x, y in everywhere if (x, y) not in on_tissue]
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = read_tiles(snakemake.input.tiles)
     outcome, coverage = tiles.outcome, np.zeros(len(tiles.coords), np.float32)

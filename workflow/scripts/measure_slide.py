@@ -76,7 +76,7 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
     )
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     measures = measure(read_clusters(snakemake.input.clusters))
     log.info("%d clusters, %s", len(measures.clusters), measures.outcome)
     write_json(

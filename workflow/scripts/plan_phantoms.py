@@ -8,7 +8,7 @@ from job import job_log, provenance_of
 from histohet.formats.tables import write_tsv
 from histohet.phantoms import clinical_table, plan_cohort, plan_table
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     settings = snakemake.params.phantoms
     plans = plan_cohort(**settings)
     log.info("%d phantoms", len(plans))

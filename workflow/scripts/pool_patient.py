@@ -50,7 +50,7 @@ def write(pool: Pool) -> None:
         save_picture(output.thumbnail, placeholder(outcome.reason), provenance)
 
 
-with job_log(snakemake.log[0]) as log, ExitStack() as stack:
+with job_log(snakemake) as log, ExitStack() as stack:
     slides = snakemake.params.slides
     parts = [part_of(number, stack) for number in range(len(slides))]
     pool = pool_slides(snakemake.wildcards.slide, parts, snakemake.params.gap_um)

@@ -38,7 +38,7 @@ def weights_of(table: FeatureTable) -> tuple[np.ndarray, Outcome]:
     return (softmax(scores[table.tile_index]), outcome) if outcome.ok else (nothing, outcome)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     slide = snakemake.wildcards.slide
     with open_features(snakemake.input.features) as encoded:
         table = enough_epithelium(encoded)

@@ -33,7 +33,7 @@ def fetch_from_hub(source: WeightsSource) -> str:
 
 
 allow_network()
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     failures = []
     for name, settings in snakemake.params.weights.items():
         try:

@@ -8,7 +8,7 @@ from histohet.clinical_formats import clinical_sources
 from histohet.clinical_tables import ClinicalError
 from histohet.formats.tables import write_tsv
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     analyses = read_analyses(snakemake.params.analyses).values()
     columns = [column for analysis in analyses for column in analysis.filter_columns]
     covariates = [covariate for analysis in analyses for covariate in analysis.covariates]

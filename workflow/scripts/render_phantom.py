@@ -4,7 +4,7 @@ from job import job_log
 
 from histohet.phantoms import plan_cohort, render_phantom, write_phantom
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     plans = {plan.slide: plan for plan in plan_cohort(**snakemake.params.phantoms)}
     plan = plans[snakemake.wildcards.slide]
     log.info("%s", plan)

@@ -21,7 +21,7 @@ def source_of(checkpoint: str) -> Provenance:
     return Provenance({**source.parameters, "checkpoint_sha256": digest}, source.inputs)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     checkpoint, order = snakemake.input.checkpoint, snakemake.params.order
     source = source_of(checkpoint)
     with open_features(snakemake.input.features) as table:

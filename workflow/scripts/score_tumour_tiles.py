@@ -11,7 +11,7 @@ from histohet.slide_record import SlideRecord
 from histohet.tiles import CHIEF_TILES
 from histohet.tumour import tile_scores
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     tumour = snakemake.params.tumour
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = read_tiles(snakemake.input.tiles)

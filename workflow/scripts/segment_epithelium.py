@@ -10,7 +10,7 @@ from histohet.outcome import Outcome, Status
 from histohet.slide_record import SlideRecord
 from histohet.slides import SlideError, open_slide
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tissue, outcome = read_tissue(snakemake.input.tissue)
     labels, model = np.zeros((1, 1), np.uint8), None

@@ -36,7 +36,7 @@ def segment(record: SlideRecord) -> tuple[Tissue, Outcome, Pixels]:
     return tissue, OK, thumbnail
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     slide = SlideRecord.from_dict(read_json(snakemake.input.record))
     tissue, outcome, thumbnail = segment(slide)
     log.info(

@@ -41,7 +41,7 @@ def table_of_slides() -> pd.DataFrame | None:
     return None
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     summary = {
         "provenance": provenance_of(snakemake).as_dict(),
         "slides": slide_figures(read_tsv(snakemake.input.preflight), table_of_slides()),

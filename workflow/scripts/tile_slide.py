@@ -41,7 +41,7 @@ def draw(tiles: TileTable, record: SlideRecord) -> np.ndarray:
     return draw_tiles(thumbnail, downsample, tissue.pieces, tiles.coords, tiles.side_px)
 
 
-with job_log(snakemake.log[0]) as log:
+with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))
     tiles = make_tiles(record, TileSpec(**snakemake.params.tiles))
     log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), tiles.outcome)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import FileIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -172,14 +173,54 @@ class FeatureTable:
         )
 
 
+class _Disk(FileIO):
+    """A file that HDF5 writes to, and that keeps to itself what the disk refuses.
+
+    HDF5 2.0 does not survive a failed write: it goes on without a word, or crashes. So it never
+    learns of one, and what it wrote is thrown away.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write all of `data`, or note why that is not possible."""
+        view = memoryview(data).cast("B")
+        try:
+            done = 0
+            while done < len(view):
+                done += super().write(view[done:])
+        except OSError as error:
+            self.error = self.error or error
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the length, or note why that is not possible."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+
 @contextmanager
 def new_file(path: str | Path, outcome: Outcome, provenance: Provenance) -> Iterator[h5py.File]:
-    """Create a file that says how far its slide came and where it is from."""
-    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs["status"] = str(outcome.status)
-        file.attrs["reason"] = outcome.reason
-        file.attrs["provenance"] = provenance.as_json()
-        yield file
+    """Create a file that says how far its slide came and where it is from.
+
+    Raises
+    ------
+    StorageError
+        If the file system does not take the file.
+    """
+    with atomic_path(path) as partial, _Disk(partial, "w+") as disk:
+        try:
+            with h5py.File(disk, "w") as file:
+                file.attrs["status"] = str(outcome.status)
+                file.attrs["reason"] = outcome.reason
+                file.attrs["provenance"] = provenance.as_json()
+                yield file
+        finally:
+            if disk.error:
+                raise disk.error
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from histohet.files import writing
 from histohet.slides import SlideError
 
 FORMAT = "histohet partial features 1"
@@ -26,17 +27,12 @@ ROWS_AT_ONCE = 4096
 class PartialFeatures:
     """Rows that are done: of each tile, in order, an embedding or that it cannot be decoded."""
 
-    def __init__(self, file: IO[bytes], header: bytes, width: int) -> None:
+    def __init__(self, file: IO[bytes], start: int, width: int) -> None:
         self._file = file
-        self._start = len(header)
+        self._start = start
         self._record = np.dtype(
             [("checksum", "<u4"), ("readable", "<u4"), ("vector", "<f4", (width,))]
         )
-        file.seek(0)
-        if file.read(len(header)) != header:
-            file.seek(0)
-            file.truncate()
-            file.write(header)
         self.done = 0
         self.unreadable: list[int] = []
         self._recover()
@@ -85,7 +81,6 @@ class PartialFeatures:
             row["checksum"] = _checksum(row)
         self._file.seek(self._start + self.done * self._record.itemsize)
         self._file.write(rows.tobytes())
-        self._file.truncate()
         self._file.flush()
         for one in readable.tolist():
             self._note(one)
@@ -99,6 +94,22 @@ class PartialFeatures:
 
 def _checksum(row: np.void) -> int:
     return zlib.crc32(row.tobytes()[4:])
+
+
+def _open(path: Path, header: bytes) -> IO[bytes]:
+    """Open the file that begins with `header`, or a new one in place of any other.
+
+    The other is not emptied: a job that lost its Snakemake may still be writing to it.
+    """
+    if path.exists():
+        file = path.open("r+b")
+        if file.read(len(header)) == header:
+            return file
+        file.close()
+        path.unlink()
+    file = path.open("w+b")
+    file.write(header)
+    return file
 
 
 @contextmanager
@@ -121,13 +132,15 @@ def partial_features(
         Length of an embedding.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = json.dumps({"format": FORMAT, "width": width, **belongs_to}, sort_keys=True)
-    partial = path.with_name(f".partial-{path.name}.rows")
-    try:
-        with partial.open("r+b" if partial.exists() else "w+b") as file:
-            yield PartialFeatures(file, header.encode() + b"\n", width)
-    except SlideError:
-        partial.unlink()
-        raise
-    partial.unlink()
+    about = json.dumps({"format": FORMAT, "width": width, **belongs_to}, sort_keys=True)
+    header = about.encode() + b"\n"
+    with writing(path) as prefix:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = prefix.with_name(f"{prefix.name}.rows")
+        try:
+            with _open(partial, header) as file:
+                yield PartialFeatures(file, len(header), width)
+        except SlideError:
+            partial.unlink(missing_ok=True)
+            raise
+        partial.unlink(missing_ok=True)
