@@ -6,7 +6,7 @@ JOBS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py config_keys.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 
@@ -46,7 +46,7 @@ unit: $(VENV)/dev.txt  ## the library
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement; what every key reruns
+test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement; what every key reruns; batches
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give

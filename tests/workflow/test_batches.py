@@ -1,0 +1,33 @@
+"""A cohort in batches gives what one run gives."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cohorts import CONFIG, Cohort
+
+
+@pytest.fixture
+def fresh(finished: Cohort, tmp_path: Path) -> Cohort:
+    """The slides of the finished cohort, and nothing computed."""
+    phantoms = Path("results/phantoms")
+    shutil.copytree(finished.folder / phantoms, tmp_path / phantoms)
+    return Cohort(tmp_path, finished.workflow, CONFIG)
+
+
+def test_batches_and_then_the_cohort_give_the_same_bytes(finished: Cohort, fresh: Cohort) -> None:
+    early = fresh.snakemake("slides", "--cores", "1", "--batch", "slides=2/2")
+    assert early.returncode != 0
+    assert "not all previous batches have been completed" in early.stdout + early.stderr
+    for batch in ("slides=1/2", "slides=2/2"):
+        planned = len(fresh.jobs("slides", "--batch", batch))
+        assert 0 < planned
+        fresh.run("slides", "--batch", batch)
+    left = fresh.jobs()
+    assert left
+    assert not [job for job in left if "slide=" in job.wildcards and job.rule != "check_companions"]
+    fresh.run()
+    assert fresh.digests() == finished.digests()
