@@ -24,7 +24,7 @@ def test_batches_and_then_the_cohort_give_the_same_bytes(finished: Cohort, fresh
     assert "not all previous batches have been completed" in early.stdout + early.stderr
     for batch in ("slides=1/2", "slides=2/2"):
         planned = len(fresh.jobs("slides", "--batch", batch))
-        assert 0 < planned
+        assert planned > 0
         fresh.run("slides", "--batch", batch)
     left = fresh.jobs()
     assert left
