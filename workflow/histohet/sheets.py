@@ -7,7 +7,7 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +17,9 @@ from histohet.files import why_no_file
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
+
+LONGEST_ID = 200
+"""File names may have 255 bytes, and ids are only their middle."""
 
 
 class SheetError(ValueError):
@@ -89,6 +92,8 @@ STARTS = ("path", "features")
 """What a slide can be analysed from: one of them is needed."""
 COLUMNS = tuple(field.name for field in fields(SlideRow) if field.name != "row")
 
+NOT_TEXT = "so it is no table that can be read: save it as .tsv or .csv with the encoding UTF-8"
+
 
 @dataclass(frozen=True)
 class SlideSheet:
@@ -112,8 +117,8 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     Raises
     ------
     SheetError
-        If the file cannot be read, is not UTF-8 or not the gzip it is called, or a quote does not
-        end.
+        If the file cannot be opened, is not text in UTF-8 or not the gzip it is called, or a quote
+        does not end.
     """
     path = Path(path)
     unfit = why_no_file(path)
@@ -127,12 +132,14 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
             reader = csv.reader(handle, delimiter=delimiter, strict=True)
             for line in reader:
                 cells = [cell.strip() for cell in line]
-                if any("\n" in cell for cell in cells):
+                if any("\n" in cell or "\r" in cell for cell in cells):
                     raise SheetError(f"{path}, row {reader.line_num}: a quote that does not end")
+                if any("\0" in cell for cell in cells):
+                    raise SheetError(f"{path} holds NUL bytes, {NOT_TEXT}")
                 if any(cells):
                     lines.append((reader.line_num, cells))
     except UnicodeDecodeError as error:
-        raise SheetError(f"{path} is not UTF-8 text: {error}") from error
+        raise SheetError(f"{path} is not UTF-8 text, {NOT_TEXT} ({error})") from error
     except csv.Error as error:
         raise SheetError(f"{path}, row {reader.line_num}: {error} (an unpaired quote?)") from error
     return lines
@@ -208,13 +215,19 @@ def rows_under(
     rows = []
     for number, cells in lines:
         if any(cells[len(header) :]):
-            problem = "more cells than columns"
-            if len(header) == 1 and ";" in header[0]:
-                problem = "cells are separated by ';': save it with tabs (.tsv) or commas"
+            problem = _other_separator(header) or "more cells than columns"
             raise SheetError(f"{path}, row {number}: {problem}")
         missing = [""] * (len(header) - len(cells))
         rows.append((number, dict(zip(header, [*cells, *missing], strict=False))))
     return rows
+
+
+def _other_separator(header: Sequence[str]) -> str:
+    """Say that the cells of a table are separated by something else, "" if they are not."""
+    names = {";": "';'", ",": "','", "\t": "tabs"}
+    found = [names[sign] for sign in names if len(header) == 1 and sign in header[0]]
+    wanted = "tabs are expected in .tsv and .txt, commas in all others"
+    return f"cells are separated by {found[0]}: {wanted}" if found else ""
 
 
 def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> SlideSheet:
@@ -233,14 +246,15 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
     SheetError
         If the pattern cannot be used, or a slide without patient does not match it.
         If a required column is missing, a column is unknown (a typo would otherwise be ignored),
-        an id is empty or cannot name a file, or a row has neither path nor features. All bad rows
-        are listed.
+        an id is empty, cannot name a file or is another's but for capitals, or a row has neither
+        path nor features. All bad rows are listed.
     """
     header, rows = read_rows(path)
     missing = [name for name in REQUIRED if name not in header]
     missing += [] if set(STARTS) & set(header) else STARTS[:1]
     if missing:
-        raise SheetError(f"{path}: column '{missing[0]}' is missing; there are {', '.join(header)}")
+        there = _other_separator(header) or f"there are {', '.join(header)}"
+        raise SheetError(f"{path}: column '{missing[0]}' is missing; {there}")
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:
         raise SheetError(f"{path}: unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")
@@ -255,6 +269,11 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
                 f"row {number}: slide id '{slide}' must be letters, digits, '.', '_' or '-', "
                 "beginning with a letter or digit"
             )
+        elif len(slide) > LONGEST_ID:
+            problems.append(
+                f"row {number}: slide id '{slide[:20]}…' has {len(slide)} characters, names of "
+                f"files have room for {LONGEST_ID}"
+            )
         elif not any(cells.get(name) for name in STARTS):
             problems.append(f"row {number}: slide '{slide}' has no path (and no features)")
         places.setdefault(slide, []).append(number)
@@ -267,12 +286,27 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
                 f"patient_pattern '{patient_pattern}'"
             )
         slides.setdefault(slide, SlideRow(number, slide, patient, **optional))
+    problems += _alike(slides)
     if problems:
         raise SheetError(f"{path}: " + "; ".join(problems))
     if not slides:
         raise SheetError(f"{path} names no slide: add one row per slide (config/README.md)")
     duplicates = {slide: tuple(found) for slide, found in places.items() if len(found) > 1}
     return SlideSheet(slides, duplicates)
+
+
+def _alike(slides: Mapping[str, SlideRow]) -> list[str]:
+    """Say which ids differ in case alone: on Windows and macOS their files would be the same."""
+    first: dict[str, SlideRow] = {}
+    problems = []
+    for slide, row in slides.items():
+        other = first.setdefault(slide.lower(), row)
+        if other is not row:
+            problems.append(
+                f"row {row.row}: slide '{slide}' differs from '{other.slide}' in row {other.row} "
+                "by capitals only, and file systems of Windows and macOS do not tell them apart"
+            )
+    return problems
 
 
 def _patient_pattern(text: str | None) -> re.Pattern[str]:
