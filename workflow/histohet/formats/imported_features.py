@@ -24,13 +24,13 @@ import numpy.typing as npt
 
 from histohet.formats.hdf5 import open_file
 from histohet.formats.tile_facts import (
-    LARGEST_PX,
     FeatureFileError,
     TileFacts,
     positive_attribute,
     read_facts,
     text_attribute,
 )
+from histohet.tiles import LARGEST_PX
 
 Layout = Literal["CLAM", "TRIDENT", "STAMP", "AtlasPatch"]
 Floats = npt.NDArray[np.float64]
