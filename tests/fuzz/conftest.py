@@ -32,7 +32,7 @@ settings.register_profile(
 
 @pytest.fixture(autouse=True)
 def limits() -> Iterator[None]:
-    """Memory that is asked for beyond a gibibyte is a `MemoryError`; a reader that hangs is killed."""
+    """Memory beyond another gibibyte is a `MemoryError`; what hangs is killed with a traceback."""
     statm = Path("/proc/self/statm")
     used = int(statm.read_text().split()[0]) * resource.getpagesize() if statm.exists() else None
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 
@@ -24,7 +24,8 @@ def mutated(draw: st.DrawFn, seeds: Sequence[bytes], tokens: Sequence[bytes]) ->
         edit = draw(st.sampled_from(EDITS))
         value = VALUE.search(content, start)
         if edit == "value" and value:
-            content = content[: value.start()] + draw(st.sampled_from(tokens)) + content[value.end() :]
+            before, after = content[: value.start()], content[value.end() :]
+            content = before + draw(st.sampled_from(tokens)) + after
         elif edit == "truncate":
             content = content[:start]
         elif edit == "delete":
@@ -36,3 +37,12 @@ def mutated(draw: st.DrawFn, seeds: Sequence[bytes], tokens: Sequence[bytes]) ->
             rest = content[start + len(new) :] if edit == "overwrite" else content[start:]
             content = content[:start] + new + rest
     return content
+
+
+def message_of(read: Callable[[], None], error: type[Exception]) -> str | None:
+    """What a reader says of a file it refuses with its own `error`; None if it reads it."""
+    try:
+        read()
+    except error as refusal:
+        return str(refusal)
+    return None
