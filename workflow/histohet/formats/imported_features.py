@@ -12,6 +12,7 @@ Nothing is unpickled: PyTorch's ``.pt`` files are refused, the tools write HDF5 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ Floats = npt.NDArray[np.float64]
 
 PICKLES = {".pt", ".pth", ".pkl", ".bin"}
 STAMP_DATASETS = ("feats", "patch_embeddings")
+
+MOST_TILES = 2 * 10**7
+WIDEST = 10**5
+LARGEST_CHUNK = 2**30
+"""What no feature file of a slide exceeds (the chunk in bytes). A small file may claim any size,
+and memory is taken for it before anything is read."""
 
 SAME_ENCODER = {
     "univ1": "uni",
@@ -208,6 +215,7 @@ def _source(
             f"{path}: {features.name} is {features.dtype} {shape}, not numbers (tiles, features)"
         )
     n_tiles, width = _matrix(shape)
+    _check_size(path, features, (n_tiles, width))
     if n_tiles != len(positions):
         raise FeatureFileError(
             f"{path} has features of {n_tiles} tiles and coords of {len(positions)}: "
@@ -248,6 +256,18 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:
     return found if isinstance(found, h5py.Dataset) else None
 
 
+def _check_size(path: str | Path, dataset: h5py.Dataset, shape: tuple[int, int]) -> None:
+    """Check what a dataset (tiles, numbers) says of itself before memory is taken for it."""
+    if dataset.external or dataset.is_virtual or dataset.file.filename != str(path):
+        raise FeatureFileError(f"{path}: {dataset.name} is kept in another file: give the whole")
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if shape[0] > MOST_TILES or shape[1] > WIDEST or chunk > LARGEST_CHUNK:
+        raise FeatureFileError(
+            f"{path}: {dataset.name} claims {shape[0]} tiles of {shape[1]} numbers, in pieces of "
+            f"{chunk} bytes: that is no slide"
+        )
+
+
 def _positions(path: str | Path, coords: h5py.Dataset, columns: int = 2) -> Floats:
     """Read corners, float64 (N, 2)."""
     shape = coords.shape
@@ -256,6 +276,7 @@ def _positions(path: str | Path, coords: h5py.Dataset, columns: int = 2) -> Floa
         raise FeatureFileError(
             f"{path}: coords is {coords.dtype} {shape}, not numbers (tiles, {columns})"
         )
+    _check_size(path, coords, (matrix[0], columns))
     found = coords[...].reshape(matrix)[:, :2].astype(np.float64)
     if not (np.abs(found) < LARGEST_PX).all():
         raise FeatureFileError(f"{path}: coords holds values that are no positions on a slide")
