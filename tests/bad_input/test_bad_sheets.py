@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -90,6 +91,11 @@ TABLES = {
         "slides.tsv.gz",
         b"\x1f\x8b\x08\x00\x00\x00\x00\x00",
         "slides.tsv.gz is not sound gzip",
+    ),
+    "gigabytes in kilobytes": (
+        "slides.tsv.gz",
+        gzip.compress(b"slide\tpath\na\t" + bytes(2**25), 9),
+        "slides.tsv.gz has a line of 16 or lines of 1024 million characters: that is no table",
     ),
     "path and features missing": (
         "slides.tsv",

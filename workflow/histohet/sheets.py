@@ -92,6 +92,9 @@ STARTS = ("path", "features")
 """What a slide can be analysed from: one of them is needed."""
 COLUMNS = tuple(field.name for field in fields(SlideRow) if field.name != "row")
 
+LONGEST_LINE, LARGEST_TABLE = 2**24, 2**30
+"""Characters."""
+
 NOT_TEXT = "so it is no table that can be read: save it as .tsv or .csv with the encoding UTF-8"
 
 
@@ -129,7 +132,7 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     lines = []
     try:
         with _open_text(path) as handle:
-            reader = csv.reader(handle, delimiter=delimiter, strict=True)
+            reader = csv.reader(_lines_of(handle, path), delimiter=delimiter, strict=True)
             for line in reader:
                 cells = [cell.strip() for cell in line]
                 if any("\n" in cell or "\r" in cell for cell in cells):
@@ -197,6 +200,19 @@ def _open_text(path: Path) -> Iterator[IO[str]]:
             yield handle
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SheetError(f"{path} is not sound gzip: {error}") from error
+
+
+def _lines_of(handle: IO[str], path: Path) -> Iterator[str]:
+    """Yield lines, as long as they are those of a table: a small file can unpack to any size."""
+    size = 0
+    while line := handle.readline(LONGEST_LINE):
+        size += len(line)
+        if len(line) == LONGEST_LINE or size > LARGEST_TABLE:
+            raise SheetError(
+                f"{path} has a line of {LONGEST_LINE >> 20} or lines of {LARGEST_TABLE >> 20} "
+                "million characters: that is no table"
+            )
+        yield line
 
 
 def rows_under(
