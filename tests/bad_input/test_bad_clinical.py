@@ -12,10 +12,12 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from openpyxl import Workbook
 
-from histohet.clinical import read_clinical
+from histohet.clinical import read_clinical, read_clinical_tsv
 from histohet.clinical_formats import clinical_sources
 from histohet.clinical_tables import LARGEST_WORKBOOK, MOST_ROWS, ClinicalError
 from histohet.covariates import Covariate
+from histohet.formats.tables import write_tsv
+from histohet.provenance import Provenance
 
 OS = {"time": "OS", "unit": "months", "event": "E", "events": [1], "censored": [0]}
 HEADER = b"id\tOS\tE\n"
@@ -154,6 +156,22 @@ def test_rows_beyond_the_size_that_a_workbook_claims_are_read(tmp_path: Path) ->
     path.write_bytes(sheet_with(b'ref="A1:C3"', b'ref="A1:B2"'))
     table: dict[str, Any] = {"table": str(path), "patient": "id", "endpoints": {"OS": OS}}
     assert read_clinical(clinical_sources([table])).frame["OS_months"].tolist() == [10, 12.5]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_lines_within_a_cell_of_a_workbook_do_not_break_our_tables(
+    tmp_path: Path, line_end: str
+) -> None:
+    book = Workbook()
+    for row in (("id", "OS", "E", "site"), ("a", 10, 1, f"left{line_end}lung"), ("b", 12, 0, "x")):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    table: dict[str, Any] = {"table": str(tmp_path / "t.xlsx"), "patient": "id"}
+    read = read_clinical(clinical_sources([table | {"endpoints": {"OS": OS}}]), ["site"])
+    write_tsv(tmp_path / "f.tsv", read.frame, Provenance())
+    write_tsv(tmp_path / "p.tsv", read.problems, Provenance())
+    back = read_clinical_tsv(tmp_path / "f.tsv", tmp_path / "p.tsv")
+    assert back.frame["site"].tolist() == ["left\nlung", "x"]
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:

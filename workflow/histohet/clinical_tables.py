@@ -214,4 +214,5 @@ def _text(value: object) -> str:
         return str(int(value))
     if isinstance(value, datetime):
         return value.date().isoformat()
-    return str(value).strip()
+    # A line end of Windows in a cell; our own tables know the other kind alone.
+    return str(value).replace("\r\n", "\n").replace("\r", "\n").strip()
