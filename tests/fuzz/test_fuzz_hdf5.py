@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from featurefiles import stamp_grid, write_atlaspatch, write_clam, write_stamp, write_trident
+from histohet.formats.anndata import AnnDataError, read_observations
 from histohet.formats.imported_features import read_source, read_tile_positions
 from histohet.formats.imported_rows import read_rows
 from histohet.formats.tile_facts import FeatureFileError
@@ -62,6 +64,20 @@ def read_patches(path: Path) -> None:
     assert np.isfinite(positions.positions).all()
 
 
+def anndata(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["obs/barcode"] = np.array([b"a", b"b", b"c"])
+        file["obs"].attrs["_index"] = "barcode"
+        file["obs/cluster/codes"] = np.array([0, -1, 1], np.int8)
+        file["obs/cluster/categories"] = np.array([b"T1", b"T2"])
+        file["obsm/spatial"] = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+
+
+def read_anndata(path: Path) -> None:
+    names, centres, labels = read_observations(path, "cluster")
+    assert len(names) == len(centres) == len(labels)
+
+
 @pytest.mark.parametrize(
     ("write", "read"),
     [
@@ -70,6 +86,7 @@ def read_patches(path: Path) -> None:
         (stamp, read_features),
         (atlaspatch, read_features),
         (patches, read_patches),
+        (anndata, read_anndata),
     ],
 )
 def test_any_bytes_give_tiles_or_one_message(
@@ -79,12 +96,13 @@ def test_any_bytes_give_tiles_or_one_message(
     valid = (tmp_path / "valid.h5").read_bytes()
     read(tmp_path / "valid.h5")
     path = tmp_path / "fuzz.h5"
+    error = AnnDataError if read is read_anndata else FeatureFileError
 
     @settings(settings.get_profile("fuzz"))
     @given(mutated((valid,), TOKENS))
     def attempt(content: bytes) -> None:
         path.write_bytes(content)
-        message = message_of(lambda: read(path), FeatureFileError)
+        message = message_of(lambda: read(path), error)
         assert message is None or path.name in message
 
     attempt()

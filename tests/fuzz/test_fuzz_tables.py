@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from histohet.clinical import read_clinical
 from histohet.clinical_formats import clinical_sources
 from histohet.clinical_tables import ClinicalError
 from histohet.covariates import Covariate
+from histohet.rank_agreement import read_counts
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
+from histohet.spots import SpotColumns, read_spots
 from histohet.traits import read_traits
 from histohet.tumour import read_attention
 from mutations import message_of, mutated
@@ -56,6 +59,18 @@ def truth(path: Path) -> None:
     assert len(found.coords) == len(found.subclones)
 
 
+def spots(path: Path) -> None:
+    found = read_spots(path, SpotColumns("cluster"))
+    assert np.isfinite(found.centres).all()
+    assert len(found.centres) == len(found.labels)
+
+
+def counts(path: Path) -> None:
+    found = read_counts(path, "slide", "n")
+    assert (found >= 0).all()
+    assert found.index.is_unique
+
+
 def clinical(path: Path) -> None:
     table = {"table": str(path), "patient": "id", "endpoints": {"OS": OS}}
     covariates = [Covariate("age", "numeric", "age"), Covariate("N", "categorical", "N", "N0")]
@@ -67,6 +82,9 @@ def clinical(path: Path) -> None:
 
 def gdc(path: Path) -> None:
     read_clinical(clinical_sources([{"table": str(path), "format": "gdc"}]))
+
+
+SPOTS = b"spot,x,y,cluster\na,10.5,20,T1\nb,-1,0,NA\nc,5,7,\n"
 
 
 @dataclass(frozen=True)
@@ -97,6 +115,9 @@ READERS = {
     ),
     "traits": Reader(traits, ValueError, ".tsv", (b"x\ty\tA\tB\n0\t0\t1\t0\n256\t0\t0\t1\n",)),
     "truth": Reader(truth, ValueError, ".tsv", (b"x\ty\tsubclone\n0\t0\t1\n256\t0\t2\n",)),
+    "spots": Reader(spots, ValueError, ".csv", (SPOTS,)),
+    "compressed spots": Reader(spots, ValueError, ".tsv.gz", (gzip.compress(SPOTS, mtime=0),)),
+    "counts": Reader(counts, ValueError, ".tsv", (b"slide\tn\nS1\t3\nS2\tNA\nS3\t2.5\n",)),
     "clinical table": Reader(
         clinical,
         ClinicalError,

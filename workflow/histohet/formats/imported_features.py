@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from histohet.formats.hdf5 import open_file
+from histohet.formats.hdf5 import MOST_ROWS, UNREADABLE, open_file
 from histohet.formats.tile_facts import (
     FeatureFileError,
     TileFacts,
@@ -39,11 +39,9 @@ Floats = npt.NDArray[np.float64]
 PICKLES = {".pt", ".pth", ".pkl", ".bin"}
 STAMP_DATASETS = ("feats", "patch_embeddings")
 
-MOST_TILES = 2 * 10**7
 WIDEST = 10**5
 LARGEST_CHUNK = 2**30
-"""What no feature file of a slide exceeds (the chunk in bytes). A small file may claim any size,
-and memory is taken for it before anything is read."""
+"""Numbers per tile, and bytes of a chunk, that no feature file exceeds; see also `MOST_ROWS`."""
 
 SAME_ENCODER = {
     "univ1": "uni",
@@ -245,8 +243,7 @@ def open_foreign(path: str | Path) -> Iterator[h5py.File]:
             yield file
     except FeatureFileError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        # What h5py raises for files that are no HDF5, damaged, or hold types numpy lacks.
+    except UNREADABLE as error:
         text = " ".join(str(error).split())
         raise FeatureFileError(f"{path} cannot be read as an HDF5 feature file: {text}") from error
 
@@ -261,7 +258,7 @@ def _check_size(path: str | Path, dataset: h5py.Dataset, shape: tuple[int, int])
     if dataset.external or dataset.is_virtual or dataset.file.filename != str(path):
         raise FeatureFileError(f"{path}: {dataset.name} is kept in another file: give the whole")
     chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
-    if shape[0] > MOST_TILES or shape[1] > WIDEST or chunk > LARGEST_CHUNK:
+    if shape[0] > MOST_ROWS or shape[1] > WIDEST or chunk > LARGEST_CHUNK:
         raise FeatureFileError(
             f"{path}: {dataset.name} claims {shape[0]} tiles of {shape[1]} numbers, in pieces of "
             f"{chunk} bytes: that is no slide"
