@@ -206,6 +206,9 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     # The sheet.
     ({"slides": "absent.tsv"}, ["slide sheet: absent.tsv does not exist"]),
     ({"slides": "."}, ["slide sheet: . is not a file"]),
+    ({"slides": "{x}.tsv"}, ["config, slides: '{x}.tsv' does not match '^[^{}<>]*$'"]),
+    ({"clinical": [TABLE | {"table": "{x}.csv"}]}, ["config, clinical[0].table: '{x}.csv' does"]),
+    ({"clinical": [TABLE | {"table": "<x>.csv"}]}, ["config, clinical[0].table: '<x>.csv' does"]),
     ({"slides": ""}, ["config, slides: '' should be non-empty"]),
     ({"patient_pattern": "("}, ["slide sheet: patient_pattern '(' is no regular expression"]),
     ({"patient_pattern": "^a"}, ["slide sheet: patient_pattern '^a' needs one group"]),

@@ -113,6 +113,12 @@ TABLES = {
         b"slide\tpath\nS1\ta\ns1\tb\n",
         "row 3: slide 's1' differs from 'S1' in row 2 by capitals only",
     ),
+    "wildcards in paths": (
+        "slides.tsv",
+        b"slide\tpath\tmask\na\t{slide}.svs\t<m>.tif\n",
+        "row 2: path '{slide}.svs' has {} or <>, which the workflow takes for variables: rename "
+        "it, or make a link to it; row 2: mask '<m>.tif' has {} or <>",
+    ),
     "several bad rows": (
         "slides.tsv",
         b"slide\tpath\n/a\tx\na b\ty\n",

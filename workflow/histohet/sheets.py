@@ -18,6 +18,9 @@ from histohet.files import why_no_file
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
 
+PLACEHOLDERS = frozenset("{}<>")
+"""Snakemake takes what is between them in a path for the name of a wildcard or a pathvar."""
+
 LONGEST_ID = 200
 """File names may have 255 bytes, and ids are only their middle."""
 
@@ -262,8 +265,8 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
     SheetError
         If the pattern cannot be used, or a slide without patient does not match it.
         If a required column is missing, a column is unknown (a typo would otherwise be ignored),
-        an id is empty, cannot name a file or is another's but for capitals, or a row has neither
-        path nor features. All bad rows are listed.
+        an id is empty, cannot name a file or is another's but for capitals, a row has neither path
+        nor features, or a path has one of `PLACEHOLDERS`. All bad rows are listed.
     """
     header, rows = read_rows(path)
     missing = [name for name in REQUIRED if name not in header]
@@ -301,7 +304,14 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
                 f"row {number}: slide '{slide}' has no patient, and its id does not match "
                 f"patient_pattern '{patient_pattern}'"
             )
-        slides.setdefault(slide, SlideRow(number, slide, patient, **optional))
+        row = SlideRow(number, slide, patient, **optional)
+        problems += [
+            f"row {number}: {column} '{file}' has {{}} or <>, which the workflow takes for variables: rename "
+            "it, or make a link to it"
+            for column, file in row.files.items()
+            if PLACEHOLDERS & set(file)
+        ]
+        slides.setdefault(slide, row)
     problems += _alike(slides)
     if problems:
         raise SheetError(f"{path}: " + "; ".join(problems))

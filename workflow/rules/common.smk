@@ -92,6 +92,11 @@ def code_of(script):
     return code_hash(WORKFLOW / "scripts" / script, WORKFLOW)
 
 
+def as_written(value):
+    """Parameter that is what the user wrote, such as a pattern: braces in it are no wildcards."""
+    return lambda wildcards: value
+
+
 def get_row(wildcards):
     """Sheet row of a slide."""
     if wildcards.slide not in SHEET.slides:

@@ -5,8 +5,7 @@ rule compare_with_truth:
     input:
         slides="results/cohort/{variant}/slides.tsv",
         clusters=of_variant(CLUSTERS, WITH_TRUTH),
-        # A function, so that braces in a path are no wildcards.
-        truth=lambda wildcards: [SHEET.slides[slide].truth for slide in WITH_TRUTH],
+        truth=[SHEET.slides[slide].truth for slide in WITH_TRUTH],
     output:
         table="results/agreement/{variant}.tsv",
         svg="results/agreement/{variant}.svg",
