@@ -306,8 +306,8 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
             )
         row = SlideRow(number, slide, patient, **optional)
         problems += [
-            f"row {number}: {column} '{file}' has {{}} or <>, which the workflow takes for variables: rename "
-            "it, or make a link to it"
+            f"row {number}: {column} '{file}' has {{}} or <>, which the workflow takes for "
+            "variables: rename it, or make a link to it"
             for column, file in row.files.items()
             if PLACEHOLDERS & set(file)
         ]
