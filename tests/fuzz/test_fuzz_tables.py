@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from histohet.truth import read_truth
 from histohet.clinical import read_clinical
 from histohet.clinical_formats import clinical_sources
 from histohet.clinical_tables import ClinicalError
@@ -21,6 +20,7 @@ from histohet.rank_agreement import read_counts
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
 from histohet.spots import SpotColumns, read_spots
 from histohet.traits import read_traits
+from histohet.truth import read_truth
 from histohet.tumour import read_attention
 from mutations import message_of, mutated
 
