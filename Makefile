@@ -97,7 +97,7 @@ fuzz: $(VENV)/dev.txt  ## the readers of foreign files with random ones: make fu
 	FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz --numprocesses auto
 
 audit: .venv-audit/audit.txt  ## known vulnerabilities of the pinned packages; asks PyPI's advisories
-	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/dev.txt
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/dev.txt --requirement requirements/slurm.txt
 
 .venv-audit/audit.txt: requirements/audit.txt
 	$(PYTHON) -m venv --clear --without-pip .venv-audit
