@@ -3,6 +3,7 @@
 PYTHON ?= python3
 CORES ?= all
 JOBS ?= 1
+FUZZ ?= 2000
 VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
@@ -14,7 +15,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -91,6 +92,17 @@ bench-survival: $(VENV)/core.txt  ## the statistics on 10,000 patients, 12 score
 
 check-checkpoints: $(VENV)/encoders.txt  ## every encoder from a random file in its published layout, at full size
 	PYTHONPATH=workflow:tests $(BIN)/python tests/bench/checkpoints.py $(BENCH)
+
+fuzz: $(VENV)/dev.txt  ## the readers of foreign files with random ones: make fuzz FUZZ=<inputs per reader>
+	FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz --numprocesses auto
+
+audit: .venv-audit/audit.txt  ## known vulnerabilities of the pinned packages; asks PyPI's advisories
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/dev.txt --requirement requirements/slurm.txt
+
+.venv-audit/audit.txt: requirements/audit.txt
+	$(PYTHON) -m venv --clear --without-pip .venv-audit
+	$(PYTHON) -m pip --python .venv-audit/bin/python install --disable-pip-version-check -r $<
+	touch $@
 
 rulegraph: $(VENV)/core.txt  ## print the rule graph of docs/architecture.md
 	$(BIN)/snakemake $(DEMO) --rulegraph mermaid-js --quiet all

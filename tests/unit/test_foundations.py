@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from histohet import logs
-from histohet.files import StorageError, atomic_path, read_json, write_json
+from histohet.files import StorageError, atomic_path, read_json, why_no_file, write_json
 from histohet.logs import job_log, track
 from histohet.outcome import OK, Outcome, Status
 from histohet.provenance import Provenance, code_hash
@@ -32,6 +34,17 @@ def test_a_file_is_complete_or_absent(tmp_path: Path) -> None:
         partial.write_text("done")
         assert not path.exists()
     assert path.read_text() == "done"
+
+
+def test_a_file_system_that_fails_is_no_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount that vanishes must stop the run, not turn its slides into missing ones."""
+
+    def gone(path: Path) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(Path, "stat", gone)
+    with pytest.raises(OSError, match="Stale"):
+        why_no_file("a.svs")
 
 
 def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:

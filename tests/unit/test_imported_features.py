@@ -230,6 +230,49 @@ def test_files_that_make_no_sense_are_refused(
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "chunks"),
+    [
+        ("coords", (10**12, 2), (1024, 2)),
+        ("features", (6, 10**9), (1, 1024)),
+        ("features", (6, 50_000), (6, 50_000 * 1024)),
+    ],
+)
+def test_a_small_file_that_claims_gigabytes_is_refused_before_it_is_read(
+    tmp_path: Path, name: str, shape: tuple[int, int], chunks: tuple[int, int]
+) -> None:
+    def claim(file: h5py.File) -> None:
+        del file[name]
+        dtype = np.int64 if name == "coords" else np.float32
+        file.create_dataset(name, shape, dtype, chunks=chunks, maxshape=(None, None))
+
+    path = change(write_trident(tmp_path / "a.h5", FEATURES, COORDS), claim)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(FeatureFileError, match=rf"a\.h5: /{name} claims .*: that is no slide"):
+        read_source(path)
+
+
+def test_a_file_whose_data_lie_in_another_is_refused(tmp_path: Path) -> None:
+    """Of it neither Snakemake nor the provenance would know; and it could be any file."""
+    (tmp_path / "raw").write_bytes(FEATURES.tobytes())
+    write_trident(tmp_path / "whole.h5", FEATURES, COORDS)
+    virtual = h5py.VirtualLayout(FEATURES.shape, FEATURES.dtype)
+    virtual[:] = h5py.VirtualSource(tmp_path / "whole.h5", "features", FEATURES.shape)
+    outside: list[Callable[[h5py.File], object]] = [
+        lambda f: f.create_dataset(
+            "features", FEATURES.shape, "f4", external=[(str(tmp_path / "raw"), 0, FEATURES.nbytes)]
+        ),
+        lambda f: f.create_virtual_dataset("features", virtual),
+        lambda f: f.__setitem__("features", h5py.ExternalLink(tmp_path / "whole.h5", "features")),
+    ]
+    for put_outside in outside:
+        path = write_trident(tmp_path / "a.h5", FEATURES, COORDS)
+        change(path, lambda f: f.__delitem__("features"))
+        change(path, put_outside)
+        with pytest.raises(FeatureFileError, match="/features is kept in another file: give the w"):
+            read_source(path)
+
+
 def test_features_of_a_whole_slide_or_patient_are_refused(tmp_path: Path) -> None:
     path = write_stamp(tmp_path / "a.h5", FEATURES, COORDS)
     change(path, lambda f: f.attrs.__setitem__("feat_type", "slide"))

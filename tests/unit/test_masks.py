@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.masks import (
+    LARGEST_GEOJSON,
     LabelImage,
     MaskError,
     Polygons,
@@ -222,6 +223,36 @@ def test_unusable_geojson(tmp_path: Path) -> None:
     flat = geojson(tmp_path / "flat.geojson", [feature(point, "Tumor")])
     with pytest.raises(MaskError, match="annotations of class Tumor have no area"):
         read_polygons(flat, ["Tumor"])
+    (tmp_path / "deep.geojson").write_text('{"features": ' + "[" * 20_000)
+    with pytest.raises(MaskError, match=r"deep\.geojson is not a GeoJSON.*recursion"):
+        read_polygons(tmp_path / "deep.geojson", ["Tumor"])
+    nothing = geojson(tmp_path / "null.geojson", [None])
+    with pytest.raises(MaskError, match="is not a GeoJSON"):
+        read_polygons(nothing, ["Tumor"])
+
+
+@pytest.mark.parametrize("number", [1e8, 1e308, 10**400, float("nan"), float("-inf")])
+def test_coordinates_that_are_on_no_slide(tmp_path: Path, number: float) -> None:
+    ring = [[0, 0], [10, 0], [number, 10], [0, 0]]
+    path = geojson(
+        tmp_path / "a.geojson", [feature({"type": "Polygon", "coordinates": [ring]}, "Tumor")]
+    )
+    with pytest.raises(MaskError, match=r"a\.geojson holds"):
+        read_polygons(path, ["Tumor"])
+
+
+def test_files_too_large_to_be_outlines_are_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "cells.geojson"
+    with path.open("wb") as file:
+        file.truncate(LARGEST_GEOJSON + 1)
+    with pytest.raises(MaskError, match="larger than 256 MB: export annotations without detect"):
+        read_polygons(path, ["Tumor"])
+
+
+def test_a_byte_order_mark_before_geojson_does_not_matter(tmp_path: Path) -> None:
+    path = geojson(tmp_path / "a.geojson", [feature(square(0, 0, 10, 10), "Tumor")])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_polygons(path, ["Tumor"]).coverage(0, 0, 10) == 1
 
 
 def test_kinds_are_told_by_suffix(tmp_path: Path, label_file: Path) -> None:

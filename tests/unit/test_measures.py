@@ -164,6 +164,9 @@ def test_truth_is_found_by_place(tmp_path: Path) -> None:
     path.write_text("x\ty\tsubclone\n0\t0\t1\n3\t0\tB\n")
     with pytest.raises(ValueError, match="row 3: subclone is 'B'"):
         read_truth(path)
+    path.write_text(f"x\ty\tsubclone\n{10**30}\t0\t1\n")
+    with pytest.raises(ValueError, match="row 2: x is '1000000"):
+        read_truth(path)
 
 
 def test_agreement_counts_tumour_tiles_only() -> None:

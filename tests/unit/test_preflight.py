@@ -123,6 +123,12 @@ def test_refusals_and_conflicts_are_listed_with_their_rows(tmp_path: Path) -> No
     assert found[1].consequence == "refused"
 
 
+def test_a_path_that_no_file_can_have_is_refused() -> None:
+    name = "x" * 300
+    reason = check(SlideRow(2, "a", "p", name)).reason
+    assert reason == f"path: {name} cannot be opened: File name too long"
+
+
 def test_every_missing_file_is_named(tmp_path: Path) -> None:
     reason = check(SlideRow(2, "a", "p", "no.svs", mask="no.tif")).reason
     assert reason == "path: no.svs does not exist; mask: no.tif does not exist"

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from histohet.formats.anndata import AnnDataError
 from histohet.spots import SpotColumns, read_spots
 
 COLUMNS = SpotColumns("cluster")
@@ -141,6 +142,42 @@ def test_categories_and_columns_may_be_numbers(tmp_path: Path) -> None:
     assert read_spots(path, SpotColumns("score")).labels.tolist() == ["1.5", "", "2.0", "3.0"]
 
 
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda f: replace(f, "obs/cluster/codes", np.array([0, 7, 1, 1])), "out of bounds"),
+        (lambda f: replace(f, "obs/cluster/codes", np.zeros(3, np.int8)), r"\(3,\), not \(4,\)"),
+        (lambda f: f.__delitem__("obs/cluster/categories"), "categories"),
+        (lambda f: f.__delitem__("obs/barcode"), "barcode"),
+        (lambda f: f["obs"].attrs.__setitem__("_index", 3), "'3'"),
+        (lambda f: replace(f, "obs/cluster/codes", list("abcd")), "cannot be read as AnnData"),
+    ],
+)
+def test_damaged_anndata_is_named(
+    tmp_path: Path, edit: Callable[[h5py.File], None], message: str
+) -> None:
+    path = h5ad(tmp_path, categorical)
+    with h5py.File(path, "a") as file:
+        edit(file)
+    with pytest.raises(AnnDataError, match=message) as caught:
+        read_spots(path, COLUMNS)
+    assert str(caught.value).startswith(f"{path} cannot be read as AnnData")
+
+
+def replace(file: h5py.File, name: str, data: object) -> None:
+    del file[name]
+    file[name] = data
+
+
+def test_a_small_file_that_claims_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = h5ad(tmp_path, text)
+    with h5py.File(path, "a") as file:
+        del file["obs/barcode"]
+        file.create_dataset("obs/barcode", (10**12,), "f8", chunks=(1024,))
+    with pytest.raises(AnnDataError, match="claims 1000000000000 observations"):
+        read_spots(path, COLUMNS)
+
+
 def test_mistakes_in_anndata_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="obs has no column 'leiden'; there are barcode, cluster"):
         read_spots(h5ad(tmp_path, text), SpotColumns("leiden"))
@@ -160,7 +197,7 @@ def test_mistakes_in_anndata_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no group 'obs'"):
         read_spots(path, COLUMNS)
     path.write_text("no HDF5")
-    with pytest.raises(ValueError, match="cannot be read as HDF5"):
+    with pytest.raises(ValueError, match="cannot be read as AnnData"):
         read_spots(path, COLUMNS)
 
 

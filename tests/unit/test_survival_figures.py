@@ -288,6 +288,12 @@ def settings_in_force() -> dict[str, Any]:
     return {key: value for key, value in dict.items(mpl.rcParams) if key != "backend"}
 
 
+def test_a_dollar_in_a_path_or_name_begins_no_formula(tmp_path: Path) -> None:
+    figure = message_figure("$\\alpha$", r"path: D:\$\q$\a.svs does not exist")
+    assert r"D:\$\q$\a.svs" in texts(figure)
+    save_figure(figure, [tmp_path / "a.png"], PROVENANCE)
+
+
 def test_files_are_the_same_bytes_and_carry_their_provenance(
     analysis: EndpointAnalysis, tmp_path: Path
 ) -> None:

@@ -55,6 +55,8 @@ def test_attention_is_read(tmp_path):
         ("x_coord,y_coord,attention_value\n1,2,inf\n", "line 2: attention_value is 'inf'"),
         ("x_coord,y_coord,attention_value\n1,two,3\n", "line 2: y_coord is 'two', not a whole"),
         ("x_coord,y_coord,attention_value\n1.5,2,3\n", "line 2: x_coord is '1.5', not a whole"),
+        ("x_coord,y_coord,attention_value\n1,nan,3\n", "line 2: y_coord is 'nan', not a whole"),
+        ("x_coord,y_coord,attention_value\n1e30,2,3\n", "line 2: x_coord is '1e30', not a whole"),
         ("x_coord,y_coord,attention_value\n1,2,3\n1,2,3,4,5\n", "row 3: more cells than columns"),
     ],
 )

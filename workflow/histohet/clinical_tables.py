@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile, ZipFile
 
 import pandas as pd
 from openpyxl import load_workbook
@@ -16,9 +19,32 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from histohet.config_values import quoted
 from histohet.endpoints import Endpoint
+from histohet.files import why_no_file
 from histohet.sheets import SheetError, read_lines, rows_under
 
 WORKBOOKS = (".xlsx", ".xlsm")
+
+LARGEST_WORKBOOK = 512 * 2**20
+"""Bytes of all parts of a workbook, unpacked."""
+
+MOST_ROWS = 2**20
+"""Excel's own limit; a damaged cell may claim any row."""
+
+DAMAGED = (
+    BadZipFile,
+    InvalidFileException,
+    zlib.error,
+    ParseError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What zipfile and openpyxl raise for files that are no workbooks, damaged or encrypted."""
 
 
 class ClinicalError(ValueError):
@@ -80,7 +106,7 @@ def read_cells(source: ClinicalSource, columns: Sequence[str]) -> pd.DataFrame:
     """
     if Path(source.path).suffix.lower() in WORKBOOKS:
         with _sheet_lines(source) as found:
-            lines = list(found)
+            lines = _as_wide_as_the_widest(found)
     else:
         lines = _text_lines(source.path)
     header = _header(lines, source)
@@ -115,6 +141,15 @@ def _header(lines: Sequence[tuple[int, Sequence[str]]], source: ClinicalSource) 
     return [name or f"(column {number})" for number, name in enumerate(first, start=1)]
 
 
+def _as_wide_as_the_widest(
+    lines: Iterable[tuple[int, list[str]]],
+) -> list[tuple[int, list[str]]]:
+    """Fill lines up with empty cells: in a grid, cells right of the header are no mistake."""
+    found = list(lines)
+    width = max((len(cells) for _, cells in found), default=0)
+    return [(number, cells + [""] * (width - len(cells))) for number, cells in found]
+
+
 def _text_lines(path: str) -> list[tuple[int, list[str]]]:
     try:
         return read_lines(path)
@@ -125,27 +160,50 @@ def _text_lines(path: str) -> list[tuple[int, list[str]]]:
 @contextmanager
 def _sheet_lines(source: ClinicalSource) -> Iterator[Iterator[tuple[int, list[str]]]]:
     """Open a sheet of a workbook; its lines as `read_lines` gives those of a text."""
-    if not Path(source.path).is_file():
-        raise ClinicalError(f"{source.path} does not exist")
+    unfit = why_no_file(source.path)
+    if unfit:
+        raise ClinicalError(f"{source.path} {unfit}")
     try:
+        _check_unpacked_size(source.path)
         book = load_workbook(source.path, read_only=True, data_only=True)
-    except (InvalidFileException, BadZipFile, KeyError) as error:
-        raise ClinicalError(f"{source.path} is no workbook: {error}") from error
-    try:
-        sheet = source.sheet or book.sheetnames[0]
-        if sheet not in book.sheetnames:
-            raise ClinicalError(
-                f"{source.path} has no sheet '{sheet}'; there are {quoted(book.sheetnames)}"
-            )
-        rows = enumerate(book[sheet].iter_rows(values_only=True), start=1)
-        yield (
-            (number, cells)
-            for number, values in rows
-            for cells in [[_text(value) for value in values]]
-            if any(cells)
+        try:
+            sheet = source.sheet or book.sheetnames[0]
+            if sheet not in book.sheetnames:
+                raise ClinicalError(
+                    f"{source.path} has no sheet '{sheet}'; there are {quoted(book.sheetnames)}"
+                )
+            yield _lines(book[sheet], source)
+        finally:
+            book.close()
+    except ClinicalError:
+        raise
+    except DAMAGED as error:
+        raise ClinicalError(f"{source.path} is no workbook, or damaged: {error!r}") from error
+
+
+def _lines(sheet: Any, source: ClinicalSource) -> Iterator[tuple[int, list[str]]]:
+    # Some programs write a wrong size of the sheet, and rows beyond it would be passed over.
+    sheet.reset_dimensions()
+    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        if number > MOST_ROWS:
+            raise ClinicalError(f"{source.name} has more than {MOST_ROWS} rows")
+        cells = [_text(value) for value in values]
+        if any(cells):
+            yield number, cells
+
+
+def _check_unpacked_size(path: str) -> None:
+    """Check a workbook before it is unpacked: a few kilobytes can hold gigabytes.
+
+    More than a part declares is never unpacked of it.
+    """
+    with ZipFile(path) as packed:
+        size = sum(part.file_size for part in packed.infolist())
+    if size > LARGEST_WORKBOOK:
+        raise ClinicalError(
+            f"{path} unpacks to {size >> 20} MB, at most {LARGEST_WORKBOOK >> 20} are read: save "
+            "the sheet as .tsv"
         )
-    finally:
-        book.close()
 
 
 def _text(value: object) -> str:
@@ -156,4 +214,5 @@ def _text(value: object) -> str:
         return str(int(value))
     if isinstance(value, datetime):
         return value.date().isoformat()
-    return str(value).strip()
+    # A line end of Windows in a cell; our own tables know the other kind alone.
+    return str(value).replace("\r\n", "\n").replace("\r", "\n").strip()

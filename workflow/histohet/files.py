@@ -115,8 +115,8 @@ def read_json(path: str | Path) -> dict[str, Any]:
         If the file is not valid JSON or holds something other than an object; the message names it.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(data, dict):
         raise ValueError(f"{path} does not hold a JSON object")

@@ -19,10 +19,10 @@ from scipy.spatial import cKDTree
 
 from histohet.formats.hdf5 import TileTable, nominal_magnification, tile_attributes
 from histohet.formats.imported_features import FeatureSource, TilePositions
-from histohet.formats.tile_facts import LARGEST_PX, FeatureFileError, TileFacts
+from histohet.formats.tile_facts import FeatureFileError, TileFacts
 from histohet.outcome import OK, Outcome, Status
 from histohet.scale import AGREEMENT_TOLERANCE
-from histohet.tiles import Coords, TileSpec, outside
+from histohet.tiles import LARGEST_PX, Coords, TileSpec, outside
 
 Ints = npt.NDArray[np.int64]
 

@@ -18,9 +18,26 @@ import shapely
 
 from histohet.files import read_json
 from histohet.slides import Pixels, last_line
+from histohet.tiles import LARGEST_PX
 
 SIZE_TOLERANCE_PX = 2.0
 """How far a mask's height may be from the slide's height at the mask's scale (METHODS: HETMAP)."""
+
+
+LARGEST_GEOJSON = 256 * 2**20
+"""Bytes. Some twelve times as much memory is needed, and outlines of epithelium are smaller."""
+
+NOT_A_GEOMETRY = (
+    shapely.errors.ShapelyError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)
+"""What shapely raises for a geometry that is none."""
 
 
 class MaskError(ValueError):
@@ -200,9 +217,14 @@ def read_polygons(
     Raises
     ------
     MaskError
-        If the file is no GeoJSON, a geometry is invalid, or no feature has one of the classes
-        (the classes that exist are listed).
+        If the file is no GeoJSON or larger than `LARGEST_GEOJSON`, a geometry is invalid or not on
+        a slide, or no feature has one of the classes (the classes that exist are listed).
     """
+    if Path(path).stat().st_size > LARGEST_GEOJSON:
+        raise MaskError(
+            f"mask {path} is larger than {LARGEST_GEOJSON >> 20} MB: export annotations without "
+            "detections, or give a label image"
+        )
     try:
         features = read_json(path)["features"]
         found = [(_class_name(feature), feature["geometry"]) for feature in features]
@@ -222,10 +244,15 @@ def read_polygons(
         raise MaskError(f"mask {path} holds an annotation without geometry")
     try:
         shapes = [shapely.geometry.shape(geometry) for geometry in wanted]
-    except (shapely.errors.ShapelyError, ValueError, KeyError, TypeError, AttributeError) as error:
+        points = shapely.get_coordinates(shapes)
+        if not (np.abs(points) < LARGEST_PX).all():
+            raise MaskError(f"mask {path} holds coordinates that are no positions on a slide")
+        moved = shapely.transform(np.array(shapes), lambda points: points + np.asarray(offset))
+        valid = shapely.make_valid(moved)
+    except MaskError:
+        raise
+    except NOT_A_GEOMETRY as error:
         raise MaskError(f"mask {path} holds a geometry that cannot be read: {error}") from error
-    moved = shapely.transform(np.array(shapes), lambda points: points + np.asarray(offset))
-    valid = shapely.make_valid(moved)
     if not (shapely.area(valid) > 0).any():
         raise MaskError(f"mask {path}: annotations of class {', '.join(class_names)} have no area")
     return Polygons(list(valid))

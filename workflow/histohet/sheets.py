@@ -7,7 +7,7 @@ import gzip
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +17,12 @@ from histohet.files import why_no_file
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
+
+PLACEHOLDERS = frozenset("{}<>")
+"""Snakemake takes what is between them in a path for the name of a wildcard or a pathvar."""
+
+LONGEST_ID = 200
+"""File names may have 255 bytes, and ids are only their middle."""
 
 
 class SheetError(ValueError):
@@ -89,6 +95,11 @@ STARTS = ("path", "features")
 """What a slide can be analysed from: one of them is needed."""
 COLUMNS = tuple(field.name for field in fields(SlideRow) if field.name != "row")
 
+LONGEST_LINE, LARGEST_TABLE = 2**24, 2**30
+"""Characters."""
+
+NOT_TEXT = "so it is no table that can be read: save it as .tsv or .csv with the encoding UTF-8"
+
 
 @dataclass(frozen=True)
 class SlideSheet:
@@ -112,8 +123,8 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     Raises
     ------
     SheetError
-        If the file cannot be read, is not UTF-8 or not the gzip it is called, or a quote does not
-        end.
+        If the file cannot be opened, is not text in UTF-8 or not the gzip it is called, or a quote
+        does not end.
     """
     path = Path(path)
     unfit = why_no_file(path)
@@ -124,15 +135,17 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     lines = []
     try:
         with _open_text(path) as handle:
-            reader = csv.reader(handle, delimiter=delimiter, strict=True)
+            reader = csv.reader(_lines_of(handle, path), delimiter=delimiter, strict=True)
             for line in reader:
                 cells = [cell.strip() for cell in line]
-                if any("\n" in cell for cell in cells):
+                if any("\n" in cell or "\r" in cell for cell in cells):
                     raise SheetError(f"{path}, row {reader.line_num}: a quote that does not end")
+                if any("\0" in cell for cell in cells):
+                    raise SheetError(f"{path} holds NUL bytes, {NOT_TEXT}")
                 if any(cells):
                     lines.append((reader.line_num, cells))
     except UnicodeDecodeError as error:
-        raise SheetError(f"{path} is not UTF-8 text: {error}") from error
+        raise SheetError(f"{path} is not UTF-8 text, {NOT_TEXT} ({error})") from error
     except csv.Error as error:
         raise SheetError(f"{path}, row {reader.line_num}: {error} (an unpaired quote?)") from error
     return lines
@@ -192,6 +205,19 @@ def _open_text(path: Path) -> Iterator[IO[str]]:
         raise SheetError(f"{path} is not sound gzip: {error}") from error
 
 
+def _lines_of(handle: IO[str], path: Path) -> Iterator[str]:
+    """Yield lines, as long as they are those of a table: a small file can unpack to any size."""
+    size = 0
+    while line := handle.readline(LONGEST_LINE):
+        size += len(line)
+        if len(line) == LONGEST_LINE or size > LARGEST_TABLE:
+            raise SheetError(
+                f"{path} has a line of {LONGEST_LINE >> 20} or lines of {LARGEST_TABLE >> 20} "
+                "million characters: that is no table"
+            )
+        yield line
+
+
 def rows_under(
     header: Sequence[str], lines: Iterable[tuple[int, Sequence[str]]], path: str | Path
 ) -> list[tuple[int, dict[str, str]]]:
@@ -208,13 +234,19 @@ def rows_under(
     rows = []
     for number, cells in lines:
         if any(cells[len(header) :]):
-            problem = "more cells than columns"
-            if len(header) == 1 and ";" in header[0]:
-                problem = "cells are separated by ';': save it with tabs (.tsv) or commas"
+            problem = _other_separator(header) or "more cells than columns"
             raise SheetError(f"{path}, row {number}: {problem}")
         missing = [""] * (len(header) - len(cells))
         rows.append((number, dict(zip(header, [*cells, *missing], strict=False))))
     return rows
+
+
+def _other_separator(header: Sequence[str]) -> str:
+    """Say that the cells of a table are separated by something else, "" if they are not."""
+    names = {";": "';'", ",": "','", "\t": "tabs"}
+    found = [names[sign] for sign in names if len(header) == 1 and sign in header[0]]
+    wanted = "tabs are expected in .tsv and .txt, commas in all others"
+    return f"cells are separated by {found[0]}: {wanted}" if found else ""
 
 
 def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> SlideSheet:
@@ -233,14 +265,15 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
     SheetError
         If the pattern cannot be used, or a slide without patient does not match it.
         If a required column is missing, a column is unknown (a typo would otherwise be ignored),
-        an id is empty or cannot name a file, or a row has neither path nor features. All bad rows
-        are listed.
+        an id is empty, cannot name a file or is another's but for capitals, a row has neither path
+        nor features, or a path has one of `PLACEHOLDERS`. All bad rows are listed.
     """
     header, rows = read_rows(path)
     missing = [name for name in REQUIRED if name not in header]
     missing += [] if set(STARTS) & set(header) else STARTS[:1]
     if missing:
-        raise SheetError(f"{path}: column '{missing[0]}' is missing; there are {', '.join(header)}")
+        there = _other_separator(header) or f"there are {', '.join(header)}"
+        raise SheetError(f"{path}: column '{missing[0]}' is missing; {there}")
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:
         raise SheetError(f"{path}: unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")
@@ -255,6 +288,11 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
                 f"row {number}: slide id '{slide}' must be letters, digits, '.', '_' or '-', "
                 "beginning with a letter or digit"
             )
+        elif len(slide) > LONGEST_ID:
+            problems.append(
+                f"row {number}: slide id '{slide[:20]}…' has {len(slide)} characters, names of "
+                f"files have room for {LONGEST_ID}"
+            )
         elif not any(cells.get(name) for name in STARTS):
             problems.append(f"row {number}: slide '{slide}' has no path (and no features)")
         places.setdefault(slide, []).append(number)
@@ -266,13 +304,35 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
                 f"row {number}: slide '{slide}' has no patient, and its id does not match "
                 f"patient_pattern '{patient_pattern}'"
             )
-        slides.setdefault(slide, SlideRow(number, slide, patient, **optional))
+        row = SlideRow(number, slide, patient, **optional)
+        problems += [
+            f"row {number}: {column} '{file}' has {{}} or <>, which the workflow takes for "
+            "variables: rename it, or make a link to it"
+            for column, file in row.files.items()
+            if PLACEHOLDERS & set(file)
+        ]
+        slides.setdefault(slide, row)
+    problems += _alike(slides)
     if problems:
         raise SheetError(f"{path}: " + "; ".join(problems))
     if not slides:
         raise SheetError(f"{path} names no slide: add one row per slide (config/README.md)")
     duplicates = {slide: tuple(found) for slide, found in places.items() if len(found) > 1}
     return SlideSheet(slides, duplicates)
+
+
+def _alike(slides: Mapping[str, SlideRow]) -> list[str]:
+    """Say which ids differ in case alone: on Windows and macOS their files would be the same."""
+    first: dict[str, SlideRow] = {}
+    problems = []
+    for slide, row in slides.items():
+        other = first.setdefault(slide.lower(), row)
+        if other is not row:
+            problems.append(
+                f"row {row.row}: slide '{slide}' differs from '{other.slide}' in row {other.row} "
+                "by capitals only, and file systems of Windows and macOS do not tell them apart"
+            )
+    return problems
 
 
 def _patient_pattern(text: str | None) -> re.Pattern[str]:

@@ -10,6 +10,9 @@ import shapely
 
 Coords = npt.NDArray[np.int64]
 
+LARGEST_PX = 1e8
+"""No slide reaches that far: a larger coordinate is no level-0 pixel."""
+
 
 @dataclass(frozen=True)
 class TileSpec:

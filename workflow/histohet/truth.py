@@ -45,7 +45,7 @@ def read_truth(path: str | Path) -> Truth:
         for column, name in enumerate(TRUTH_COLUMNS):
             try:
                 values[index, column] = int(cells[name])
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 raise ValueError(
                     f"{path}, row {number}: {name} is '{cells[name]}', not a whole number"
                 ) from error

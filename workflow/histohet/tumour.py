@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from histohet.files import read_json, write_text
 from histohet.graph import nearest
 from histohet.sheets import read_rows
+from histohet.tiles import LARGEST_PX
 
 Match = Literal["centre", "corner"]
 Order = Literal["rows", "columns"]
@@ -261,7 +262,8 @@ def _number(text: str, place: str, whole: bool = False) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or (whole and value != round(value)):
-        wanted = "a whole number" if whole else "a finite number"
+    fits = abs(value) < LARGEST_PX and value == round(value) if whole else math.isfinite(value)
+    if not fits:
+        wanted = "a whole number of pixels" if whole else "a finite number"
         raise ValueError(f"{place} is {repr(text) if text else 'empty'}, not {wanted}")
     return value

@@ -28,7 +28,7 @@ rule agree_with_pathologist:
         runtime=growing(20),
     params:
         unit=PATHOLOGIST.get("unit"),
-        column=PATHOLOGIST.get("column"),
+        column=as_written(PATHOLOGIST.get("column")),
         score=PATHOLOGIST.get("score"),
         seed=config["seed"],
         code=code_of("agree_with_pathologist.py"),

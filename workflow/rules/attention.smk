@@ -22,7 +22,7 @@ rule encode_chief_tiles:
         runtime=growing(60),
         gpu=1,
         batch_size=256,
-        stage=config["encoding"]["stage"],
+        stage=as_written(config["encoding"]["stage"]),
     params:
         encoder=CHIEF_ENCODER,
         weights=get_chief_encoder_weights,

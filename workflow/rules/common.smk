@@ -3,6 +3,7 @@
 Nothing numerical happens here.
 """
 
+import json
 import re
 import sys
 from dataclasses import asdict
@@ -21,17 +22,44 @@ from histohet.provenance import code_hash
 from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
 
 
+def describe(error):
+    """Key and fault of a value. If it may be one of several things, of those that it is likeliest
+    meant to be: whose fault lies deepest, or is more than another type or name."""
+    faults = [error]
+    while len(faults) == 1 and faults[0].context:
+        likely = lambda fault: (
+            len(fault.absolute_path),
+            {"type": 0, "enum": 1}.get(fault.validator, 2),
+        )
+        best = max(map(likely, faults[0].context))
+        faults = [fault for fault in faults[0].context if likely(fault) == best]
+    key = faults[0].json_path.removeprefix("$").removeprefix(".") or "top level"
+    return f"{key}: " + ", or ".join(dict.fromkeys(fault.message for fault in faults))
+
+
 def check_configuration(values, where="config"):
     """Check a configuration and fill in its defaults."""
     try:
         validate(values, "../schemas/config.schema.yaml")
     except WorkflowError as error:
         # Snakemake's own message repeats the whole schema after the cause.
-        cause = error.__context__
-        if not isinstance(cause, ValidationError):
+        if not isinstance(error.__context__, ValidationError):
             raise
-        key = cause.json_path.removeprefix("$").removeprefix(".") or "top level"
-        raise WorkflowError(f"{where}, {key}: {cause.message}") from None
+        raise WorkflowError(f"{where}, {describe(error.__context__)}") from None
+    for section, content in values.items():
+        try:
+            # No bound of the schema keeps NaN out.
+            json.dumps(content, allow_nan=False, default=str)
+        except ValueError:
+            raise WorkflowError(
+                f"{where}, {section}: a number in it is NaN or infinite"
+            ) from None
+    tiles = values["tiles"]
+    if tiles["overlap_um"] >= tiles["tile_um"]:
+        raise WorkflowError(
+            f"{where}, tiles: an overlap of {tiles['overlap_um']} µm leaves nothing of tiles of "
+            f"{tiles['tile_um']} µm"
+        )
     return values
 
 
@@ -62,6 +90,11 @@ def code_of(script):
     """Hash of a script and the library modules it uses; as a parameter of its rule, it reruns the
     rule when one of them changes."""
     return code_hash(WORKFLOW / "scripts" / script, WORKFLOW)
+
+
+def as_written(value):
+    """Parameter that is what the user wrote, such as a pattern: braces in it are no wildcards."""
+    return lambda wildcards: value
 
 
 def get_row(wildcards):

@@ -22,7 +22,7 @@ def expected_tiles(slide):
     opening thousands of slides."""
     row = SHEET.slides[slide]
     file = Path(row.features or row.path)
-    size_mb = file.stat().st_size / 1e6 if file.is_file() else 0
+    size_mb = 0 if why_no_file(file) else file.stat().st_size / 1e6
     return size_mb * (IMPORTED_TILES_PER_MB if row.features else TILES_PER_MB)
 
 

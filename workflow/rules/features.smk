@@ -32,7 +32,7 @@ rule encode_tiles:
         # Most tiles per forward pass, and where slides are copied to before they are read. Results
         # do not depend on them, so they are no parameters.
         batch_size=256,
-        stage=config["encoding"]["stage"],
+        stage=as_written(config["encoding"]["stage"]),
     params:
         encoder=lambda wildcards: ENCODERS[wildcards.encoder],
         weights=get_encoder_weights,

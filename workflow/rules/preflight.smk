@@ -77,7 +77,7 @@ rule collect_preflight:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        patient_pattern=config.get("patient_pattern"),
+        patient_pattern=as_written(config.get("patient_pattern")),
         encoder=config["encoder"],
         code=code_of("collect_preflight.py"),
     script:

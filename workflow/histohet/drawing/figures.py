@@ -46,6 +46,8 @@ STYLE = {
     "axes.spines.right": False,
     "lines.linewidth": 1.6,
     "figure.facecolor": "white",
+    # Ids, paths and names of columns are shown as they are: a $ begins no formula.
+    "text.parse_math": False,
     # The ids in an SVG are hashed with this instead of a random salt.
     "svg.hashsalt": "histohet",
     # Outlines, so that a figure looks the same where the font is missing.

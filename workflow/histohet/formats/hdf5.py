@@ -34,6 +34,21 @@ NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 # Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
 MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
 
+UNREADABLE = (
+    OSError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    ArithmeticError,
+    AttributeError,
+)
+"""What h5py raises for files that are no HDF5, damaged, or hold types that NumPy lacks."""
+
+MOST_ROWS = 2 * 10**7
+"""No slide has more tiles or spots. A small file may claim any number, and memory is taken for them
+before anything is read."""
+
 TileAttributes = Mapping[str, Any]
 
 

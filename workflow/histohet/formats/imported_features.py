@@ -12,6 +12,7 @@ Nothing is unpickled: PyTorch's ``.pt`` files are refused, the tools write HDF5 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,21 +23,25 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from histohet.formats.hdf5 import open_file
+from histohet.formats.hdf5 import MOST_ROWS, UNREADABLE, open_file
 from histohet.formats.tile_facts import (
-    LARGEST_PX,
     FeatureFileError,
     TileFacts,
     positive_attribute,
     read_facts,
     text_attribute,
 )
+from histohet.tiles import LARGEST_PX
 
 Layout = Literal["CLAM", "TRIDENT", "STAMP", "AtlasPatch"]
 Floats = npt.NDArray[np.float64]
 
 PICKLES = {".pt", ".pth", ".pkl", ".bin"}
 STAMP_DATASETS = ("feats", "patch_embeddings")
+
+WIDEST = 10**5
+LARGEST_CHUNK = 2**30
+"""Numbers per tile, and bytes of a chunk, that no feature file exceeds; see also `MOST_ROWS`."""
 
 SAME_ENCODER = {
     "univ1": "uni",
@@ -208,6 +213,7 @@ def _source(
             f"{path}: {features.name} is {features.dtype} {shape}, not numbers (tiles, features)"
         )
     n_tiles, width = _matrix(shape)
+    _check_size(path, features, (n_tiles, width))
     if n_tiles != len(positions):
         raise FeatureFileError(
             f"{path} has features of {n_tiles} tiles and coords of {len(positions)}: "
@@ -237,8 +243,7 @@ def open_foreign(path: str | Path) -> Iterator[h5py.File]:
             yield file
     except FeatureFileError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        # What h5py raises for files that are no HDF5, damaged, or hold types numpy lacks.
+    except UNREADABLE as error:
         text = " ".join(str(error).split())
         raise FeatureFileError(f"{path} cannot be read as an HDF5 feature file: {text}") from error
 
@@ -246,6 +251,18 @@ def open_foreign(path: str | Path) -> Iterator[h5py.File]:
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:
     found = group.get(name)
     return found if isinstance(found, h5py.Dataset) else None
+
+
+def _check_size(path: str | Path, dataset: h5py.Dataset, shape: tuple[int, int]) -> None:
+    """Check what a dataset (tiles, numbers) says of itself before memory is taken for it."""
+    if dataset.external or dataset.is_virtual or dataset.file.filename != str(path):
+        raise FeatureFileError(f"{path}: {dataset.name} is kept in another file: give the whole")
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if shape[0] > MOST_ROWS or shape[1] > WIDEST or chunk > LARGEST_CHUNK:
+        raise FeatureFileError(
+            f"{path}: {dataset.name} claims {shape[0]} tiles of {shape[1]} numbers, in pieces of "
+            f"{chunk} bytes: that is no slide"
+        )
 
 
 def _positions(path: str | Path, coords: h5py.Dataset, columns: int = 2) -> Floats:
@@ -256,6 +273,7 @@ def _positions(path: str | Path, coords: h5py.Dataset, columns: int = 2) -> Floa
         raise FeatureFileError(
             f"{path}: coords is {coords.dtype} {shape}, not numbers (tiles, {columns})"
         )
+    _check_size(path, coords, (matrix[0], columns))
     found = coords[...].reshape(matrix)[:, :2].astype(np.float64)
     if not (np.abs(found) < LARGEST_PX).all():
         raise FeatureFileError(f"{path}: coords holds values that are no positions on a slide")

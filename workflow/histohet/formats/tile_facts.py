@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-LARGEST_PX = 1e8
+from histohet.tiles import LARGEST_PX
 
 
 class FeatureFileError(ValueError):
