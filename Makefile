@@ -7,13 +7,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py)
+SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 
 # The tests and BLAS share the cores with Snakemake's jobs.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-slurm measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival calibrate check-checkpoints rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -47,6 +48,10 @@ workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real 
 
 test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
+
+test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
+	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
+	$(BIN)/pytest tests/slurm
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
 	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
@@ -89,5 +94,5 @@ $(VENV)/%.txt: requirements/%.txt
 	touch $@
 
 # Each list contains the one before.
-$(VENV)/encoders.txt: requirements/core.txt
+$(VENV)/encoders.txt $(VENV)/slurm.txt: requirements/core.txt
 $(VENV)/dev.txt: requirements/core.txt requirements/encoders.txt

@@ -74,6 +74,22 @@ class Cohort:
         self.config = config
         folder.mkdir(parents=True, exist_ok=True)
 
+    def command(
+        self, *arguments: str, snakefile: str = "Snakefile", **changes: Any
+    ) -> list[str]:
+        """Return the command that runs Snakemake here, with top-level keys of the configuration
+        replaced by `changes`."""
+        # Tests of several processes may look at one cohort.
+        config = self.folder / f"config_{os.getpid()}.yaml"
+        config.write_text(yaml.safe_dump(self.config | changes))
+        return [
+            *(sys.executable, "-m", "snakemake"),
+            *("--snakefile", str(self.workflow / snakefile)),
+            *("--directory", str(self.folder)),
+            *("--replace-workflow-config", "--configfile", str(config)),
+            *arguments,
+        ]
+
     def snakemake(
         self,
         *arguments: str,
@@ -81,25 +97,13 @@ class Cohort:
         process: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake here, with top-level keys of the configuration replaced by `changes`.
+        """Run Snakemake here, see `command`.
 
         `process` are further arguments of `subprocess.run`.
         """
-        # Tests of several processes may look at one cohort.
-        config = self.folder / f"config_{os.getpid()}.yaml"
-        config.write_text(yaml.safe_dump(self.config | changes))
+        command = self.command(*arguments, snakefile=snakefile, **changes)
         return subprocess.run(
-            [
-                *(sys.executable, "-m", "snakemake"),
-                *("--snakefile", str(self.workflow / snakefile)),
-                *("--directory", str(self.folder)),
-                *("--replace-workflow-config", "--configfile", str(config)),
-                *arguments,
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            **(process or {}),
+            command, capture_output=True, text=True, check=False, **(process or {})
         )
 
     def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
