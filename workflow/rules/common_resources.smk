@@ -5,8 +5,10 @@ from math import ceil
 
 
 # One GPU for a job, or for a submission that holds several; on one machine jobs take turns on it.
+# So do the steps of a submission: `step` is what the cluster profile gives each of them.
 resource_scopes:
     gpu="local",
+    step="local",
 
 
 # Upper ends of what was seen: at 20x, tissue from edge to edge; 1,280 numbers of 32 bits per tile.
