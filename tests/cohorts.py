@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -74,9 +76,7 @@ class Cohort:
         self.config = config
         folder.mkdir(parents=True, exist_ok=True)
 
-    def command(
-        self, *arguments: str, snakefile: str = "Snakefile", **changes: Any
-    ) -> list[str]:
+    def command(self, *arguments: str, snakefile: str = "Snakefile", **changes: Any) -> list[str]:
         """Return the command that runs Snakemake here, with top-level keys of the configuration
         replaced by `changes`."""
         # Tests of several processes may look at one cohort.
@@ -111,6 +111,22 @@ class Cohort:
         done = self.snakemake("--cores", "2", *arguments, **changes)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every result, but for what differs from run to run: logs and times."""
+        results = self.folder / "results"
+        files = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+        digests = {}
+        for file in files:
+            if file.parts[0] in {"logs", "benchmarks", "phantoms"}:
+                continue
+            data = (results / file).read_bytes()
+            if file.name == "summary.json":
+                summary = json.loads(data)
+                del summary["wall_seconds"]
+                data = json.dumps(summary).encode()
+            digests[str(file)] = hashlib.sha256(data).hexdigest()
+        return digests
 
     def jobs(self, *arguments: str, **changes: Any) -> list[Job]:
         """List the jobs that a run would execute now."""

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from histohet.encoders.base import EncoderOutOfMemory
+
+THIN: dict[str, Any] = {
+    "name": "thin",
+    "kind": "timm",
+    "model": "vit_tiny_patch16_224",
+    "checkpoint": "thin.safetensors",
+    "width": 768,
+    "normalisation": "imagenet",
+    "arguments": {"embed_dim": 768, "depth": 1, "num_heads": 2},
+}
+"""Configuration of a transformer of one layer, of the width that CHIEF reads."""
+
+
+def write_thin_weights(folder: Path) -> None:
+    """Write random weights for `THIN`, always the same."""
+    import torch
+    from safetensors.torch import save_file
+
+    from histohet.encoders.torchvision_operators import import_timm
+
+    torch.manual_seed(0)
+    model = import_timm().create_model(THIN["model"], num_classes=0, **THIN["arguments"])
+    save_file(dict(model.state_dict()), folder / THIN["checkpoint"])
 
 
 class ColourBlocks:

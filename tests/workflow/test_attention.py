@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from cohorts import REPOSITORY, Cohort
+from encoders import THIN, write_thin_weights
 from histohet.chief import read_network
 from histohet.slide_embeddings import softmax
 from histohet.tumour import read_attention, tile_scores
@@ -30,26 +31,10 @@ LAYERS = {
     "attention_net.3.attention_c": (1, 256),
     "classifiers": (2, 512),
 }
-ENCODER = {
-    "name": "thin",
-    "kind": "timm",
-    "model": "vit_tiny_patch16_224",
-    "checkpoint": "thin.safetensors",
-    "width": 768,
-    "normalisation": "imagenet",
-    "arguments": {"embed_dim": 768, "depth": 1, "num_heads": 2},
-}
 
 
 def write_weights(folder: Path) -> None:
-    from safetensors.torch import save_file
-
-    from histohet.encoders.torchvision_operators import import_timm
-
-    torch.manual_seed(0)
-    arguments = ENCODER["arguments"]
-    model = import_timm().create_model(ENCODER["model"], num_classes=0, **arguments)
-    save_file(dict(model.state_dict()), folder / "thin.safetensors")
+    write_thin_weights(folder)
     weights = {"organ_embedding": torch.zeros(19, 768)}
     for name, (n_out, n_in) in LAYERS.items():
         weights[f"{name}.weight"] = torch.randn(n_out, n_in) / n_in**0.5
@@ -79,7 +64,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
         "slides": "slides.tsv",
         "tissue": {"preset": "bwh_biopsy"},
         "epithelium": {"without_mask": "whole"},
-        "attention": {"from": "chief", "checkpoint": "chief.pth", "encoder": ENCODER},
+        "attention": {"from": "chief", "checkpoint": "chief.pth", "encoder": THIN},
         "slide_embeddings": ["mean", "attention", "chief"],
     }
     cohort = Cohort(folder, REPOSITORY / "workflow", config)

@@ -1,0 +1,163 @@
+"""The workflow on a real SLURM: what it asks for, what comes out, and what happens when jobs, the
+controller or Snakemake are killed."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from cohorts import PHANTOMS, Cohort
+from slurmcluster import MEMORY_MB, Cluster, output, succeeds, wait_for
+from slurmruns import Submit
+
+FEATURES = "features/thin/masked/phantom_01.h5"
+MEASURES = [f"measures/thin/masked/potts/phantom_0{number}.json" for number in (1, 2)]
+LIVE = ("PENDING", "RUNNING", "COMPLETING")
+
+
+def check(cohort: Cohort, local: Cohort, *names: str) -> None:
+    """Check that files are what one machine made, and that nothing half-written is left."""
+    found, expected = cohort.digests(), local.digests()
+    assert {name: found.get(name) for name in names} == {name: expected[name] for name in names}
+    assert found.items() <= expected.items()
+
+
+def test_whole_cohort(fresh: Cohort, local: Cohort, submit: Submit) -> None:
+    """Same bytes as on one machine; one submission for the short steps of two slides."""
+    run = submit(fresh, "--group-components", "prepare=2", "measure=2")
+    run.end()
+    assert fresh.digests() == local.digests()
+
+    n_slides = PHANTOMS["n_slides"]
+    submissions = run.rules()
+    assert submissions["prepare"] == submissions["measure"] == n_slides / 2
+    assert submissions["encode_tiles"] == n_slides
+    of_cohort = submissions.total() - 2 * n_slides
+    of_rules = set(submissions) - {"prepare", "measure", "encode_tiles"}
+    assert of_cohort == len(of_rules)
+
+    for job in run.submissions():
+        assert job["JobState"] == "COMPLETED"
+        encodes = job["Comment"].startswith("rule_encode_tiles")
+        assert ("gpu:1" in job["JOB_GRES"]) == encodes
+        # The steps of a group follow each other.
+        assert int(job["NumCPUs"]) <= 2 or not job["Comment"].startswith(
+            ("rule_prepare", "rule_measure")
+        )
+        assert 500 <= int(job["MinMemoryNode"].removesuffix("M")) <= MEMORY_MB
+
+
+def test_more_memory_after_a_kill_by_the_memory_limit(
+    before_encoding: Cohort, local: Cohort, submit: Submit
+) -> None:
+    little = "encode_tiles:mem_mb=300 * 10 ** (attempt - 1)"
+    run = submit(before_encoding, f"results/{FEATURES}", "--set-resources", little)
+    run.end()
+    killed, fine = run.submissions("encode_tiles")
+    assert (killed["JobState"], killed["MinMemoryNode"]) == ("OUT_OF_MEMORY", "300M")
+    assert (fine["JobState"], fine["MinMemoryNode"]) == ("COMPLETED", "3000M")
+    check(before_encoding, local, FEATURES)
+
+
+def test_more_time_after_a_kill_by_the_time_limit(
+    before_encoding: Cohort, local: Cohort, submit: Submit
+) -> None:
+    """The first attempt hangs, as on a network mount that is gone."""
+    short = "encode_tiles:runtime=10 ** (attempt - 1)"
+    run = submit(before_encoding, f"results/{FEATURES}", "--set-resources", short)
+    (job,) = run.wait_until("RUNNING", "encode_tiles")
+    output("scancel", "--signal=STOP", "--full", job["JobId"])
+    run.end()
+    killed, fine = run.submissions("encode_tiles")
+    assert (killed["JobState"], killed["TimeLimit"]) == ("TIMEOUT", "00:01:00")
+    assert (fine["JobState"], fine["TimeLimit"]) == ("COMPLETED", "00:10:00")
+    check(before_encoding, local, FEATURES)
+
+
+def test_cancelled_job(before_encoding: Cohort, local: Cohort, submit: Submit) -> None:
+    run = submit(before_encoding, f"results/{FEATURES}")
+    (job,) = run.wait_until("RUNNING", "encode_tiles")
+    output("scancel", job["JobId"])
+    run.end()
+    cancelled, fine = run.submissions("encode_tiles")
+    assert (cancelled["JobState"], fine["JobState"]) == ("CANCELLED", "COMPLETED")
+    memory = [int(job["MinMemoryNode"].removesuffix("M")) for job in (cancelled, fine)]
+    assert memory[1] == 2 * memory[0]
+    check(before_encoding, local, FEATURES)
+
+
+def test_cancelled_for_good(before_encoding: Cohort, local: Cohort, submit: Submit) -> None:
+    """The other slide goes on; a plain rerun does what is missing."""
+    targets = [f"results/{name}" for name in MEASURES]
+    run = submit(before_encoding, *targets, "--retries", "0")
+    wait_for(lambda: len(run.submissions("encode_tiles", *LIVE)) == 2, 600, "two submissions")
+    lost = "phantom_01"
+    (job,) = [job for job in run.submissions("encode_tiles") if lost in job["Comment"]]
+    output("scancel", job["JobId"])
+    run.end(exit_code=1)
+    assert f"SLURM-job '{job['JobId']}' failed, SLURM status is: 'CANCELLED'" in run.text()
+    check(before_encoding, local, FEATURES.replace(lost, "phantom_02"))
+
+    again = submit(before_encoding, *targets)
+    again.end()
+    assert [lost in job["Comment"] for job in again.submissions("encode_tiles")] == [True]
+    check(before_encoding, local, *MEASURES)
+
+
+def test_controller_restarts(
+    before_encoding: Cohort, local: Cohort, submit: Submit, cluster: Cluster
+) -> None:
+    """It crashes while jobs run and is away for a while."""
+    run = submit(before_encoding, *(f"results/{name}" for name in MEASURES))
+    run.wait_until("RUNNING", "encode_tiles", n=2)
+    # What the controller knows of its jobs is on its disk some seconds later.
+    time.sleep(6)
+    cluster.kill_controller()
+    time.sleep(20)
+    assert run.process.poll() is None
+    cluster.start_controller()
+    run.end()
+    check(before_encoding, local, *MEASURES)
+
+
+def test_interrupted_snakemake(before_encoding: Cohort, local: Cohort, submit: Submit) -> None:
+    targets = [f"results/{name}" for name in MEASURES]
+    run = submit(before_encoding, *targets)
+    run.wait_until("RUNNING", "encode_tiles")
+    run.process.send_signal(signal.SIGINT)
+    run.end(exit_code=1)
+    wait_for(lambda: not run.submissions("", *LIVE), 60, "its jobs are cancelled")
+    assert {job["JobState"] for job in run.submissions("encode_tiles")} == {"CANCELLED"}
+
+    submit(before_encoding, *targets).end()
+    check(before_encoding, local, *MEASURES)
+
+
+@pytest.mark.parametrize("orphans", ["cancelled", "at work", "late"])
+def test_killed_snakemake(
+    before_encoding: Cohort, local: Cohort, submit: Submit, orphans: str
+) -> None:
+    """Its jobs go on without it; the lock is opened by hand."""
+    targets = [f"results/{name}" for name in MEASURES]
+    run = submit(before_encoding, *targets)
+    jobs = [job["JobId"] for job in run.wait_until("RUNNING", "encode_tiles", n=2)]
+    run.process.kill()
+    run.process.wait()
+    locked = submit(before_encoding, *targets)
+    locked.end(exit_code=1)
+    assert "--unlock" in locked.text()
+    submit(before_encoding, "--unlock").end()
+
+    if orphans == "cancelled":
+        output("scancel", *jobs)
+    elif orphans == "late":
+        output("scancel", "--signal=STOP", "--full", *jobs)
+    submit(before_encoding, *targets).end()
+    check(before_encoding, local, *MEASURES)
+
+    succeeds("scancel", "--signal=CONT", "--full", *jobs)
+    wait_for(lambda: not run.submissions("", *LIVE), 600, "the first run's jobs end")
+    submit(before_encoding, *targets).end()
+    check(before_encoding, local, *MEASURES)
