@@ -20,7 +20,7 @@ from pathlib import Path
 
 ETC = Path("/etc/slurm")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-CPUS, MEMORY_MB, GPUS = 32, 64_000, 2
+CPUS, MEMORY_MB, GPUS = 32, 64_000, 4
 CGROUPS = Path("/sys/fs/cgroup")
 
 SETTINGS = """\
@@ -48,8 +48,8 @@ JobAcctGatherFrequency=task=1
 # Seconds from the time limit to the kill.
 OverTimeLimit=0
 KillWait=2
-# How long a finished job is still listed.
-MinJobAge=600
+# How long a finished job is still listed: as long as the tests take.
+MinJobAge=36000
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=10 State=UP
@@ -86,8 +86,10 @@ def why_not_here() -> str | None:
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         return f"{', '.join(missing)} not installed: run `make test-slurm` on Debian"
-    if (ETC / "slurm.conf").exists():
-        return f"this machine belongs to a cluster already: {ETC}/slurm.conf"
+    settings = ETC / "slurm.conf"
+    # Links are ours; a test run that was killed leaves them, but no controller.
+    if settings.exists() and not (settings.is_symlink() and not succeeds("scontrol", "ping")):
+        return f"this machine belongs to a cluster already: {settings}"
     return None
 
 
@@ -176,6 +178,7 @@ class Cluster:
         ETC.mkdir(exist_ok=True)
         for name, text in files.items():
             (self.folder / name).write_text(text)
+            (ETC / name).unlink(missing_ok=True)
             (ETC / name).symlink_to(self.folder / name)
 
     def _start_munge(self) -> None:
