@@ -24,6 +24,7 @@ class Run:
 
     def __init__(self, cluster: Cluster, cohort: Cohort, *arguments: str) -> None:
         self.cluster = cluster
+        self.logs = cohort.folder / "results/logs"
         self.log = cohort.folder / f"run_{len(list(cohort.folder.glob('run_*')))}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -63,6 +64,12 @@ class Run:
 
         wait_for(found, 600, f"{about} {state}")
         return self.submissions(about, state)
+
+    def wait_for_work(self, rule: str, n: int = 1) -> list[dict[str, str]]:
+        """Wait until the scripts of `n` jobs of a rule are at work; return what runs for it."""
+        logs = self.logs / rule
+        wait_for(lambda: len(list(logs.rglob("*.log"))) >= n, 600, f"work of {rule}")
+        return [job for job in self.submissions("", "RUNNING") if rule in job["Comment"]]
 
     def text(self) -> str:
         return self.log.read_text()

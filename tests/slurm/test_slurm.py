@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from cohorts import PHANTOMS, Cohort
-from slurmcluster import Cluster, output, succeeds, wait_for
+from slurmcluster import Cluster, output, wait_for
 from slurmruns import Submit
 
 FEATURES = "features/thin/masked/phantom_01.h5"
 MEASURES = [f"measures/thin/masked/potts/phantom_0{number}.json" for number in (1, 2)]
-LIVE = ("PENDING", "RUNNING", "COMPLETING")
+LIVE = ("PENDING", "RUNNING", "STOPPED", "COMPLETING")
 
 
 def memory_mb(job: dict[str, str]) -> int:
@@ -26,6 +26,15 @@ def memory_mb(job: dict[str, str]) -> int:
 def minutes(job: dict[str, str]) -> int:
     hours, minutes, _ = map(int, job["TimeLimit"].split(":"))
     return 60 * hours + minutes
+
+
+def freeze(*jobs: dict[str, str]) -> None:
+    """Stop all processes of jobs; they stay as they are until they are woken or killed."""
+    output("scancel", "--signal=STOP", "--full", *(job["JobId"] for job in jobs))
+
+
+def wake(*jobs: dict[str, str]) -> None:
+    output("scancel", "--signal=CONT", "--full", *(job["JobId"] for job in jobs))
 
 
 def check(cohort: Cohort, local: Cohort, *names: str) -> None:
@@ -79,8 +88,8 @@ def test_more_time_after_a_kill_by_the_time_limit(
     """The first attempt hangs, as on a network mount that is gone."""
     short = "encode_tiles:runtime=10 ** (attempt - 1)"
     run = submit(before_encoding, f"results/{FEATURES}", "--set-resources", short)
-    (job,) = run.wait_until("RUNNING", "encode_tiles")
-    output("scancel", "--signal=STOP", "--full", job["JobId"])
+    (job,) = run.wait_for_work("encode_tiles")
+    freeze(job)
     run.end()
     killed, fine = run.submissions("encode_tiles")
     assert (killed["JobState"], killed["TimeLimit"]) == ("TIMEOUT", "00:01:00")
@@ -91,8 +100,8 @@ def test_more_time_after_a_kill_by_the_time_limit(
 def test_cancelled_jobs(before_encoding: Cohort, local: Cohort, submit: Submit) -> None:
     """One of a rule and one of a group; each asks for twice as much the second time."""
     run = submit(before_encoding, *(f"results/{name}" for name in MEASURES))
-    for about in ("encode_tiles", "measure"):
-        job = run.wait_until("RUNNING", about)[0]
+    for rule, n in (("encode_tiles", 2), ("cluster_tiles", 1)):
+        job = run.wait_for_work(rule, n)[0]
         output("scancel", job["JobId"])
     run.end()
     assert run.rules() == {"encode_tiles": 3, "measure": 2}
@@ -127,7 +136,7 @@ def test_controller_restarts(
 ) -> None:
     """It crashes while jobs run and is away for a while."""
     run = submit(before_encoding, *(f"results/{name}" for name in MEASURES))
-    run.wait_until("RUNNING", "encode_tiles", n=2)
+    run.wait_for_work("encode_tiles", n=2)
     # What the controller knows of its jobs is on its disk some seconds later.
     time.sleep(6)
     cluster.kill_controller()
@@ -141,7 +150,7 @@ def test_controller_restarts(
 def test_interrupted_snakemake(before_encoding: Cohort, local: Cohort, submit: Submit) -> None:
     targets = [f"results/{name}" for name in MEASURES]
     run = submit(before_encoding, *targets)
-    run.wait_until("RUNNING", "encode_tiles")
+    run.wait_for_work("encode_tiles", n=2)
     run.process.send_signal(signal.SIGINT)
     run.end(fails=True)
     wait_for(lambda: not run.submissions("", *LIVE), 60, "its jobs are cancelled")
@@ -155,25 +164,29 @@ def test_interrupted_snakemake(before_encoding: Cohort, local: Cohort, submit: S
 def test_killed_snakemake(
     before_encoding: Cohort, local: Cohort, submit: Submit, orphans: str
 ) -> None:
-    """Its jobs go on without it; the lock is opened by hand."""
+    """Its jobs live on: cancelled, at work beside those of the next run, or after them."""
     targets = [f"results/{name}" for name in MEASURES]
-    run = submit(before_encoding, *targets)
-    jobs = [job["JobId"] for job in run.wait_until("RUNNING", "encode_tiles", n=2)]
-    run.process.kill()
-    run.process.wait()
+    killed = submit(before_encoding, *targets)
+    jobs = killed.wait_for_work("encode_tiles", n=2)
+    killed.process.kill()
+    killed.process.wait()
+    freeze(*jobs)
     locked = submit(before_encoding, *targets)
     locked.end(fails=True)
     assert "--unlock" in locked.text()
     submit(before_encoding, "--unlock").end()
 
     if orphans == "cancelled":
-        output("scancel", *jobs)
-    elif orphans == "late":
-        output("scancel", "--signal=STOP", "--full", *jobs)
-    submit(before_encoding, *targets).end()
+        output("scancel", *(job["JobId"] for job in jobs))
+    again = submit(before_encoding, *targets)
+    if orphans == "at work":
+        again.wait_until("RUNNING", "encode_tiles", n=2)
+        wake(*jobs)
+    again.end()
     check(before_encoding, local, *MEASURES)
 
-    succeeds("scancel", "--signal=CONT", "--full", *jobs)
-    wait_for(lambda: not run.submissions("", *LIVE), 600, "the first run's jobs end")
+    if orphans == "late":
+        wake(*jobs)
+    wait_for(lambda: not killed.submissions("", *LIVE), 600, "the first run's jobs end")
     submit(before_encoding, *targets).end()
     check(before_encoding, local, *MEASURES)
