@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,17 @@ def minutes(job: dict[str, str]) -> int:
 
 def freeze(*jobs: dict[str, str]) -> None:
     """Stop all processes of jobs; they stay as they are until they are woken or killed."""
-    output("scancel", "--signal=STOP", "--full", *(job["JobId"] for job in jobs))
+    send("STOP", jobs)
 
 
 def wake(*jobs: dict[str, str]) -> None:
-    output("scancel", "--signal=CONT", "--full", *(job["JobId"] for job in jobs))
+    send("CONT", jobs)
+
+
+def send(name: str, jobs: Sequence[dict[str, str]]) -> None:
+    # One call reaches the steps, the other the script that started them.
+    for whom in ([], ["--full"]):
+        output("scancel", f"--signal={name}", *whom, *(job["JobId"] for job in jobs))
 
 
 def check(cohort: Cohort, local: Cohort, *names: str) -> None:
