@@ -140,10 +140,13 @@ class Cluster:
         self._start("slurmctld", "-D")
         wait_for(lambda: succeeds("scontrol", "ping"), 60, f"{self.folder}/slurmctld.log")
 
+    def stop_controller(self) -> None:
+        """End the controller as an administrator would."""
+        self._stop("slurmctld", signal.SIGTERM)
+
     def kill_controller(self) -> None:
         """End the controller as a crash of its machine would."""
-        self.daemons["slurmctld"].kill()
-        self.daemons.pop("slurmctld").wait()
+        self._stop("slurmctld", signal.SIGKILL)
 
     def jobs(self, *states: str) -> list[dict[str, str]]:
         """List jobs, newest last: what `scontrol` says of each. All states if none is given."""
@@ -204,13 +207,17 @@ class Cluster:
                 env={k: v for k, v in os.environ.items() if not k.startswith("SLURM_")},
             )
 
+    def _stop(self, program: str, how: signal.Signals) -> None:
+        daemon = self.daemons.pop(program)
+        daemon.send_signal(how)
+        daemon.wait(timeout=30)
+
     def _node_is_up(self) -> bool:
         return output("sinfo", "--noheader", "--format=%T").strip() in {"idle", "mixed"}
 
     def _stop_all(self) -> None:
-        for daemon in reversed(self.daemons.values()):
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(timeout=30)
+        for daemon in reversed(list(self.daemons)):
+            self._stop(daemon, signal.SIGTERM)
         for file in ETC.iterdir():
             if file.is_symlink() and file.readlink().parent == self.folder:
                 file.unlink()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,17 @@ def minutes(job: dict[str, str]) -> int:
 
 def freeze(*jobs: dict[str, str]) -> None:
     """Stop all processes of jobs; they stay as they are until they are woken or killed."""
-    output("scancel", "--signal=STOP", "--full", *(job["JobId"] for job in jobs))
+    send("STOP", jobs)
 
 
 def wake(*jobs: dict[str, str]) -> None:
-    output("scancel", "--signal=CONT", "--full", *(job["JobId"] for job in jobs))
+    send("CONT", jobs)
+
+
+def send(name: str, jobs: Sequence[dict[str, str]]) -> None:
+    # One call reaches the steps, the other the script that started them.
+    for whom in ([], ["--full"]):
+        output("scancel", f"--signal={name}", *whom, *(job["JobId"] for job in jobs))
 
 
 def check(cohort: Cohort, local: Cohort, *names: str) -> None:
@@ -46,7 +53,10 @@ def check(cohort: Cohort, local: Cohort, *names: str) -> None:
 
 def test_whole_cohort(fresh: Cohort, local: Cohort, submit: Submit) -> None:
     """Same bytes as on one machine; one submission for the short steps of two slides."""
-    run = submit(fresh, "--group-components", "prepare=2", "measure=2")
+    groups = ("--group-components", "prepare=2", "measure=2")
+    plan = submit(fresh, "--dry-run", *groups)
+    plan.end()
+    run = submit(fresh, *groups)
     run.end()
     assert fresh.digests() == local.digests()
 
@@ -57,6 +67,7 @@ def test_whole_cohort(fresh: Cohort, local: Cohort, submit: Submit) -> None:
     of_cohort = submissions.total() - 2 * n_slides
     of_rules = set(submissions) - {"prepare", "measure", "encode_tiles"}
     assert of_cohort == len(of_rules)
+    assert f"in {submissions.total()} submissions" in plan.text()
 
     for job in run.submissions():
         assert job["JobState"] == "COMPLETED"
@@ -134,16 +145,37 @@ def test_cancelled_for_good(before_encoding: Cohort, local: Cohort, submit: Subm
 def test_controller_restarts(
     before_encoding: Cohort, local: Cohort, submit: Submit, cluster: Cluster
 ) -> None:
-    """It crashes while jobs run and is away for a while."""
+    """It is restarted while jobs run, and then while others wait for their results."""
     run = submit(before_encoding, *(f"results/{name}" for name in MEASURES))
+    for rule, n in (("encode_tiles", 2), ("cluster_tiles", 1)):
+        run.wait_for_work(rule, n)
+        cluster.stop_controller()
+        cluster.start_controller()
+    run.end()
+    assert run.rules() == {"encode_tiles": 2, "measure": 1}
+    check(before_encoding, local, *MEASURES)
+
+
+def test_controller_is_away(
+    before_encoding: Cohort, local: Cohort, submit: Submit, cluster: Cluster
+) -> None:
+    """It crashes. The plugin may forget the jobs that it could not ask for, and wait for ever;
+    interrupted and run again, it completes them."""
+    targets = [f"results/{name}" for name in MEASURES]
+    run = submit(before_encoding, *targets)
     run.wait_for_work("encode_tiles", n=2)
     # What the controller knows of its jobs is on its disk some seconds later.
     time.sleep(6)
     cluster.kill_controller()
-    time.sleep(20)
-    assert run.process.poll() is None
+    time.sleep(40)
     cluster.start_controller()
-    run.end()
+    wait_for(lambda: not run.submissions("encode_tiles", *LIVE), 600, "the jobs end")
+    run.process.send_signal(signal.SIGINT)
+    run.process.wait(timeout=600)
+    wait_for(lambda: not run.submissions("", *LIVE), 60, "its jobs are cancelled")
+
+    again = submit(before_encoding, *targets)
+    again.end()
     check(before_encoding, local, *MEASURES)
 
 
