@@ -25,8 +25,7 @@ OWN = {"kind": "timm", "name": "mine", "model": "vit_tiny_patch16_224", "width":
 
 def encoder_schema() -> dict[str, Any]:
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    section: dict[str, Any] = schema["properties"]["encoder"]
-    return section
+    return {**schema["properties"]["encoder"], "$defs": schema["$defs"]}
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=CATALOGUE)
