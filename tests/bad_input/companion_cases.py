@@ -8,17 +8,28 @@ from pathlib import Path
 import numpy as np
 from cases import Case, first_half, later, refused, written
 
-from slidefiles import write_plain
+from pictures import GLASS, plain, section
+from slidefiles import write_jpeg_tiff, write_plain
 
 SIDE, HALF = 1700, 850
 """Side of the slide, and of its mask at half the scale."""
 
 
-def tissue_mask(label: int = 3, shift: int = 0) -> np.ndarray:
+def tissue_mask(label: int = 3) -> np.ndarray:
     """Return the labels of the section of the sound slide, at half its scale."""
     labels = np.zeros((HALF, HALF), np.uint8)
     labels[75:775, 75:775] = label
-    return np.roll(labels, shift, axis=1)
+    return labels
+
+
+def shifted_mask(folder: Path) -> dict[str, Path]:
+    """Return a slide with glass beside its section, and a mask that lies two thirds of it aside."""
+    picture = np.concatenate([section(SIDE, 150), plain(SIDE, GLASS)], axis=1)
+    labels = np.concatenate([tissue_mask(), tissue_mask(0)], axis=1)
+    return {
+        "path": write_jpeg_tiff(folder / "aside.svs", picture, 256),
+        "mask": write_plain(folder / "aside.tif", np.roll(labels, 467, axis=1)),
+    }
 
 
 def polygons(path: Path, *annotations: tuple[object, str]) -> Path:
@@ -50,7 +61,7 @@ def bad_masks(folder: Path, slide: Path) -> dict[str, Case]:
 
     noise = np.random.default_rng(0).choice([0, 3], (HALF, HALF)).astype(np.uint8)
     whole = write_plain(folder / "noise.png", noise)
-    section = square(150, 1550)
+    outline = square(150, 1550)
     return {
         "mask_of_other_shape": refused(
             "proportions differ", **labels("odd.tif", tissue_mask()[:400])
@@ -73,13 +84,11 @@ def bad_masks(folder: Path, slide: Path) -> dict[str, Case]:
             "has no class of epithelium.classes; it has 0, 2",
             **labels("2.tif", tissue_mask(2)),
         ),
-        "mask_shifted": later(
-            "refused", "of the epithelium of mask", **labels("shifted.tif", tissue_mask(shift=400))
-        ),
+        "mask_shifted": later("refused", "of the epithelium of mask", **shifted_mask(folder)),
         "outlines_of_other_classes": later(
             "refused",
             "has no annotation of class Tumor, Epithelium; it has: Stroma",
-            **outlines("stroma", (section, "Stroma")),
+            **outlines("stroma", (outline, "Stroma")),
         ),
         "outlines_of_nothing": later("refused", "it has: none", **outlines("nothing")),
         "outlines_off_the_slide": later(

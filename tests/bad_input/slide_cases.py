@@ -23,10 +23,11 @@ def broken_files(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
     jpeg = write_plain(folder / "whole.jpg", section(900, 100), Q=85)
     (folder / "folder.svs").mkdir()
     os.mkfifo(folder / "pipe.svs")
-    fine = {"image": section(ACROSS * 256, 300), "tile_px": 256, "about": "MPP = 0.25"}
-    hole = write_jpeg_tiff(folder / "hole.svs", **fine, pyramid=True)
+    # So large that its thumbnail is read from another level than its tiles.
+    large = section(ACROSS * 256, 600)
+    hole = write_jpeg_tiff(folder / "hole.svs", large, 256, pyramid=True)
     break_tiff_tiles(hole, [6 * ACROSS + 6])
-    holes = write_jpeg_tiff(folder / "holes.svs", **fine, pyramid=True)
+    holes = write_jpeg_tiff(folder / "holes.svs", large, 256, pyramid=True)
     break_tiff_tiles(holes, list(range(4 * ACROSS, 10 * ACROSS)))
     flat = written(folder / "flat.svs", slide.read_bytes())
     break_tiff_tiles(flat, [24])
@@ -49,7 +50,7 @@ def broken_files(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
         "pipe": refused("pipe.svs is not a file", path=folder / "pipe.svs"),
         "absent": refused("absent.svs does not exist", path=folder / "absent.svs"),
         "one_broken_tile": later(
-            "ok", "1 of 36 tiles cannot be decoded and are left out", path=hole, mask=mask
+            "ok", "tiles cannot be decoded and are left out", path=hole, mask=mask
         ),
         "broken_rows": later("unreadable", "cannot be read", path=holes, mask=mask),
         "broken_tile_of_one_level": later("unreadable", "cannot be read", path=flat),
