@@ -121,7 +121,7 @@ def other_pictures(folder: Path, mask: Path) -> dict[str, Case]:
         "thread": later("no_tissue", no_tissue, **image("thread", plain(2, 90).repeat(4000, 1))),
         "speck": later("no_tissue", no_tissue, **image("speck", section(900, 300))),
         "small": later(
-            "too_few_tiles", "at least 10 are needed", **image("small", section(900, 100))
+            "too_few_tiles", "at least 10 are needed", **image("small", section(700, 80))
         ),
         "pen_only": later("no_tissue", no_stain, **image("pen", pen_marks(1700), mask=mask)),
         "fluorescence": later("no_tissue", no_stain, **image("glow", fluorescence(900))),
