@@ -20,7 +20,7 @@ ACROSS = 14
 
 def broken_files(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
     """Return slides that cannot be opened, or not be read to the end."""
-    jpeg = write_plain(folder / "whole.jpg", section(900, 100), Q=85)
+    jpeg = write_plain(folder / "whole.jpg", section(1700, 150), Q=85)
     (folder / "folder.svs").mkdir()
     os.mkfifo(folder / "pipe.svs")
     # So large that its thumbnail is read from another level than its tiles.
