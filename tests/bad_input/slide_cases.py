@@ -11,8 +11,8 @@ from cases import Case, first_half, later, refused, written
 from pictures import GLASS, fluorescence, pen_marks, photo, plain, section
 from slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
 
-GIANT_PX = 12_000
-"""Side of a slide of one level; in one piece it would need 2 GB, as RGBA and RGB, each twice."""
+GIANT_PX = 10_000
+"""Side of a slide of one level; in one piece it would need 1.4 GB, as RGBA and RGB, each twice."""
 
 ACROSS = 14
 """JPEG tiles in a row of the slides with holes."""
