@@ -11,8 +11,8 @@ from cases import Case, first_half, later, refused, written
 from pictures import GLASS, fluorescence, pen_marks, photo, plain, section
 from slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
 
-GIANT_PX = 12_000
-"""Side of a slide of one level; in one piece it would need 2 GB, as RGBA and RGB, each twice."""
+GIANT_PX = 10_000
+"""Side of a slide of one level; in one piece it would need 1.4 GB, as RGBA and RGB, each twice."""
 
 ACROSS = 14
 """JPEG tiles in a row of the slides with holes."""
@@ -20,7 +20,7 @@ ACROSS = 14
 
 def broken_files(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
     """Return slides that cannot be opened, or not be read to the end."""
-    jpeg = write_plain(folder / "whole.jpg", section(900, 100), Q=85)
+    jpeg = write_plain(folder / "whole.jpg", section(1700, 150), Q=85)
     (folder / "folder.svs").mkdir()
     os.mkfifo(folder / "pipe.svs")
     # So large that its thumbnail is read from another level than its tiles.
