@@ -276,4 +276,9 @@ def test_lost_slides_do_not_stop_the_others(finished: Cohort, tmp_path: Path) ->
 
 def test_preflight_opens_slides_and_clinical_tables_and_nothing_else(finished: Cohort) -> None:
     rules = finished.rules("--forceall", "preflight")
-    assert rules == {"check_slide": 4, "read_clinical": 1, "collect_preflight": 1}
+    assert rules == {
+        "check_slide": 4,
+        "check_companions": 4,
+        "read_clinical": 1,
+        "collect_preflight": 1,
+    }
