@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair.
+settings.register_profile("histohet", deadline=None)
+settings.load_profile("histohet")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
