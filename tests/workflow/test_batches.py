@@ -19,7 +19,7 @@ def fresh(finished: Cohort, tmp_path: Path) -> Cohort:
 
 
 def test_batches_and_then_the_cohort_give_the_same_bytes(finished: Cohort, fresh: Cohort) -> None:
-    early = fresh.snakemake("slides", "--cores", "1", "--batch", "slides=2/2")
+    early = fresh.snakemake("--cores", "1", "slides", "--batch", "slides=2/2")
     assert early.returncode != 0
     assert "not all previous batches have been completed" in early.stdout + early.stderr
     for batch in ("slides=1/2", "slides=2/2"):

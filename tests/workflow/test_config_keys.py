@@ -27,6 +27,7 @@ TISSUE = {"segment_tissue"} | TILES
 EVERYTHING = {"check_slide", "check_companions", "collect_preflight"} | TISSUE
 CLINICAL = {"read_clinical", "collect_preflight"} | SLIDES
 EMBEDDINGS = {"pool_slide", "collect_slide_embeddings"} | SUMMARY
+CURVE = {"draw_specification_curve"} | SUMMARY
 NOTHING: set[str] = set()
 
 OS = CONFIG["clinical"][0]
@@ -80,7 +81,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
     ("measures.hta_region_um", 560, MEASURES),
     ("measures.hta_permutations", 49, MEASURES),
-    ("specification_curve", {"q": [8]}, {"draw_specification_curve"} | SUMMARY),
+    ("specification_curve", {"variants": ["full", "no_potts"]}, CURVE),
     ("statistics.permutations", 99, {"analyse_survival"} | ESTIMATES),
     ("statistics.bootstrap_replicates", 50, {"analyse_survival"} | ESTIMATES),
     ("analyses", analysis(score="scaled_count"), SURVIVAL),
