@@ -24,7 +24,7 @@ from faults import (
 logger = logging.getLogger("faults")
 
 NOT_RUN = {
-    *("all", "preflight", "ablation"),  # Only collect targets.
+    *("all", "preflight", "ablation", "slides"),  # Only collect targets.
     *("encode_chief_tiles", "score_chief_attention"),
     "prefetch",  # Fetches from the network.
 }
