@@ -1,6 +1,6 @@
 """How long the fuzzing lasts, and how much memory a reader may take.
 
-``FUZZ`` is the number of inputs per reader: a few hundred, always the same, in the ordinary tests;
+``FUZZ`` is the number of inputs per reader: a few hundred, always the same, otherwise;
 with ``make fuzz FUZZ=20000`` that many, others each time.
 """
 
