@@ -36,11 +36,6 @@ REFERENCE_PATCH_PX = 512
 """CLAM's area limits are multiples of a 512 × 512 px patch at level 0."""
 
 
-MAX_INK = 0.5
-"""Share of ink-coloured pixels above which a piece is no section. Of all coloured pixels, sections
-have a few per cent; pens, fluorescence and photographs more than half."""
-
-
 @dataclass(frozen=True)
 class TissueParams:
     """Parameters of the segmentation, named as in CLAM where it has a name for them.
@@ -63,6 +58,9 @@ class TissueParams:
     min_tissue_mm2, min_hole_mm2
         The same limits in mm², in place of `a_t` and `a_h` where given: they mean the same tissue
         on 20x and 40x slides.
+    max_ink
+        Share of ink-coloured pixels above which a piece is no section. Sections have a few per
+        cent; pens, fluorescence and photographs more than half.
     """
 
     sthresh: int = 8
@@ -75,6 +73,7 @@ class TissueParams:
     max_n_holes: int = 8
     min_tissue_mm2: float | None = None
     min_hole_mm2: float | None = None
+    max_ink: float = 0.5
 
 
 TISSUE_PRESETS: Mapping[str, TissueParams] = {
@@ -131,11 +130,6 @@ class Tissue:
     area_mm2: float
     white: tuple[int, int, int]
     ink: float = 0.0
-
-    @property
-    def looks_stained(self) -> bool:
-        """Whether there is a piece that hematoxylin and eosin may have coloured."""
-        return self.ink <= MAX_INK
 
 
 def segment_tissue(slide: Slide, mpp: float, params: TissueParams) -> Tissue:

@@ -27,10 +27,11 @@ def segment(record: SlideRecord) -> tuple[Tissue, Outcome, Pixels]:
     if not tissue.pieces:
         reason = "no piece of tissue is above the size limit of tissue.preset and overrides"
         return tissue, Outcome(Status.NO_TISSUE, reason), thumbnail
-    if not tissue.looks_stained:
+    if tissue.ink > params.max_ink:
         reason = (
             f"{tissue.ink:.0%} or more of every coloured piece is too blue, green or grey for "
-            "hematoxylin and eosin: pen, fluorescence, another stain, or no slide at all"
+            "hematoxylin and eosin: pen, fluorescence, another stain, or no slide at all "
+            "(if it is a slide, raise max_ink in tissue.overrides)"
         )
         return tissue, Outcome(Status.NO_TISSUE, reason), thumbnail
     return tissue, OK, thumbnail
