@@ -19,12 +19,13 @@ from encoders import ColourBlocks, Greedy
 from histohet.encoders.base import EncoderOutOfMemory
 from histohet.encoders.registry import make_encoder
 from histohet.encoding import FittingEncoder, TooManyUnreadableError, encode_slide, encode_tiles
+from histohet.files import StorageError
 from histohet.formats.hdf5 import TileTable, open_features, tile_attributes
 from histohet.formats.partial_features import partial_features
 from histohet.outcome import OK, Outcome, Status
 from histohet.provenance import Provenance
 from histohet.slides import SlideError
-from histohet.tile_reader import MaskSource, TileSource
+from histohet.tile_reader import MaskSource, TileReader, TileSource
 from histohet.tile_workers import WorkerError, read_batches
 from histohet.tiles import TileSpec
 from slidefiles import break_tiff_tiles, gradient, write_aperio, write_jpeg_tiff, write_plain
@@ -308,6 +309,34 @@ def test_too_many_undecodable_tiles_fail_the_slide(
         assert f"more than {share:.3g} of 64 tiles" in str(error.value)
         assert "region at (320, 0), level 0, cannot be read" in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tile_that_can_be_read_after_all_is_not_lost(
+    broken: tuple[TileSource, npt.NDArray[np.int64]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Network storage fails at times: the job does, keeps what it has, and is run again."""
+    source, coords = broken
+    path = write_jpeg_tiff(tmp_path / "whole.svs", gradient(512, 512), 64)
+    whole = replace(source, slide=str(path))
+    sound = encoded(tmp_path / "w.h5", whole, coords, ColourBlocks())
+    read = TileReader.read
+
+    def read_with_a_gap(reader: TileReader, x: int, y: int) -> npt.NDArray[np.uint8]:
+        if (x, y) == tuple(coords[20]):
+            monkeypatch.setattr(TileReader, "read", read)
+            raise SlideError("Input/output error")
+        return read(reader, x, y)
+
+    monkeypatch.setattr(TileReader, "read", read_with_a_gap)
+    with pytest.raises(StorageError, match=r"whole\.svs: the tile at \(256, 128\)"):
+        encoded(tmp_path / "b.h5", whole, coords, ColourBlocks(), max_bad_tiles=0.5)
+    with partial_features(tmp_path / "b.h5", {"of": "test"}, ColourBlocks.width) as rows:
+        assert 0 < rows.done <= 20
+        assert rows.unreadable == []
+    again = encoded(tmp_path / "b.h5", whole, coords, ColourBlocks(), max_bad_tiles=0.5)
+    np.testing.assert_array_equal(again, sound)
 
 
 # The whole file ----------------------------------------------------------------------------------

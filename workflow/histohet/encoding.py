@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.encoders.base import Encoder, EncoderOutOfMemory
+from histohet.files import StorageError
 from histohet.formats.hdf5 import TileTable, feature_file
 from histohet.formats.partial_features import PartialFeatures, partial_features
 from histohet.logs import logger, track
@@ -165,7 +166,9 @@ def encode_tiles(
     Raises
     ------
     TooManyUnreadableError
-        If more are. The message gives the first of them and what is wrong with it.
+        If more are. The message says what is wrong with the first of them.
+    StorageError
+        If one could not be read and then can.
     SlideError
         If the slide cannot be opened.
     """
@@ -186,6 +189,7 @@ def encode_tiles(
     ) as batches:
         for batch in track(batches, len(coords), "tiles encoded", done=first, size=len):
             vectors = batch.vectors
+            what_is_wrong(source, coords[rows.done : rows.done + len(batch)][~batch.readable])
             if vectors is None:
                 good = batch.tiles if batch.readable.all() else batch.tiles[batch.readable]
                 vectors = here.encode(good)
@@ -194,15 +198,30 @@ def encode_tiles(
                 raise TooManyUnreadableError(
                     f"more than {max_bad_tiles:.3g} of {len(coords)} tiles "
                     f"(encoding.max_bad_tiles) cannot be decoded, the first: "
-                    + what_is_wrong(source, *coords[rows.unreadable[0]].tolist())
+                    + what_is_wrong(source, coords[rows.unreadable[:1]])[0]
                 )
 
 
-def what_is_wrong(source: TileSource, x: int, y: int) -> str:
-    """Say what becomes of reading a tile that could not be decoded."""
-    with source.open() as reader:
-        try:
-            reader.read(x, y)
-        except SlideError as error:
-            return str(error)
-    return f"tile at ({x}, {y}), which can be read now"
+def what_is_wrong(source: TileSource, coords: Coords) -> list[str]:
+    """Say what is wrong with tiles that could not be decoded.
+
+    Raises
+    ------
+    StorageError
+        If one of them can be read now: it was the disk, and no tile is lost for that.
+    """
+    problems: list[str] = []
+    if len(coords) == 0:
+        return problems
+    with replace(source, mask=None).open() as reader:
+        for x, y in coords.tolist():
+            try:
+                reader.read(x, y)
+            except SlideError as error:
+                problems.append(str(error))
+                continue
+            raise StorageError(
+                f"{source.slide}: the tile at ({x}, {y}) could not be read, and can be now: its "
+                "disk fails at times. Run the same command again, which goes on from there"
+            )
+    return problems

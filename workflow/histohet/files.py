@@ -18,7 +18,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 class StorageError(OSError):
-    """A file cannot be written: no room, read-only, gone. The message names it and says why."""
+    """A disk takes no file, or fails to read one at times; the message names it and says why."""
 
 
 NOT_REACHED = {errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP}
