@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
-import re
 import threading
 import time
 from collections import Counter, defaultdict
@@ -19,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cohorts import CONFIG, MAIN_ANALYSIS, Cohort
+from cohorts import CHANGING, CONFIG, MAIN_ANALYSIS, Cohort, digest
 
 KILLER = Path(__file__).parent / "killer"
 SEED = int(os.environ.get("FAULTS_SEED", "314"))
@@ -44,9 +42,6 @@ CHANGES = {
 }
 SETTINGS = {k: v for k, v in CONFIG.items() if k != "phantoms"} | CHANGES
 
-CHANGING = {"logs", "benchmarks"}
-"""Folders of files that hold times."""
-
 
 def results_of(folder: Path) -> dict[str, Path]:
     """Return the results that lie under their final names, by name."""
@@ -59,14 +54,6 @@ def results_of(folder: Path) -> dict[str, Path]:
             if relative.parts[0] not in CHANGING and not name.startswith(".partial-"):
                 found[str(relative)] = path
     return found
-
-
-def digest(path: Path) -> str:
-    """Return the checksum of what a file says, apart from the time that jobs took."""
-    data = path.read_bytes()
-    if path.name == "summary.json":
-        data = re.sub(rb'"wall_seconds": {[^}]*}', b"", data)
-    return hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True)
