@@ -159,11 +159,13 @@ def bad_tables(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
         "traits_none": refused(
             "at least one trait", **beside("traits", "none.tsv", "x\ty\n0\t0\n")
         ),
-        "truth_without_subclone": refused(
-            "has no column 'subclone'", **beside("truth", "columns.tsv", "x\ty\tz\n0\t0\t1\n")
+        # Only the comparison with the truth goes without it.
+        "truth_without_subclone": Case(
+            beside("truth", "columns.tsv", "x\ty\tz\n0\t0\t1\n"),
+            message="has no column 'subclone'",
         ),
-        "truth_of_letters": refused(
-            "subclone is 'A', not a whole number",
-            **beside("truth", "A.tsv", "x\ty\tsubclone\n0\t0\tA\n"),
+        "truth_of_letters": Case(
+            beside("truth", "A.tsv", "x\ty\tsubclone\n0\t0\tA\n"),
+            message="subclone is 'A', not a whole number",
         ),
     }

@@ -17,7 +17,7 @@ from slide_cases import absurd_scales, broken_files, other_pictures
 from cohorts import REPOSITORY, Cohort
 from histohet.formats.tables import read_tsv
 from histohet.preflight import check_companions, check_slide, list_problems
-from histohet.sheets import read_slide_sheet
+from histohet.sheets import COMPANIONS, missing_files, read_slide_sheet
 from histohet.tiles import TileSpec
 from pictures import section
 from slidefiles import write_jpeg_tiff, write_plain
@@ -39,7 +39,6 @@ REFUSED_IN_THE_RUN = (
     "mask_of_other_shape",
     "attention_nan",
     "traits_of_two",
-    "truth_of_letters",
     "coords_nan",
 )
 """Of the slides that preflight refuses, one of each kind goes through the whole workflow: after it
@@ -63,6 +62,11 @@ class Run:
 
     def files(self, pattern: str) -> Iterator[Path]:
         return (path for path in (self.cohort.folder / "results").rglob(pattern) if path.is_file())
+
+
+def is_refused_by_preflight(case: Case) -> bool:
+    """Whether preflight refuses something of the slide: a bad truth refuses the comparison only."""
+    return case.preflight and (case.status == "refused" or "truth" in case.cells)
 
 
 def write_sheet(folder: Path, cases: dict[str, Case]) -> Path:
@@ -109,25 +113,40 @@ def test_preflight_refuses_what_it_can_tell_and_nothing_else(
 ) -> None:
     path = write_sheet(tmp_path, cases)
     sheet = read_slide_sheet(path)
-    records = [
-        check_companions(
-            check_slide(row, tiles=TileSpec(), mpp_tolerance=0.1, prefer_mpp="file"),
+    missing = missing_files(sheet.slides.values())
+    opened = [
+        check_slide(
             row,
-            TileSpec(),
+            tiles=TileSpec(),
+            mpp_tolerance=0.1,
+            prefer_mpp="file",
+            problems_of_files=row.problems_of_files(missing),
         )
         for row in sheet.slides.values()
     ]
+    records = [
+        check_companions(
+            record,
+            {c: f for c, f in sheet.slides[record.slide].files.items() if c in COMPANIONS},
+            TileSpec(),
+        )
+        for record in opened
+    ]
+    sound = {record.slide for record in opened if record.outcome.ok}
     refused = {record.slide for record in records if not record.outcome.ok}
     told = {slide for slide, case in cases.items() if case.preflight and case.message}
-    assert refused == {slide for slide in told if cases[slide].status == "refused"}
-    problems = {problem.subject: problem for problem in list_problems(records, sheet, "", None)}
+    assert refused == {slide for slide in told if is_refused_by_preflight(cases[slide])}
+    problems = {
+        problem.subject: problem for problem in list_problems(records, sound, sheet, "", None)
+    }
     assert set(problems) == told
     for number, (slide, case) in enumerate(cases.items(), start=2):
         if slide in told:
             found = problems[slide]
             assert case.message in found.problem, slide
             assert found.row == number
-            assert (found.consequence == "refused") == (slide in refused)
+            beside = " where it is used" if slide in sound else ""
+            assert (found.consequence == f"refused{beside}") == (slide in refused)
             assert "\n" not in found.problem
 
 
@@ -156,8 +175,9 @@ def test_list_of_problems_is_what_preflight_told(run: Run) -> None:
     problems = run.table("preflight/problems.tsv")
     told = {slide for slide, case in run.cases.items() if case.preflight and case.message}
     assert set(problems["subject"]) == told
-    refused = problems["consequence"] == "refused"
-    assert set(problems["subject"][refused]) == set(REFUSED_IN_THE_RUN)
+    refused = problems["consequence"].str.startswith("refused")
+    expected = {slide for slide in told if is_refused_by_preflight(run.cases[slide])}
+    assert set(problems["subject"][refused]) == expected
 
 
 def test_tables_of_failures_and_the_pages_name_every_excluded_slide(run: Run) -> None:

@@ -171,7 +171,8 @@ def test_controller_is_away(
     cluster.start_controller()
     wait_for(lambda: not run.submissions("encode_tiles", *LIVE), 600, "the jobs end")
     run.process.send_signal(signal.SIGINT)
-    run.process.wait(timeout=600)
+    # It first asks to the end: 60 times, every ten seconds.
+    run.process.wait(timeout=900)
     wait_for(lambda: not run.submissions("", *LIVE), 60, "its jobs are cancelled")
 
     again = submit(before_encoding, *targets)

@@ -8,7 +8,6 @@ import pytest
 from histohet.companions import outcome_of_mask, problem_of_companions
 from histohet.masks import LabelImage, Polygons
 from histohet.outcome import OK, Status
-from histohet.sheets import SlideRow
 from slidefiles import write_plain
 
 SIZE, TILE = (800, 600), 100.0
@@ -20,11 +19,11 @@ def problem_of(tmp_path: Path, **contents: str) -> str | None:
     for column, text in contents.items():
         files[column] = str(tmp_path / f"{column}.csv")
         Path(files[column]).write_text(text)
-    return problem_of_companions(SlideRow(2, "a", "p", "a.svs", **files), SIZE, TILE)
+    return problem_of_companions(files, SIZE, TILE)
 
 
 def mask_problem(path: Path) -> str | None:
-    return problem_of_companions(SlideRow(2, "a", "p", "a.svs", mask=str(path)), SIZE, TILE)
+    return problem_of_companions({"mask": str(path)}, SIZE, TILE)
 
 
 def test_sound_files_are_no_problem(tmp_path: Path) -> None:
@@ -56,8 +55,7 @@ def test_without_a_slide_only_negative_places_are_outside(tmp_path: Path) -> Non
     def problem(place: str) -> str | None:
         path = tmp_path / "attention.csv"
         path.write_text(f"{ATTENTION}{place},0.1\n")
-        row = SlideRow(2, "a", "p", None, attention=str(path), features="a.h5")
-        return problem_of_companions(row, None, TILE)
+        return problem_of_companions({"attention": str(path)}, None, TILE)
 
     assert problem("900000,0") is None
     assert "outside the slide, the first at (-1, 0)" in (problem("-1,0") or "")

@@ -16,7 +16,7 @@ from histohet.preflight import (
     list_problems,
     qupath_offset,
 )
-from histohet.sheets import SlideRow, read_slide_sheet
+from histohet.sheets import SlideRow, missing_files, read_slide_sheet
 from histohet.slides import SlideInfo
 from histohet.tiles import TileSpec
 from slidefiles import gradient, write_aperio, write_plain
@@ -25,7 +25,8 @@ SETTINGS = {"tiles": TileSpec(), "mpp_tolerance": 0.1, "prefer_mpp": "file"}
 
 
 def check(row: SlideRow, **more: object) -> SlideRecord:
-    return check_slide(row, **(SETTINGS | more))
+    problems = row.problems_of_files(missing_files([row]))
+    return check_slide(row, **(SETTINGS | {"problems_of_files": problems} | more))
 
 
 def test_sound_slide(tmp_path: Path) -> None:
@@ -95,7 +96,8 @@ def problems_of(path: Path, patients: set[str] | None) -> list[Problem]:
         check(row, duplicate_rows=sheet.duplicates.get(slide, ()))
         for slide, row in sheet.slides.items()
     ]
-    return list_problems(records, sheet, "slides.tsv", patients)
+    opened = {record.slide for record in records if record.outcome.ok}
+    return list_problems(records, opened, sheet, "slides.tsv", patients)
 
 
 def test_problems_of_the_sheet(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_what_is_unusual_about_features_is_a_problem_but_no_refusal(tmp_path: Pa
 
 def record_of(slide: str, encoder: str | None = None, width: int | None = None) -> SlideRecord:
     imported = None if width is None else "TRIDENT"
-    return SlideRecord(slide, slide, None, imported=imported, encoder=encoder, feature_width=width)
+    return SlideRecord(slide, None, imported=imported, encoder=encoder, feature_width=width)
 
 
 def test_features_of_one_encoder_agree_however_it_is_spelt() -> None:
@@ -240,7 +242,7 @@ def test_features_of_one_encoder_agree_however_it_is_spelt() -> None:
         record_of("b", "mahmood-uni2", 1536),
         record_of("c", None, 1536),
         record_of("d"),
-        SlideRecord("e", "e", None, imported="STAMP"),
+        SlideRecord("e", None, imported="STAMP"),
     ]
     assert disagreeing_features(same, "uni2h", 1536) is None
     assert disagreeing_features(same, "uni2h", None) is None
@@ -257,5 +259,5 @@ def test_features_that_cannot_be_compared_are_named_with_their_slides() -> None:
     assert disagreeing_features([record_of("a", "uni", 1024), record_of("b")], "uni", 1536)
     assert disagreeing_features([record_of("a", None, 1024), record_of("b", None, 1000)], "x", 1)
     assert disagreeing_features([record_of("a", "uni_v2", 1536), record_of("b")], "uni", None)
-    refused = SlideRecord("r", "r", None, "a", status="refused", reason="no", encoder="z")
+    refused = SlideRecord("r", None, "a", status="refused", reason="no", encoder="z")
     assert disagreeing_features([refused, record_of("b")], "uni", None) is None

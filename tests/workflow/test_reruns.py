@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -150,6 +151,39 @@ def test_a_changed_file_reruns_its_slide(
     of_slides = {job.wildcards for job in jobs if "slide=" in job.wildcards}
     assert all("slide=phantom_02" in wildcards for wildcards in of_slides)
     assert set(COHORT_STEPS) - {"compare_with_truth", "collect_preflight"} <= found
+
+
+def test_what_the_sheet_says_beside_a_slide_does_not_encode_it_again(copied: Cohort) -> None:
+    """A patient corrected, attention or a truth taken out, rows in another order."""
+    sheet = copied.folder / CONFIG["slides"]
+    header, first, second, *others = (line.split("\t") for line in sheet.read_text().splitlines())
+    column = {name: header.index(name) for name in ("patient", "attention", "truth")}
+    first[column["patient"]] = "another"
+    for name in ("attention", "truth"):
+        second[column[name]] = ""
+    sheet.write_text("".join("\t".join(row) + "\n" for row in (header, second, first, *others)))
+    found = copied.rules()
+    assert {"check_companions", "build_cohort", "collect_preflight"} <= set(found)
+    assert not {"check_slide", "segment_tissue", "encode_tiles"} & set(found)
+
+
+@pytest.mark.parametrize("rule", ["check_slide", "measure_coverage", "encode_tiles"])
+def test_a_job_that_does_not_see_a_disk_fails_and_refuses_nothing(
+    copied: Cohort, rule: str
+) -> None:
+    """On a node of a cluster, whose Snakemake reads sheet and files anew."""
+    row = read_slide_sheet(copied.folder / CONFIG["slides"]).slides["phantom_02"]
+    (copied.folder / row.files["mask" if rule == "measure_coverage" else "path"]).unlink()
+    before = copied.digests()
+    job = f"{rule}:slide=phantom_02,encoder=stain_texture,masking=masked"
+    if rule != "encode_tiles":
+        job = job.split(",")[0]
+    on_node = ("--mode", "remote", "--cores", "1", "--force", "--nolock")
+    done = copied.snakemake(*on_node, "--target-jobs", job, "--allowed-rules", rule)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert re.search(rf"Missing input files for rule {rule}:", said), said
+    assert copied.digests() == before
 
 
 def test_a_file_that_is_only_newer_reruns_nothing(copied: Cohort) -> None:

@@ -5,16 +5,16 @@ Most is told before the slide is tiled; whether a mask lies on tissue, when its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from histohet.masks import EpitheliumMask, LabelImage, MaskError, is_geojson
 from histohet.outcome import OK, Outcome, Status
-from histohet.sheets import SlideRow
 from histohet.tiles import outside
 from histohet.traits import read_traits
+from histohet.truth import read_truth
 from histohet.tumour import read_attention
 
 NAMED_CLASSES = 12
@@ -22,14 +22,16 @@ NAMED_CLASSES = 12
 
 
 def problem_of_companions(
-    row: SlideRow, size: tuple[int, int] | None, side_px: float
+    files: Mapping[str, str], size: tuple[int, int] | None, side_px: float
 ) -> str | None:
-    """Read mask, attention and traits of a slide as far as it goes, and say what is wrong.
+    """Read mask, attention, traits and truth of a slide as far as it goes; say what is wrong.
 
     Of a label image only the header is read, of GeoJSON nothing: it may be large.
 
     Parameters
     ----------
+    files
+        By column of the sheet, `histohet.sheets.COMPANIONS`.
     size
         (width, height) of level 0; None without a slide, which then has no mask either.
     side_px
@@ -39,13 +41,12 @@ def problem_of_companions(
         "mask": lambda path: None if size is None else check_mask(path, size, side_px),
         "attention": lambda path: read_attention_of(path, size),
         "traits": read_traits,
+        "truth": read_truth,
     }
     problems = []
-    for column, check in checks.items():
-        if (file := row.files.get(column)) is None:
-            continue
+    for column, file in files.items():
         try:
-            check(file)
+            checks[column](file)
         except MaskError as error:
             problems.append(str(error))
         except ValueError as error:

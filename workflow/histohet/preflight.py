@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 from histohet.companions import problem_of_companions
-from histohet.files import why_no_file
 from histohet.formats.imported_features import (
     canonical_encoder,
     read_source,
@@ -23,7 +22,6 @@ from histohet.sheets import SlideRow, SlideSheet
 from histohet.slide_record import SlideRecord
 from histohet.slides import SlideError, SlideInfo, open_slide
 from histohet.tiles import TileSpec
-from histohet.truth import read_truth
 
 NAMED_SLIDES = 5
 """So many slides are named in a message about many."""
@@ -47,6 +45,7 @@ def check_slide(
     mpp_tolerance: float,
     prefer_mpp: Literal["file", "sheet"],
     duplicate_rows: Sequence[int] = (),
+    problems_of_files: Sequence[str] = (),
 ) -> SlideRecord:
     """Open a slide, read its header and decide whether it takes part.
 
@@ -63,10 +62,14 @@ def check_slide(
         Which of two disagreeing scales counts, see `histohet.scale.resolve_scale`.
     duplicate_rows
         All rows of the sheet that carry this id, if more than one does.
+    problems_of_files
+        What is wrong with the files of the row, see `SlideRow.problems_of_files`.
     """
-    record = SlideRecord(row.slide, row.patient, row.path)
-    problem = _problem_of_row(row, duplicate_rows) or _problem_of_truth(row)
-    if problem:
+    record = SlideRecord(row.slide, row.path)
+    if duplicate_rows:
+        rows = ", ".join(map(str, duplicate_rows))
+        return _refuse(record, f"the id stands in rows {rows} of the sheet: give each its own")
+    if problem := "; ".join(problems_of_files) or _problem_of_row(row):
         return _refuse(record, problem)
     info = None
     if row.path is not None:
@@ -81,25 +84,21 @@ def check_slide(
     return check(record, row, info, tiles, mpp_tolerance, prefer_mpp)
 
 
-def check_companions(record: SlideRecord, row: SlideRow, tiles: TileSpec) -> SlideRecord:
+def check_companions(record: SlideRecord, files: Mapping[str, str], tiles: TileSpec) -> SlideRecord:
     """Read the files that the sheet names beside a slide and refuse it if they cannot be its own.
 
     Not part of `check_slide`, so that another mask or attention does not encode a slide again.
+
+    Parameters
+    ----------
+    files
+        By column of the sheet, `histohet.sheets.COMPANIONS`.
     """
     if not record.outcome.ok or record.mpp is None:
         return record
     size = None if record.width is None else record.size
-    problem = problem_of_companions(row, size, tiles.side_px(record.mpp))
+    problem = problem_of_companions(files, size, tiles.side_px(record.mpp))
     return _refuse(record, problem) if problem else record
-
-
-def _problem_of_truth(row: SlideRow) -> str | None:
-    try:
-        if row.truth is not None:
-            read_truth(row.truth)
-    except ValueError as error:
-        return f"truth: {error}"
-    return None
 
 
 def _check_scale(
@@ -193,38 +192,32 @@ def _refuse(record: SlideRecord, reason: str) -> SlideRecord:
     return replace(record, status=Status.REFUSED, reason=reason)
 
 
-def _problem_of_row(row: SlideRow, duplicate_rows: Sequence[int]) -> str | None:
+def _problem_of_row(row: SlideRow) -> str | None:
     """Say why a row cannot be used as written, before its slide is opened."""
-    if duplicate_rows:
-        rows = ", ".join(map(str, duplicate_rows))
-        return f"the id stands in rows {rows} of the sheet: give each slide its own"
-    missing = [
-        f"{column}: {file} {unfit}"
-        for column, file in row.files.items()
-        if (unfit := why_no_file(file))
-    ]
-    if missing:
-        return "; ".join(missing)
     if row.mpp is not None and _positive(row.mpp) is None:
         return f"mpp '{row.mpp}' in the sheet is not a positive number like 0.25"
     if row.features is None and (row.tiles or row.tile_px_level0):
         return "tiles and tile_px_level0 in the sheet belong to features, and there are none"
     if row.tile_px_level0 is not None and _positive(row.tile_px_level0) is None:
         return f"tile_px_level0 '{row.tile_px_level0}' in the sheet is not a positive number"
-    if row.mask is not None and row.path is None:
-        return "a mask is placed by the size and bounds of its slide: give its path too"
     return None
 
 
 def list_problems(
-    records: Sequence[SlideRecord], sheet: SlideSheet, name: str, patients: set[str] | None
+    records: Sequence[SlideRecord],
+    opened: Collection[str],
+    sheet: SlideSheet,
+    name: str,
+    patients: set[str] | None,
 ) -> list[Problem]:
     """List what is wrong with the slides: refusals, contradicted scales, patients not to be found.
 
     Parameters
     ----------
     records
-        What `check_slide` found, of every slide of the sheet.
+        What `check_companions` found, of every slide of the sheet.
+    opened
+        Slides that `check_slide` found sound, whatever lies beside them.
     name
         The sheet as the user knows it (its path).
     patients
@@ -236,7 +229,9 @@ def list_problems(
         # Of an id that comes again, the row to look at is the one that repeats it.
         number = sheet.duplicates.get(record.slide, (row.row,))[-1]
         if not record.outcome.ok:
-            problems.append(Problem(name, number, record.slide, record.reason, "refused"))
+            # Variants of whole tiles, say, need no mask.
+            refused = "refused where it is used" if record.slide in opened else "refused"
+            problems.append(Problem(name, number, record.slide, record.reason, refused))
         elif record.conflicts:
             used = f"{record.mpp:.4g} µm per pixel are used ({record.mpp_source})"
             problems.append(Problem(name, number, record.slide, record.conflicts, used))

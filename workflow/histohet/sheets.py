@@ -89,7 +89,22 @@ class SlideRow:
         }
         return {column: file for column, file in named.items() if file}
 
+    def problems_of_files(self, missing: Mapping[str, str]) -> list[str]:
+        """Say what is wrong with the files of this row, of which `missing_files` are missing."""
+        problems = [
+            f"{column}: {file} {missing[file]}"
+            for column, file in self.files.items()
+            if file in missing
+        ]
+        if self.mask is not None and self.path is None:
+            problems.append(
+                "a mask is placed by the size and bounds of its slide: give its path too"
+            )
+        return problems
 
+
+COMPANIONS = ("mask", "attention", "traits", "truth")
+"""Columns of files that lie beside a slide, and may change while it stays."""
 REQUIRED = ("slide",)
 STARTS = ("path", "features")
 """What a slide can be analysed from: one of them is needed."""
@@ -107,6 +122,12 @@ class SlideSheet:
 
     slides: dict[str, SlideRow]
     duplicates: dict[str, tuple[int, ...]]
+
+
+def missing_files(rows: Iterable[SlideRow]) -> dict[str, str]:
+    """Return the files that rows name and that are not there, each with what is wrong with it."""
+    named = sorted({file for row in rows for file in row.files.values()})
+    return {file: unfit for file in named if (unfit := why_no_file(file))}
 
 
 def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:

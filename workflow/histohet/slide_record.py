@@ -36,7 +36,6 @@ class SlideRecord:
     """
 
     slide: str
-    patient: str
     path: str | None
     format: str | None = None
     width: int | None = None

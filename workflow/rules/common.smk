@@ -6,7 +6,7 @@ Nothing numerical happens here.
 import json
 import re
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,9 +17,15 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from histohet.files import read_json, why_no_file
+from histohet.files import read_json, why_no_file, write_json
 from histohet.provenance import code_hash
-from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
+from histohet.sheets import (
+    COMPANIONS,
+    SLIDE_ID,
+    SheetError,
+    missing_files,
+    read_slide_sheet,
+)
 
 
 def describe(error):
@@ -70,11 +76,35 @@ try:
 except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
+
+def was_measured(slide):
+    """Whether an earlier run has found the files of a slide sound."""
+    record = Path(f"results/preflight/slides/{slide}.json")
+    return record.exists() and read_json(record)["status"] == "ok"
+
+
+# What is missing is missing where the run began: a job on a machine that does not see a disk fails,
+# and refuses no slide. Of inputs that are named and not there, Snakemake keeps what was made.
+MISSING_AT_THE_BEGINNING = Path("results/preflight/missing.json")
+if workflow.is_main_process:
+    MISSING = missing_files(
+        row
+        for slide, row in SHEET.slides.items()
+        if not (config["archived"] and was_measured(slide))
+    )
+else:
+    MISSING = read_json(MISSING_AT_THE_BEGINNING)
+
+
+onstart:
+    write_json(MISSING_AT_THE_BEGINNING, MISSING)
+
+
 SLIDES = list(SHEET.slides)
 WITH_TRUTH = [
     slide
     for slide, row in SHEET.slides.items()
-    if row.truth and not why_no_file(row.truth)
+    if row.truth and row.truth not in MISSING
 ]
 ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
@@ -104,45 +134,46 @@ def get_row(wildcards):
     return SHEET.slides[wildcards.slide]
 
 
-def get_row_values(wildcards):
-    """Sheet row of a slide as plain values, without its place in the sheet."""
-    return asdict(get_row(wildcards)) | {"row": 0}
-
-
-def get_files(*columns):
-    """Input function for what the sheet names for a slide in some columns. A file that is missing
-    is no input: preflight reports it."""
-
-    def of_slide(wildcards):
-        files = get_row(wildcards).files
-        named = [files[column] for column in columns if column in files]
-        return [file for file in named if not why_no_file(file)]
-
-    return of_slide
-
-
-def get_missing_files(wildcards):
-    """Files that the sheet names for a slide and that are not there. If they were, the run stops
-    before results that stand are replaced by their absence."""
-    missing = [file for file in get_row(wildcards).files.values() if why_no_file(file)]
-    record = Path(f"results/preflight/companions/{wildcards.slide}.json")
-    if missing and record.exists() and read_json(record)["status"] == "ok":
-        raise WorkflowError(
-            f"slide '{wildcards.slide}': {missing[0]} {why_no_file(missing[0])}, but an earlier run "
-            "has read it. Is its disk mounted? To go on without it, take it out of "
-            f"{config['slides']}, or remove {record}"
-        )
-    return missing
+def get_slide_values(wildcards):
+    """What the sheet says of a slide itself, as plain values: nothing that may change, be filled in
+    or move to another row while the slide stays."""
+    row = get_row(wildcards)
+    changing = dict.fromkeys((*COMPANIONS, "tissue_preset"))
+    return asdict(replace(row, row=0, patient="", **changing))
 
 
 def get_file(column):
-    """Input function for one file column of the sheet; empty if not named or missing."""
+    """Input function for one file column of the sheet; empty if not named or missing, which
+    preflight reports."""
 
     def of_slide(wildcards):
         file = get_row(wildcards).files.get(column)
-        return file if file and not why_no_file(file) else []
+        return [] if file is None or file in MISSING else file
 
     return of_slide
+
+
+def get_files(*columns):
+    """Input function for what the sheet names for a slide in some columns."""
+
+    def of_slide(wildcards):
+        return [file for column in columns if (file := get_file(column)(wildcards))]
+
+    return of_slide
+
+
+def get_problems_of_files(wildcards):
+    """What is wrong with the files that the sheet names for a slide. If they were right, the run
+    stops before results that stand are replaced by their absence."""
+    problems = get_row(wildcards).problems_of_files(MISSING)
+    if problems and was_measured(wildcards.slide):
+        raise WorkflowError(
+            f"slide '{wildcards.slide}': {problems[0]}, but an earlier run has measured this slide. "
+            f"Is the disk mounted, and the file right in {config['slides']}? If it was deleted, "
+            "`archived: true` in the configuration keeps its results; if the slide is not wanted, "
+            "take it out of the sheet"
+        )
+    return problems
 
 
 def is_imported(slide):

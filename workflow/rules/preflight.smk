@@ -3,8 +3,7 @@
 
 rule check_slide:
     input:
-        # The others, which may change while the slide stays, are checked apart.
-        files=get_files("path", "features", "tiles", "truth"),
+        files=get_files("path", "features", "tiles"),
     output:
         record="results/preflight/slides/{slide}.json",
     log:
@@ -18,8 +17,8 @@ rule check_slide:
         mem_mb=growing(1000, per_1000_tiles=5),
         runtime=growing(5),
     params:
-        row=get_row_values,
-        missing=get_missing_files,
+        row=get_slide_values,
+        problems_of_files=get_problems_of_files,
         duplicate_rows=lambda wildcards: SHEET.duplicates.get(wildcards.slide, ()),
         tiles=config["tiles"],
         scale=config["scale"],
@@ -31,7 +30,10 @@ rule check_slide:
 rule check_companions:
     input:
         record="results/preflight/slides/{slide}.json",
-        files=get_files("mask", "attention", "traits"),
+        mask=get_file("mask"),
+        attention=get_file("attention"),
+        traits=get_file("traits"),
+        truth=get_file("truth"),
     output:
         record="results/preflight/companions/{slide}.json",
     log:
@@ -45,7 +47,6 @@ rule check_companions:
         mem_mb=growing(1000, per_1000_tiles=2),
         runtime=growing(3),
     params:
-        row=get_row_values,
         tiles=config["tiles"],
         code=code_of("check_companions.py"),
     script:
@@ -55,7 +56,8 @@ rule check_companions:
 rule collect_preflight:
     input:
         unpack(get_clinical_data),
-        records=expand("results/preflight/companions/{slide}.json", slide=SLIDES),
+        slides=expand("results/preflight/slides/{slide}.json", slide=SLIDES),
+        companions=expand("results/preflight/companions/{slide}.json", slide=SLIDES),
         sheet=config["slides"],
     output:
         slides="results/preflight/slides.tsv",

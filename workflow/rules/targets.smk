@@ -24,7 +24,14 @@ def get_slide_results(wildcards):
         table=[file.removesuffix(".tsv") for file in embedding_files()],
         slide=SLIDES,
     )
-    return [*sorted(measures), *qupath_files(), *attention_files(), *embeddings]
+    checks = expand("results/preflight/companions/{slide}.json", slide=SLIDES)
+    return [
+        *checks,
+        *sorted(measures),
+        *qupath_files(),
+        *attention_files(),
+        *embeddings,
+    ]
 
 
 def get_results(wildcards):

@@ -4,14 +4,15 @@ from job import job_log
 
 from histohet.files import read_json, write_json
 from histohet.preflight import check_companions
-from histohet.sheets import SlideRow
+from histohet.sheets import COMPANIONS
 from histohet.slide_record import SlideRecord
 from histohet.tiles import TileSpec
 
 with job_log(snakemake) as log:
+    files = {column: file for column in COMPANIONS if (file := snakemake.input.get(column))}
     record = check_companions(
         SlideRecord.from_dict(read_json(snakemake.input.record)),
-        SlideRow(**snakemake.params.row),
+        files,
         TileSpec(**snakemake.params.tiles),
     )
     log.info("%s: %s %s", record.slide, record.status, record.reason)

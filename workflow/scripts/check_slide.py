@@ -15,6 +15,7 @@ with job_log(snakemake) as log:
         mpp_tolerance=params.scale["tolerance"],
         prefer_mpp=params.scale["prefer"],
         duplicate_rows=params.duplicate_rows,
+        problems_of_files=params.problems_of_files,
     )
     log.info("%s: %s %s", record.slide, record.status, record.reason)
     write_json(snakemake.output.record, record.as_dict())

@@ -34,6 +34,11 @@ def clinical_problems(patients: set[str]) -> tuple[list[Problem], set[str] | Non
     return problems, set(clinical.frame["patient"])
 
 
+def read_records(paths: list[str]) -> list[SlideRecord]:
+    """Return what a check found, of every slide."""
+    return [SlideRecord.from_dict(read_json(path)) for path in paths]
+
+
 def check_features(records: list[SlideRecord]) -> None:
     """Stop if finished features do not go with each other, or with those that will be made."""
     encoder = entry_of(snakemake.params.encoder)
@@ -43,13 +48,16 @@ def check_features(records: list[SlideRecord]) -> None:
 
 
 with job_log(snakemake) as log:
-    records = [SlideRecord.from_dict(read_json(path)) for path in snakemake.input.records]
-    check_features(records)
+    opened = read_records(snakemake.input.slides)
+    check_features(opened)
+    records = read_records(snakemake.input.companions)
     name = snakemake.input.sheet
     sheet = read_slide_sheet(name, snakemake.params.patient_pattern)
     problems, patients = clinical_problems({row.patient for row in sheet.slides.values()})
-    problems = list_problems(records, sheet, name, patients) + problems
+    sound = {record.slide for record in opened if record.outcome.ok}
+    problems = list_problems(records, sound, sheet, name, patients) + problems
     slides = pd.DataFrame([record.as_dict() for record in records])
+    slides.insert(1, "patient", [sheet.slides[slide].patient for slide in slides["slide"]])
     table = pd.DataFrame(
         [asdict(problem) for problem in problems], columns=list(Problem.__dataclass_fields__)
     )

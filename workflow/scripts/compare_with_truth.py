@@ -14,11 +14,15 @@ from histohet.truth import read_truth, subclone_of_tiles
 
 
 def compare(clusters_path: str, truth_path: str) -> Agreement | None:
-    """Compare one slide; None if it has no clusters."""
+    """Compare one slide; None if it has no clusters, or its truth cannot be read."""
     table = read_clusters(clusters_path)
     if not table.tiles.outcome.ok:
         return None
-    truth = read_truth(truth_path)
+    try:
+        truth = read_truth(truth_path)
+    except ValueError as error:
+        log.warning("left out: %s", error)
+        return None
     subclones = subclone_of_tiles(truth, table.tiles.coords, table.tiles.side_px)
     return agree(subclones, truth.n_subclones, table.start, table.raw, table.labels)
 
