@@ -57,7 +57,7 @@ def test_slides_that_go_in_mid_run_are_not_refused(
         (given / sheet.name).write_bytes(sheet.read_bytes())
     again = cohort.snakemake("--cores", "1", TARGET)
     assert again.returncode == 1
-    assert "slide 'whole': given/1.svs does not exist, but an earlier run has read it" in (
+    assert "slide 'whole': path: given/1.svs does not exist, but an earlier run has" in (
         again.stdout + again.stderr
     )
     assert undisturbed.damaged(cohort.folder) == []

@@ -46,7 +46,6 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("clinical", [WEEKS], CLINICAL),
     ("variants", ["full", "no_mask", "no_potts", "no_tumor_filter"], ESTIMATES),
     ("max_failed_fraction", 0.9, {"check_failures"} | SURVIVAL),
-    ("archived", True, NOTHING),
     ("scale.prefer", "sheet", EVERYTHING),
     ("scale.tolerance", 0.2, EVERYTHING),
     ("tissue.preset", "tcga", TISSUE),

@@ -76,22 +76,11 @@ try:
 except SheetError as error:
     raise WorkflowError(f"slide sheet: {error}") from error
 
-
-def was_measured(slide):
-    """Whether an earlier run has found the files of a slide sound."""
-    record = Path(f"results/preflight/slides/{slide}.json")
-    return record.exists() and read_json(record)["status"] == "ok"
-
-
 # What is missing is missing where the run began: a job on a machine that does not see a disk fails,
-# and refuses no slide. Of inputs that are named and not there, Snakemake keeps what was made.
+# and refuses no slide.
 MISSING_AT_THE_BEGINNING = Path("results/preflight/missing.json")
 if workflow.is_main_process:
-    MISSING = missing_files(
-        row
-        for slide, row in SHEET.slides.items()
-        if not (config["archived"] and was_measured(slide))
-    )
+    MISSING = missing_files(SHEET.slides.values())
 else:
     MISSING = read_json(MISSING_AT_THE_BEGINNING)
 
@@ -166,12 +155,12 @@ def get_problems_of_files(wildcards):
     """What is wrong with the files that the sheet names for a slide. If they were right, the run
     stops before results that stand are replaced by their absence."""
     problems = get_row(wildcards).problems_of_files(MISSING)
-    if problems and was_measured(wildcards.slide):
+    record = Path(f"results/preflight/slides/{wildcards.slide}.json")
+    if problems and record.exists() and read_json(record)["status"] == "ok":
         raise WorkflowError(
             f"slide '{wildcards.slide}': {problems[0]}, but an earlier run has measured this slide. "
-            f"Is the disk mounted, and the file right in {config['slides']}? If it was deleted, "
-            "`archived: true` in the configuration keeps its results; if the slide is not wanted, "
-            "take it out of the sheet"
+            f"Is the disk mounted, and the file right in {config['slides']}? To go on without the "
+            f"slide, take it out of there; to have it refused, remove {record}"
         )
     return problems
 
