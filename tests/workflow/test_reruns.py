@@ -173,16 +173,17 @@ def test_a_job_that_does_not_see_a_disk_fails_and_refuses_nothing(
 ) -> None:
     """On a node of a cluster, whose Snakemake reads sheet and files anew."""
     row = read_slide_sheet(copied.folder / CONFIG["slides"]).slides["phantom_02"]
-    (copied.folder / row.files["mask" if rule == "measure_coverage" else "path"]).unlink()
+    file = row.files["mask" if rule == "measure_coverage" else "path"]
+    (copied.folder / file).unlink()
     before = copied.digests()
     job = f"{rule}:slide=phantom_02,encoder=stain_texture,masking=masked"
     if rule != "encode_tiles":
         job = job.split(",")[0]
-    on_node = ("--mode", "remote", "--cores", "1", "--force", "--nolock")
+    on_node = ("--mode", "remote", "--cores", "1", "--force", "--nolock", "--latency-wait", "1")
     done = copied.snakemake(*on_node, "--target-jobs", job, "--allowed-rules", rule)
     assert done.returncode != 0
     said = done.stdout + done.stderr
-    assert re.search(rf"Missing input files for rule {rule}:", said), said
+    assert re.search(rf"Missing files after 1 seconds.*\n{file} \(missing", said), said
     assert copied.digests() == before
 
 
