@@ -10,9 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from histohet.masks import EpitheliumMask, LabelImage, MaskError, is_geojson
+from histohet.masks import EpitheliumMask, LabelImage, MaskError
 from histohet.outcome import OK, Outcome, Status
 from histohet.sheets import SlideRow
+from histohet.slide_files import is_geojson
 from histohet.tiles import outside
 from histohet.traits import read_traits
 from histohet.tumour import read_attention

@@ -16,7 +16,7 @@ rule cluster_tiles:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=8),
-        runtime=growing(10, per_1000_tiles=0.5),
+        runtime=growing(5, per_1000_tiles=0.12),
     params:
         procedure=lambda wildcards: PROCEDURES[wildcards.procedure].variant.procedure,
         clustering=get_clustering_parameters,
@@ -71,7 +71,7 @@ rule measure_slide:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
-        runtime=growing(5, per_1000_tiles=0.1),
+        runtime=growing(3, per_1000_tiles=0.02),
     params:
         measures=config["measures"],
         seed=config["seed"],
@@ -97,7 +97,7 @@ rule export_qupath:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
-        runtime=growing(3),
+        runtime=growing(3, per_1000_tiles=0.005),
     params:
         code=code_of("export_qupath.py"),
     script:
