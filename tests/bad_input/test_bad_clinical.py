@@ -14,10 +14,11 @@ from openpyxl import Workbook
 
 from histohet.clinical import read_clinical, read_clinical_tsv
 from histohet.clinical_formats import clinical_sources
-from histohet.clinical_tables import LARGEST_WORKBOOK, MOST_ROWS, ClinicalError
+from histohet.clinical_tables import LARGEST_WORKBOOK, ClinicalError
 from histohet.covariates import Covariate
 from histohet.formats.tables import write_tsv
 from histohet.provenance import Provenance
+from histohet.sheets import MOST_ROWS
 
 OS = {"time": "OS", "unit": "months", "event": "E", "events": [1], "censored": [0]}
 HEADER = b"id\tOS\tE\n"

@@ -95,7 +95,19 @@ TABLES = {
     "gigabytes in kilobytes": (
         "slides.tsv.gz",
         gzip.compress(b"slide\tpath\na\t" + bytes(2**25), 9),
-        "slides.tsv.gz has a line of 16 or lines of 1024 million characters: that is no table",
+        "slides.tsv.gz has a line of 16 or lines of 64 million characters, so it is no table",
+    ),
+    "gigabytes of long lines": (
+        "slides.tsv.gz",
+        gzip.compress(b"slide\tpath\n" + (b"a\t" + b" " * 2**16 + b"\n") * 2**10, 9),
+        "lines of 64 million characters, so it is no table: if it is the right file, leave "
+        "out what is not needed",
+    ),
+    "millions of short lines": (
+        "slides.csv.gz",
+        gzip.compress(b"1,2\n" * (2**20 + 1), 9),
+        "slides.csv.gz has more than 1048576 rows, so it is no table: if it is the right "
+        "file, leave out what is not needed",
     ),
     "path and features missing": (
         "slides.tsv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -339,7 +340,7 @@ def workbook(tmp_path: Path) -> Path:
     sheet = book.create_sheet("Data")
     rows: list[tuple[Any, ...]] = [
         (None, "Patient ID", "OS", "Status", None),
-        (1, "a", 10, "1:DECEASED", "x"),
+        (1, "a", 10, "1:DECEASED", " "),
         (2, "b", 12.5, "0:LIVING"),
         (),
         (3.0, 7.0, "#N/A", "0:LIVING"),
@@ -358,6 +359,28 @@ def test_workbooks_are_read_with_the_rows_of_the_editor(workbook: Path) -> None:
     np.testing.assert_array_equal(read_table.frame["OS_months"], [10, 12.5, np.nan])
     assert found(read_table) == [(5, "7", "OS", "time missing", "left out of OS")]
     assert read_table.problems["table"].tolist() == [f"{workbook}, sheet Data"]
+
+
+def test_a_stray_cell_costs_what_a_cell_costs(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(("Patient ID", "OS", "Status"))
+    for number in range(1500):
+        book.active.append((f"p{number}", 10, "1:DECEASED"))
+    book.active["XFD700"] = " "
+    path = tmp_path / "book.xlsx"
+    book.save(path)
+    table = {"table": str(path), "patient": "Patient ID", "endpoints": {"OS": OS}}
+    tracemalloc.start()
+    try:
+        assert len(read_clinical(clinical_sources([table])).frame) == 1500
+        # Filled up to that cell, the rows would take 200 MB.
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    book.active["XFD700"] = "note"
+    book.save(path)
+    with pytest.raises(ClinicalError, match=r"book\.xlsx, row 700: more cells than columns"):
+        read_clinical(clinical_sources([table]))
 
 
 def test_workbooks_that_cannot_be_read(workbook: Path, tmp_path: Path) -> None:

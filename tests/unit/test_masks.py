@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.masks import (
-    LARGEST_GEOJSON,
     LabelImage,
     MaskError,
     Polygons,
@@ -20,6 +19,7 @@ from histohet.masks import (
     open_mask,
     read_polygons,
 )
+from histohet.slide_files import LARGEST_GEOJSON
 from slidefiles import write_plain
 
 

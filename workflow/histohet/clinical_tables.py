@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,15 +20,12 @@ from openpyxl.utils.exceptions import InvalidFileException
 from histohet.config_values import quoted
 from histohet.endpoints import Endpoint
 from histohet.files import why_no_file
-from histohet.sheets import SheetError, read_lines, rows_under
+from histohet.sheets import MOST_ROWS, SheetError, read_lines, rows_under
 
 WORKBOOKS = (".xlsx", ".xlsm")
 
 LARGEST_WORKBOOK = 512 * 2**20
 """Bytes of all parts of a workbook, unpacked."""
-
-MOST_ROWS = 2**20
-"""Excel's own limit; a damaged cell may claim any row."""
 
 DAMAGED = (
     BadZipFile,
@@ -90,10 +87,8 @@ def read_header(source: ClinicalSource) -> list[str]:
     ClinicalError
         If the file cannot be read, or lacks the sheet or a header.
     """
-    if Path(source.path).suffix.lower() not in WORKBOOKS:
-        return _header(_text_lines(source.path), source)
-    with _sheet_lines(source) as lines:
-        return _header(list(islice(lines, source.header_lines)), source)
+    with _open_lines(source) as lines:
+        return _header(lines, source)
 
 
 def read_cells(source: ClinicalSource, columns: Sequence[str]) -> pd.DataFrame:
@@ -104,36 +99,29 @@ def read_cells(source: ClinicalSource, columns: Sequence[str]) -> pd.DataFrame:
     ClinicalError
         If the file cannot be read as a table, or a column is missing.
     """
-    if Path(source.path).suffix.lower() in WORKBOOKS:
-        with _sheet_lines(source) as found:
-            lines = _as_wide_as_the_widest(found)
-    else:
-        lines = _text_lines(source.path)
-    header = _header(lines, source)
-    absent = [column for column in columns if column not in header]
-    if absent:
-        raise ClinicalError(
-            f"{source.name} has no column {quoted(absent)}; there are {quoted(header)}"
-        )
-    try:
-        rows = rows_under(header, lines[source.header_lines :], source.path)
-    except SheetError as error:
-        raise ClinicalError(str(error)) from error
-    return pd.DataFrame(
-        [[row[column] for column in columns] for _, row in rows],
-        index=[number for number, _ in rows],
-        columns=list(columns),
-        dtype=str,
-    )
+    with _open_lines(source) as lines:
+        header = _header(lines, source)
+        absent = [column for column in columns if column not in header]
+        if absent:
+            raise ClinicalError(
+                f"{source.name} has no column {quoted(absent)}; there are {quoted(header)}"
+            )
+        # One by one: a stray cell far to the right makes a line of a workbook long.
+        numbers, cells = [], []
+        for number, row in rows_under(header, lines, source.name):
+            numbers.append(number)
+            cells.append([row[column] for column in columns])
+    return pd.DataFrame(cells, index=numbers, columns=list(columns), dtype=str)
 
 
-def _header(lines: Sequence[tuple[int, Sequence[str]]], source: ClinicalSource) -> list[str]:
-    """Return the names of the columns; one without a name is called by its number."""
-    if len(lines) < source.header_lines:
+def _header(lines: Iterator[tuple[int, list[str]]], source: ClinicalSource) -> list[str]:
+    """Take the header off the lines; a column without a name is called by its number."""
+    taken = [cells for _, cells in islice(lines, source.header_lines)]
+    if len(taken) < source.header_lines:
         raise ClinicalError(f"{source.name} is empty")
-    first = list(lines[0][1])
+    first = taken[0]
     if source.header_lines > 1:
-        second = [*lines[1][1], *first[len(lines[1][1]) :]]
+        second = [*taken[1], *first[len(taken[1]) :]]
         first = [
             name if first.count(name) == 1 else other
             for name, other in zip(first, second, strict=False)
@@ -141,25 +129,21 @@ def _header(lines: Sequence[tuple[int, Sequence[str]]], source: ClinicalSource) 
     return [name or f"(column {number})" for number, name in enumerate(first, start=1)]
 
 
-def _as_wide_as_the_widest(
-    lines: Iterable[tuple[int, list[str]]],
-) -> list[tuple[int, list[str]]]:
-    """Fill lines up with empty cells: in a grid, cells right of the header are no mistake."""
-    found = list(lines)
-    width = max((len(cells) for _, cells in found), default=0)
-    return [(number, cells + [""] * (width - len(cells))) for number, cells in found]
-
-
-def _text_lines(path: str) -> list[tuple[int, list[str]]]:
+@contextmanager
+def _open_lines(source: ClinicalSource) -> Iterator[Iterator[tuple[int, list[str]]]]:
+    """Open a table; its lines as `read_lines` gives them."""
     try:
-        return read_lines(path)
+        if Path(source.path).suffix.lower() in WORKBOOKS:
+            with _sheet_lines(source) as lines:
+                yield lines
+        else:
+            yield iter(read_lines(source.path))
     except SheetError as error:
         raise ClinicalError(str(error)) from error
 
 
 @contextmanager
 def _sheet_lines(source: ClinicalSource) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """Open a sheet of a workbook; its lines as `read_lines` gives those of a text."""
     unfit = why_no_file(source.path)
     if unfit:
         raise ClinicalError(f"{source.path} {unfit}")
@@ -175,7 +159,7 @@ def _sheet_lines(source: ClinicalSource) -> Iterator[Iterator[tuple[int, list[st
             yield _lines(book[sheet], source)
         finally:
             book.close()
-    except ClinicalError:
+    except (ClinicalError, SheetError):
         raise
     except DAMAGED as error:
         raise ClinicalError(f"{source.path} is no workbook, or damaged: {error!r}") from error
@@ -185,6 +169,7 @@ def _lines(sheet: Any, source: ClinicalSource) -> Iterator[tuple[int, list[str]]
     # Some programs write a wrong size of the sheet, and rows beyond it would be passed over.
     sheet.reset_dimensions()
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        # A damaged cell may claim any row.
         if number > MOST_ROWS:
             raise ClinicalError(f"{source.name} has more than {MOST_ROWS} rows")
         cells = [_text(value) for value in values]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from histohet.masks import EpitheliumMask, LabelImage, MaskError, is_geojson
+from histohet.masks import EpitheliumMask, LabelImage, MaskError
 from histohet.outcome import OK, Outcome, Status
+from histohet.slide_files import is_geojson
 from histohet.tiles import outside
 from histohet.traits import read_traits
 from histohet.truth import read_truth

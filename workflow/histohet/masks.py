@@ -17,15 +17,12 @@ import pyvips
 import shapely
 
 from histohet.files import read_json
+from histohet.slide_files import LARGEST_GEOJSON, is_geojson
 from histohet.slides import Pixels, last_line
 from histohet.tiles import LARGEST_PX
 
 SIZE_TOLERANCE_PX = 2.0
 """How far a mask's height may be from the slide's height at the mask's scale (METHODS: HETMAP)."""
-
-
-LARGEST_GEOJSON = 256 * 2**20
-"""Bytes. Some twelve times as much memory is needed, and outlines of epithelium are smaller."""
 
 NOT_A_GEOMETRY = (
     shapely.errors.ShapelyError,
@@ -256,11 +253,6 @@ def read_polygons(
     if not (shapely.area(valid) > 0).any():
         raise MaskError(f"mask {path}: annotations of class {', '.join(class_names)} have no area")
     return Polygons(list(valid))
-
-
-def is_geojson(path: str | Path) -> bool:
-    """Whether a mask is polygons, by its suffix; else it is a label image."""
-    return Path(path).suffix.lower() in {".geojson", ".json"}
 
 
 def open_mask(

@@ -110,10 +110,16 @@ STARTS = ("path", "features")
 """What a slide can be analysed from: one of them is needed."""
 COLUMNS = tuple(field.name for field in fields(SlideRow) if field.name != "row")
 
-LONGEST_LINE, LARGEST_TABLE = 2**24, 2**30
+LONGEST_LINE, LARGEST_TABLE = 2**24, 2**26
 """Characters."""
 
+MOST_ROWS = 2**20
+"""Excel's own limit. Short lines take thirty times their characters in memory."""
+
 NOT_TEXT = "so it is no table that can be read: save it as .tsv or .csv with the encoding UTF-8"
+
+
+TOO_LARGE = "so it is no table: if it is the right file, leave out what is not needed"
 
 
 @dataclass(frozen=True)
@@ -144,8 +150,8 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
     Raises
     ------
     SheetError
-        If the file cannot be opened, is not text in UTF-8 or not the gzip it is called, or a quote
-        does not end.
+        If the file cannot be opened, is not text in UTF-8 or not the gzip it is called, is larger
+        than any table of ours, or a quote does not end.
     """
     path = Path(path)
     unfit = why_no_file(path)
@@ -165,6 +171,8 @@ def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
                     raise SheetError(f"{path} holds NUL bytes, {NOT_TEXT}")
                 if any(cells):
                     lines.append((reader.line_num, cells))
+                if len(lines) > MOST_ROWS:
+                    raise SheetError(f"{path} has more than {MOST_ROWS} rows, {TOO_LARGE}")
     except UnicodeDecodeError as error:
         raise SheetError(f"{path} is not UTF-8 text, {NOT_TEXT} ({error})") from error
     except csv.Error as error:
@@ -189,7 +197,7 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
     lines = read_lines(path)
     if not lines:
         raise SheetError(f"{path} is empty")
-    return lines[0][1], rows_under(lines[0][1], lines[1:], path)
+    return lines[0][1], list(rows_under(lines[0][1], lines[1:], path))
 
 
 def read_table(
@@ -234,15 +242,15 @@ def _lines_of(handle: IO[str], path: Path) -> Iterator[str]:
         if len(line) == LONGEST_LINE or size > LARGEST_TABLE:
             raise SheetError(
                 f"{path} has a line of {LONGEST_LINE >> 20} or lines of {LARGEST_TABLE >> 20} "
-                "million characters: that is no table"
+                f"million characters, {TOO_LARGE}"
             )
         yield line
 
 
 def rows_under(
     header: Sequence[str], lines: Iterable[tuple[int, Sequence[str]]], path: str | Path
-) -> list[tuple[int, dict[str, str]]]:
-    """Return each line by the columns of the header, missing trailing cells empty.
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield each line by the columns of the header, missing trailing cells empty.
 
     Raises
     ------
@@ -252,14 +260,12 @@ def rows_under(
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise SheetError(f"{path}: column '{repeated[0]}' comes twice")
-    rows = []
     for number, cells in lines:
         if any(cells[len(header) :]):
             problem = _other_separator(header) or "more cells than columns"
             raise SheetError(f"{path}, row {number}: {problem}")
         missing = [""] * (len(header) - len(cells))
-        rows.append((number, dict(zip(header, [*cells, *missing], strict=False))))
-    return rows
+        yield number, dict(zip(header, [*cells, *missing], strict=False))
 
 
 def _other_separator(header: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ import pyvips
 from PIL import Image
 
 from histohet.files import why_no_file
+from histohet.slide_files import MIRAX
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -29,9 +30,6 @@ STRIP_PX = 32_000_000
 
 LEVEL_TOLERANCE = 0.01
 """A level up to 1 % coarser than asked for is still read: downsamples of real files are rounded."""
-
-
-MIRAX = ".mrxs"
 
 
 class SlideError(ValueError):

@@ -12,6 +12,7 @@ from pathlib import Path
 import openslide
 
 from histohet.logs import logger
+from histohet.slide_files import files_of
 from histohet.slides import SlideError
 
 SEVERAL_FILES = {"dicom", "hamamatsu", "trestle"}
@@ -63,18 +64,11 @@ def staged(slide: str | Path, folder: str) -> Iterator[str]:
         yield str(slide)
         return
     with tempfile.TemporaryDirectory(prefix="histohet-", dir=target) as copy:
-        for file in _files(slide):
+        for file in files_of(slide):
             place = Path(copy) / file.relative_to(slide.parent)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)
         yield str(Path(copy) / slide.name)
-
-
-def _files(slide: Path) -> list[Path]:
-    """List the slide, and for MRXS everything in the folder of the same name."""
-    folder = slide.with_suffix("")
-    belongs = slide.suffix.lower() == ".mrxs" and folder.is_dir()
-    return [slide, *(file for file in sorted(folder.rglob("*")) if belongs and file.is_file())]
 
 
 def _why_not(slide: Path, target: Path) -> str | None:
@@ -82,7 +76,7 @@ def _why_not(slide: Path, target: Path) -> str | None:
     several = vendor in SEVERAL_FILES and slide.suffix.lower() not in {".ndpi"}
     if several and not (vendor == "dicom" and len(list(slide.parent.iterdir())) == 1):
         return f"a slide of format {vendor} may consist of several files"
-    size = sum(file.stat().st_size for file in _files(slide))
+    size = sum(file.stat().st_size for file in files_of(slide))
     free = shutil.disk_usage(target).free
     if size > free:
         return f"it has {size / 1e9:.1f} GB, {target} has {free / 1e9:.1f} GB left"

@@ -15,8 +15,13 @@ rule cluster_tiles:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000, per_1000_tiles=8),
-        runtime=growing(10, per_1000_tiles=0.5),
+        # The published clustering has all embeddings in memory, and takes ten times as long.
+        mem_mb=lambda wildcards, attempt: growing(
+            1000, per_1000_tiles=45 if is_published(wildcards) else 8
+        )(wildcards, attempt),
+        runtime=lambda wildcards, attempt: growing(
+            5, per_1000_tiles=0.6 if is_published(wildcards) else 0.12
+        )(wildcards, attempt),
     params:
         procedure=lambda wildcards: PROCEDURES[wildcards.procedure].variant.procedure,
         clustering=get_clustering_parameters,
@@ -71,7 +76,7 @@ rule measure_slide:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
-        runtime=growing(5, per_1000_tiles=0.1),
+        runtime=growing(2, per_1000_tiles=0.02),
     params:
         measures=config["measures"],
         seed=config["seed"],
@@ -97,7 +102,7 @@ rule export_qupath:
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
-        runtime=growing(3),
+        runtime=growing(3, per_1000_tiles=0.005),
     params:
         code=code_of("export_qupath.py"),
     script:

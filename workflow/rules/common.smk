@@ -17,7 +17,7 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from histohet.files import read_json, why_no_file, write_json
+from histohet.files import read_json, write_json
 from histohet.provenance import code_hash
 from histohet.sheets import (
     COMPANIONS,

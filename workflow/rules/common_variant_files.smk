@@ -135,12 +135,17 @@ def get_pooled_thumbnails(wildcards):
     return expand(of_pool("jpg"), slide=PATIENTS, **VARIANTS[wildcards.variant].factors)
 
 
+def is_published(wildcards):
+    """Whether tiles are clustered as published."""
+    return PROCEDURES[wildcards.procedure].variant.procedure == "paper"
+
+
 def get_clustering_parameters(wildcards):
     """How tiles are clustered; the published procedure has nothing to set."""
-    settled = PROCEDURES[wildcards.procedure]
-    if settled.variant.procedure == "paper":
+    if is_published(wildcards):
         return {}
-    return {k: v for k, v in settled.config["clustering"].items() if k != "min_tiles"}
+    settings = PROCEDURES[wildcards.procedure].config["clustering"]
+    return {k: v for k, v in settings.items() if k != "min_tiles"}
 
 
 def units(variant):

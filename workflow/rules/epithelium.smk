@@ -16,8 +16,8 @@ rule segment_epithelium:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000, per_1000_tiles=20),
-        runtime=growing(10, per_1000_tiles=0.2),
+        mem_mb=growing(2000, per_1000_tiles=70),
+        runtime=growing(5, per_1000_tiles=0.05),
     params:
         label=STAIN_CLASS,
         code=code_of("segment_epithelium.py"),
@@ -41,8 +41,8 @@ rule measure_coverage:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(5, per_1000_tiles=0.2),
+        mem_mb=growing(1500, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
+        runtime=growing(5, per_1000_tiles=0.05),
     params:
         classes=get_mask_classes,
         class_names=config["epithelium"]["class_names"],

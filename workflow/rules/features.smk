@@ -18,15 +18,17 @@ rule encode_tiles:
     # threads. Descriptors of one core each run on several slides at once instead.
     threads: lambda wildcards: 16 if needs_torch(wildcards) else 1
     resources:
-        # Each reading process takes some 200 MB, whatever the number of tiles.
-        mem_mb=lambda wildcards, attempt: growing(
-            12000 if needs_torch(wildcards) else 1000
+        # Each reading process takes some 200 MB, and its own copy of the mask.
+        mem_mb=lambda wildcards, attempt, threads: growing(
+            12000 if needs_torch(wildcards) else 1000,
+            per_1000_tiles=2,
+            per_mb_of_geojson=0 if is_whole(wildcards) else threads * PARSED_MASK,
         )(wildcards, attempt),
         # Networks on a GPU; on processors alone give more (docs/cluster.md).
         runtime=lambda wildcards, attempt: (
             growing(60, per_1000_tiles=3)
             if needs_torch(wildcards)
-            else growing(10, per_1000_tiles=0.2)
+            else growing(10, per_1000_tiles=0.3)
         )(wildcards, attempt),
         gpu=lambda wildcards: 1 if needs_torch(wildcards) else 0,
         # Most tiles per forward pass, and where slides are copied to before they are read. Results

@@ -25,7 +25,7 @@ rule import_tiles:
     threads: 1
     resources:
         # A plain JPEG is decoded whole for its thumbnail.
-        mem_mb=growing(2000, per_1000_tiles=5),
+        mem_mb=growing(2000, per_1000_tiles=8),
         runtime=growing(10),
     params:
         tile_px_level0=lambda wildcards: get_row(wildcards).tile_px_level0,
@@ -52,7 +52,7 @@ rule import_features:
     threads: 1
     resources:
         # Blocks of 128 MB, whatever the size of the file.
-        mem_mb=growing(1000, per_1000_tiles=6),
+        mem_mb=growing(1000, per_1000_tiles=10),
         runtime=growing(10),
     params:
         min_coverage=get_min_coverage,
