@@ -19,13 +19,8 @@ sys.path.insert(0, str(WORKFLOW))
 
 from histohet.files import read_json, write_json
 from histohet.provenance import code_hash
-from histohet.sheets import (
-    COMPANIONS,
-    SLIDE_ID,
-    SheetError,
-    missing_files,
-    read_slide_sheet,
-)
+from histohet.sheets import COMPANIONS, SLIDE_ID, SheetError
+from histohet.sheets import missing_files, read_slide_sheet
 
 
 def describe(error):
