@@ -184,7 +184,8 @@ def test_a_job_that_does_not_see_a_disk_fails_and_refuses_nothing(
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert re.search(rf"Missing files after 1 seconds.*\n{file} \(missing", said), said
-    assert copied.digests() == before
+    # Of a job that runs anew Snakemake takes away what it had made.
+    assert copied.digests().items() < before.items()
 
 
 def test_a_file_that_is_only_newer_reruns_nothing(copied: Cohort) -> None:
