@@ -133,7 +133,7 @@ def test_results_that_cannot_be_written_stay_as_they_are(
     said = refused.stdout + refused.stderr
     logger.info("%s", said[-2000:])
     assert refused.returncode == 1
-    assert "Read-only file system: " in said
+    assert "missing.json cannot be written: Read-only file system" in said
     assert set(results_of(small_disk.folder)) == before
     assert undisturbed.damaged(small_disk.folder) == []
     assert mount("-o", "remount,rw", results) == 0

@@ -17,7 +17,7 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from histohet.files import read_json, write_json
+from histohet.files import StorageError, read_json, write_json
 from histohet.provenance import code_hash
 from histohet.sheets import COMPANIONS, SLIDE_ID, SheetError
 from histohet.sheets import missing_files, read_slide_sheet
@@ -81,7 +81,10 @@ else:
 
 
 onstart:
-    write_json(MISSING_AT_THE_BEGINNING, MISSING)
+    try:
+        write_json(MISSING_AT_THE_BEGINNING, MISSING)
+    except StorageError as error:
+        raise WorkflowError(str(error)) from None
 
 
 SLIDES = list(SHEET.slides)
