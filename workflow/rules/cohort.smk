@@ -76,8 +76,6 @@ rule check_failures:
         "results/logs/check_failures/{variant}.log",
     benchmark:
         "results/benchmarks/check_failures/{variant}.tsv"
-    # Stops the run on purpose, and would again: this 0 counts before the profile's retries.
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: 1

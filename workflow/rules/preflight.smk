@@ -14,7 +14,7 @@ rule check_slide:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000, per_1000_tiles=8),
+        mem_mb=growing(1000, per_1000_tiles=5),
         runtime=growing(5),
     params:
         row=get_slide_values,
@@ -72,8 +72,6 @@ rule collect_preflight:
         "results/logs/collect_preflight.log",
     benchmark:
         "results/benchmarks/collect_preflight/all.tsv"
-    # As of `check_failures`: mixed encoders stop the run.
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: 1
