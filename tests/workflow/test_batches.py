@@ -30,4 +30,6 @@ def test_batches_and_then_the_cohort_give_the_same_bytes(finished: Cohort, fresh
     assert left
     assert not [job for job in left if "slide=" in job.wildcards]
     fresh.run()
-    assert fresh.digests() == finished.digests()
+    # Tests of what a configuration adds leave it in the finished cohort.
+    assert fresh.digests().items() <= finished.digests().items()
+    assert fresh.jobs() == []
