@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from cases import Case, first_half, later, refused, written
 
-from pictures import GLASS, plain, section
-from slidefiles import write_jpeg_tiff, write_plain
+from helpers.pictures import GLASS, plain, section
+from helpers.slidefiles import write_jpeg_tiff, write_plain
 
 SIDE, HALF = 1700, 850
 """Side of the slide, and of its mask at half the scale."""

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 from cases import Case, first_half, later, refused, written
 
-from featurefiles import write_trident
-from histohet.encoders.stain_texture import FEATURES
+from helpers.featurefiles import write_trident
+from histohet.encoders.stain_texture.descriptor import FEATURES
 
 GRID = np.array([[x * 224, y * 224] for y in range(7) for x in range(7)])
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from cases import Case, first_half, later, refused, written
 
-from pictures import GLASS, fluorescence, pen_marks, photo, plain, section
-from slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
+from helpers.pictures import GLASS, fluorescence, pen_marks, photo, plain, section
+from helpers.slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
 
 GIANT_PX = 10_000
 """Side of a slide of one level; in one piece it would need 1.4 GB, as RGBA and RGB, each twice."""

@@ -12,13 +12,13 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from openpyxl import Workbook
 
-from histohet.clinical import read_clinical, read_clinical_tsv
-from histohet.clinical_formats import clinical_sources
-from histohet.clinical_tables import LARGEST_WORKBOOK, ClinicalError
-from histohet.covariates import Covariate
-from histohet.formats.tables import write_tsv
-from histohet.provenance import Provenance
-from histohet.sheets import MOST_ROWS
+from histohet.clinical.covariates import Covariate
+from histohet.clinical.formats import clinical_sources
+from histohet.clinical.join import read_clinical, read_clinical_tsv
+from histohet.clinical.tables import LARGEST_WORKBOOK, ClinicalError
+from histohet.common.provenance import Provenance
+from histohet.common.results_tables import write_tsv
+from histohet.slides.sheet import MOST_ROWS
 
 OS = {"time": "OS", "unit": "months", "event": "E", "events": [1], "censored": [0]}
 HEADER = b"id\tOS\tE\n"

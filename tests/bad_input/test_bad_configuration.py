@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cohorts import REPOSITORY, Cohort
+from helpers import ROOT
+from helpers.cohorts import Cohort
 
 OS = {"time": "months", "unit": "months", "event": "dead", "events": [1], "censored": [0]}
 TABLE = {"table": "clinical.csv", "patient": "id", "endpoints": {"OS": OS}}
@@ -219,7 +220,7 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     folder = tmp_path_factory.mktemp("cohort")
     (folder / "slides.tsv").write_text("slide\tpath\tmpp\na\ta.png\t0.5\n")
-    return Cohort(folder, REPOSITORY / "workflow", {"slides": "slides.tsv"})
+    return Cohort(folder, ROOT / "workflow", {"slides": "slides.tsv"})
 
 
 @pytest.mark.parametrize(("change", "messages"), CASES, ids=[str(case[0])[:60] for case in CASES])

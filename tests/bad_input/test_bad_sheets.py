@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from histohet.sheets import SheetError, read_slide_sheet
+from histohet.slides.sheet import SheetError, read_slide_sheet
 
 ID_RULE = "must be letters, digits, '.', '_' or '-'"
 NO_TABLE = "save it as .tsv or .csv with the encoding UTF-8"

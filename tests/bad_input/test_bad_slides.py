@@ -14,13 +14,14 @@ from companion_cases import bad_masks, bad_tables, tissue_mask
 from feature_cases import bad_features
 from slide_cases import absurd_scales, broken_files, other_pictures
 
-from cohorts import REPOSITORY, Cohort
-from histohet.formats.tables import read_tsv
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.pictures import section
+from helpers.slidefiles import write_jpeg_tiff, write_plain
+from histohet.common.results_tables import read_tsv
 from histohet.preflight import check_companions, check_slide, list_problems
-from histohet.sheets import COMPANIONS, missing_files, read_slide_sheet
-from histohet.tiles import TileSpec
-from pictures import section
-from slidefiles import write_jpeg_tiff, write_plain
+from histohet.slides.sheet import COMPANIONS, missing_files, read_slide_sheet
+from histohet.tiles.lattice import TileSpec
 
 CONFIG = {
     "slides": "slides.tsv",
@@ -103,7 +104,7 @@ def run(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> Run
         if slide in REFUSED_IN_THE_RUN or case.status == "ok" or not case.preflight
     }
     write_sheet(folder, chosen)
-    cohort = Cohort(folder, REPOSITORY / "workflow", CONFIG)
+    cohort = Cohort(folder, ROOT / "workflow", CONFIG)
     done = cohort.run()
     return Run(chosen, cohort, done.stdout + done.stderr)
 

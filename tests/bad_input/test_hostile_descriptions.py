@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import pyvips
 
+from helpers.slidefiles import gradient
 from histohet.preflight import check_slide
-from histohet.sheets import SlideRow
-from histohet.tiles import TileSpec
-from slidefiles import gradient
+from histohet.slides.sheet import SlideRow
+from histohet.tiles.lattice import TileSpec
 
 ENTITIES = '<!ENTITY e0 "ha ha ha ha ha ">' + "".join(
     f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10)

@@ -6,8 +6,9 @@ import csv
 from html.parser import HTMLParser
 from pathlib import Path
 
-from cohorts import REPOSITORY, Cohort
-from slidefiles import gradient, write_plain
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.slidefiles import gradient, write_plain
 
 NAMES = {
     "command": "$(touch owned).png",
@@ -57,7 +58,7 @@ def test_names_are_names_everywhere(tmp_path: Path) -> None:
     covariate = {"column": COLUMN, "kind": "numeric"}
     cohort = Cohort(
         tmp_path,
-        REPOSITORY / "workflow",
+        ROOT / "workflow",
         {
             "slides": SHEET,
             "patient_pattern": "^(.{3})",

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cohorts import REPOSITORY, Cohort
-from featurefiles import write_trident
-from histohet.formats.tables import read_tsv
-from pictures import section
-from slidefiles import write_jpeg_tiff, write_plain
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.featurefiles import write_trident
+from helpers.pictures import section
+from helpers.slidefiles import write_jpeg_tiff, write_plain
+from histohet.common.results_tables import read_tsv
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 DENIED = "cannot be opened: Permission denied"
@@ -49,7 +50,7 @@ def test_a_file_that_may_not_be_read_concerns_its_slide_alone(tmp_path: Path) ->
         ("inside", inside, "", "", "", ""),
     ]
     (tmp_path / "slides.tsv").write_text("\n".join("\t".join(map(str, row)) for row in rows) + "\n")
-    cohort = Cohort(tmp_path, REPOSITORY / "workflow", {"slides": "slides.tsv"})
+    cohort = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv"})
     process = {"preexec_fn": give_up_privileges} if os.geteuid() == 0 else {}
     if subprocess.run(["cat", mask], check=False, capture_output=True, **process).returncode == 0:
         pytest.skip("root cannot give up its right to read everything here")

@@ -28,16 +28,16 @@ from clustering import circumstances, say
 from scipy.stats import norm
 from simulated_cohorts import ENDPOINTS, PATIENTS, SCORES, Simulated, simulate
 
-from histohet.best_cut import best_cut
-from histohet.concordance import concordance
-from histohet.covariates import Covariate
-from histohet.cox import fit_design
-from histohet.cox_design import make_design
-from histohet.endpoint_analysis import HIGH_VS_LOW, SCORE
-from histohet.files import write_json
-from histohet.partial_likelihood import RiskSets, maximise
-from histohet.permutation import exposure_permutation_p, log_rank_scores, permutation_p
-from histohet.survival import log_rank
+from histohet.clinical.covariates import Covariate
+from histohet.common.files import write_json
+from histohet.survival.best_cut import best_cut
+from histohet.survival.cox import fit_design
+from histohet.survival.curves import log_rank
+from histohet.survival.design import make_design
+from histohet.survival.endpoint import HIGH_VS_LOW, SCORE
+from histohet.survival.partial_likelihood import RiskSets, maximise
+from histohet.survival.permutation import exposure_permutation_p, log_rank_scores, permutation_p
+from histohet.survival.ranking import concordance
 
 LEVEL = 0.05
 HAZARD_RATIOS = (1.5, 2.0, 3.0)

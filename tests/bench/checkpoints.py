@@ -21,9 +21,9 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from helpers.published_layouts import PUBLISHED, random_tensors
 from histohet.encoders.catalogue import CATALOGUE
-from histohet.encoders.registry import make_encoder
-from published_layouts import PUBLISHED, random_tensors
+from histohet.encoders.make import make_encoder
 
 
 def main() -> None:

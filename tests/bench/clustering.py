@@ -47,21 +47,22 @@ from sklearn.metrics import adjusted_rand_score
 from synthetic_slides import PITCH_PX, SEPARATIONS, make_slide
 from threadpoolctl import threadpool_limits
 
-from histohet import clustering as engine
-from histohet.annealing import AnnealingSchedule, anneal
-from histohet.encoders.stain_texture import StainTexture
-from histohet.files import read_json, write_json
-from histohet.graph import edge_similarity, knn_edges
-from histohet.minimiser import gap_percent, minimise
-from histohet.potts import PottsModel, unary_cosine
-from histohet.provenance import code_hash
-from histohet.slides import open_slide
-from histohet.tile_reader import TileSource
-from histohet.tile_workers import read_batches
-from histohet.tiles import TileSpec, in_tissue, lattice
-from histohet.tissue import segment_tissue, tissue_params
+from histohet.clustering import cluster as engine
+from histohet.clustering.annealing import AnnealingSchedule, anneal
+from histohet.clustering.potts.minimise import gap_percent, minimise
+from histohet.clustering.potts.model import PottsModel, unary_cosine
+from histohet.common.files import read_json, write_json
+from histohet.common.provenance import code_hash
+from histohet.encoders.pixels import TileSource
+from histohet.encoders.stain_texture.descriptor import StainTexture
+from histohet.encoders.workers import read_batches
+from histohet.slides.reader import open_slide
+from histohet.tiles.lattice import TileSpec, in_tissue, lattice
+from histohet.tiles.neighbours import edge_similarity, knn_edges
+from histohet.tissue.segmentation import segment_tissue, tissue_params
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+
 ENGINES = ("default", "paper")
 NOISES = ("gaussian", "heavy_tailed", "correlated")
 # In an order in which any first few are spread out: a limited run is no run of few regions.
@@ -485,7 +486,7 @@ def read_records(path: Path, reuse_paper: bool) -> dict[tuple[Any, ...], Json]:
 def code_in_force() -> str:
     """Hash of the engine and of the slides' generator: records of other code do not count."""
     parts = [
-        code_hash(Path(str(module)), REPOSITORY / "workflow")
+        code_hash(Path(str(module)), ROOT / "workflow")
         for module in (engine.__file__, Path(__file__).with_name("synthetic_slides.py"))
     ]
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
@@ -668,7 +669,7 @@ def git(*command: str) -> str | None:
     if program is None:
         return None
     found = subprocess.run(
-        [program, "-C", str(REPOSITORY), *command], capture_output=True, text=True, check=False
+        [program, "-C", str(ROOT), *command], capture_output=True, text=True, check=False
     )
     return found.stdout.strip() if found.returncode == 0 else None
 
@@ -693,7 +694,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--reuse-paper", action="store_true", help="count: keep records of paper of older code"
     )
-    out = REPOSITORY / "results/bench/clustering.json"
+    out = ROOT / "results/bench/clustering.json"
     parser.add_argument("--out", type=Path, default=out, help="where the figures go")
     data = os.environ.get("HISTOHET_DATA")
     parser.add_argument("--data", type=Path, default=data, help="gap: folder of the real slides")

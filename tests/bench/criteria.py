@@ -3,8 +3,9 @@
     PYTHONPATH=workflow python tests/bench/criteria.py [--tiles N ...] [--slides N] [--jobs N]
 
 All criteria judge the same labels: those of the default engine's path from many clusters to one
-(`histohet.merging`), before the last smoothing. Only the gap statistic makes clusters of its own.
-So the comparison is of criteria, not of clusterings; it is kind to those whose own clusters would
+(`histohet.clustering.number_of_clusters`), before the last smoothing. Only the gap statistic makes
+clusters of its own. So the comparison is of criteria, not of clusterings; it is kind to those whose
+own clusters would
 be worse, and an ablation changes what is chosen from the path, not the path.
 
 Slides have medium separation. `default` is the engine's evidence; the others, by name:
@@ -39,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clustering import NOISES, PLANTED, REPOSITORY, circumstances, run_all, say
+from clustering import NOISES, PLANTED, ROOT, circumstances, run_all, say
 from scipy.sparse import csr_array
 from scipy.special import logsumexp, multigammaln
 from scipy.stats import multivariate_normal
@@ -48,20 +49,20 @@ from sklearn.metrics import adjusted_rand_score
 from synthetic_slides import PITCH_PX, make_slide
 from threadpoolctl import threadpool_limits
 
-from histohet.clustering_params import ClusteringParams
-from histohet.embedding import principal_components, unit_rows
-from histohet.evidence import PRIOR_TILES, SHARED_TILES, WEIGHT_ROUNDS
-from histohet.files import write_json
-from histohet.gaussian_clusters import TAIL_FREEDOM, ridge, tail_weights, weighted_means
-from histohet.graph import knn_edges
-from histohet.merging import Stage, merge_path
-from histohet.model_choice import bic_embedding, gaussian_bic
-from histohet.neighbour_labels import estimate_coupling, log_likelihood, neighbour_counts
-from histohet.numbering import compact
-from histohet.ordered_tiles import MODEL_COMPONENTS, START_COMPONENTS
-from histohet.potts import Floats, Ints, neighbour_lists
-from histohet.stability import resample
-from histohet.tile_field import REGRESSION_RIDGE, TileField
+from histohet.clustering.embedding import principal_components, unit_rows
+from histohet.clustering.evidence import PRIOR_TILES, SHARED_TILES, WEIGHT_ROUNDS
+from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
+from histohet.clustering.neighbour_labels import estimate_coupling, log_likelihood, neighbour_counts
+from histohet.clustering.number_of_clusters import Stage, merge_path
+from histohet.clustering.numbering import compact
+from histohet.clustering.potts.model import Floats, Ints, neighbour_lists
+from histohet.clustering.published import bic_embedding, gaussian_bic
+from histohet.clustering.settings import ClusteringParams
+from histohet.clustering.stability import resample
+from histohet.clustering.tile_field import REGRESSION_RIDGE, TileField
+from histohet.clustering.tiles import MODEL_COMPONENTS, START_COMPONENTS
+from histohet.common.files import write_json
+from histohet.tiles.neighbours import knn_edges
 
 TILES = (500, 2_000)
 SLIDES = 3
@@ -139,7 +140,7 @@ def evidence_scores(case: Case, without: str | None = None) -> list[float]:
 def evidence(
     field: TileField, labels: Ints, weights: Floats, without: str | None
 ) -> tuple[float, Floats]:
-    """Return what `histohet.evidence.assess` does, tile by tile instead of from sums, and weights.
+    """Return what `evidence.assess` does, tile by tile instead of from sums, and weights.
 
     `without` leaves out one of: ``neighbours`` (residuals are independent), ``own covariances``
     (one for all clusters), ``heavy tails`` (Gaussian), ``labels`` (any are equally probable),
@@ -476,7 +477,7 @@ def parse() -> argparse.Namespace:
         "--slides", type=int, default=SLIDES, help="slides per size, planted number and noise"
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
-    out = REPOSITORY / "results/bench/criteria.json"
+    out = ROOT / "results/bench/criteria.json"
     parser.add_argument("--out", type=Path, default=out, help="where the figures go")
     return parser.parse_args()
 

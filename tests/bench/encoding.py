@@ -34,13 +34,13 @@ import numpy as np
 import psutil
 import pyvips
 
-from histohet.files import write_json
-from histohet.formats.hdf5 import TileTable, tile_attributes
-from histohet.outcome import OK
+from histohet.common.files import write_json
+from histohet.common.hdf5 import TileTable, tile_attributes
+from histohet.common.outcome import OK
+from histohet.common.provenance import Provenance
+from histohet.encoders.pixels import MaskSource, TileSource
 from histohet.phantoms import plan_cohort, render_phantom
-from histohet.provenance import Provenance
-from histohet.tile_reader import MaskSource, TileSource
-from histohet.tiles import TileSpec
+from histohet.tiles.lattice import TileSpec
 
 CORES = len(os.sched_getaffinity(0))
 MPP, TILE_PX, JPEG_TILE_PX = 0.5, 224, 256
@@ -137,11 +137,11 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
     import torch
     from safetensors.torch import save_file
 
-    from histohet.device_memory import batch_size_for
-    from histohet.encoders.architectures import create_architecture
     from histohet.encoders.configured import entry_of
-    from histohet.encoders.registry import make_encoder
-    from histohet.encoding import encode_slide
+    from histohet.encoders.device_memory import batch_size_for
+    from histohet.encoders.encode import encode_slide
+    from histohet.encoders.make import make_encoder
+    from histohet.encoders.networks import create_architecture
 
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
@@ -248,7 +248,7 @@ class MeanColour:
 
 def measure_memory(n_tiles: int, tile_px: int) -> Json:
     """Encode `n_tiles` with an encoder that takes nothing, watching the memory of all processes."""
-    from histohet.encoding import encode_slide
+    from histohet.encoders.encode import encode_slide
 
     with tempfile.TemporaryDirectory() as folder:
         source, tiles = make_slide(Path(folder), 4096)

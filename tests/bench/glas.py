@@ -26,9 +26,14 @@ import cv2
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
-from histohet.epithelium_stain import SEGMENTATION_MPP, fit_epithelium, segment_epithelium, tissue
-from histohet.files import write_json
-from histohet.stain import fit_stain
+from histohet.common.files import write_json
+from histohet.epithelium.epithelium_stain import (
+    SEGMENTATION_MPP,
+    fit_epithelium,
+    segment_epithelium,
+    tissue,
+)
+from histohet.tissue.stain import fit_stain
 
 GLAS_MPP = 0.62005
 TUNED_PATIENTS = frozenset({1, 2, 3})

@@ -1,4 +1,4 @@
-"""Calibrate the spatial p-values of `histohet.spot_agreement` on smooth random maps.
+"""Calibrate the spatial p-values of `histohet.agreement.expression` on smooth random maps.
 
     PYTHONPATH=workflow python tests/bench/placements.py [--repeats 1000] [--output FILE]
 
@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from histohet.files import write_json
-from histohet.spot_agreement import (
+from histohet.agreement.expression import (
     MIN_OVERLAP,
     OUTSIDE,
     TileMap,
@@ -31,6 +30,7 @@ from histohet.spot_agreement import (
     place,
     share_at_least_first,
 )
+from histohet.common.files import write_json
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

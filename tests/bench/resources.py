@@ -22,10 +22,10 @@ import pyvips
 import yaml
 from synthetic_slides import PITCH_PX, make_slide
 
-from cohorts import REPOSITORY
-from featurefiles import write_trident
+from helpers import ROOT
+from helpers.featurefiles import write_trident
 
-RESULT = REPOSITORY / "results/bench/resources.json"
+RESULT = ROOT / "results/bench/resources.json"
 MPP = 0.25
 SHEET = ("slide", "path", "mpp", "features")
 
@@ -126,7 +126,7 @@ def main() -> None:
             subprocess.run(
                 [
                     *(sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"),
-                    *("--snakefile", str(REPOSITORY / "workflow/Snakefile")),
+                    *("--snakefile", str(ROOT / "workflow/Snakefile")),
                     *("--directory", str(own), "--replace-workflow-config"),
                     *("--configfile", str(own / "config.yaml")),
                 ],

@@ -19,9 +19,10 @@ from typing import Any
 
 import yaml
 
-from cohorts import CONFIG, REPOSITORY
+from helpers import ROOT
+from helpers.cohorts import CONFIG
 
-RESULT = REPOSITORY / "results/bench/scale.json"
+RESULT = ROOT / "results/bench/scale.json"
 
 
 def write_cohort(folder: Path, slides: int) -> None:
@@ -49,7 +50,7 @@ def plan(folder: Path, *arguments: str) -> dict[str, Any]:
     """Dry-run the workflow; return the number of jobs, seconds, and peak memory."""
     command = [
         *(sys.executable, "-m", "snakemake", *arguments, "--dry-run", "--quiet", "rules"),
-        *("--snakefile", str(REPOSITORY / "workflow/Snakefile"), "--directory", str(folder)),
+        *("--snakefile", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)),
         *("--replace-workflow-config", "--configfile", str(folder / "config.yaml")),
     ]
     log = folder / "snakemake.log"

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from histohet.grouping import Grouping
-from histohet.groups import assign_groups
-from histohet.tumour import otsu_threshold
+from histohet.cohort.grouping import Grouping
+from histohet.cohort.groups import assign_groups
+from histohet.tumour.attention import otsu_threshold
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class Simulated:
     Attributes
     ----------
     frame
-        As of `histohet.cohort.of_endpoint`, with one prognostic covariate ``stage``.
+        As of `histohet.cohort.select.of_endpoint`, with one prognostic covariate ``stage``.
     scores
         Four scores of each, (n, 4).
     times, events

@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 from clustering import circumstances, say
 
-from histohet.best_cut import best_cut
-from histohet.covariates import Covariate
-from histohet.endpoint_analysis import analyse_endpoint
-from histohet.estimates import estimate_table
-from histohet.files import write_json
+from histohet.clinical.covariates import Covariate
+from histohet.common.files import write_json
+from histohet.survival.best_cut import best_cut
+from histohet.survival.endpoint import analyse_endpoint
+from histohet.survival.estimates import estimate_table
 
 COVARIATES = (
     Covariate("age", "numeric", "age"),

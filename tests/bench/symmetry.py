@@ -32,17 +32,17 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, confusion_matrix
 from sklearn.preprocessing import normalize
 
-from histohet.clustering import cluster_tiles
-from histohet.clustering_params import ClusteringParams
-from histohet.encoders.architectures import create_architecture
+from histohet.clustering.cluster import cluster_tiles
+from histohet.clustering.settings import ClusteringParams
+from histohet.common.files import write_json
 from histohet.encoders.base import Encoder
 from histohet.encoders.catalogue import CATALOGUE
 from histohet.encoders.configured import entry_of
-from histohet.encoders.registry import make_encoder
-from histohet.files import write_json
+from histohet.encoders.make import make_encoder
+from histohet.encoders.networks import create_architecture
 from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.render import render_phantom
-from histohet.slides import open_slide, read_rectangle
+from histohet.slides.reader import open_slide, read_rectangle
 
 Pixels = npt.NDArray[np.uint8]
 Embeddings = npt.NDArray[np.float32]

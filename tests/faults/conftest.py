@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from cohorts import CONFIG, PHANTOMS, Cohort, copy_workflow
 from faults import Undisturbed, new_cohort, undisturbed_run
+from helpers.cohorts import CONFIG, PHANTOMS, Cohort, copy_workflow
 
 FEATURES = "results/features/stain_texture/masked/phantom_01.h5"
 SHEET = """\

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cohorts import CHANGING, CONFIG, MAIN_ANALYSIS, Cohort, digest
+from helpers.cohorts import CHANGING, CONFIG, MAIN_ANALYSIS, Cohort, digest
 
 KILLER = Path(__file__).parent / "killer"
 SEED = int(os.environ.get("FAULTS_SEED", "314"))

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from cohorts import REPOSITORY
+from helpers import ROOT
 
 KILL_AT = """
 import os, signal, sys
@@ -40,7 +40,7 @@ def total(n):
 """
 CALL = "import compiled; print(compiled.total(10))"
 DRAW = """
-import histohet.drawing.figures
+import histohet.drawing.style
 from matplotlib.font_manager import findfont
 print(findfont("DejaVu Sans"))
 """
@@ -51,7 +51,7 @@ def run(program: str, folder: Path, number: int) -> subprocess.CompletedProcess[
     """Run a program that is killed at one of the things it does to files in a folder."""
     return subprocess.run(
         [sys.executable, "-c", KILL_AT + program, str(folder), str(number)],
-        env=os.environ | {"MPLCONFIGDIR": str(folder), "PYTHONPATH": str(REPOSITORY / "workflow")},
+        env=os.environ | {"MPLCONFIGDIR": str(folder), "PYTHONPATH": str(ROOT / "workflow")},
         capture_output=True,
         text=True,
         check=False,

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import REPOSITORY, Cohort
 from faults import Undisturbed, Watch, new_cohort, results_of
+from helpers import ROOT
+from helpers.cohorts import Cohort
 
 logger = logging.getLogger("faults")
 
@@ -50,16 +51,16 @@ import resource, sys
 from pathlib import Path
 import numpy as np, pandas as pd
 from matplotlib.figure import Figure
-from histohet.drawing.figures import save_figure
-from histohet.drawing.overview import save_picture
-from histohet.epithelium import write_labels
-from histohet.files import write_text
-from histohet.formats.hdf5 import TileTable, feature_file, write_column
-from histohet.formats.partial_features import partial_features
-from histohet.formats.tables import write_tsv
-from histohet.logs import job_log
-from histohet.outcome import OK
-from histohet.provenance import Provenance
+from histohet.drawing.style import save_figure
+from histohet.slides.thumbnail import save_picture
+from histohet.epithelium.segmentation import write_labels
+from histohet.common.files import write_text
+from histohet.common.hdf5 import TileTable, feature_file, write_column
+from histohet.features.partial import partial_features
+from histohet.common.results_tables import write_tsv
+from histohet.common.jobs import job_log
+from histohet.common.outcome import OK
+from histohet.common.provenance import Provenance
 
 path = Path(sys.argv[1])
 noise = np.random.default_rng(0).integers(0, 255, (400, 400), np.uint8)
@@ -75,7 +76,7 @@ def test_every_writer_names_the_file_and_leaves_nothing(tmp_path: Path, writer: 
     lines = WRITERS[writer].strip().splitlines()
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM + "".join(f"    {line}\n" for line in lines), str(path)],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow")},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
         capture_output=True,
         text=True,
         check=False,

@@ -16,10 +16,10 @@ import h5py
 import numpy as np
 import pytest
 
-from cohorts import REPOSITORY
-from histohet.formats.hdf5 import read_column, write_column
-from histohet.outcome import OK
-from histohet.provenance import Provenance
+from helpers import ROOT
+from histohet.common.hdf5 import read_column, write_column
+from histohet.common.outcome import OK
+from histohet.common.provenance import Provenance
 
 N = 200_000
 
@@ -96,9 +96,9 @@ def test_a_file_system_without_locks(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-c", NO_LOCKS, str(tmp_path / "a.h5")),
-            *(str(Path(__file__).parent), str(REPOSITORY / "workflow")),
+            *(str(Path(__file__).parent), str(ROOT / "workflow")),
         ],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "tests")},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,6 @@ import random
 import time
 from pathlib import Path
 
-from cohorts import CONFIG, PHANTOMS, REPOSITORY, Cohort
 from faults import (
     KILLS,
     SEED,
@@ -20,6 +19,8 @@ from faults import (
     undisturbed_run,
     watched_by_killer,
 )
+from helpers import ROOT
+from helpers.cohorts import CONFIG, PHANTOMS, Cohort
 
 logger = logging.getLogger("faults")
 
@@ -61,7 +62,7 @@ def test_every_rule(undisturbed: Undisturbed, tmp_path: Path) -> None:
 
 def test_every_rule_of_the_phantoms(tmp_path: Path) -> None:
     config = CONFIG | {"phantoms": PHANTOMS | {"n_slides": 1, "epithelial_tiles": 8}}
-    workflow = REPOSITORY / "workflow"
+    workflow = ROOT / "workflow"
     first = Cohort(tmp_path / "first", workflow, config)
     undisturbed = undisturbed_run(first, tmp_path, tmp_path / "record", "phantoms.smk")
     cohort = Cohort(tmp_path / "cohort", workflow, config)

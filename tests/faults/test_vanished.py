@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import Cohort
 from faults import Undisturbed, new_cohort
+from helpers.cohorts import Cohort
 
 TARGET = "results/qupath/full/whole.geojson"
 

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.masks import MaskError, read_polygons
-from mutations import message_of, mutated
+from helpers.mutations import message_of, mutated
+from histohet.epithelium.masks import MaskError, read_polygons
 
 RING = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
 

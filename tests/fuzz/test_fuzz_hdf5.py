@@ -13,13 +13,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from featurefiles import stamp_grid, write_atlaspatch, write_clam, write_stamp, write_trident
-from histohet.formats.anndata import AnnDataError, read_observations
-from histohet.formats.imported_features import read_source, read_tile_positions
-from histohet.formats.imported_rows import read_rows
-from histohet.formats.tile_facts import FeatureFileError
-from histohet.imported_tiles import place_tiles
-from mutations import message_of, mutated
+from helpers.featurefiles import (
+    stamp_grid,
+    write_atlaspatch,
+    write_clam,
+    write_stamp,
+    write_trident,
+)
+from helpers.mutations import message_of, mutated
+from histohet.agreement.anndata import AnnDataError, read_observations
+from histohet.features.imported.layouts import read_source, read_tile_positions
+from histohet.features.imported.placement import place_tiles
+from histohet.features.imported.rows import read_rows
+from histohet.features.imported.tile_facts import FeatureFileError
 
 FEATURES = np.arange(36, dtype=np.float32).reshape(9, 4)
 COORDS = np.array([[x, y] for y in (0, 512, 1024) for x in (0, 512, 1024)])

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from histohet.clinical import read_clinical
-from histohet.clinical_formats import clinical_sources
-from histohet.clinical_tables import ClinicalError
-from histohet.covariates import Covariate
-from histohet.rank_agreement import read_counts
-from histohet.sheets import SLIDE_ID, SheetError, read_slide_sheet
-from histohet.spots import SpotColumns, read_spots
-from histohet.traits import read_traits
-from histohet.truth import read_truth
-from histohet.tumour import read_attention
-from mutations import message_of, mutated
+from helpers.mutations import message_of, mutated
+from histohet.agreement.pathologist import read_counts
+from histohet.agreement.spots import SpotColumns, read_spots
+from histohet.agreement.truth import read_truth
+from histohet.clinical.covariates import Covariate
+from histohet.clinical.formats import clinical_sources
+from histohet.clinical.join import read_clinical
+from histohet.clinical.tables import ClinicalError
+from histohet.measures.traits import read_traits
+from histohet.slides.sheet import SLIDE_ID, SheetError, read_slide_sheet
+from histohet.tumour.attention import read_attention
 
 TOKENS = (
     *(b"\t", b",", b";", b"\n", b"\r", b"\r\n", b'"', b'""', b"'", b"\0", b"\\", b" ", b"\x0b"),

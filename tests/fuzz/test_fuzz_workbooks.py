@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from histohet.clinical import read_clinical
-from histohet.clinical_formats import clinical_sources
-from histohet.clinical_tables import ClinicalError
-from mutations import message_of, mutated
+from helpers.mutations import message_of, mutated
+from histohet.clinical.formats import clinical_sources
+from histohet.clinical.join import read_clinical
+from histohet.clinical.tables import ClinicalError
 
 TOKENS = (
     *(b"<", b">", b"/>", b"&", b"&amp;", b"&lt;", b"&x;", b'"', b"<!--", b"]]>", b"<![CDATA["),

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import CONFIG, PHANTOMS, REPOSITORY, Cohort
-from encoders import THIN, write_thin_weights
-from slurmcluster import Cluster, why_not_here
-from slurmruns import Run, Submit
+from helpers import ROOT
+from helpers.cohorts import CONFIG, PHANTOMS, Cohort
+from helpers.encoders import THIN, write_thin_weights
+from helpers.slurmcluster import Cluster, why_not_here
+from helpers.slurmruns import Run, Submit
 
 BEFORE_ENCODING = {"phantoms", "preflight", "tissue", "thumbnails", "tiles", "coverage"}
 
@@ -35,7 +36,7 @@ def local(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
         "encoder": THIN,
         "variants": ["full"],
     }
-    cohort = Cohort(tmp_path_factory.mktemp("local"), REPOSITORY / "workflow", config)
+    cohort = Cohort(tmp_path_factory.mktemp("local"), ROOT / "workflow", config)
     write_thin_weights(cohort.folder)
     cohort.run(snakefile="phantoms.smk")
     cohort.run()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import REPOSITORY, Cohort
-from slidefiles import gradient, write_plain
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.slidefiles import gradient, write_plain
 
 OF_COHORT = ("collect_preflight", "collect_slides", "check_failures", "draw_maps", "summarise")
 
@@ -19,8 +20,8 @@ def test_a_dry_run_adds_up_what_its_jobs_ask_for(tmp_path: Path) -> None:
     (tmp_path / "tiny.safetensors").write_bytes(b"read when the job runs")
     (tmp_path / "slides.tsv").write_text("slide\tpath\tmpp\na\ta.png\t0.5\nb\ta.png\t0.5\n")
     encoder = {"name": "lunit_dino_16", "checkpoint": "tiny.safetensors"}
-    cohort = Cohort(tmp_path, REPOSITORY / "workflow", {"slides": "slides.tsv", "encoder": encoder})
-    profile = ("--profile", str(REPOSITORY / "slurm"))
+    cohort = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv", "encoder": encoder})
+    profile = ("--profile", str(ROOT / "slurm"))
     done = cohort.snakemake("--dry-run", "--cores", "64", *profile)
     assert done.returncode == 0, done.stderr
     text = done.stdout + done.stderr

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import PHANTOMS, Cohort
-from slurmcluster import Cluster, output, wait_for
-from slurmruns import Submit
+from helpers.cohorts import PHANTOMS, Cohort
+from helpers.slurmcluster import Cluster, output, wait_for
+from helpers.slurmruns import Submit
 
 FEATURES = "features/thin/masked/phantom_01.h5"
 MEASURES = [f"measures/thin/masked/potts/phantom_0{number}.json" for number in (1, 2)]

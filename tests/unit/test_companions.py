@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.slidefiles import write_plain
+from histohet.common.outcome import OK, Status
 from histohet.companions import outcome_of_mask, problem_of_companions
-from histohet.masks import LabelImage, Polygons
-from histohet.outcome import OK, Status
-from slidefiles import write_plain
+from histohet.epithelium.masks import LabelImage, Polygons
 
 SIZE, TILE = (800, 600), 100.0
 ATTENTION = "x_coord,y_coord,attention_value\n"

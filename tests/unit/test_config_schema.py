@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
+from helpers import ROOT
+
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 CLINICAL = {
     "table": "clinical.csv",
     "patient": "id",

@@ -13,12 +13,13 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[2]
+from helpers import ROOT
+
 LIBRARY = ROOT / "workflow/histohet"
 ENCODER_MODULES = {
-    "architectures.py",
+    "networks.py",
     "hub.py",
-    "layouts.py",
+    "checkpoints.py",
     "timm_model.py",
     "torchvision_operators.py",
     "weights.py",

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from featurefiles import write_clam, write_trident
+from helpers.featurefiles import write_clam, write_trident
+from helpers.slidefiles import gradient, write_aperio, write_plain
 from histohet.preflight import (
     Problem,
     SlideRecord,
@@ -16,10 +17,9 @@ from histohet.preflight import (
     list_problems,
     qupath_offset,
 )
-from histohet.sheets import SlideRow, missing_files, read_slide_sheet
-from histohet.slides import SlideInfo
-from histohet.tiles import TileSpec
-from slidefiles import gradient, write_aperio, write_plain
+from histohet.slides.reader import SlideInfo
+from histohet.slides.sheet import SlideRow, missing_files, read_slide_sheet
+from histohet.tiles.lattice import TileSpec
 
 SETTINGS = {"tiles": TileSpec(), "mpp_tolerance": 0.1, "prefer_mpp": "file"}
 

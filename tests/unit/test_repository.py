@@ -6,12 +6,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from helpers import ROOT
 
 
 def test_parsing_the_configuration_loads_no_numerical_library() -> None:

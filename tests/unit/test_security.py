@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-WORKFLOW = Path(__file__).parents[2] / "workflow"
+from helpers import ROOT
+
+WORKFLOW = ROOT / "workflow"
 MODULES = sorted(WORKFLOW.rglob("*.py"))
 RULES = sorted([*WORKFLOW.rglob("*.smk"), WORKFLOW / "Snakefile"])
 

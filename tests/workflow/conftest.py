@@ -7,7 +7,7 @@ import os
 import pytest
 from filelock import FileLock
 
-from cohorts import CONFIG, Cohort, copy_workflow
+from helpers.cohorts import CONFIG, Cohort, copy_workflow
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cohorts import REPOSITORY, Cohort
-from slidefiles import gradient, write_plain
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.slidefiles import gradient, write_plain
 
 N = 48
 OS = {"time": "months", "unit": "months", "event": "dead", "events": [1], "censored": [0]}
@@ -33,7 +34,7 @@ def cohort(tmp_path: Path) -> Cohort:
         "analyses": [{"name": "other"}, {"name": "main", "covariates": COVARIATES}],
         "added_value": {"analysis": "main", **COMPARISON},
     }
-    return Cohort(tmp_path, REPOSITORY / "workflow", config)
+    return Cohort(tmp_path, ROOT / "workflow", config)
 
 
 def test_it_waits_for_its_analysis_and_pools_what_it_needs(cohort: Cohort) -> None:

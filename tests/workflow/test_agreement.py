@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from cohorts import REPOSITORY, Cohort
-from histohet.formats.clusters import read_clusters
-from slidefiles import gradient, write_plain
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.slidefiles import gradient, write_plain
+from histohet.clustering.file import read_clusters
 
 RULES = ("agree_with_pathologist", "agree_with_expression")
 SLIDES = [f"phantom_{number:02d}" for number in range(1, 5)]
@@ -73,7 +74,7 @@ def small(tmp_path: Path) -> Cohort:
     write_plain(tmp_path / "a.png", gradient(50, 50))
     (tmp_path / "slides.tsv").write_text("slide\tpath\tmpp\na\ta.png\t0.5\n")
     (tmp_path / "spots.csv").write_text("x,y,cluster\n1,1,T\n")
-    return Cohort(tmp_path, REPOSITORY / "workflow", {"slides": "slides.tsv"})
+    return Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv"})
 
 
 SECTION = {"slide": "a", "spots": "spots.csv", "label": "cluster"}
@@ -138,7 +139,7 @@ def breast(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
             ]
         },
     }
-    cohort = Cohort(folder, REPOSITORY / "workflow", config)
+    cohort = Cohort(folder, ROOT / "workflow", config)
     cohort.run()
     return cohort
 

@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cohorts import REPOSITORY, Cohort
-from encoders import THIN, write_thin_weights
-from histohet.chief import read_network
-from histohet.slide_embeddings import softmax
-from histohet.tumour import read_attention, tile_scores
-from slidefiles import tissue_like, write_plain
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.encoders import THIN, write_thin_weights
+from helpers.slidefiles import tissue_like, write_plain
+from histohet.features.slide_vectors import softmax
+from histohet.tumour.attention import read_attention, tile_scores
+from histohet.tumour.chief import read_network
 
 torch = pytest.importorskip("torch", reason="the encoders' requirements are not installed")
 
@@ -67,7 +68,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
         "attention": {"from": "chief", "checkpoint": "chief.pth", "encoder": THIN},
         "slide_embeddings": ["mean", "attention", "chief"],
     }
-    cohort = Cohort(folder, REPOSITORY / "workflow", config)
+    cohort = Cohort(folder, ROOT / "workflow", config)
     tables = [
         *(f"results/slide_embeddings/stain_texture/masked/{p}.tsv" for p in ("mean", "attention")),
         "results/slide_embeddings/thin/whole/chief.tsv",

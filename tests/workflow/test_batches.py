@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import CONFIG, Cohort
+from helpers.cohorts import CONFIG, Cohort
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cohorts import CONFIG, MAIN_ANALYSIS, REPOSITORY, Cohort
+from helpers import ROOT
+from helpers.cohorts import CONFIG, MAIN_ANALYSIS, Cohort
 
 # What is computed again from a step on, for a cohort whose slides bring mask and attention.
 SUMMARY = {"summarise"}
@@ -114,7 +115,7 @@ def keys_of(schema: dict[str, Any], prefix: str = "", depth: int = 2) -> Iterato
 
 
 def test_every_key_is_changed() -> None:
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     known = {key for key in keys_of(schema) if key.split(".")[0] not in OPTIONAL}
     changed = {
         name

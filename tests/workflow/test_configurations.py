@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cohorts import REPOSITORY, Cohort
-from slidefiles import gradient, write_plain
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.slidefiles import gradient, write_plain
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def cohort(tmp_path: Path) -> Cohort:
     (tmp_path / "attention.csv").write_text("x_coord,y_coord,attention_value\n0,0,1\n")
     (tmp_path / "clinical.csv").write_text("id,months,dead\np,10,1\n")
     sheet(tmp_path, "slide\tpath\tmpp\na\ta.png\t0.5\n")
-    return Cohort(tmp_path, REPOSITORY / "workflow", {"slides": "slides.tsv"})
+    return Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv"})
 
 
 def sheet(folder: Path, text: str) -> None:

@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 from sklearn.metrics import adjusted_rand_score
 
-from cohorts import CONFIG, REPOSITORY, Cohort
-from featurefiles import write_clam, write_stamp, write_trident
-from histohet.formats.clusters import read_clusters
-from histohet.formats.tables import read_tsv
+from helpers import ROOT
+from helpers.cohorts import CONFIG, Cohort
+from helpers.featurefiles import write_clam, write_stamp, write_trident
+from histohet.clustering.file import read_clusters
+from histohet.common.results_tables import read_tsv
 
 ENCODED, OWN, TRIDENT, STAMP, CLAM = "encoded", "own", "trident", "stamp", "clam"
 ORIGIN = {
@@ -123,7 +124,7 @@ def cohort(rows: list[dict[str, object]], tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("imported")
     write_sheet(folder, rows)
     config = SETTINGS | {"slides": "slides.tsv", "variants": ["full", "no_mask"]}
-    cohort = Cohort(folder, REPOSITORY / "workflow", config)
+    cohort = Cohort(folder, ROOT / "workflow", config)
     cohort.run()
     return cohort
 
@@ -254,7 +255,7 @@ def test_features_of_different_encoders_stop_the_cohort(
         ],
     )
     config = SETTINGS | {"slides": "slides.tsv"}
-    done = Cohort(tmp_path, REPOSITORY / "workflow", config).snakemake("--cores", "1", "preflight")
+    done = Cohort(tmp_path, ROOT / "workflow", config).snakemake("--cores", "1", "preflight")
     text = done.stdout + done.stderr
     assert done.returncode != 0
     assert "slides of one cohort need features of one encoder" in text
@@ -286,7 +287,7 @@ def test_features_that_cannot_be_used_are_refused_with_a_reason(
     }
     sheet = [{"slide": name, "mpp": 0.5, **cells} for name, (cells, _, _) in cases.items()]
     write_sheet(tmp_path, sheet)
-    cohort = Cohort(tmp_path, REPOSITORY / "workflow", SETTINGS | {"slides": "slides.tsv"})
+    cohort = Cohort(tmp_path, ROOT / "workflow", SETTINGS | {"slides": "slides.tsv"})
     cohort.run("results/maps/full/good.png")
     table = read_tsv(tmp_path / "results/cohort/full/slides.tsv").set_index("slide")
     assert table["status"].to_dict() == {name: status for name, (_, status, _) in cases.items()}

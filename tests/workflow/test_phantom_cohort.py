@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from cohorts import CONFIG, REPOSITORY, Cohort
-from histohet.formats.clusters import read_clusters
+from helpers import ROOT
+from helpers.cohorts import CONFIG, Cohort
+from helpers.slidefiles import tissue_like, write_plain
+from histohet.clustering.file import read_clusters
 from histohet.variants import VARIANTS as DEFINITIONS
-from slidefiles import tissue_like, write_plain
 
 SLIDES = [f"phantom_{number:02d}" for number in range(1, 5)]
 VARIANTS = CONFIG["variants"]
@@ -212,7 +213,7 @@ def test_one_core_and_two_give_the_same_bytes(finished: Cohort, tmp_path: Path) 
 
 
 def test_demo_configuration_is_valid() -> None:
-    demo = yaml.safe_load((REPOSITORY / "config/demo.yaml").read_text())
+    demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     assert demo["phantoms"]["n_slides"] >= 24
     assert demo["phantoms"]["epithelial_tiles"] >= 400
 

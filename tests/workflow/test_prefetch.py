@@ -16,9 +16,9 @@ pytest.importorskip("torch", reason="the encoders' requirements are not installe
 import safetensors.torch
 import torch
 
-from cohorts import Cohort, copy_workflow
-from hubserver import COMMIT, NEXT_COMMIT, Hub, Repository, running_hub
-from slidefiles import gradient, write_plain
+from helpers.cohorts import Cohort, copy_workflow
+from helpers.hubserver import COMMIT, NEXT_COMMIT, Hub, Repository, running_hub
+from helpers.slidefiles import gradient, write_plain
 
 WEIGHTS = {"repository": "lab/model", "file": "model.safetensors"}
 ENCODER = {
@@ -49,8 +49,8 @@ import os
 
 from job import job_log
 
-from histohet.files import write_json
-from histohet.weights import locate_pinned
+from histohet.common.files import write_json
+from histohet.encoders.weights import locate_pinned
 
 with job_log(snakemake):
     path = locate_pinned(snakemake.params.weights)

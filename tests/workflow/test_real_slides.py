@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cohorts import REPOSITORY, Cohort
+from helpers import ROOT
+from helpers.cohorts import Cohort
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
         "scale": {"tolerance": 0.6},
         "tissue": {"overrides": {"sthresh": 25}},
     }
-    cohort = Cohort(folder, REPOSITORY / "workflow", config)
+    cohort = Cohort(folder, ROOT / "workflow", config)
     cohort.run()
     return cohort
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cohorts import CONFIG, MAIN_ANALYSIS, Cohort, copy_workflow
-from histohet.sheets import read_slide_sheet
+from helpers.cohorts import CONFIG, MAIN_ANALYSIS, Cohort, copy_workflow
+from histohet.slides.sheet import read_slide_sheet
 
 PER_SLIDE = (
     "check_slide",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cohorts import REPOSITORY, Cohort
+from helpers import ROOT
+from helpers.cohorts import Cohort
 
 FIVE = ["full", "no_mask", "no_potts", "no_tumor_filter", "paper"]
 
@@ -36,7 +37,7 @@ def cohort(tmp_path: Path) -> Cohort:
     )
     (tmp_path / "slides.tsv").write_text("\n".join(["slide\tpath\tmask", *rows]) + "\n")
     encoder = {"name": "lunit_dino_16", "checkpoint": "tiny.safetensors"}
-    return Cohort(tmp_path, REPOSITORY / "workflow", {"slides": "slides.tsv", "encoder": encoder})
+    return Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv", "encoder": encoder})
 
 
 def asked(cohort: Cohort, **changes: Any) -> list[tuple[str, str, int, int]]:
@@ -83,7 +84,7 @@ def test_every_process_that_reads_polygons_holds_them(cohort: Cohort) -> None:
 def test_a_group_of_large_slides_fits_a_day(cohort: Cohort) -> None:
     sparse(cohort.folder / "large.svs", 1000)
     (cohort.folder / "slides.tsv").write_text("slide\tpath\nlarge\tlarge.svs\n")
-    profile = yaml.safe_load((REPOSITORY / "slurm/config.yaml").read_text())
+    profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text())
     groups = dict(pair.split("=") for pair in profile["groups"])
     slides = dict(pair.split("=") for pair in profile["group-components"])
     jobs = asked(cohort, variants=FIVE)

@@ -9,8 +9,8 @@ Conventions that hold everywhere
 - Lengths carry their unit in the name: ``_um`` micrometre, ``_px`` pixel, ``mpp`` micrometre per
   pixel.
 - Images are ``uint8`` arrays of shape (height, width, 3) in RGB order.
-- Expected trouble (no tissue, scale unknown, too few tiles) is an `histohet.outcome.Outcome`;
-  anything else raises.
+- Expected trouble (no tissue, scale unknown, too few tiles) is an
+  `histohet.common.outcome.Outcome`; anything else raises.
 """
 
 __version__ = "0.1.0"

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from histohet.masks import EpitheliumMask, LabelImage, MaskError
-from histohet.outcome import OK, Outcome, Status
-from histohet.slide_files import is_geojson
-from histohet.tiles import outside
-from histohet.traits import read_traits
-from histohet.truth import read_truth
-from histohet.tumour import read_attention
+from histohet.agreement.truth import read_truth
+from histohet.common.outcome import OK, Outcome, Status
+from histohet.epithelium.masks import EpitheliumMask, LabelImage, MaskError
+from histohet.measures.traits import read_traits
+from histohet.slides.files import is_geojson
+from histohet.tiles.lattice import outside
+from histohet.tumour.attention import read_attention
 
 NAMED_CLASSES = 12
 """So many classes of a mask are named in a message."""
@@ -32,7 +32,7 @@ def problem_of_companions(
     Parameters
     ----------
     files
-        By column of the sheet, `histohet.sheets.COMPANIONS`.
+        By column of the sheet, `histohet.slides.sheet.COMPANIONS`.
     size
         (width, height) of level 0; None without a slide, which then has no mask either.
     side_px
@@ -112,7 +112,7 @@ def check_mask(path: str, size: tuple[int, int], side_px: float) -> None:
 def read_attention_of(
     path: str, size: tuple[int, int] | None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Read the attention of a slide of this size, see `histohet.tumour.read_attention`.
+    """Read the attention of a slide of this size, see `histohet.tumour.attention.read_attention`.
 
     Raises
     ------

@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
+from histohet.common.outcome import Status
 from histohet.companions import problem_of_companions
-from histohet.formats.imported_features import (
+from histohet.features.imported.layouts import (
     canonical_encoder,
     read_source,
     read_tile_positions,
 )
-from histohet.formats.tile_facts import FeatureFileError
-from histohet.imported_tiles import check_tile_size, place_tiles
-from histohet.outcome import Status
-from histohet.scale import Scale, ScaleUnknownError, resolve_scale, resolve_scale_of_features
-from histohet.sheets import SlideRow, SlideSheet
-from histohet.slide_record import SlideRecord
-from histohet.slides import SlideError, SlideInfo, open_slide
-from histohet.tiles import TileSpec
+from histohet.features.imported.placement import check_tile_size, place_tiles
+from histohet.features.imported.tile_facts import FeatureFileError
+from histohet.slides.reader import SlideError, SlideInfo, open_slide
+from histohet.slides.record import SlideRecord
+from histohet.slides.scale import Scale, ScaleUnknownError, resolve_scale, resolve_scale_of_features
+from histohet.slides.sheet import SlideRow, SlideSheet
+from histohet.tiles.lattice import TileSpec
 
 NAMED_SLIDES = 5
 """So many slides are named in a message about many."""
@@ -59,7 +59,7 @@ def check_slide(
         How much coarser than the tiles a slide may be, as a fraction of their scale; how far the
         tiles of finished features may be off in size and distance.
     prefer_mpp
-        Which of two disagreeing scales counts, see `histohet.scale.resolve_scale`.
+        Which of two disagreeing scales counts, see `histohet.slides.scale.resolve_scale`.
     duplicate_rows
         All rows of the sheet that carry this id, if more than one does.
     problems_of_files
@@ -92,7 +92,7 @@ def check_companions(record: SlideRecord, files: Mapping[str, str], tiles: TileS
     Parameters
     ----------
     files
-        By column of the sheet, `histohet.sheets.COMPANIONS`.
+        By column of the sheet, `histohet.slides.sheet.COMPANIONS`.
     """
     if not record.outcome.ok or record.mpp is None:
         return record

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from histohet.clinical import endpoints_of
-from histohet.cohort import of_endpoint
-from histohet.cox import fit_cox
-from histohet.endpoint_analysis import BEST_CUT, SCORE
+from histohet.clinical.join import endpoints_of
+from histohet.cohort.select import of_endpoint
+from histohet.survival.cox import fit_cox
+from histohet.survival.endpoint import BEST_CUT, SCORE
 
 MODELS = {
     "high_vs_low": ("high vs low", "group"),

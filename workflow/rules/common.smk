@@ -17,10 +17,10 @@ from snakemake.utils import validate
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
-from histohet.files import StorageError, read_json, write_json
-from histohet.provenance import code_hash
-from histohet.sheets import COMPANIONS, SLIDE_ID, SheetError
-from histohet.sheets import missing_files, read_slide_sheet
+from histohet.common.files import StorageError, read_json, write_json
+from histohet.common.provenance import code_hash
+from histohet.slides.sheet import COMPANIONS, SLIDE_ID, SheetError
+from histohet.slides.sheet import missing_files, read_slide_sheet
 
 
 def describe(error):

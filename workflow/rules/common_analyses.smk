@@ -1,7 +1,7 @@
 """The analyses of the configuration, and functions that name their files."""
 
-from histohet.analyses import read_analyses
-from histohet.analysis_choices import Choices
+from histohet.cohort.analyses import read_analyses
+from histohet.survival.analysis_choices import Choices
 
 try:
     SPECS = read_analyses(config["analyses"])

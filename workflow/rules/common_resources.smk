@@ -4,7 +4,7 @@ that was killed. docs/cluster.md has the fits behind the numbers in the rules.""
 from collections import Counter
 from math import ceil
 
-from histohet.slide_files import DICOM, LARGEST_GEOJSON, files_of, is_geojson
+from histohet.slides.files import DICOM, LARGEST_GEOJSON, files_of, is_geojson
 
 
 # One GPU for a job, or for a submission that holds several; on one machine jobs take turns on it.

@@ -1,6 +1,6 @@
 """Which weights the configured models run with."""
 
-from histohet.weights import pin, weights_source
+from histohet.encoders.weights import pin, weights_source
 
 WEIGHTS_LOCK = "config/weights.lock.json"
 

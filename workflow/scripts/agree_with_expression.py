@@ -7,13 +7,13 @@ import pandas as pd
 from job import job_log, provenance_of
 from PIL import Image
 
-from histohet.drawing.figures import message_figure, save_figure
-from histohet.drawing.spot_plots import Section, draw_section
-from histohet.files import write_json
-from histohet.formats.clusters import read_clusters
-from histohet.formats.tables import write_tsv
-from histohet.spot_agreement import TileMap, compare_spots, confusion, no_agreement
-from histohet.spots import SpotColumns, read_spots
+from histohet.agreement.expression import TileMap, compare_spots, confusion, no_agreement
+from histohet.agreement.figures import Section, draw_section
+from histohet.agreement.spots import SpotColumns, read_spots
+from histohet.clustering.file import read_clusters
+from histohet.common.files import write_json
+from histohet.common.results_tables import write_tsv
+from histohet.drawing.style import message_figure, save_figure
 
 STAGES = ("start", "raw", "labels")
 

@@ -5,10 +5,10 @@ from dataclasses import asdict
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.drawing.count_plots import draw_counts
-from histohet.drawing.figures import save_figure
-from histohet.formats.tables import read_tsv, write_tsv
-from histohet.rank_agreement import group_means, pair_scores, rank_agreement, read_counts
+from histohet.agreement.count_plots import draw_counts
+from histohet.agreement.pathologist import group_means, pair_scores, rank_agreement, read_counts
+from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.drawing.style import save_figure
 
 N_RESAMPLES = 2000
 

@@ -5,17 +5,17 @@ from dataclasses import asdict
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.analyses import AnalysisSpec
-from histohet.clinical import endpoints_of
-from histohet.cohort import of_endpoint, read_patients
-from histohet.drawing.figures import save_figure
-from histohet.drawing.forest import draw_forest
-from histohet.drawing.kaplan_meier import draw_kaplan_meier
-from histohet.endpoint_analysis import analyse_endpoint, groups_of
-from histohet.estimates import estimate_table
-from histohet.files import write_json
-from histohet.formats.tables import write_tsv
-from histohet.table_one import table_one
+from histohet.clinical.join import endpoints_of
+from histohet.cohort.analyses import AnalysisSpec
+from histohet.cohort.select import of_endpoint, read_patients
+from histohet.common.files import write_json
+from histohet.common.results_tables import write_tsv
+from histohet.drawing.style import save_figure
+from histohet.survival.endpoint import analyse_endpoint, groups_of
+from histohet.survival.estimates import estimate_table
+from histohet.survival.figures.forest import draw_forest
+from histohet.survival.figures.kaplan_meier import draw_kaplan_meier
+from histohet.survival.table_one import table_one
 
 with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)

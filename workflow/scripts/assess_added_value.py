@@ -3,13 +3,13 @@
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.added_value import Settings, compare_models, patient_embeddings
-from histohet.analyses import AnalysisSpec
-from histohet.clinical import endpoints_of
-from histohet.cohort import of_endpoint, read_patients
-from histohet.drawing.added_value import draw_added_value
-from histohet.drawing.figures import save_figure
-from histohet.formats.tables import read_tsv, write_tsv
+from histohet.clinical.join import endpoints_of
+from histohet.cohort.analyses import AnalysisSpec
+from histohet.cohort.select import of_endpoint, read_patients
+from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.drawing.style import save_figure
+from histohet.prognosis.added_value import Settings, compare_models, patient_embeddings
+from histohet.prognosis.figures import draw_added_value
 
 with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)

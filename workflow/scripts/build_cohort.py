@@ -2,13 +2,13 @@
 
 from job import job_log, provenance_of
 
-from histohet.analyses import AnalysisSpec
-from histohet.clinical import read_clinical_tsv
-from histohet.cohort import build_cohort
-from histohet.drawing.figures import save_figure
-from histohet.drawing.flow import draw_flow
-from histohet.flow import flow_table
-from histohet.formats.tables import read_tsv, write_tsv
+from histohet.clinical.join import read_clinical_tsv
+from histohet.cohort.analyses import AnalysisSpec
+from histohet.cohort.figures import draw_flow
+from histohet.cohort.flow import flow_table
+from histohet.cohort.select import build_cohort
+from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.drawing.style import save_figure
 
 with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)

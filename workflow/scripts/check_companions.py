@@ -2,11 +2,11 @@
 
 from job import job_log
 
-from histohet.files import read_json, write_json
+from histohet.common.files import read_json, write_json
 from histohet.preflight import check_companions
-from histohet.sheets import COMPANIONS
-from histohet.slide_record import SlideRecord
-from histohet.tiles import TileSpec
+from histohet.slides.record import SlideRecord
+from histohet.slides.sheet import COMPANIONS
+from histohet.tiles.lattice import TileSpec
 
 with job_log(snakemake) as log:
     files = {column: file for column in COMPANIONS if (file := snakemake.input.get(column))}

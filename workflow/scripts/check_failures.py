@@ -2,7 +2,7 @@
 
 from job import job_log, provenance_of
 
-from histohet.formats.tables import read_tsv, write_tsv
+from histohet.common.results_tables import read_tsv, write_tsv
 
 with job_log(snakemake) as log:
     slides = read_tsv(snakemake.input.slides)

@@ -2,10 +2,10 @@
 
 from job import job_log
 
-from histohet.files import write_json
+from histohet.common.files import write_json
 from histohet.preflight import check_slide
-from histohet.sheets import SlideRow
-from histohet.tiles import TileSpec
+from histohet.slides.sheet import SlideRow
+from histohet.tiles.lattice import TileSpec
 
 with job_log(snakemake) as log:
     params = snakemake.params

@@ -4,11 +4,11 @@ from typing import Any
 
 from job import job_log, provenance_of
 
-from histohet.drawing.figures import save_figure
-from histohet.drawing.threshold import draw_threshold
-from histohet.files import read_json, write_json
-from histohet.measures import SlideMeasures
-from histohet.tumour import otsu_threshold, read_threshold
+from histohet.common.files import read_json, write_json
+from histohet.drawing.style import save_figure
+from histohet.measures.slide import SlideMeasures
+from histohet.tumour.attention import otsu_threshold, read_threshold
+from histohet.tumour.threshold import draw_threshold
 
 
 def scores_of(path: str) -> list[float]:

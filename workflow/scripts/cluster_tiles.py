@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.clustering import cluster_tiles
-from histohet.clustering_params import PUBLISHED, ClusteringParams
-from histohet.clustering_result import Clustering
-from histohet.formats.clusters import write_clusters
-from histohet.formats.hdf5 import FeatureTable, open_features, read_column
-from histohet.outcome import Outcome, Status
+from histohet.clustering.cluster import cluster_tiles
+from histohet.clustering.file import write_clusters
+from histohet.clustering.result import Clustering
+from histohet.clustering.settings import PUBLISHED, ClusteringParams
+from histohet.common.hdf5 import FeatureTable, open_features, read_column
+from histohet.common.outcome import Outcome, Status
 
 PROCEDURE = snakemake.params.procedure
 

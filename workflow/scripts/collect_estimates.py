@@ -3,8 +3,8 @@
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.estimates import add_q_values
-from histohet.formats.tables import read_tsv, write_html, write_tsv
+from histohet.common.results_tables import read_tsv, write_html, write_tsv
+from histohet.survival.estimates import add_q_values
 
 with job_log(snakemake) as log:
     tables = [read_tsv(path) for path in snakemake.input.estimates]

@@ -5,13 +5,13 @@ from dataclasses import asdict
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.clinical import read_clinical_tsv
+from histohet.clinical.join import read_clinical_tsv
+from histohet.common.files import read_json
+from histohet.common.results_tables import write_html, write_tsv
 from histohet.encoders.configured import entry_of
-from histohet.files import read_json
-from histohet.formats.tables import write_html, write_tsv
 from histohet.preflight import Problem, disagreeing_features, list_problems
-from histohet.sheets import read_slide_sheet
-from histohet.slide_record import SlideRecord
+from histohet.slides.record import SlideRecord
+from histohet.slides.sheet import read_slide_sheet
 
 
 def clinical_problems(patients: set[str]) -> tuple[list[Problem], set[str] | None]:

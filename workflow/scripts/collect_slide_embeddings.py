@@ -2,8 +2,8 @@
 
 from job import job_log, provenance_of
 
-from histohet.logs import track
-from histohet.slide_embeddings import read_slide_embedding, write_embedding_tables
+from histohet.common.jobs import track
+from histohet.features.slide_vectors import read_slide_embedding, write_embedding_tables
 
 with job_log(snakemake) as log:
     paths = snakemake.input.embeddings

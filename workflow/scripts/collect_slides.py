@@ -3,11 +3,11 @@
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.files import read_json
-from histohet.formats.tables import read_tsv, write_html, write_tsv
-from histohet.heterogeneity import ClusterRow
-from histohet.measures import SlideMeasures
-from histohet.tile_correlations import tile_correlations
+from histohet.common.files import read_json
+from histohet.common.results_tables import read_tsv, write_html, write_tsv
+from histohet.measures.heterogeneity import ClusterRow
+from histohet.measures.slide import SlideMeasures
+from histohet.measures.tile_correlations import tile_correlations
 
 with job_log(snakemake) as log:
     threshold = None

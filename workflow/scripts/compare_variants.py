@@ -3,19 +3,19 @@
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.ablation import (
+from histohet.clinical.join import endpoints_of
+from histohet.cohort.analyses import AnalysisSpec
+from histohet.cohort.select import read_patients
+from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.drawing.style import save_figure
+from histohet.summary import flattened, variant_figures
+from histohet.survival.figures.variants import draw_ablation
+from histohet.survival.variants import (
     DIFFERENCE_COLUMNS,
     RESULT_COLUMNS,
     variant_differences,
     variant_results,
 )
-from histohet.analyses import AnalysisSpec
-from histohet.clinical import endpoints_of
-from histohet.cohort import read_patients
-from histohet.drawing.ablation import draw_ablation
-from histohet.drawing.figures import save_figure
-from histohet.formats.tables import read_tsv, write_tsv
-from histohet.summary import flattened, variant_figures
 
 with job_log(snakemake) as log:
     names, inputs = snakemake.params.variants, snakemake.input

@@ -5,12 +5,12 @@ from dataclasses import asdict
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.agreement import Agreement, agree
-from histohet.drawing.agreement_plots import draw_agreement
-from histohet.drawing.figures import save_figure
-from histohet.formats.clusters import read_clusters
-from histohet.formats.tables import read_tsv, write_tsv
-from histohet.truth import read_truth, subclone_of_tiles
+from histohet.agreement.agreement import Agreement, agree
+from histohet.agreement.agreement_plots import draw_agreement
+from histohet.agreement.truth import read_truth, subclone_of_tiles
+from histohet.clustering.file import read_clusters
+from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.drawing.style import save_figure
 
 
 def compare(clusters_path: str, truth_path: str) -> Agreement | None:

@@ -6,15 +6,15 @@ import numpy as np
 from job import job_log, provenance_of
 from PIL import Image
 
-from histohet.drawing.attention_map import draw_attention_map, fifths
-from histohet.drawing.figures import message_figure, save_figure
-from histohet.files import read_json
-from histohet.formats.hdf5 import TileTable, read_column, tile_attributes
-from histohet.formats.qupath import TileObject, write_tile_objects
-from histohet.outcome import Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.tiles import CHIEF_TILES, TileSpec
-from histohet.tumour import read_attention
+from histohet.common.files import read_json
+from histohet.common.hdf5 import TileTable, read_column, tile_attributes
+from histohet.common.outcome import Outcome, Status
+from histohet.common.qupath import TileObject, write_tile_objects
+from histohet.drawing.style import message_figure, save_figure
+from histohet.slides.record import SlideRecord
+from histohet.tiles.lattice import CHIEF_TILES, TileSpec
+from histohet.tumour.attention import read_attention
+from histohet.tumour.figures import draw_attention_map, fifths
 
 
 def read(record: SlideRecord) -> tuple[TileTable, np.ndarray]:

@@ -11,12 +11,12 @@ import pandas as pd
 from job import job_log, provenance_of
 from PIL import Image
 
-from histohet.drawing.figures import message_figure, save_figure
-from histohet.drawing.maps import SlideMap, draw_slide_map
-from histohet.formats.clusters import read_clusters
-from histohet.formats.tables import read_tsv
-from histohet.logs import track
-from histohet.provenance import Provenance
+from histohet.clustering.figures import SlideMap, draw_slide_map
+from histohet.clustering.file import read_clusters
+from histohet.common.jobs import track
+from histohet.common.provenance import Provenance
+from histohet.common.results_tables import read_tsv
+from histohet.drawing.style import message_figure, save_figure
 
 
 def end_with_the_job() -> None:

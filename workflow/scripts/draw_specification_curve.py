@@ -2,14 +2,14 @@
 
 from job import job_log, provenance_of
 
-from histohet.analyses import AnalysisSpec
-from histohet.analysis_choices import Choices
-from histohet.clinical import read_clinical_tsv
-from histohet.drawing.figures import save_figure
-from histohet.drawing.specification_curve import draw_specification_curve
-from histohet.formats.tables import read_tsv, write_tsv
-from histohet.logs import track
-from histohet.specification_curve import curve_summary, specification_curve
+from histohet.clinical.join import read_clinical_tsv
+from histohet.cohort.analyses import AnalysisSpec
+from histohet.common.jobs import track
+from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.drawing.style import save_figure
+from histohet.survival.analysis_choices import Choices
+from histohet.survival.figures.specification_curve import draw_specification_curve
+from histohet.survival.specification_curve import curve_summary, specification_curve
 
 with job_log(snakemake) as log:
     inputs, outputs, words = snakemake.input, snakemake.output, snakemake.params.variants

@@ -7,14 +7,14 @@ import numpy as np
 from encoding_job import encode_or_say_why
 from job import job_log
 
-from histohet.files import read_json
-from histohet.formats.geojson import read_tissue
-from histohet.formats.hdf5 import TileTable, tile_attributes
-from histohet.outcome import Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.tile_reader import TileSource
-from histohet.tiles import CHIEF_TILES as SPEC
-from histohet.tiles import in_tissue, lattice
+from histohet.common.files import read_json
+from histohet.common.hdf5 import TileTable, tile_attributes
+from histohet.common.outcome import Outcome, Status
+from histohet.encoders.pixels import TileSource
+from histohet.slides.record import SlideRecord
+from histohet.tiles.lattice import CHIEF_TILES as SPEC
+from histohet.tiles.lattice import in_tissue, lattice
+from histohet.tissue.file import read_tissue
 
 
 def make_tiles(record: SlideRecord) -> TileTable:

@@ -6,12 +6,12 @@ import numpy as np
 from encoding_job import encode_or_say_why
 from job import job_log
 
-from histohet.files import read_json
-from histohet.formats.geojson import read_tissue
-from histohet.formats.hdf5 import TileTable, read_column, read_tiles
-from histohet.outcome import Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.tile_reader import MaskSource, TileSource
+from histohet.common.files import read_json
+from histohet.common.hdf5 import TileTable, read_column, read_tiles
+from histohet.common.outcome import Outcome, Status
+from histohet.encoders.pixels import MaskSource, TileSource
+from histohet.slides.record import SlideRecord
+from histohet.tissue.file import read_tissue
 
 MASKED = bool(snakemake.params.masking)
 

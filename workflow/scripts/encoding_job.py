@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from job import provenance_of
 
-from histohet.device_memory import batch_size_for
-from histohet.encoders.registry import make_encoder
-from histohet.encoding import encode_slide
-from histohet.formats.hdf5 import TileTable, feature_file
-from histohet.outcome import Outcome, Status
-from histohet.slides import SlideError
-from histohet.staging import staged
-from histohet.tile_reader import TileSource
-from histohet.weights import locate_pinned
+from histohet.common.hdf5 import TileTable, feature_file
+from histohet.common.outcome import Outcome, Status
+from histohet.encoders.device_memory import batch_size_for
+from histohet.encoders.encode import encode_slide
+from histohet.encoders.make import make_encoder
+from histohet.encoders.pixels import TileSource
+from histohet.encoders.weights import locate_pinned
+from histohet.slides.reader import SlideError
+from histohet.slides.staging import staged
 
 
 def encode_or_say_why(

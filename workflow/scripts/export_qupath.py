@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.clustering.file import ClusterTable, read_clusters
+from histohet.common.files import read_json
+from histohet.common.hdf5 import read_column
+from histohet.common.qupath import TileObject, write_tile_objects
 from histohet.drawing.palette import cluster_rgb
-from histohet.files import read_json
-from histohet.formats.clusters import ClusterTable, read_clusters
-from histohet.formats.hdf5 import read_column
-from histohet.formats.qupath import TileObject, write_tile_objects
-from histohet.slide_record import SlideRecord
-from histohet.tumour import cluster_scores
+from histohet.slides.record import SlideRecord
+from histohet.tumour.attention import cluster_scores
 
 
 def tile_objects(clusters: ClusterTable) -> Iterator[TileObject]:

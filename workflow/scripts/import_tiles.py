@@ -5,23 +5,23 @@ from pathlib import Path
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.drawing.overview import (
+from histohet.common.files import read_json
+from histohet.common.hdf5 import TileTable
+from histohet.common.outcome import Outcome, Status
+from histohet.features.imported.layouts import read_source, read_tile_positions
+from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
+from histohet.features.imported.rows import write_imported_tiles
+from histohet.features.imported.tile_facts import FeatureFileError
+from histohet.slides.reader import Pixels, SlideError, open_slide
+from histohet.slides.record import SlideRecord
+from histohet.slides.thumbnail import (
     THUMBNAIL_PX,
     draw_tiles,
     placeholder,
     read_thumbnail,
     save_picture,
 )
-from histohet.files import read_json
-from histohet.formats.hdf5 import TileTable
-from histohet.formats.imported_features import read_source, read_tile_positions
-from histohet.formats.imported_rows import write_imported_tiles
-from histohet.formats.tile_facts import FeatureFileError
-from histohet.imported_tiles import check_tile_size, imported_tile_table, place_tiles
-from histohet.outcome import Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.slides import Pixels, SlideError, open_slide
-from histohet.tiles import TileSpec
+from histohet.tiles.lattice import TileSpec
 
 BLANK = 235
 NO_ROWS = np.empty(0, np.int64)

@@ -21,8 +21,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from histohet import logs  # noqa: E402
-from histohet.provenance import Provenance  # noqa: E402
+from histohet.common import jobs as logs  # noqa: E402
+from histohet.common.provenance import Provenance  # noqa: E402
 
 __all__ = ["allow_network", "job_log", "provenance_of"]
 

@@ -3,15 +3,15 @@
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.common.files import read_json
+from histohet.common.hdf5 import TileTable, read_tiles, write_column
+from histohet.common.jobs import track
+from histohet.common.outcome import OK, Outcome, Status
 from histohet.companions import check_mask, outcome_of_mask
-from histohet.epithelium import read_outcome
-from histohet.files import read_json
-from histohet.formats.hdf5 import TileTable, read_tiles, write_column
-from histohet.logs import track
-from histohet.masks import MaskError, open_mask
-from histohet.outcome import OK, Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.tiles import lattice
+from histohet.epithelium.masks import MaskError, open_mask
+from histohet.epithelium.segmentation import read_outcome
+from histohet.slides.record import SlideRecord
+from histohet.tiles.lattice import lattice
 
 
 def measure(record: SlideRecord, tiles: TileTable) -> tuple[np.ndarray, Outcome]:

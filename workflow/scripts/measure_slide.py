@@ -3,16 +3,16 @@
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.certainty import UNKNOWN
-from histohet.files import write_json
-from histohet.formats.clusters import ClusterTable, read_clusters
-from histohet.formats.hdf5 import read_column
-from histohet.graph import adjacent_edges
-from histohet.heterogeneity import cluster_table, nested_measures, trait_hti
-from histohet.measures import SlideMeasures
-from histohet.outcome import Outcome, Status
-from histohet.traits import read_traits
-from histohet.tumour import cluster_scores
+from histohet.clustering.certainty import UNKNOWN
+from histohet.clustering.file import ClusterTable, read_clusters
+from histohet.common.files import write_json
+from histohet.common.hdf5 import read_column
+from histohet.common.outcome import Outcome, Status
+from histohet.measures.heterogeneity import cluster_table, nested_measures, trait_hti
+from histohet.measures.slide import SlideMeasures
+from histohet.measures.traits import read_traits
+from histohet.tiles.neighbours import adjacent_edges
+from histohet.tumour.attention import cluster_scores
 
 
 def tumour_scores(clusters: ClusterTable) -> tuple[np.ndarray | None, Outcome]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.formats.tables import write_tsv
+from histohet.common.results_tables import write_tsv
 from histohet.phantoms import clinical_table, plan_cohort, plan_table
 
 with job_log(snakemake) as log:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.formats.hdf5 import FeatureTable, TileTable, open_features, read_column
-from histohet.outcome import Outcome, Status
-from histohet.slide_embeddings import pool, softmax, write_slide_embedding
+from histohet.common.hdf5 import FeatureTable, TileTable, open_features, read_column
+from histohet.common.outcome import Outcome, Status
+from histohet.features.slide_vectors import pool, softmax, write_slide_embedding
 
 
 def enough_epithelium(table: FeatureTable) -> FeatureTable:

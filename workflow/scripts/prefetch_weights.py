@@ -6,7 +6,7 @@ from typing import Any
 
 from job import allow_network, job_log
 
-from histohet.weights import WeightsError, WeightsSource, local_sha256, weights_source
+from histohet.encoders.weights import WeightsError, WeightsSource, local_sha256, weights_source
 
 
 def prefetch(settings: Mapping[str, Any]) -> str:
@@ -22,7 +22,7 @@ def prefetch(settings: Mapping[str, Any]) -> str:
 def fetch_from_hub(source: WeightsSource) -> str:
     """Fetch from the hub; only now is its client needed."""
     try:
-        from histohet.hub import fetch
+        from histohet.encoders.hub import fetch
     except ModuleNotFoundError as error:
         raise WeightsError(
             f"{source.repository}: fetching needs the package '{error.name}'; install "

@@ -2,11 +2,11 @@
 
 from job import job_log, provenance_of
 
-from histohet.analyses import read_analyses
-from histohet.clinical import read_clinical
-from histohet.clinical_formats import clinical_sources
-from histohet.clinical_tables import ClinicalError
-from histohet.formats.tables import write_tsv
+from histohet.clinical.formats import clinical_sources
+from histohet.clinical.join import read_clinical
+from histohet.clinical.tables import ClinicalError
+from histohet.cohort.analyses import read_analyses
+from histohet.common.results_tables import write_tsv
 
 with job_log(snakemake) as log:
     analyses = read_analyses(snakemake.params.analyses).values()

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.chief import read_network
-from histohet.files import write_json
-from histohet.formats.hdf5 import open_features, write_column
-from histohet.provenance import Provenance
-from histohet.tumour import write_attention
+from histohet.common.files import write_json
+from histohet.common.hdf5 import open_features, write_column
+from histohet.common.provenance import Provenance
+from histohet.tumour.attention import write_attention
+from histohet.tumour.chief import read_network
 
 
 def source_of(checkpoint: str) -> Provenance:

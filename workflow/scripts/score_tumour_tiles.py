@@ -3,13 +3,13 @@
 import numpy as np
 from job import job_log, provenance_of
 
+from histohet.common.files import read_json
+from histohet.common.hdf5 import read_column, read_tiles, write_column
+from histohet.common.outcome import Outcome, Status
 from histohet.companions import read_attention_of
-from histohet.files import read_json
-from histohet.formats.hdf5 import read_column, read_tiles, write_column
-from histohet.outcome import Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.tiles import CHIEF_TILES
-from histohet.tumour import tile_scores
+from histohet.slides.record import SlideRecord
+from histohet.tiles.lattice import CHIEF_TILES
+from histohet.tumour.attention import tile_scores
 
 with job_log(snakemake) as log:
     tumour = snakemake.params.tumour

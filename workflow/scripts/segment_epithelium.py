@@ -3,12 +3,12 @@
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.epithelium import segment_slide, write_labels
-from histohet.files import read_json
-from histohet.formats.geojson import read_tissue
-from histohet.outcome import Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.slides import SlideError, open_slide
+from histohet.common.files import read_json
+from histohet.common.outcome import Outcome, Status
+from histohet.epithelium.segmentation import segment_slide, write_labels
+from histohet.slides.reader import SlideError, open_slide
+from histohet.slides.record import SlideRecord
+from histohet.tissue.file import read_tissue
 
 with job_log(snakemake) as log:
     record = SlideRecord.from_dict(read_json(snakemake.input.record))

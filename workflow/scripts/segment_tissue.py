@@ -2,13 +2,13 @@
 
 from job import job_log, provenance_of
 
-from histohet.drawing.overview import placeholder, read_thumbnail, save_picture
-from histohet.files import read_json
-from histohet.formats.geojson import write_tissue
-from histohet.outcome import OK, Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.slides import Pixels, SlideError, open_slide
-from histohet.tissue import Tissue, segment_tissue, tissue_params
+from histohet.common.files import read_json
+from histohet.common.outcome import OK, Outcome, Status
+from histohet.slides.reader import Pixels, SlideError, open_slide
+from histohet.slides.record import SlideRecord
+from histohet.slides.thumbnail import placeholder, read_thumbnail, save_picture
+from histohet.tissue.file import write_tissue
+from histohet.tissue.segmentation import Tissue, segment_tissue, tissue_params
 
 NOTHING = Tissue(pieces=[], area_mm2=0.0, white=(255, 255, 255))
 

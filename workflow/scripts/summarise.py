@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 from job import job_log, provenance_of
 
-from histohet.cohort import read_patients
-from histohet.files import write_json
-from histohet.formats.tables import read_tsv
+from histohet.cohort.select import read_patients
+from histohet.common.files import write_json
+from histohet.common.results_tables import read_tsv
 from histohet.summary import (
     agreement_figures,
     planted_estimate,

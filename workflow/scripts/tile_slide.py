@@ -6,13 +6,13 @@ import numpy as np
 from job import job_log, provenance_of
 from PIL import Image
 
-from histohet.drawing.overview import draw_tiles, save_picture
-from histohet.files import read_json
-from histohet.formats.geojson import read_tissue
-from histohet.formats.hdf5 import TileTable, tile_attributes, write_tiles
-from histohet.outcome import Outcome, Status
-from histohet.slide_record import SlideRecord
-from histohet.tiles import TileSpec, in_tissue, lattice
+from histohet.common.files import read_json
+from histohet.common.hdf5 import TileTable, tile_attributes, write_tiles
+from histohet.common.outcome import Outcome, Status
+from histohet.slides.record import SlideRecord
+from histohet.slides.thumbnail import draw_tiles, save_picture
+from histohet.tiles.lattice import TileSpec, in_tissue, lattice
+from histohet.tissue.file import read_tissue
 
 
 def make_tiles(record: SlideRecord, spec: TileSpec) -> TileTable:

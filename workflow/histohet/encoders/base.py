@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from histohet.slides import Pixels
+    from histohet.slides.reader import Pixels
 
 
 class EncoderError(ValueError):

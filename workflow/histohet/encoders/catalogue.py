@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from histohet.encoders.entry import HALF, IMAGENET, NEEDS_NO_MODEL, EncoderEntry, Rgb
-from histohet.weights import WeightsSource
+from histohet.encoders.weights import WeightsSource
 
 H_OPTIMUS: tuple[Rgb, Rgb] = ((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
 LUNIT: tuple[Rgb, Rgb] = (
@@ -21,7 +21,7 @@ LUNIT: tuple[Rgb, Rgb] = (
 
 NON_COMMERCIAL = "CC-BY-NC-ND-4.0"
 H_OPTIMUS_ARGUMENTS = {"img_size": 224, "init_values": 1e-5, "dynamic_img_size": False}
-CTRANSPATH_ARGUMENTS = {"embed_layer": "histohet.encoders.architectures.ConvStem"}
+CTRANSPATH_ARGUMENTS = {"embed_layer": "histohet.encoders.networks.ConvStem"}
 STRICT = "public loader (TRIDENT) loads the file strictly into this architecture"
 
 ENTRIES = (

@@ -16,7 +16,7 @@ from histohet.encoders.entry import (
     Precision,
     Rgb,
 )
-from histohet.weights import WeightsSource
+from histohet.encoders.weights import WeightsSource
 
 OWN_DESCRIPTION = ("model", "width", "normalisation", "arguments", "pooling", "precision")
 """Settings that describe a model; a name in the catalogue stands for all of them."""

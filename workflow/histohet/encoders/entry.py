@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from histohet.encoders.base import EncoderError
-from histohet.weights import WeightsSource
+from histohet.encoders.weights import WeightsSource
 
 Rgb = tuple[float, float, float]
 Pooling = Literal["own", "class_token_and_mean"]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.encoders.base import Encoder
-from histohet.slides import Pixels
+from histohet.slides.reader import Pixels
 
 TURNS = range(4)
 

@@ -16,12 +16,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from histohet.encoders.architectures import create_empty
 from histohet.encoders.base import EncoderError, EncoderOutOfMemory
 from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders.checkpoints import load_published
 from histohet.encoders.entry import EncoderEntry
-from histohet.encoders.layouts import load_published
-from histohet.slides import Pixels
+from histohet.encoders.networks import create_empty
+from histohet.slides.reader import Pixels
 
 
 class TimmModel:

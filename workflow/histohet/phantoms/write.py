@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyvips
 
-from histohet.files import atomic_path, write_text
+from histohet.common.files import atomic_path, write_text
 from histohet.phantoms.fields import Bytes
 from histohet.phantoms.plan import PhantomPlan
 from histohet.phantoms.render import Phantom

@@ -1,0 +1,83 @@
+"""The figure of a section shows tiles, spots and their table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import to_hex
+
+from histohet.agreement.expression import TileMap, compare_spots, confusion
+from histohet.agreement.figures import Section, draw_section
+from histohet.agreement.spots import Spots
+from histohet.clustering.certainty import Certainty
+from histohet.clustering.file import ClusterTable
+from histohet.common.hdf5 import TileTable, tile_attributes
+from histohet.common.outcome import OK
+from histohet.common.provenance import Provenance
+from histohet.drawing.palette import cluster_colour
+from histohet.drawing.style import save_figure
+from histohet.tiles.lattice import TileSpec, lattice
+
+
+def section() -> Section:
+    spec, mpp = TileSpec(), 0.5
+    coords = lattice(4500, 3200, spec, mpp)[:120]
+    labels = (coords[:, 0] > 2000).astype(np.int32) + 2 * (coords[:, 1] > 2000)
+    tiles = TileTable(coords, tile_attributes("s", spec, mpp, (4500, 3200), ""), OK)
+    blank = np.zeros(len(coords), np.int32)
+    clusters = ClusterTable(
+        tiles,
+        np.arange(len(coords)),
+        *(blank, blank, labels.astype(np.int32)),
+        agreement=blank.astype(np.float32),
+        q=3,
+        model_choice="evidence",
+        numbers=(),
+        criterion=(),
+        certainty=Certainty(),
+    )
+    x, y = np.meshgrid(np.arange(150, 4300, 400.0), np.arange(150, 2900, 400.0))
+    centres = np.stack([x.ravel(), y.ravel()], axis=1)
+    kinds = np.where(centres[:, 0] > 2100, "right", "left").astype("U8")
+    kinds[centres[:, 1] > 2600] = "outside"
+    kinds[0] = ""
+    kinds[3] = "rare"
+    spots = Spots(centres, kinds)
+    tile_map = TileMap(coords, tiles.side_px, labels)
+    found = compare_spots(spots, tile_map, 19, 1)
+    thumbnail = np.full((320, 450, 3), 230, np.uint8)
+    return Section("s", thumbnail, clusters, spots, *confusion(spots, tile_map), found)
+
+
+def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> None:
+    data = section()
+    assert data.labels == ["left", "rare", "right"]
+    figure = draw_section(data)
+    _, middle, right = figure.axes[:3]
+    faces = middle.collections[0].get_facecolor()
+    of_kind = {
+        kind: {
+            to_hex(face) for face, has in zip(faces, data.spots.labels == kind, strict=True) if has
+        }
+        for kind in ("left", "right", "rare")
+    }
+    best = {
+        name: data.numbers[int(data.counts[row].argmax())] for row, name in enumerate(data.labels)
+    }
+    assert best["left"] != best["right"]
+    for kind in ("left", "right"):
+        assert of_kind[kind] == {cluster_colour(best[kind]).lower()}
+    # Without a pair, a colour that no cluster of the map has.
+    used = {cluster_colour(number).lower() for number in np.unique(data.clusters.labels).tolist()}
+    assert len(of_kind["rare"]) == 1
+    assert not of_kind["rare"] & used
+    hollow = np.isin(data.spots.labels, ["", "outside"])
+    assert (faces[hollow, 3] == 0).all()
+    shown = [text.get_text() for text in right.texts]
+    assert sorted(map(int, shown[: data.counts.size])) == sorted(data.counts.ravel().tolist())
+    assert f"{data.agreement.n_compared} of {data.agreement.n_spots} spots compared" in shown[-1]
+    paths = [tmp_path / "a.svg", tmp_path / "b.svg"]
+    for path in paths:
+        save_figure(draw_section(data), [path], Provenance())
+    assert paths[0].read_bytes() == paths[1].read_bytes()

@@ -1,0 +1,211 @@
+"""Spots of spatial transcriptomics: tables, two tables, AnnData; every way they can be wrong."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from histohet.agreement.anndata import AnnDataError
+from histohet.agreement.spots import SpotColumns, read_spots
+
+COLUMNS = SpotColumns("cluster")
+TABLE = "spot\tx\ty\tcluster\na\t10.5\t20\tT1\nb\t30\t40\t\nc\t5e1\t60\tNA\nd\t70\t80\tT2\n"
+CENTRES = [[10.5, 20], [30, 40], [50, 60], [70, 80]]
+LABELS = ["T1", "", "", "T2"]
+
+
+def written(folder: Path, text: str, name: str = "spots.tsv") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_table_gives_positions_and_labels(tmp_path: Path) -> None:
+    spots = read_spots(written(tmp_path, TABLE), COLUMNS)
+    assert spots.centres.tolist() == CENTRES
+    assert spots.labels.tolist() == LABELS
+
+
+def test_commas_and_gzip_read_the_same(tmp_path: Path) -> None:
+    commas = written(tmp_path, TABLE.replace("\t", ","), "spots.csv")
+    packed = tmp_path / "spots.tsv.gz"
+    packed.write_bytes(gzip.compress(TABLE.encode()))
+    for path in (commas, packed):
+        spots = read_spots(path, COLUMNS)
+        assert spots.centres.tolist() == CENTRES
+        assert spots.labels.tolist() == LABELS
+
+
+def test_what_is_called_gzip_must_be_gzip(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"spots\.tsv\.gz is not sound gzip"):
+        read_spots(written(tmp_path, TABLE, "spots.tsv.gz"), COLUMNS)
+    cut = tmp_path / "cut.tsv.gz"
+    cut.write_bytes(gzip.compress(TABLE.encode())[:-9])
+    with pytest.raises(ValueError, match=r"cut\.tsv\.gz is not sound gzip"):
+        read_spots(cut, COLUMNS)
+
+
+def test_labels_may_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
+    labels = written(tmp_path, "spot,cluster\nd,T2\na,T1\n", "labels.csv")
+    positions = written(tmp_path, "y\tspot\tx\n20\ta\t10.5\n40\tb\t30\n60\tc\t50\n80\td\t70\n")
+    spots = read_spots(positions, COLUMNS, labels)
+    assert spots.centres.tolist() == CENTRES
+    assert spots.labels.tolist() == LABELS
+
+
+@pytest.mark.parametrize(
+    ("positions", "labels", "message"),
+    [
+        (TABLE.replace("\tx\t", "\tu\t"), None, r"no column 'x'; there are spot, u, y, cluster"),
+        (TABLE.replace("cluster", "kind"), None, "no column 'cluster'"),
+        (TABLE.replace("30", "left"), None, r"spots\.tsv, row 3: x is 'left', not a number"),
+        (TABLE.replace("30", "inf"), None, "row 3: x is 'inf'"),
+        (TABLE.replace("\nb", "\na"), "spot,cluster\n", "row 3: spot 'a' stands in row 2"),
+        (TABLE, "spot,cluster\na,T1\ne,T1\n", r"labels\.csv, row 3: .*spots\.tsv has no spot 'e'"),
+        (TABLE, "spot,kind\na,T1\n", "labels.csv has no column 'cluster'"),
+        (TABLE, "", "labels.csv is empty"),
+    ],
+)
+def test_mistakes_name_file_and_row(
+    tmp_path: Path, positions: str, labels: str | None, message: str
+) -> None:
+    path = written(tmp_path, positions)
+    second = None if labels is None else written(tmp_path, labels, "labels.csv")
+    with pytest.raises(ValueError, match=message):
+        read_spots(path, COLUMNS, second)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"spots: .*none\.tsv does not exist"):
+        read_spots(tmp_path / "none.tsv", COLUMNS)
+
+
+TEXT = h5py.string_dtype()
+
+
+def categorical(obs: h5py.Group) -> None:
+    group = obs.create_group("cluster")
+    group["codes"] = np.array([0, -1, -1, 1], np.int8)
+    group.create_dataset("categories", data=["T1", "T2"], dtype=TEXT)
+
+
+def older_categorical(obs: h5py.Group) -> None:
+    obs["cluster"] = np.array([0, -1, -1, 1], np.int8)
+    obs.create_dataset("__categories/cluster", data=["T1", "T2"], dtype=TEXT)
+
+
+def text(obs: h5py.Group) -> None:
+    obs.create_dataset("cluster", data=LABELS, dtype=TEXT)
+
+
+def nullable(obs: h5py.Group) -> None:
+    group = obs.create_group("cluster")
+    group.create_dataset("values", data=["T1", "x", "y", "T2"], dtype=TEXT)
+    group["mask"] = np.array([False, True, True, False])
+
+
+def h5ad(folder: Path, column: Callable[[h5py.Group], None], **changes: Any) -> Path:
+    """Write what anndata writes of an object with four observations."""
+    path = folder / "section.h5ad"
+    with h5py.File(path, "w") as file:
+        obs = file.create_group("obs")
+        obs.attrs["_index"] = "barcode"
+        obs.create_dataset("barcode", data=list("abcd"), dtype=TEXT)
+        column(obs)
+        file["obsm/spatial"] = np.array(changes.get("spatial", CENTRES))
+    return path
+
+
+@pytest.mark.parametrize("column", [categorical, older_categorical, text, nullable])
+def test_anndata_in_any_of_its_layouts(
+    tmp_path: Path, column: Callable[[h5py.Group], None]
+) -> None:
+    spots = read_spots(h5ad(tmp_path, column), COLUMNS)
+    assert spots.centres.tolist() == CENTRES
+    assert spots.labels.tolist() == LABELS
+
+
+def test_categories_and_columns_may_be_numbers(tmp_path: Path) -> None:
+    def numbers(obs: h5py.Group) -> None:
+        obs["cluster/codes"] = np.array([1, 0, -1, 1], np.int8)
+        obs["cluster/categories"] = np.array([3, 12])
+        obs["score"] = np.array([1.5, np.nan, 2.0, 3.0])
+
+    path = h5ad(tmp_path, numbers)
+    assert read_spots(path, COLUMNS).labels.tolist() == ["12", "3", "", "12"]
+    assert read_spots(path, SpotColumns("score")).labels.tolist() == ["1.5", "", "2.0", "3.0"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda f: replace(f, "obs/cluster/codes", np.array([0, 7, 1, 1])), "out of bounds"),
+        (lambda f: replace(f, "obs/cluster/codes", np.zeros(3, np.int8)), r"\(3,\), not \(4,\)"),
+        (lambda f: f.__delitem__("obs/cluster/categories"), "categories"),
+        (lambda f: f.__delitem__("obs/barcode"), "barcode"),
+        (lambda f: f["obs"].attrs.__setitem__("_index", 3), "'3'"),
+        (lambda f: replace(f, "obs/cluster/codes", list("abcd")), "cannot be read as AnnData"),
+    ],
+)
+def test_damaged_anndata_is_named(
+    tmp_path: Path, edit: Callable[[h5py.File], None], message: str
+) -> None:
+    path = h5ad(tmp_path, categorical)
+    with h5py.File(path, "a") as file:
+        edit(file)
+    with pytest.raises(AnnDataError, match=message) as caught:
+        read_spots(path, COLUMNS)
+    assert str(caught.value).startswith(f"{path} cannot be read as AnnData")
+
+
+def replace(file: h5py.File, name: str, data: object) -> None:
+    del file[name]
+    file[name] = data
+
+
+def test_a_small_file_that_claims_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = h5ad(tmp_path, text)
+    with h5py.File(path, "a") as file:
+        del file["obs/barcode"]
+        file.create_dataset("obs/barcode", (10**12,), "f8", chunks=(1024,))
+    with pytest.raises(AnnDataError, match="claims 1000000000000 observations"):
+        read_spots(path, COLUMNS)
+
+
+def test_mistakes_in_anndata_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="obs has no column 'leiden'; there are barcode, cluster"):
+        read_spots(h5ad(tmp_path, text), SpotColumns("leiden"))
+    with pytest.raises(ValueError, match=r"obsm/spatial has shape \(3, 2\), not \(4, 2\)"):
+        read_spots(h5ad(tmp_path, text, spatial=CENTRES[:3]), COLUMNS)
+    with pytest.raises(ValueError, match="spot 2 has no finite position"):
+        read_spots(h5ad(tmp_path, text, spatial=[[0, 0], [np.nan, 1], [1, 1], [2, 2]]), COLUMNS)
+    with pytest.raises(ValueError, match="brings its labels"):
+        read_spots(h5ad(tmp_path, text), COLUMNS, tmp_path / "labels.csv")
+    path = h5ad(tmp_path, text)
+    with h5py.File(path, "a") as file:
+        file.move("obsm/spatial", "obsm/X_pca")
+    with pytest.raises(ValueError, match="has no obsm/spatial, the positions; obsm has X_pca"):
+        read_spots(path, COLUMNS)
+    with h5py.File(path, "w") as file:
+        file["obs"] = np.zeros(4, [("index", "S1"), ("cluster", "S2")])
+    with pytest.raises(ValueError, match="has no group 'obs'"):
+        read_spots(path, COLUMNS)
+    path.write_text("no HDF5")
+    with pytest.raises(ValueError, match="cannot be read as AnnData"):
+        read_spots(path, COLUMNS)
+
+
+@pytest.mark.real
+def test_real_spots_lie_on_a_lattice_of_200_um(real_data: Path) -> None:
+    section = real_data / "spatial/her2st_C2"
+    columns = SpotColumns("label", "pixel_x", "pixel_y")
+    spots = read_spots(section / "expression_clusters.tsv.gz", columns)
+    assert spots.centres.shape == (185, 2)
+    numbers = dict(zip(*np.unique(spots.labels, return_counts=True), strict=True))
+    assert numbers == {"0": 36, "1": 34, "2": 34, "3": 25, "4": 24, "5": 18, "6": 14}

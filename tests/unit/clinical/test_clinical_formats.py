@@ -1,0 +1,131 @@
+"""Mappings of clinical tables: as configured, and as cBioPortal, TCGA-CDR and GDC write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histohet.clinical.formats import clinical_sources
+from histohet.clinical.join import read_clinical
+from histohet.clinical.tables import ClinicalError
+
+OS: dict[str, Any] = {"time": "t", "unit": "days", "event": "e", "events": [1], "censored": [0]}
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    config = {"table": "t.tsv", "patient": "id", "endpoints": {"OS": OS}} | changes
+    return {key: value for key, value in config.items() if value is not None}
+
+
+def os_with(**changes: Any) -> dict[str, Any]:
+    return table(endpoints={"OS": OS | changes})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (table(patient=None), r"clinical table 1 \(t\.tsv\): it lacks 'patient'"),
+        (table(pateint="x"), "it has no key 'pateint'"),
+        ({"patient": "id"}, r"clinical table 1 \(without name\): it lacks 'table'"),
+        (table(endpoints=["OS"]), "say what the columns of its 'endpoints' are"),
+        (table(endpoints={"OS": {"time": "t"}}), "endpoint 'OS' lacks 'censored', 'event'"),
+        (table(endpoints={"O S": OS}), "'O S' must be named by letters and digits"),
+        (os_with(tiem=1), "endpoint 'OS' has no key 'tiem'"),
+        (os_with(unit="weeks"), "OS: time unit 'weeks' is not one of days | months"),
+        (os_with(censored=[]), "OS: 'events' and 'censored' must both list codes"),
+        (os_with(events="1"), "must be a list"),
+        (os_with(censored=[1, 0]), r"codes \['1'\] are in 'events' and in 'censored'"),
+        (os_with(events=[True]), "quotes"),
+        (os_with(time={"event": "d"}), "'time' of endpoint 'OS' lacks 'censored'"),
+        ({"table": "t", "format": "cbio"}, "format 'cbio' is not one of cbioportal | tcga_cdr"),
+        ({"table": "t", "format": "gdc", "patient": "id"}, "has no key 'patient'"),
+        ({"table": "t", "format": "gdc", "endpoints": ["PFS"]}, "'gdc' has no endpoint 'PFS'"),
+    ],
+)
+def test_configuration_errors_say_what_to_change(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClinicalError, match=message):
+        clinical_sources([config])
+
+
+def test_only_endpoints_that_a_study_has_are_taken_unless_they_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "study.tsv"
+    path.write_text(
+        "Patient ID\tOverall Survival (Months)\tOverall Survival Status\tDisease Free Status\n"
+        "a\t3\tDECEASED\t0:DiseaseFree\nb\t4\t0:LIVING\tNA\n"
+    )
+    config = {"table": str(path), "format": "cbioportal"}
+    frame = read_clinical(clinical_sources([config])).frame
+    assert list(frame.columns) == ["patient", "OS_months", "OS_event"]
+    assert frame["OS_event"].tolist() == [1, 0]
+    with pytest.raises(ClinicalError, match=r"no column 'Disease Free \(Months\)'"):
+        read_clinical(clinical_sources([config | {"endpoints": ["DFS"]}]))
+
+
+GDC = (
+    "bcr_patient_barcode\tvital_status\tlast_contact_days_to\tdeath_days_to\tx\tx\n"
+    "bcr_patient_barcode\tvital_status\tdays_to_last_followup\tdays_to_death\tx1\tx2\n"
+    "CDE_ID:2673794\tCDE_ID:5\tCDE_ID:3008273\tCDE_ID:3165475\tCDE_ID:\tCDE_ID:\n"
+    "a\tAlive\t304.375\t[Not Applicable]\tp\tq\n"
+    "b\tDead\t10\t608.75\tr\ts\n"
+    "c\tDead\t70\t[Not Available]\tt\tu\n"
+    "d\tAlive\t[Not Available]\t5\tv\tw\n"
+)
+
+
+def test_the_gdc_has_three_header_lines_and_two_columns_of_times(tmp_path: Path) -> None:
+    path = tmp_path / "clinical_patient.txt"
+    path.write_text(GDC)
+    read = read_clinical(clinical_sources([{"table": str(path), "format": "gdc"}]), ["x2"])
+    assert read.frame["patient"].tolist() == ["a", "b", "c", "d"]
+    np.testing.assert_array_equal(read.frame["OS_months"], [10, 20, np.nan, np.nan])
+    assert read.frame["OS_event"].tolist() == [0, 1, 1, 0]
+    assert read.frame["x2"].tolist() == ["q", "s", "u", "w"]
+    columns = ["row", "patient", "column", "value", "problem"]
+    assert read.problems[columns].values.tolist() == [
+        [6, "c", "death_days_to", "[Not Available]", "event without a time"],
+        [7, "d", "last_contact_days_to", "[Not Available]", "time missing"],
+    ]
+
+
+def test_a_file_shorter_than_its_header_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "clinical_patient.txt"
+    path.write_text("".join(GDC.splitlines(keepends=True)[:2]))
+    with pytest.raises(ClinicalError, match="is empty"):
+        clinical_sources([{"table": str(path), "format": "gdc"}])
+
+
+@pytest.mark.real
+def test_the_lung_cancers_of_the_gdc(real_data: Path) -> None:
+    path = real_data / "clinical" / "OpenOmics_clinical_patient_luad.txt"
+    read = read_clinical(clinical_sources([{"table": str(path), "format": "gdc"}]))
+    raw = pd.read_csv(path, sep="\t", header=0, skiprows=[1, 2], dtype=str)
+    assert len(raw) == len(read.frame) == 522
+    dead = raw["vital_status"] == "Dead"
+    days = raw["last_contact_days_to"].mask(dead, raw["death_days_to"])
+    days = pd.to_numeric(days, errors="coerce")
+    expected = days.mask(days < 0) / 30.4375
+    np.testing.assert_allclose(read.frame["OS_months"], expected, rtol=1e-12)
+    assert read.frame["OS_event"].tolist() == dead.astype(int).tolist()
+    assert read.problems["problem"].value_counts().to_dict() == {
+        "time is zero: no follow-up": 19,
+        "time missing": 15,
+        "event without a time": 4,
+        "not a number": 1,
+    }
+
+
+@pytest.mark.real
+def test_everything_cbioportal_has_of_stomach_cancer(real_data: Path) -> None:
+    path = real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv"
+    read = read_clinical(clinical_sources([{"table": str(path), "format": "cbioportal"}]))
+    assert read.endpoints == ("OS", "DSS", "DFS", "PFS")
+    assert not read.problems["problem"].str.contains("unknown event code").any()
+    events = {name: int(read.frame[f"{name}_event"].sum()) for name in read.endpoints}
+    raw = pd.read_csv(path, sep="\t", dtype=str)
+    assert events["OS"] == (raw["Overall Survival Status"] == "1:DECEASED").sum() == 171
+    assert events["PFS"] == (raw["Progression Free Status"] == "1:PROGRESSION").sum() == 142
+    assert events["DFS"] == 46

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists, unary_cosine
+from histohet.tiles.neighbours import edge_similarity, knn_edges
+
+
+def small_slide(seed: int, n: int = 7, n_labels: int = 3):
+    rng = np.random.default_rng(seed)
+    coords = rng.permutation(25)[:n]
+    coords = np.stack([coords % 5, coords // 5], axis=1)
+    features = rng.standard_normal((n, 4)).astype(np.float32)
+    centres = rng.standard_normal((n_labels, 4)).astype(np.float32)
+    edges = knn_edges(coords, 3)
+    coupling = len(edges) / n
+    weights = edge_similarity(features, edges)
+    model = PottsModel(edges, weights, unary_cosine(features, centres, coupling))
+    return features, centres, model
+
+
+def published_energy(features, centres, edges, labels) -> float:
+    """METHODS §1, spelled out: no arrays, no shared code."""
+
+    def cosine(a, b):
+        dot = sum(float(x) * float(y) for x, y in zip(a, b, strict=True))
+        return dot / math.sqrt(sum(float(x) ** 2 for x in a) * sum(float(y) ** 2 for y in b))
+
+    smooth = sum(cosine(features[u], features[v]) for u, v in edges if labels[u] == labels[v])
+    fit = sum(cosine(centres[label], x) for label, x in zip(labels, features, strict=True))
+    return -smooth - len(edges) / len(features) * fit
+
+
+def labelings(model: PottsModel):
+    n, n_labels = model.unary.shape
+    return (np.array(labels) for labels in itertools.product(range(n_labels), repeat=n))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_energy_is_the_published_one_for_every_labelling(seed):
+    features, centres, model = small_slide(seed, n=6)
+    for labels in labelings(model):
+        expected = published_energy(features, centres, model.edges, labels)
+        assert energy(model, labels) == pytest.approx(expected, abs=1e-5)
+
+
+def test_energy_does_not_depend_on_the_order_of_tiles_and_edges():
+    rng = np.random.default_rng(0)
+    n = 200
+    edges = knn_edges(rng.permutation(400)[: 2 * n].reshape(n, 2), 8)
+    model = PottsModel(edges, 1e6 * rng.standard_normal(len(edges)), rng.standard_normal((n, 4)))
+    labels = rng.integers(4, size=n)
+    order, mixed = rng.permutation(n), rng.permutation(len(edges))
+    moved = PottsModel(np.argsort(order)[edges[mixed]], model.weights[mixed], model.unary[order])
+    assert energy(moved, labels[order]) == energy(model, labels)
+
+
+def test_neighbour_lists_say_both_directions_of_every_edge():
+    rng = np.random.default_rng(1)
+    edges = knn_edges(rng.permutation(400)[:200].reshape(100, 2), 5)
+    # Tile 100 has no neighbour; the order of the edges and of their ends is nobody's business.
+    edges = rng.permutation(edges)[:, ::-1]
+    found = neighbour_lists(edges, 101)
+    for tile in range(101):
+        arcs = slice(found.first[tile], found.first[tile + 1])
+        expected = sorted([v for u, v in edges if u == tile] + [u for u, v in edges if v == tile])
+        assert found.tile[arcs].tolist() == expected
+        for arc in range(arcs.start, arcs.stop):
+            assert {tile, found.tile[arc]} == set(edges[found.edge[arc]].tolist())
+            assert found.tile[found.reverse[arc]] == tile
+            assert found.edge[found.reverse[arc]] == found.edge[arc]
+
+
+def test_unary_of_zero_rows_is_zero():
+    features = np.array([[0, 0], [3, 4]], np.float32)
+    centres = np.array([[0, 1], [0, 0]], np.float32)
+    assert unary_cosine(features, centres, 2.0) == pytest.approx(np.array([[0, 0], [-1.6, 0]]))

@@ -1,0 +1,237 @@
+"""Outcome, atomic files, logs and provenance."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from histohet.common import jobs as logs
+from histohet.common.files import StorageError, atomic_path, read_json, why_no_file, write_json
+from histohet.common.jobs import job_log, track
+from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.provenance import Provenance, code_hash
+
+
+def test_every_outcome_but_ok_needs_a_reason() -> None:
+    assert OK.ok
+    assert not Outcome(Status.REFUSED, "too coarse").ok
+    for status in set(Status) - {Status.OK}:
+        with pytest.raises(ValueError, match=f"'{status}' needs a reason"):
+            Outcome(status)
+
+
+def test_a_file_is_complete_or_absent(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    with atomic_path(path) as partial:
+        partial.write_text("done")
+        assert not path.exists()
+    assert path.read_text() == "done"
+
+
+def test_a_file_system_that_fails_is_no_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount that vanishes must stop the run, not turn its slides into missing ones."""
+
+    def gone(path: Path) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(Path, "stat", gone)
+    with pytest.raises(OSError, match="Stale"):
+        why_no_file("a.svs")
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="disk"), atomic_path(path) as partial:
+        partial.write_text("ne")
+        raise RuntimeError("disk")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_killed_jobs_are_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(SystemExit), atomic_path(path) as partial:
+        leftover = partial
+        raise SystemExit
+    for name in ("half", "other"):
+        leftover.parent.mkdir(exist_ok=True)
+        leftover.with_name(name).write_text("half of somethi")
+    with atomic_path(path) as partial:
+        partial.write_text("y")
+    assert path.read_text() == "y"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_attempt_that_is_late_neither_gives_its_file_the_name_nor_disturbs(
+    tmp_path: Path,
+) -> None:
+    """Its Snakemake was killed, it was not, and the next one is already at work."""
+    path = tmp_path / "a.txt"
+    with ExitStack() as next_one:
+        with (
+            pytest.raises(StorageError, match=r"a.txt cannot be written"),
+            atomic_path(path) as late,
+        ):
+            late.write_text("late")
+            new = next_one.enter_context(atomic_path(path))
+            new.write_text("ne")
+        assert new.read_text() == "ne"
+        assert not path.exists()
+        new.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_has_no_nan_and_broken_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+    write_json(tmp_path / "a.json", {"x": "µm"})
+    assert read_json(tmp_path / "a.json") == {"x": "µm"}
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(ValueError, match=r"b\.json is not valid JSON"):
+        read_json(tmp_path / "b.json")
+    (tmp_path / "c.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"c\.json does not hold a JSON object"):
+        read_json(tmp_path / "c.json")
+
+
+def test_job_log_keeps_the_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "job.log"
+    with pytest.raises(ZeroDivisionError), job_log(path) as log:
+        log.info("slide %s", "a")
+        raise ZeroDivisionError("slide a: no tiles")
+    text = path.read_text()
+    assert "slide a" in text
+    assert "Traceback" in text
+    assert "ZeroDivisionError: slide a: no tiles" in text
+    assert logging.getLogger("histohet").handlers == []
+
+
+def test_a_deliberate_stop_is_logged_without_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), job_log(tmp_path / "job.log"):
+        raise SystemExit("too many slides failed")
+    text = (tmp_path / "job.log").read_text()
+    assert "too many slides failed" in text
+    assert "Traceback" not in text
+    assert capsys.readouterr().err == ""
+
+
+def test_track_yields_everything_and_tells_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(logs.time, "monotonic", lambda: next(clock))
+    with caplog.at_level(logging.INFO, logger="histohet"):
+        assert list(track("abcdefgh", 8, "tiles")) == list("abcdefgh")
+    messages = [record.getMessage() for record in caplog.records]
+    # Two seconds a tile, a message every five: after tiles 3 (6 s of 2 s each) and 6.
+    assert messages == ["tiles 2/8, 0.3/s, 18 s left", "tiles 5/8, 0.4/s, 7 s left"]
+
+
+def test_provenance_is_sorted_json() -> None:
+    text = Provenance({"b": 1, "a": [2]}, {"slide": "x.svs"}).as_json()
+    data = json.loads(text)
+    assert data["parameters"] == {"a": [2], "b": 1}
+    assert data["software"].startswith("histohet ")
+    assert text == Provenance({"a": [2], "b": 1}, {"slide": "x.svs"}).as_json()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    library = tmp_path / "histohet"
+    (library / "inner").mkdir(parents=True)
+    (library / "__init__.py").write_text('__version__ = "1"\n')
+    (library / "used.py").write_text(
+        "from histohet.inner.deep import f\n\n\ndef g():\n    return f()\n"
+    )
+    (library / "inner" / "__init__.py").write_text("")
+    (library / "inner" / "deep.py").write_text('def f():\n    """Say one."""\n    return 1\n')
+    (library / "unused.py").write_text("x = 1\n")
+    (tmp_path / "script.py").write_text("import numpy\nfrom histohet import used\n")
+    return tmp_path
+
+
+def rewrite(path: Path, text: str) -> None:
+    path.write_text(text)
+    # The hash is computed once per process; a new Snakemake run is a new process.
+    from histohet.common import provenance
+
+    provenance._code.cache_clear()
+    provenance._meaning.cache_clear()
+    provenance._imported_modules.cache_clear()
+
+
+def test_code_hash_follows_imports_however_deep(package: Path) -> None:
+    def current() -> str:
+        return code_hash(package / "script.py", package)
+
+    before = current()
+    rewrite(package / "histohet" / "unused.py", "x = 2\n")
+    assert current() == before
+    rewrite(package / "histohet" / "__init__.py", '__version__ = "2"\n')
+    assert current() == before
+    rewrite(
+        package / "histohet" / "inner" / "deep.py",
+        'def f():\n    """Say two."""\n    return 1  # one\n',
+    )
+    assert current() == before
+    rewrite(package / "histohet" / "inner" / "deep.py", "def f():\n    return 2\n")
+    assert current() != before
+
+
+def test_code_hash_sees_the_script_itself(package: Path) -> None:
+    before = code_hash(package / "script.py", package)
+    rewrite(package / "script.py", "from histohet import used\n\nused.g()\n")
+    assert code_hash(package / "script.py", package) != before
+
+
+def test_code_hash_is_the_same_in_every_process(package: Path) -> None:
+    (package / "script.py").write_text("def f(x):\n    return x in {'a', 'b', 'c', 'd', 'e'}\n")
+    command = (
+        "import sys; from histohet.common.provenance import code_hash; "
+        "print(code_hash(sys.argv[1] + '/script.py', sys.argv[1]))"
+    )
+    library = Path(str(sys.modules["histohet"].__file__)).parents[1]
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", command, str(package)],
+            env={"PYTHONPATH": str(library), "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2)
+    }
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("def f(a, b=1):\n    return a\n", "def f(a, b=2):\n    return a\n"),
+        ("def f(a, b):\n    return a\n", "def f(a, *, b):\n    return a\n"),
+        ("x = {'a'} & {1}\n", "x = {'a'} & {2}\n"),
+        ("x = 1\n", "x = 1.0\n"),
+        ("def f(a):\n    return [b for b in a]\n", "def f(a):\n    return [b for b in a if b]\n"),
+        ("from math import sin\n", "from math import cos as sin\n"),
+        ("class A:\n    b = 1\n", "class A:\n    c = 1\n"),
+    ],
+)
+def test_code_hash_sees_what_changes_results(package: Path, before: str, after: str) -> None:
+    def hash_of(text: str, docstring: str = "One.") -> str:
+        rewrite(package / "script.py", f'"""{docstring}"""\n\n{text}')
+        return code_hash(package / "script.py", package)
+
+    assert hash_of(before) != hash_of(after)
+    assert hash_of(before) == hash_of(f"# A comment.\n{before}", "Another.")

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from histohet.clustering.cluster import cluster_tiles
+from histohet.clustering.settings import ClusteringParams
+from histohet.common.hdf5 import (
+    CHUNK_ROWS,
+    TileTable,
+    feature_file,
+    nominal_magnification,
+    open_features,
+    read_column,
+    read_tiles,
+    tile_attributes,
+    write_column,
+    write_tiles,
+)
+from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.provenance import Provenance
+from histohet.tiles.lattice import TileSpec
+
+PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})
+
+
+@pytest.fixture
+def tiles() -> TileTable:
+    coords = np.array([[0, 0], [443, 0], [0, 443]])
+    return TileTable(coords, tile_attributes("a", TileSpec(), 0.2527, (1000, 900), "tiles"), OK)
+
+
+def test_tile_file_is_tridents(tmp_path: Path, tiles: TileTable) -> None:
+    """FORMATS §2: names, dtypes and attributes of TRIDENT 0.3's patches file."""
+    write_tiles(tmp_path / "a.h5", tiles, PROVENANCE)
+    with h5py.File(tmp_path / "a.h5") as file:
+        coords = file["coords"]
+        assert coords.dtype == np.int64
+        assert coords.shape == (3, 2)
+        assert coords.maxshape == (None, 2)
+        attributes = dict(coords.attrs)
+    integers = {
+        "patch_size": 224,
+        "patch_size_level0": 443,
+        "level0_magnification": 40,
+        "target_magnification": 20,
+        "overlap": 0,
+        "level0_width": 1000,
+        "level0_height": 900,
+    }
+    for name, value in integers.items():
+        assert attributes[name] == value
+        assert np.issubdtype(type(attributes[name]), np.integer)
+    assert attributes["name"] == "a"
+    assert attributes["savetodir"] == "tiles"
+    assert attributes["mpp"] == 0.2527
+    assert attributes["tile_um"] == 112
+    assert attributes["side_level0_px"] == pytest.approx(112 / 0.2527)
+
+
+def test_magnification_buckets() -> None:
+    """FORMATS §2: mpp < 0.16 is 80x, < 0.2 60x, < 0.3 40x, < 0.6 20x, < 1.2 10x, < 2.4 5x."""
+    scales = [0.15, 0.16, 0.2, 0.25, 0.3, 0.499, 0.6, 1.2, 2.4]
+    assert [nominal_magnification(s) for s in scales] == [80, 60, 40, 40, 20, 20, 10, 5, 0]
+
+
+def test_round_trip_of_tiles(tmp_path: Path, tiles: TileTable) -> None:
+    write_tiles(tmp_path / "a.h5", tiles, PROVENANCE)
+    found = read_tiles(tmp_path / "a.h5")
+    np.testing.assert_array_equal(found.coords, tiles.coords)
+    assert (found.mpp, found.spec, found.outcome) == (0.2527, TileSpec(), OK)
+    assert found.side_px == tiles.side_px
+
+
+def test_every_file_tells_outcome_and_provenance(tmp_path: Path) -> None:
+    lost = Outcome(Status.NO_TISSUE, "nothing pink")
+    write_tiles(
+        tmp_path / "a.h5", TileTable(np.empty((0, 2), np.int64), {"name": "a"}, lost), PROVENANCE
+    )
+    assert read_tiles(tmp_path / "a.h5").outcome == lost
+    assert read_tiles(tmp_path / "a.h5").coords.shape == (0, 2)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file.attrs["provenance"] == PROVENANCE.as_json()
+
+
+def test_column(tmp_path: Path) -> None:
+    write_column(tmp_path / "a.h5", "coverage", np.array([0.1, np.nan]), OK, PROVENANCE)
+    values, outcome = read_column(tmp_path / "a.h5", "coverage")
+    np.testing.assert_array_equal(values, np.float32([0.1, np.nan]))
+    assert outcome == OK
+
+
+def test_features_are_appended_and_readable_by_tridents_rules(
+    tmp_path: Path, tiles: TileTable
+) -> None:
+    index = np.array([0, 2])
+    vectors = np.arange(10, dtype=np.float32).reshape(2, 5)
+    with feature_file(tmp_path / "a.h5", tiles, index, 5, "enc", PROVENANCE) as features:
+        features.append(vectors[:1])
+        features.append(vectors[1:])
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["features"].dtype == np.float32
+        assert file["features"].attrs["encoder"] == "enc"
+        assert file["coords"].attrs["patch_size_level0"] == 443
+        assert len(file["coords"]) == len(file["features"])
+    with open_features(tmp_path / "a.h5") as found:
+        np.testing.assert_array_equal(found.features[np.arange(2)], vectors)
+        np.testing.assert_array_equal(found.tile_index, index)
+        np.testing.assert_array_equal(found.tiles.coords, tiles.coords[index])
+        assert len(found.unreadable_index) == 0
+
+
+def test_tiles_that_could_not_be_decoded_are_named(tmp_path: Path, tiles: TileTable) -> None:
+    path, lost = tmp_path / "a.h5", np.array([1])
+    with feature_file(path, tiles, np.array([0, 2]), 5, "enc", PROVENANCE, lost) as features:
+        features.append(np.zeros((2, 5), np.float32))
+    with open_features(path) as found:
+        np.testing.assert_array_equal(found.unreadable_index, [1])
+    with h5py.File(path, "r+") as file:
+        del file["unreadable_index"]  # As in files of other programs.
+    with open_features(path) as found:
+        assert found.unreadable_index.dtype == np.int64
+        assert len(found.unreadable_index) == 0
+
+
+@pytest.fixture
+def many(tmp_path: Path, tiles: TileTable) -> tuple[Path, np.ndarray]:
+    """A feature file of several blocks, and what is in it."""
+    vectors = np.random.default_rng(1).normal(size=(2 * CHUNK_ROWS + 77, 3)).astype(np.float32)
+    coords = np.arange(2 * len(vectors)).reshape(-1, 2)
+    table = TileTable(coords, tiles.attributes, OK)
+    index = np.arange(len(vectors))
+    with feature_file(tmp_path / "m.h5", table, index, 3, "enc", PROVENANCE) as features:
+        features.append(vectors)
+    return tmp_path / "m.h5", vectors
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.empty(0, np.int64),
+        np.array([5]),
+        np.arange(CHUNK_ROWS, CHUNK_ROWS + 9),
+        np.array([0, 1, CHUNK_ROWS - 1, CHUNK_ROWS, 2 * CHUNK_ROWS, 2 * CHUNK_ROWS + 76]),
+        np.arange(0, 2 * CHUNK_ROWS + 77, 3),
+        np.arange(2 * CHUNK_ROWS + 77),
+    ],
+)
+def test_rows_are_read_as_they_are_asked_for(
+    many: tuple[Path, np.ndarray], rows: np.ndarray
+) -> None:
+    path, vectors = many
+    with open_features(path) as table:
+        found = table.features[rows]
+        assert (table.features.shape, len(table.features)) == (vectors.shape, len(vectors))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, vectors[rows])
+
+
+def test_columns_and_slices_are_left_to_hdf5(many: tuple[Path, np.ndarray]) -> None:
+    path, vectors = many
+    with open_features(path) as table:
+        np.testing.assert_array_equal(table.features[:, 0], vectors[:, 0])
+        np.testing.assert_array_equal(table.features[4:9], vectors[4:9])
+
+
+def test_some_rows_of_a_table_are_a_table(many: tuple[Path, np.ndarray]) -> None:
+    path, vectors = many
+    rows = np.arange(7, len(vectors), 5)
+    with open_features(path) as whole:
+        table = whole.only(rows)
+        np.testing.assert_array_equal(table.tile_index, whole.tile_index[rows])
+        np.testing.assert_array_equal(table.tiles.coords, whole.tiles.coords[rows])
+        assert table.features.shape == (len(rows), vectors.shape[1])
+        np.testing.assert_array_equal(table.features[:], vectors[rows])
+        np.testing.assert_array_equal(table.features[3:9], vectors[rows[3:9]])
+        np.testing.assert_array_equal(table.features[2], vectors[rows[2]])
+        np.testing.assert_array_equal(table.features[:, 1], vectors[rows, 1])
+        some = np.array([0, 4, len(rows) - 1])
+        np.testing.assert_array_equal(table.features[some], vectors[rows[some]])
+        np.testing.assert_array_equal(table.only(some).features[:], vectors[rows[some]])
+
+
+@pytest.mark.parametrize("shared_place", [False, True])
+def test_clusters_are_the_same_from_a_file_and_from_memory(
+    tmp_path: Path, tiles: TileTable, shared_place: bool
+) -> None:
+    """Whatever the order of the tiles in the file, and if two of them share a place."""
+    rng = np.random.default_rng(2)
+    places = np.stack(np.meshgrid(np.arange(30), np.arange(20)), axis=2).reshape(-1, 2) * 224
+    if shared_place:
+        places[1] = places[0]
+    shuffled = rng.permutation(len(places))
+    places = places[shuffled]
+    means = rng.normal(size=(3, 12))[places[:, 0] // (10 * 224)]
+    vectors = (means + 0.4 * rng.normal(size=means.shape)).astype(np.float32)
+    table = TileTable(places, tiles.attributes, OK)
+    index = np.arange(len(places))
+    with feature_file(tmp_path / "s.h5", table, index, 12, "enc", PROVENANCE) as features:
+        features.append(vectors)
+    params = ClusteringParams(restarts=2)
+    eager = cluster_tiles(vectors, places, 224.0, params, ["potts", "paper"], 3)
+    with open_features(tmp_path / "s.h5") as lazy:
+        coords = lazy.tiles.coords
+        found = cluster_tiles(lazy.features, coords, 224.0, params, ["potts", "paper"], 3)
+    assert eager["potts"].n_clusters == 3
+    for name, clustering in eager.items():
+        for labels in ("start", "raw", "labels"):
+            expected = getattr(clustering, labels)
+            np.testing.assert_array_equal(getattr(found[name], labels), expected)
+        assert found[name].steps == clustering.steps
+        assert found[name].certificate == clustering.certificate
+
+
+def test_unfinished_features_leave_no_file(tmp_path: Path, tiles: TileTable) -> None:
+    path = tmp_path / "a.h5"
+    with (
+        pytest.raises(ValueError, match="1 of 3 tiles were encoded"),
+        feature_file(path, tiles, np.arange(3), 2, "enc", PROVENANCE) as features,
+    ):
+        features.append(np.zeros((1, 2), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_same_content_gives_the_same_bytes(tmp_path: Path, tiles: TileTable) -> None:
+    for name in ("1.h5", "2.h5"):
+        write_tiles(tmp_path / name, tiles, PROVENANCE)
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+@pytest.mark.real
+def test_clams_published_coordinates_have_the_stated_layout(real_data: Path) -> None:
+    with h5py.File(real_data / "interop" / "clam_coords_TCGA-2V-A95S.h5") as file:
+        coords = file["coords"][:]
+    assert coords.ndim == 2
+    assert coords.shape[1] == 2
+    assert (coords >= 0).all()

@@ -1,0 +1,254 @@
+"""Thumbnails, tile pictures, slide maps, threshold and agreement figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from helpers.slidefiles import gradient, write_plain
+from histohet.agreement.agreement_plots import draw_agreement
+from histohet.clustering.certainty import UNKNOWN, Certainty
+from histohet.clustering.figures import SlideMap, draw_slide_map
+from histohet.clustering.file import ClusterTable
+from histohet.common.hdf5 import TileTable, tile_attributes
+from histohet.common.outcome import OK
+from histohet.common.provenance import Provenance
+from histohet.drawing.palette import NEUTRAL, cluster_rgb, rgb
+from histohet.drawing.style import save_figure
+from histohet.slides.reader import open_slide
+from histohet.slides.thumbnail import (
+    THUMBNAIL_PX,
+    TILE_COLOUR,
+    TISSUE_COLOUR,
+    draw_tiles,
+    placeholder,
+    read_thumbnail,
+    save_picture,
+)
+from histohet.tiles.lattice import TileSpec
+from histohet.tumour.threshold import draw_threshold
+
+PROVENANCE = Provenance({"k": 8})
+
+
+def texts(figure: object) -> str:
+    from matplotlib.text import Text
+
+    return "\n".join(text.get_text() for text in figure.findobj(Text))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((4000, 2000), (1600, 800)), ((300, 700), (300, 700))]
+)
+def test_thumbnail_is_bounded(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    with open_slide(write_plain(tmp_path / "a.png", gradient(*size))) as slide:
+        picture = read_thumbnail(slide)
+    assert picture.shape == (expected[1], expected[0], 3)
+    assert max(picture.shape) <= THUMBNAIL_PX
+
+
+def test_tiles_and_tissue_are_drawn_where_they_are() -> None:
+    white = np.full((100, 120, 3), 255, np.uint8)
+    piece = shapely.box(500, 100, 1000, 600)
+    picture = draw_tiles(white, 10, [piece], np.array([[100, 200]]), 300)
+    assert tuple(picture[20, 25]) == TILE_COLOUR
+    assert tuple(picture[50, 10]) == TILE_COLOUR
+    assert tuple(picture[35, 25]) == (255, 255, 255)
+    assert tuple(picture[30, 50]) == TISSUE_COLOUR
+    assert (white == 255).all()
+
+
+def test_pictures_carry_their_provenance(tmp_path: Path) -> None:
+    picture = placeholder("refused: " + "too coarse " * 20)
+    for name in ("a.png", "b.jpg"):
+        save_picture(tmp_path / name, picture, PROVENANCE)
+        info = Image.open(tmp_path / name).info
+        kept = info.get("Description") or info["comment"].decode()
+        assert kept == PROVENANCE.as_json()
+
+
+def slide_map(scores: dict[int, float] | None = None, **changes: Any) -> SlideMap:
+    coords = np.stack(np.meshgrid(np.arange(10), np.arange(8)), axis=2).reshape(-1, 2) * 224
+    labels = (coords[:, 0] > 1000).astype(np.int32)
+    attributes = tile_attributes("phantom", TileSpec(), 0.5, (2500, 2000), "tiles")
+    settings = {
+        "tiles": TileTable(coords, attributes, OK),
+        "tile_index": np.arange(len(labels)),
+        "start": np.arange(len(labels), dtype=np.int32) % 7,
+        "raw": labels[::-1].copy(),
+        "labels": labels,
+        "agreement": np.where(labels == 0, 1.0, 0.25).astype(np.float32),
+        "q": 20,
+        "model_choice": "evidence",
+        "numbers": (4, 3, 2, 1),
+        "criterion": (-90.0, -70.0, -55.0, -300.0),
+        "certainty": Certainty(-7.0, -7.1, 0.0123, 1.25, 0.875, 2, 3),
+    }
+    clusters = ClusterTable(**(settings | changes))
+    numbers = range(int(clusters.labels.max()) + 1)
+    return SlideMap(
+        slide="phantom",
+        thumbnail=np.full((400, 500, 3), 255, np.uint8),
+        clusters=clusters,
+        counted={number: number != 1 for number in numbers},
+        scores=scores,
+        tumour_filter="score > 3",
+    )
+
+
+def panels(figure: Figure) -> dict[str, Axes]:
+    """Axes by the first words of their title."""
+    axes = [inset for place in figure.axes for inset in (place, *place.child_axes)]
+    titles = {one.get_title(loc="left").split(":")[0]: one for one in axes}
+    return {title: one for title, one in titles.items() if title}
+
+
+def test_map_shows_all_stages_at_one_scale() -> None:
+    figure = draw_slide_map(slide_map(scores={0: 4.2, 1: 1.1}))
+    found = panels(figure)
+    assert list(found) == [
+        "H&E",
+        "k-means",
+        "Before smoothing",
+        "Smoothed",
+        "Tumour",
+        "Stability",
+        "Number of clusters",
+    ]
+    *maps, _ = found.values()
+    assert len({axes.images[0].get_array().shape for axes in maps}) == 1
+    bars = [axes.patches[0].get_width() for axes in maps]
+    # The thumbnail has 2.5 µm per px; the panel is cropped to the tiles and a margin.
+    assert len(set(bars)) == 1
+    assert bars[0] * 2.5 in (100, 200, 500, 1000)
+    words = texts(figure)
+    for expected in (
+        "k-means: 7 clusters",
+        "Smoothed: 2 clusters",
+        "Tumour: 1 cluster",
+        "Stability: ARI 0.88, 2–3 clusters",
+        "share of restarts that agree",
+        "Number of clusters: 2",
+        "Energy at most 0.012 % above its minimum, coupling 1.25",
+        "score 4.2",
+        "(not counted)",
+        "score > 3",
+    ):
+        assert expected in words
+
+
+def blended(colour: tuple[int, int, int]) -> list[float]:
+    """A colour of `OPACITY` over white."""
+    return [0.72 * c + 0.28 * 255 for c in colour]
+
+
+def test_map_colours_tiles_by_cluster_and_greys_what_does_not_count() -> None:
+    found = panels(draw_slide_map(slide_map()))
+    smoothed, tumour = (found[name].images[0].get_array() for name in ("Smoothed", "Tumour"))
+    np.testing.assert_allclose(smoothed[20, 20], blended(cluster_rgb(0)), atol=1.5)
+    np.testing.assert_allclose(tumour[20, 20], blended(cluster_rgb(0)), atol=1.5)
+    np.testing.assert_allclose(smoothed[20, 350], blended(cluster_rgb(1)), atol=1.5)
+    np.testing.assert_allclose(tumour[20, 350], blended(rgb(NEUTRAL)), atol=1.5)
+
+
+def test_map_colours_tiles_by_agreement_and_greys_those_never_drawn() -> None:
+    data = slide_map()
+    agreement = data.clusters.agreement.copy()
+    agreement[data.clusters.tiles.coords[:, 1] > 1000] = np.nan
+    image = panels(draw_slide_map(slide_map(agreement=agreement)))["Stability"].images[0]
+    shades = matplotlib.colormaps["viridis"]
+    pixels = image.get_array()
+    np.testing.assert_allclose(pixels[20, 20], blended(shades(1.0, bytes=True)[:3]), atol=1.5)
+    np.testing.assert_allclose(pixels[20, 350], blended(shades(0.25, bytes=True)[:3]), atol=1.5)
+    np.testing.assert_allclose(pixels[-60, 20], blended(rgb(NEUTRAL)), atol=1.5)
+
+
+@pytest.mark.parametrize(
+    ("model_choice", "criterion", "expected", "name"),
+    [
+        ("evidence", (-90.0, -70.0, -55.0, -300.0), (-35, -15, 0, -245), "higher is better"),
+        ("bic_full", (190.0, 170.0, 155.0, 300.0), (35, 15, 0, 145), "lower is better"),
+    ],
+)
+def test_map_draws_the_criterion_and_the_number_chosen(
+    model_choice: str, criterion: tuple[float, ...], expected: tuple[float, ...], name: str
+) -> None:
+    figure = draw_slide_map(slide_map(model_choice=model_choice, criterion=criterion))
+    axes = panels(figure)["Number of clusters"]
+    curve, chosen = axes.lines
+    np.testing.assert_array_equal(curve.get_xdata(), (4, 3, 2, 1))
+    np.testing.assert_array_equal(curve.get_ydata(), expected)
+    assert set(chosen.get_xdata()) == {2}
+    assert name in axes.get_ylabel()
+
+
+@pytest.mark.parametrize(("numbers", "criterion"), [((), ()), ((2,), (9.5,))])
+def test_map_without_smoothing_restarts_and_choice(
+    numbers: tuple[int, ...], criterion: tuple[float, ...]
+) -> None:
+    nothing = np.full(80, np.nan, np.float32)
+    figure = draw_slide_map(
+        slide_map(agreement=nothing, certainty=UNKNOWN, numbers=numbers, criterion=criterion)
+    )
+    found, words = panels(figure), texts(figure)
+    assert len(found) == 7
+    assert "Stability: no restarts" in words
+    assert "share of restarts" not in words
+    assert "Result: 2 clusters" in words
+    assert "no other number was tried" in words
+    assert "coupling" not in words
+    pixels = found["Stability"].images[0].get_array()
+    np.testing.assert_allclose(pixels[20, 20], blended(rgb(NEUTRAL)), atol=1.5)
+
+
+def test_map_says_it_once_where_all_restarts_have_one_number() -> None:
+    words = texts(draw_slide_map(slide_map(certainty=Certainty(-7, -7, 0, 1, 1.0, 1, 1))))
+    assert "Stability: ARI 1.00, 1 cluster\n" in words
+
+
+def test_map_without_attention_and_with_many_clusters() -> None:
+    many = np.arange(80, dtype=np.int32)
+    words = texts(draw_slide_map(slide_map(labels=many, start=many, raw=many)))
+    assert "score 4.2" not in words
+    assert "and 60 more" in words
+
+
+def test_map_bytes_repeat(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        save_figure(draw_slide_map(slide_map()), [tmp_path / name], PROVENANCE)
+    assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
+
+
+def test_threshold_figure_counts_both_sides() -> None:
+    words = texts(draw_threshold([1.0, 1.1, 1.2, 4.0, 4.2], 2.6, "", "otsu"))
+    assert "below: 3 clusters" in words
+    assert "tumour: 2 clusters" in words
+    assert "Otsu: 2.6" in words
+    assert "only one" in texts(draw_threshold([], None, "there is only one score", "otsu"))
+
+
+def test_agreement_figure() -> None:
+    table = pd.DataFrame(
+        {
+            "n_subclones": [1, 2, 3],
+            "n_clusters": [1, 2, 5],
+            "ari_start": [0.1, 0.2, 0.3],
+            "ari_raw": [0.2, 0.3, 0.4],
+            "ari": [0.5, 0.6, 0.9],
+        }
+    )
+    words = texts(draw_agreement(table, "variant full"))
+    assert "0.60" in words
+    assert "variant full" in words
+    assert "No slide with a known truth" in texts(draw_agreement(table.iloc[:0], "x"))

@@ -1,0 +1,618 @@
+"""Weights: the real hub client against a hub of our own, every way it can fail, the lock."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import ROOT
+
+pytest.importorskip("huggingface_hub", reason="the encoders' requirements are not installed")
+
+from helpers.hubserver import COMMIT, NEXT_COMMIT, Hub, Repository, running_hub
+from histohet.encoders.checksums import SETTLED_S, file_sha256
+from histohet.encoders.weights import (
+    LockedWeights,
+    WeightsError,
+    WeightsSource,
+    locate_pinned,
+    locked_weights,
+    pin,
+    read_lock,
+    weights_source,
+    write_lock,
+)
+
+CONTENT = bytes(range(256)) * 4000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+SOURCE = WeightsSource("lab/model", "sub/model.safetensors")
+LOCKED = LockedWeights("lab/model", "sub/model.safetensors", COMMIT, SHA256, len(CONTENT))
+
+DRIVER = """
+import json, logging, sys
+from dataclasses import asdict
+from pathlib import Path
+from histohet.encoders.weights import WeightsError, WeightsSource, locate, read_lock
+logging.basicConfig(level=logging.INFO)
+what, lock, source = sys.argv[1], Path(sys.argv[2]), WeightsSource(**json.loads(sys.argv[3]))
+try:
+    if what == "fetch":
+        from histohet.encoders.hub import fetch
+        print(json.dumps(asdict(fetch(source, lock))))
+    else:
+        print(json.dumps(str(locate(source, read_lock(lock)))))
+except WeightsError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+@dataclass
+class Machine:
+    """A machine with its own cache and environment, on which weights are fetched and located."""
+
+    folder: Path
+    hub: Hub
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "config" / "weights.lock.json"
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))
+            and "proxy" not in key.lower()
+        }
+        return inherited | {
+            "HF_ENDPOINT": self.hub.url,
+            # Patience on a busy machine.
+            "HF_HUB_ETAG_TIMEOUT": "60",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "60",
+            "HF_HOME": str(self.folder / "home"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "PYTHONPATH": str(ROOT / "workflow"),
+            **changes,
+        }
+
+    def command(self, what: str, source: WeightsSource) -> list[str]:
+        arguments = [what, str(self.lock), json.dumps(asdict(source))]
+        return [sys.executable, "-c", DRIVER, *arguments]
+
+    def run(
+        self, what: str, source: WeightsSource, *prefix: str, **changes: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*prefix, *self.command(what, source)],
+            env=self.environment(**changes),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode in (0, 3), done.stdout + done.stderr
+        return done
+
+    def fetch(self, source: WeightsSource = SOURCE, **changes: str) -> LockedWeights:
+        done = self.run("fetch", source, **changes)
+        assert done.returncode == 0, done.stdout
+        return LockedWeights(**json.loads(done.stdout))
+
+    def locate(self, source: WeightsSource = SOURCE, **changes: str) -> Path:
+        done = self.run("locate", source, HF_ENDPOINT="http://127.0.0.1:9", **changes)
+        assert done.returncode == 0, done.stdout
+        return Path(json.loads(done.stdout))
+
+    def refusal(
+        self, what: str = "fetch", source: WeightsSource = SOURCE, *prefix: str, **changes: str
+    ) -> str:
+        """Message of a call that fails; it always names the repository."""
+        done = self.run(what, source, *prefix, **changes)
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert source.repository in done.stdout
+        assert done.stdout.count("\n") == 1
+        return done.stdout
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with running_hub() as hub:
+        hub.tokens = {"hf_member", "hf_stranger"}
+        hub.repositories["lab/model"] = Repository({COMMIT: {SOURCE.file: CONTENT}})
+        yield hub
+
+
+@pytest.fixture
+def machine(tmp_path: Path, hub: Hub) -> Machine:
+    return Machine(tmp_path, hub)
+
+
+# Fetching and locating ----------------------------------------------------------------------------
+
+
+def test_a_file_is_fetched_locked_and_located_without_network(machine: Machine) -> None:
+    assert machine.fetch() == LOCKED
+    assert read_lock(machine.lock) == {SOURCE.key: LOCKED}
+    asked = len(machine.hub.requests)
+    path = machine.locate(HF_HUB_OFFLINE="1")
+    assert path.read_bytes() == CONTENT
+    assert len(machine.hub.requests) == asked
+
+
+def test_fetching_again_needs_no_network(machine: Machine) -> None:
+    machine.fetch()
+    text = machine.lock.read_bytes()
+    assert machine.fetch(HF_ENDPOINT="http://127.0.0.1:9") == LOCKED
+    assert machine.lock.read_bytes() == text
+
+
+def test_the_first_fetch_pins_the_newest_commit_and_later_ones_keep_it(machine: Machine) -> None:
+    machine.fetch()
+    machine.hub.repositories["lab/model"].commits[NEXT_COMMIT] = {SOURCE.file: b"retrained"}
+    assert machine.fetch() == LOCKED
+    shutil.rmtree(machine.folder / "home")
+    assert machine.fetch() == LOCKED
+    assert machine.locate().read_bytes() == CONTENT
+
+
+def test_a_stated_revision_is_the_one_that_is_fetched(machine: Machine) -> None:
+    machine.fetch()
+    commits = machine.hub.repositories["lab/model"].commits
+    commits[NEXT_COMMIT] = {SOURCE.file: b"retrained"}
+    stated = WeightsSource(SOURCE.repository, SOURCE.file, NEXT_COMMIT)
+    assert "states revision" in machine.refusal("locate", stated)
+    assert machine.fetch(stated).revision == NEXT_COMMIT
+    assert machine.locate(stated).read_bytes() == b"retrained"
+    assert machine.fetch(WeightsSource(SOURCE.repository, SOURCE.file, COMMIT)) == LOCKED
+
+
+def test_small_files_are_checked_by_their_git_id(machine: Machine) -> None:
+    machine.hub.repositories["lab/model"].small = {SOURCE.file}
+    assert machine.fetch() == LOCKED
+
+
+def test_several_files_share_a_lock_that_is_sorted(machine: Machine) -> None:
+    files = {"b.bin": b"b", "a.bin": b"a"}
+    machine.hub.repositories["lab/another"] = Repository({COMMIT: files})
+    machine.fetch()
+    for file in files:
+        machine.fetch(WeightsSource("lab/another", file))
+    keys = list(json.loads(machine.lock.read_text()))
+    assert keys == ["lab/another/a.bin", "lab/another/b.bin", SOURCE.key]
+
+
+def test_a_token_from_the_environment_or_the_login_opens_a_gate(machine: Machine) -> None:
+    repository = machine.hub.repositories["lab/model"]
+    repository.gated, repository.members = True, {"hf_member"}
+    machine.fetch(HF_TOKEN="hf_member")
+    shutil.rmtree(machine.folder / "home")
+    (machine.folder / "home").mkdir()
+    (machine.folder / "home" / "token").write_text("hf_member")
+    assert machine.fetch() == LOCKED
+    # The token goes to the hub, not to the storage that the hub sends us to, and into no file.
+    sent = {path.split("/")[1]: token for method, path, token in machine.hub.requests}
+    assert sent["lab"] == "Bearer hf_member"
+    assert sent["storage"] is None
+    assert "hf_member" not in machine.lock.read_text()
+
+
+@pytest.mark.parametrize("refuse_ranges", [False, True])
+def test_a_download_that_breaks_off_goes_on(machine: Machine, refuse_ranges: bool) -> None:
+    machine.hub.cut_after, machine.hub.cuts = 300_000, 1
+    machine.hub.refuse_ranges = refuse_ranges
+    assert machine.fetch() == LOCKED
+    assert machine.hub.downloads() == 2
+
+
+def test_an_altered_download_is_fetched_once_more(machine: Machine) -> None:
+    machine.hub.altered = 1
+    assert machine.fetch() == LOCKED
+    assert machine.locate().read_bytes() == CONTENT
+
+
+def test_a_damaged_copy_is_fetched_again(machine: Machine) -> None:
+    machine.fetch()
+    path = machine.locate()
+    path.resolve().write_bytes(CONTENT[:-1])
+    message = machine.refusal("locate")
+    assert "checksum differs" in message
+    assert "snakemake prefetch" in message
+    assert machine.fetch() == LOCKED
+    assert machine.locate().read_bytes() == CONTENT
+
+
+def test_a_mirror_without_checksums_is_believed_the_first_time_only(machine: Machine) -> None:
+    machine.hub.etag = "some-mirror-1"
+    done = machine.run("fetch", SOURCE)
+    assert "states no checksum" in done.stderr
+    shutil.rmtree(machine.folder / "home")
+    machine.hub.repositories["lab/model"].commits[COMMIT] = {SOURCE.file: CONTENT[::-1]}
+    assert "the lock says" in machine.refusal()
+
+
+# Messages -----------------------------------------------------------------------------------------
+
+
+def test_message_not_logged_in(machine: Machine) -> None:
+    machine.hub.repositories["lab/model"].gated = True
+    message = machine.refusal()
+    assert "not logged in" in message
+    assert "hf auth login" in message
+    assert "HF_TOKEN" in message
+    assert f"{machine.hub.url}/lab/model" in message
+
+
+def test_message_not_logged_in_or_no_such_repository(machine: Machine) -> None:
+    message = machine.refusal(source=WeightsSource("lab/modle", "model.safetensors"))
+    assert "not logged in" in message
+    assert "misspelt" in message
+
+
+def test_message_token_not_accepted(machine: Machine) -> None:
+    message = machine.refusal(HF_TOKEN="hf_expired")
+    assert "does not accept your token" in message
+    assert "Invalid credentials" in message
+    assert "hf_expired" not in message
+
+
+def test_message_licence_not_accepted(machine: Machine) -> None:
+    machine.hub.repositories["lab/model"].gated = True
+    message = machine.refusal(HF_TOKEN="hf_stranger")
+    assert "licence not accepted" in message
+    assert "awaiting a review" in message
+    assert f"{machine.hub.url}/lab/model" in message
+
+
+def test_message_repository_not_found(machine: Machine) -> None:
+    machine.hub.repositories["lab/model"].private = True
+    message = machine.refusal(HF_TOKEN="hf_stranger")
+    assert "no such repository" in message
+    assert "private" in message
+
+
+def test_message_revision_not_found(machine: Machine) -> None:
+    source = WeightsSource(SOURCE.repository, SOURCE.file, NEXT_COMMIT)
+    message = machine.refusal(source=source)
+    assert f"no such revision: {NEXT_COMMIT}" in message
+
+
+def test_message_file_not_found(machine: Machine) -> None:
+    message = machine.refusal(source=WeightsSource(SOURCE.repository, "pytorch_model.bin"))
+    assert "no such file: pytorch_model.bin" in message
+    assert "/tree/main" in message
+
+
+def test_message_token_without_permission(machine: Machine) -> None:
+    machine.hub.status = 403
+    assert "your token does not have access" in machine.refusal(HF_TOKEN="hf_member")
+
+
+def test_message_hub_is_down(machine: Machine) -> None:
+    machine.hub.status = 501
+    message = machine.refusal()
+    assert "501" in message
+    assert "being repaired" in message
+
+
+def test_message_no_network(machine: Machine) -> None:
+    message = machine.refusal(HF_ENDPOINT="http://127.0.0.1:9")
+    assert "no network" in message
+    assert "login node" in message
+    assert not machine.lock.exists()
+
+
+def test_message_offline(machine: Machine) -> None:
+    message = machine.refusal(HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE is set" in message
+    assert not machine.hub.requests
+
+
+def test_message_something_else_answers(machine: Machine) -> None:
+    machine.hub.no_commit = True
+    assert "no hub" in machine.refusal()
+
+
+def test_message_connection_breaks_off_for_good(machine: Machine) -> None:
+    machine.hub.cut_after, machine.hub.cuts = 0, 100
+    assert "broke off" in machine.refusal()
+    assert not machine.lock.exists()
+    assert not list((machine.folder / "home").rglob("*.incomplete"))
+
+
+def test_message_checksum_differs_from_the_hubs(machine: Machine) -> None:
+    machine.hub.altered = 2
+    message = machine.refusal()
+    assert "checksum differs" in message
+    assert SHA256 in message
+    assert not machine.lock.exists()
+    cache = machine.folder / "home" / "hub" / "models--lab--model"
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.stat().st_size > 99]
+    assert machine.fetch() == LOCKED
+
+
+def test_message_checksum_differs_from_the_lock(machine: Machine) -> None:
+    machine.fetch()
+    entries = json.loads(machine.lock.read_text())
+    entries[SOURCE.key]["sha256"] = "0" * 64
+    machine.lock.write_text(json.dumps(entries))
+    message = machine.refusal()
+    assert "checksum differs" in message
+    assert "the lock says 0000" in message
+    assert "delete the entry" in message
+    assert read_lock(machine.lock)[SOURCE.key].sha256 == "0" * 64
+    assert "checksum differs" in machine.refusal("locate")
+
+
+def test_message_disk_full_before_the_download(machine: Machine) -> None:
+    machine.hub.stated_size = 10**18
+    message = machine.refusal()
+    assert "disk full" in message
+    assert "HF_HOME" in message
+    assert machine.hub.downloads() == 0
+
+
+def test_message_disk_full_during_the_download(machine: Machine) -> None:
+    mount = machine.folder / "small"
+    mount.mkdir()
+    shell = f'mount -t tmpfs -o size=512k tmpfs {mount} && exec "$0" "$@"'
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", shell]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no small file system can be mounted here")
+    machine.hub.no_size = True
+    message = machine.refusal("fetch", SOURCE, *unshare, HF_HOME=str(mount))
+    assert "disk full while" in message
+
+
+def test_message_cache_is_not_writable(machine: Machine) -> None:
+    blocked = machine.folder / "blocked"
+    blocked.write_text("a file where the cache should be")
+    message = machine.refusal(HF_HOME=str(blocked))
+    assert "cannot be stored" in message
+    assert str(blocked) in message
+
+
+def test_message_not_fetched_yet(machine: Machine) -> None:
+    message = machine.refusal("locate")
+    assert "not fetched yet" in message
+    assert "snakemake prefetch" in message
+
+
+def test_message_not_in_this_machines_cache(machine: Machine) -> None:
+    machine.fetch()
+    message = machine.refusal("locate", HF_HOME=str(machine.folder / "elsewhere"))
+    assert str(machine.folder / "elsewhere" / "hub") in message
+    assert "HF_HOME" in message
+
+
+# Several at once ----------------------------------------------------------------------------------
+
+
+def test_prefetches_at_once_leave_a_whole_lock_and_cache(machine: Machine) -> None:
+    files = {f"{number}.bin": os.urandom(200_000) for number in range(3)}
+    machine.hub.repositories["lab/model"].commits[COMMIT] |= files
+    sources = [SOURCE, *(WeightsSource("lab/model", file) for file in files)]
+    processes = [
+        subprocess.Popen(
+            machine.command("fetch", source),
+            env=machine.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for source in sources * 2
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, outputs
+    lock = read_lock(machine.lock)
+    assert set(lock) == {source.key for source in sources}
+    for file, content in files.items():
+        assert lock[f"lab/model/{file}"].sha256 == hashlib.sha256(content).hexdigest()
+        assert machine.locate(WeightsSource("lab/model", file)).read_bytes() == content
+    # The second prefetch of a file waited for the first and found everything done.
+    assert machine.hub.downloads() == len(sources)
+    assert {path.name for path in machine.lock.parent.iterdir()} == {
+        "weights.lock.json",
+        ".weights.lock.json.mutex",
+    }
+
+
+def test_projects_that_share_a_cache_do_not_disturb_each_other(tmp_path: Path, hub: Hub) -> None:
+    projects = [Machine(tmp_path / str(number), hub) for number in range(4)]
+    shared = str(tmp_path / "shared")
+    processes = [
+        subprocess.Popen(
+            project.command("fetch", SOURCE),
+            env=project.environment(HF_HOME=shared),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for project in projects
+    ]
+    for process in processes:
+        output = process.communicate(timeout=300)[0]
+        assert process.returncode == 0, output
+    for project in projects:
+        assert read_lock(project.lock) == {SOURCE.key: LOCKED}
+        assert project.locate(HF_HOME=shared).read_bytes() == CONTENT
+
+
+def test_a_killed_prefetch_blocks_nobody(machine: Machine) -> None:
+    machine.lock.parent.mkdir(parents=True)
+    hold = (
+        "import sys, time; from filelock import FileLock; FileLock(sys.argv[1]).acquire(); "
+        "print('held', flush=True); time.sleep(60)"
+    )
+    mutex = str(machine.lock.parent / ".weights.lock.json.mutex")
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, mutex], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
+    assert machine.fetch() == LOCKED
+
+
+# The lock -----------------------------------------------------------------------------------------
+
+
+def test_the_lock_is_read_as_written(tmp_path: Path) -> None:
+    write_lock(tmp_path / "lock.json", {LOCKED.key: LOCKED})
+    assert read_lock(tmp_path / "lock.json") == {LOCKED.key: LOCKED}
+    assert read_lock(tmp_path / "absent.json") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<<<<<<< HEAD",
+        "[]",
+        json.dumps({"lab/model/x": asdict(LOCKED)}),
+        json.dumps({LOCKED.key: asdict(LOCKED) | {"sha256": SHA256[:-1]}}),
+        json.dumps({LOCKED.key: asdict(LOCKED) | {"revision": "main"}}),
+        json.dumps({LOCKED.key: asdict(LOCKED) | {"revision": None}}),
+        json.dumps({LOCKED.key: asdict(LOCKED) | {"size": "1"}}),
+        json.dumps({LOCKED.key: {"sha256": SHA256}}),
+        json.dumps({LOCKED.key: SHA256}),
+    ],
+)
+def test_a_damaged_lock_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lock.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"lock\.json.*restore the file"):
+        read_lock(tmp_path / "lock.json")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (("model", "x.bin"), "'model' is not a repository"),
+        (("../lab/model", "x.bin"), "not a repository"),
+        (("https://huggingface.co/lab/model", "x.bin"), "not a repository"),
+        (("lab/model", "../x.bin"), "not a path inside"),
+        (("lab/model", "/x.bin"), "not a path inside"),
+        (("lab/model", ""), "not a path inside"),
+        (("lab/model", "x.bin", "main"), "'main' is not a commit"),
+    ],
+)
+def test_malformed_sources_are_refused(source: tuple[str, ...], message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        WeightsSource(*source)
+
+
+# What a step is told ------------------------------------------------------------------------------
+
+
+def test_where_weights_come_from() -> None:
+    hub = {"repository": "lab/model", "file": "x.bin"}
+    assert weights_source({"name": "stain_texture"}) is None
+    assert weights_source({"checkpoint": "x.pth"}) == Path("x.pth")
+    assert weights_source({"checkpoint": "x.pth", "weights": hub}) == Path("x.pth")
+    assert weights_source({"weights": hub}) == WeightsSource("lab/model", "x.bin")
+    assert weights_source({"checkpoint": None, "weights": asdict(SOURCE)}) == SOURCE
+    assert weights_source({"checkpoint": None, "weights": None}) is None
+
+
+def test_a_pin_names_the_content_not_the_commit(tmp_path: Path) -> None:
+    lock = tmp_path / "lock.json"
+    write_lock(lock, {LOCKED.key: LOCKED})
+    pinned = pin(SOURCE, lock)
+    expected = {"repository": "lab/model", "file": SOURCE.file, "sha256": SHA256, "lock": str(lock)}
+    assert pinned == expected
+    moved: dict[str, Any] = asdict(LOCKED) | {"revision": NEXT_COMMIT}
+    write_lock(lock, {LOCKED.key: LockedWeights(**moved)})
+    assert pin(SOURCE, lock) == pinned
+
+
+def test_pins_of_local_files_and_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_bytes(CONTENT)
+    pinned = pin(tmp_path / "x.pth", tmp_path / "lock.json")
+    assert pinned == {"file": str(tmp_path / "x.pth"), "sha256": SHA256}
+    assert locate_pinned(pinned) == tmp_path / "x.pth"
+    assert pin(None, tmp_path / "lock.json") == {}
+    assert locate_pinned({}) is None
+
+
+def test_a_local_file_that_changes_after_planning_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(CONTENT)
+    pinned = pin(path, tmp_path / "lock.json")
+    path.write_bytes(CONTENT[::-1])
+    with pytest.raises(WeightsError, match="start snakemake again"):
+        locate_pinned(pinned)
+    path.unlink()
+    with pytest.raises(WeightsError, match=r"x\.pth: No such file.*checkpoint"):
+        locate_pinned(pinned)
+    with pytest.raises(WeightsError, match=r"x\.pth: No such file.*checkpoint"):
+        pin(path, tmp_path / "lock.json")
+
+
+def test_pins_need_a_fetch(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"lab/model.*not fetched yet.*snakemake prefetch"):
+        pin(SOURCE, tmp_path / "lock.json")
+    with pytest.raises(WeightsError, match="not fetched yet"):
+        locked_weights(SOURCE, {})
+
+
+# Checksums ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "histohet" / "checksums"
+
+
+def settled(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    time.sleep(SETTLED_S + 0.1)
+    return path
+
+
+def test_a_checksum_is_remembered_until_the_file_changes(tmp_path: Path, memory: Path) -> None:
+    path = settled(tmp_path / "x.bin", b"old")
+    assert file_sha256(path) == hashlib.sha256(b"old").hexdigest()
+    [record] = memory.iterdir()
+    record.write_text("f" * 64)
+    assert file_sha256(path) == "f" * 64
+    # Same size, same modification time, same place: still another content.
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_bytes(b"new")
+    os.utime(path, ns=times)
+    assert file_sha256(path) == hashlib.sha256(b"new").hexdigest()
+    # A file moved here with its times.
+    other = settled(tmp_path / "y.bin", b"new")
+    os.utime(other, ns=times)
+    other.replace(path)
+    assert file_sha256(path) == hashlib.sha256(b"new").hexdigest()
+
+
+def test_a_file_that_was_just_written_is_not_remembered(tmp_path: Path, memory: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(b"x")
+    assert file_sha256(tmp_path / "x.bin") == hashlib.sha256(b"x").hexdigest()
+    assert not memory.exists()
+
+
+def test_damaged_or_impossible_records_only_cost_time(
+    tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = settled(tmp_path / "x.bin", b"x")
+    expected = hashlib.sha256(b"x").hexdigest()
+    assert file_sha256(path) == expected
+    [record] = memory.iterdir()
+    for damaged in (b"", b"f" * 63, b"\xff" * 64):
+        record.write_bytes(damaged)
+        assert file_sha256(path) == expected
+    monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    assert file_sha256(path) == expected

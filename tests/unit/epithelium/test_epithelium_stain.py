@@ -1,0 +1,278 @@
+"""Stain segmentation of epithelium: windows change nothing, sheets are found, the rest is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import glas
+from histohet.epithelium import epithelium_stain
+from histohet.epithelium.epithelium_stain import (
+    DEFAULT_THRESHOLD,
+    HALO_PX,
+    HALO_UM,
+    HISTOGRAM_EDGES,
+    SEGMENTATION_MPP,
+    THRESHOLD_RANGE,
+    EpitheliumModel,
+    cohesion,
+    fit_epithelium,
+    segment_epithelium,
+    tissue,
+)
+from histohet.tissue.stain import EOSIN, HEMATOXYLIN, StainModel, fit_stain, unmix
+
+WHITE = 242.0
+STAIN = StainModel(white=(WHITE, WHITE, WHITE), reference=(1.0, 0.8))
+BLUE_INK = np.array([1.6, 1.0, 0.2])
+
+Image = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+
+def expose(density: npt.NDArray[np.float64]) -> Image:
+    return np.clip(np.rint((WHITE + 1) * 10.0**-density - 1), 0, 255).astype(np.uint8)
+
+
+def draw_section(height: int = 420, width: int = 520, seed: int = 1) -> tuple[Image, Mask, Mask]:
+    """Glands with lumina in eosin-rich stroma sprinkled with lymphocytes; glass all around.
+
+    Returns the image at 1 µm per pixel, the epithelium and the lumina.
+    """
+    rng = np.random.default_rng(seed)
+    h = np.zeros((height, width))
+    e = np.zeros((height, width))
+    epithelium = np.zeros((height, width), np.uint8)
+    lumen = np.zeros((height, width), np.uint8)
+    for x, y in ((140, 130), (360, 140), (150, 300), (370, 300)):
+        cv2.circle(epithelium, (x, y), 65, 1, -1)
+        cv2.circle(lumen, (x, y), 25, 1, -1)
+    body = np.zeros((height, width), np.uint8)
+    body[30:-30, 30:-30] = 1
+    h[body > 0], e[body > 0] = 0.02, 0.5
+    h[epithelium > 0], e[epithelium > 0] = 0.4, 0.3
+    for y, x in rng.uniform((30, 30), (height - 30, width - 30), (1400, 2)).astype(int):
+        inside = epithelium[y, x] > 0
+        cv2.circle(h, (int(x), int(y)), 5 if inside else 2, 0.75 if inside else 1.0, -1)
+    glass = (body == 0) | (lumen > 0)
+    h[glass] = e[glass] = 0
+    density = h[..., None] * HEMATOXYLIN + e[..., None] * EOSIN
+    rgb = expose(cv2.GaussianBlur(density, (0, 0), 0.8) + rng.normal(0, 0.01, density.shape))
+    return rgb, (epithelium > 0) & ~glass, lumen > 0
+
+
+def draw_noise(height: int, width: int, seed: int) -> Image:
+    """Coarse and fine coloured noise with a stroke of ink: every filter has something to do."""
+    rng = np.random.default_rng(seed)
+    coarse = cv2.resize(rng.uniform(0, 1, (height // 9 + 1, width // 9 + 1, 2)), (width, height))
+    amount = coarse * rng.uniform(0.2, 1, (height, width, 2))
+    density = 1.2 * amount[..., :1] * HEMATOXYLIN + 0.8 * amount[..., 1:] * EOSIN
+    rgb = expose(density)
+    cv2.line(rgb, (0, height // 3), (width, height // 2), expose(BLUE_INK).tolist(), 14)
+    return rgb
+
+
+SECTION, EPITHELIUM, LUMEN = draw_section()
+NOISE = draw_noise(300, 340, seed=7)
+NOISE_THRESHOLDS = (-0.98, -0.95, -0.92)
+MODEL = EpitheliumModel(STAIN, threshold=-0.95)
+
+
+def dice(a: Mask, b: Mask) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_glands_are_found_and_stroma_lymphocytes_and_lumina_are_not() -> None:
+    model = fit_epithelium([SECTION], fit_stain(SECTION.reshape(-1, 3)))
+    found = segment_epithelium(SECTION, model)
+    assert dice(found, EPITHELIUM) > 0.9
+    assert found[LUMEN].mean() < 0.1
+
+
+def test_glass_is_never_epithelium() -> None:
+    glass = np.ones(SECTION.shape[:2], bool)
+    glass[30 - 6 : -30 + 6, 30 - 6 : -30 + 6] = False
+    assert not segment_epithelium(SECTION, EpitheliumModel(STAIN, threshold=-9.0))[glass].any()
+
+
+def test_a_marker_stroke_is_not_tissue_nor_epithelium() -> None:
+    rgb = SECTION.copy()
+    stroke = np.zeros(rgb.shape[:2], np.uint8)
+    cv2.line(stroke, (60, 130), (460, 160), 1, 30)
+    rgb[stroke > 0] = expose(BLUE_INK + 0.2 * HEMATOXYLIN)
+    model = fit_epithelium([rgb], fit_stain(rgb.reshape(-1, 3)))
+    assert not tissue(rgb, model.stain)[stroke > 0].any()
+    assert not segment_epithelium(rgb, model)[stroke > 0].any()
+    # What lies clear of the stroke is found as before.
+    assert dice(segment_epithelium(rgb, model)[230:], EPITHELIUM[230:]) > 0.9
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 260),
+    st.integers(0, 300),
+    st.integers(1, 120),
+    st.integers(1, 120),
+    st.sampled_from(NOISE_THRESHOLDS),
+)
+def test_windows_with_a_halo_give_the_mask_of_the_whole(
+    y: int, x: int, height: int, width: int, threshold: float
+) -> None:
+    model = EpitheliumModel(STAIN, threshold)
+    whole = segment_epithelium(NOISE, model)
+    y1, x1 = min(y + height, NOISE.shape[0]), min(x + width, NOISE.shape[1])
+    top, left = max(y - HALO_PX, 0), max(x - HALO_PX, 0)
+    window = np.ascontiguousarray(NOISE[top : y1 + HALO_PX, left : x1 + HALO_PX])
+    part = segment_epithelium(window, model)[y - top : y1 - top, x - left : x1 - left]
+    np.testing.assert_array_equal(part, whole[y:y1, x:x1])
+    # Not only the mask but the value under it, bit for bit.
+    np.testing.assert_array_equal(
+        cohesion(window, STAIN)[y - top : y1 - top, x - left : x1 - left],
+        cohesion(NOISE, STAIN)[y:y1, x:x1],
+    )
+
+
+def test_the_windows_of_that_test_decide_something() -> None:
+    for threshold in NOISE_THRESHOLDS:
+        share = segment_epithelium(NOISE, EpitheliumModel(STAIN, threshold)).mean()
+        assert 0.02 < share < 0.98
+    assert (~tissue(NOISE, STAIN)).any()
+
+
+def test_the_halo_is_needed() -> None:
+    """Change everything beyond the halo: the pixel stays. Change half the halo: it need not."""
+    y, x = 150, 170
+    far = np.random.default_rng(8).integers(0, 256, NOISE.shape, np.uint8)
+    kept = far.copy()
+    near = np.s_[y - HALO_PX : y + HALO_PX + 1, x - HALO_PX : x + HALO_PX + 1]
+    kept[near] = NOISE[near]
+    assert cohesion(kept, STAIN)[y, x] == cohesion(NOISE, STAIN)[y, x]
+    assert segment_epithelium(kept, MODEL)[y, x] == segment_epithelium(NOISE, MODEL)[y, x]
+    half = HALO_PX // 2
+    nearer = np.s_[y - half : y + half + 1, x - half : x + half + 1]
+    far[nearer] = NOISE[nearer]
+    assert cohesion(far, STAIN)[y, x] != cohesion(NOISE, STAIN)[y, x]
+
+
+def test_halo_in_micrometres() -> None:
+    assert HALO_UM == HALO_PX * SEGMENTATION_MPP
+
+
+def test_quarter_turns_and_flips_turn_the_mask() -> None:
+    whole = segment_epithelium(SECTION, MODEL)
+    for k in range(4):
+        turned = np.ascontiguousarray(np.rot90(SECTION, k))
+        np.testing.assert_array_equal(segment_epithelium(turned, MODEL), np.rot90(whole, k))
+        flipped = np.ascontiguousarray(turned[:, ::-1])
+        np.testing.assert_array_equal(
+            segment_epithelium(flipped, MODEL), np.rot90(whole, k)[:, ::-1]
+        )
+
+
+def test_cohesion_of_a_uniform_field_in_closed_form() -> None:
+    """Opening, closing and mean are all the same h: (h - floor) / (h + floor)."""
+    rgb = np.tile(expose(0.6 * HEMATOXYLIN), (80, 90, 1))
+    h = np.rint(160.0 * float(unmix(rgb, STAIN)[0][0, 0])) / 160
+    floor = epithelium_stain.FLOOR
+    np.testing.assert_allclose(cohesion(rgb, STAIN), (h - floor) / (h + floor), rtol=1e-12)
+    np.testing.assert_array_equal(cohesion(np.full((9, 9, 3), 242, np.uint8), STAIN), -1.0)
+
+
+def test_cohesion_stays_in_the_histogram() -> None:
+    rng = np.random.default_rng(9)
+    for rgb in (
+        rng.integers(0, 256, (120, 120, 3), np.uint8),
+        np.where(rng.uniform(size=(120, 120, 1)) < 0.003, np.uint8(0), np.uint8(255)).repeat(3, 2),
+        np.zeros((40, 40, 3), np.uint8),
+    ):
+        values = cohesion(rgb, STAIN)
+        assert values.min() >= HISTOGRAM_EDGES[0]
+        assert values.max() <= HISTOGRAM_EDGES[-1]
+
+
+def test_threshold_is_otsus_by_brute_force() -> None:
+    rng = np.random.default_rng(10)
+    values = np.concatenate([rng.normal(-1.4, 0.15, 3000), rng.normal(-0.8, 0.2, 2000)])
+    edges = np.linspace(-3, 1, 81)
+    counts, _ = np.histogram(values, edges)
+    binned = np.repeat((edges[1:] + edges[:-1]) / 2, counts)
+
+    def within(threshold: float) -> float:
+        low, high = binned[binned < threshold], binned[binned >= threshold]
+        if not len(low) or not len(high):
+            return np.inf
+        return float(low.var() * len(low) + high.var() * len(high))
+
+    assert epithelium_stain._otsu(counts, edges) == min(edges[1:-1], key=within)
+
+
+def test_windows_of_a_sample_may_come_in_any_order_and_once() -> None:
+    windows = [np.ascontiguousarray(SECTION[:, i : i + 130]) for i in (0, 130, 260, 390)]
+    forward = fit_epithelium(iter(windows), STAIN)
+    assert forward == fit_epithelium(iter(windows[::-1]), STAIN)
+    assert THRESHOLD_RANGE[0] <= forward.threshold <= THRESHOLD_RANGE[1]
+
+
+def test_threshold_is_kept_in_its_range() -> None:
+    rng = np.random.default_rng(11)
+    high = np.where(
+        rng.uniform(size=(150, 150, 1)) < 0.5,
+        expose(1.5 * HEMATOXYLIN),
+        expose(1.3 * HEMATOXYLIN),
+    )
+    assert fit_epithelium([high], STAIN).threshold == THRESHOLD_RANGE[1]
+    sparse = np.tile(expose(0.4 * EOSIN), (150, 150, 1))
+    sparse[::13, :75:13] = expose(1.6 * HEMATOXYLIN)
+    sparse[::13, 75::13] = expose(1.3 * HEMATOXYLIN)
+    assert fit_epithelium([sparse], STAIN).threshold == THRESHOLD_RANGE[0]
+
+
+@pytest.mark.parametrize(
+    "windows", [[], [np.full((200, 200, 3), 242, np.uint8)], [SECTION[200:260, 60:120].copy()]]
+)
+def test_without_tissue_the_default_threshold_stands_in(windows: list[Image]) -> None:
+    assert fit_epithelium(windows, STAIN) == EpitheliumModel(STAIN, DEFAULT_THRESHOLD)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (3, 50, 3), (40, 2, 3)])
+@pytest.mark.parametrize("value", [0, 120, 255])
+def test_small_and_plain_images_pass(shape: tuple[int, int, int], value: int) -> None:
+    rgb = np.full(shape, value, np.uint8)
+    assert segment_epithelium(rgb, MODEL).shape == shape[:2]
+    assert np.isfinite(cohesion(rgb, STAIN)).all()
+
+
+def test_model_survives_json() -> None:
+    model = fit_epithelium([SECTION], fit_stain(SECTION.reshape(-1, 3)))
+    assert EpitheliumModel.from_dict(json.loads(json.dumps(model.as_dict()))) == model
+
+
+def test_an_image_of_another_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="an image is uint8"):
+        segment_epithelium(SECTION.astype(np.float32), MODEL)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="an image is uint8"):
+        fit_epithelium([SECTION[..., 0]], STAIN)
+
+
+@pytest.mark.real
+def test_glas_stays_as_good_as_measured(real_data: Path, tmp_path: Path) -> None:
+    """Guards what tests/bench/glas.py measures: Dice 0.82 over stained tissue, baseline 0.65."""
+    out = tmp_path / "glas.json"
+    glas.main(real_data / "epithelium" / "glas", out)
+    mean = epithelium_stain_summary(out)
+    assert mean["stained"]["dice"] > 0.80
+    assert mean["found"]["precision"] > 0.82
+    assert mean["stained"]["dice"] > mean["tissue"]["dice"] + 0.1
+    assert out.with_suffix(".png").is_file()
+
+
+def epithelium_stain_summary(path: Path) -> dict[str, dict[str, float]]:
+    summary: dict[str, dict[str, float]] = json.loads(path.read_text())["summary"]["all"]["mean"]
+    return summary

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.slidefiles import (
+    break_tiff_tiles,
+    gradient,
+    write_aperio,
+    write_jpeg_tiff,
+    write_plain,
+)
+from histohet.slides import reader as slides
+from histohet.slides.reader import SlideError, SlideInfo, open_slide, read_overview, read_tile
+
+
+def test_aperio_header_and_levels(tmp_path: Path) -> None:
+    path = write_aperio(tmp_path / "a.svs", gradient(600, 400), mpp=0.25, power=40)
+    with open_slide(path) as slide:
+        info = slide.info
+    assert info.format == "aperio"
+    assert (info.width, info.height) == (600, 400)
+    assert info.mpp_x == info.mpp_y == 0.25
+    assert info.objective_power == 40
+    assert len(info.level_dimensions) > 1
+    assert info.bounds == (0, 0, 600, 400)
+
+
+@pytest.mark.parametrize("name", ["a.svs", "a.tif", "a.png"])
+def test_region_has_the_pixels_of_its_place(tmp_path: Path, name: str) -> None:
+    image = gradient(300, 200)
+    path = tmp_path / name
+    if path.suffix == ".svs":
+        write_aperio(path, image, 0.5, 20)
+    else:
+        write_plain(path, image)
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read(0, 37, 21, 50, 40), image[21:61, 37:87])
+
+
+@pytest.mark.parametrize("name", ["a.svs", "a.png"])
+def test_outside_the_slide_is_white(tmp_path: Path, name: str) -> None:
+    image = gradient(100, 80)
+    path = tmp_path / name
+    if path.suffix == ".svs":
+        write_aperio(path, image, 0.5, 20)
+    else:
+        write_plain(path, image)
+    with open_slide(path) as slide:
+        region = slide.read(0, -10, 70, 30, 20)
+    np.testing.assert_array_equal(region[:10, 10:], image[70:80, :20])
+    assert (region[10:] == 255).all()
+    assert (region[:, :10] == 255).all()
+
+
+def test_transparent_pixels_of_plain_images_are_white(tmp_path: Path) -> None:
+    rgba = np.dstack([gradient(20, 20), np.zeros((20, 20), np.uint8)])
+    path = write_plain(tmp_path / "a.png", rgba)
+    with open_slide(path) as slide:
+        assert (slide.read(0, 0, 0, 20, 20) == 255).all()
+
+
+def test_grey_and_sixteen_bit_images_become_rgb(tmp_path: Path) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    with open_slide(write_plain(tmp_path / "grey.png", grey)) as slide:
+        np.testing.assert_array_equal(slide.read(0, 0, 0, 16, 16), np.dstack([grey] * 3))
+    deep = (grey.astype(np.uint16) << 8) | grey
+    with open_slide(write_plain(tmp_path / "deep.png", deep)) as slide:
+        region = slide.read(0, 0, 0, 16, 16)
+    np.testing.assert_allclose(region[..., 0], grey, atol=1)
+
+
+def test_best_level_is_the_coarsest_that_is_fine_enough() -> None:
+    info = SlideInfo("x", ((1600, 1600), (400, 400), (100, 100)), None, None, None, (0, 0, 0, 0))
+    assert [info.best_level(d) for d in (0.5, 1, 3.9, 4, 15.8, 16, 64)] == [0, 0, 0, 1, 1, 2, 2]
+
+
+def test_tile_at_the_scale_of_the_slide_is_the_pixels_themselves(tmp_path: Path) -> None:
+    image = gradient(200, 200)
+    with open_slide(write_plain(tmp_path / "a.png", image)) as slide:
+        np.testing.assert_array_equal(read_tile(slide, 13, 29, 64, 64), image[29:93, 13:77])
+
+
+def assert_on_ramp(
+    tile: npt.NDArray[np.uint8], x: float, y: float, side: float, slope: float
+) -> None:
+    """Red rises with x, green with y; pixel i of a tile lies (i + ½)·side/out - ½ from its corner.
+
+    Single values are rounded twice, to ± 1; their mean tells a shift of a fifth of a pixel.
+    """
+    out = len(tile)
+    centres = ((np.arange(out) + 0.5) * side / out - 0.5)[3:-3]
+    found = tile[3:-3, 3:-3].astype(float)
+    for line, expected in (
+        (found[..., 0].mean(axis=0), (x + centres) * slope),
+        (found[..., 1].mean(axis=1), (y + centres) * slope),
+    ):
+        np.testing.assert_allclose(line, expected, atol=1)
+        assert abs((line - expected).mean()) < 0.2 * slope
+
+
+def ramp(width: int) -> npt.NDArray[np.uint8]:
+    line = np.tile(np.linspace(0, 255, width), (width, 1))
+    return np.dstack([line, line.T, line]).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("side", [100.0, 219.7, 150.7, 443.2])
+def test_tile_has_the_exact_physical_scale(tmp_path: Path, side: float) -> None:
+    with open_slide(write_plain(tmp_path / "a.png", ramp(600))) as slide:
+        assert_on_ramp(read_tile(slide, 31, 57, side, 112), 31, 57, side, 255 / 599)
+
+
+def test_tile_from_a_pyramid_level_lies_where_level_0_says(tmp_path: Path) -> None:
+    # Steps of 4 px, so that averaging 4 × 4 px down to level 2 is exact.
+    steps = np.tile(np.arange(1024) // 4, (1024, 1)).astype(np.uint8)
+    path = write_aperio(tmp_path / "a.svs", np.dstack([steps, steps.T, steps]), 0.25, 40)
+    with open_slide(path) as slide:
+        assert slide.info.best_level(443.2 / 112) == 1
+        assert slide.info.best_level(4) == 2
+        # Pixel j of level 2 has the value j and its centre at 4j + 1.5.
+        assert_on_ramp(read_tile(slide, 103, 201, 460.3, 112), 103 - 1.5, 201 - 1.5, 460.3, 1 / 4)
+
+
+def test_overview_is_the_area_average_whatever_the_strips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (300, 240, 3), dtype=np.uint8)
+    path = write_plain(tmp_path / "a.png", image)
+    with open_slide(path) as slide:
+        whole = read_overview(slide, 10)
+        monkeypatch.setattr(slides, "STRIP_PX", 240 * 31)
+        strips = read_overview(slide, 10)
+    mean = image.reshape(30, 10, 24, 10, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(whole, mean, atol=1)
+    np.testing.assert_array_equal(strips, whole)
+
+
+def test_overview_of_a_fractional_downsample_keeps_proportions(tmp_path: Path) -> None:
+    with open_slide(write_plain(tmp_path / "a.png", gradient(250, 130))) as slide:
+        assert read_overview(slide, 7.3).shape == (round(130 / 7.3), round(250 / 7.3), 3)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SlideError, match=r"absent\.svs does not exist"),
+        open_slide(tmp_path / "absent.svs"),
+    ):
+        pass
+    (tmp_path / "folder.svs").mkdir()
+    with (
+        pytest.raises(SlideError, match=r"folder\.svs is not a file"),
+        open_slide(tmp_path / "folder.svs"),
+    ):
+        pass
+    (tmp_path / "empty.svs").touch()
+    with (
+        pytest.raises(SlideError, match=r"empty\.svs is empty"),
+        open_slide(tmp_path / "empty.svs"),
+    ):
+        pass
+    (tmp_path / "text.svs").write_text("no slide")
+    with (
+        pytest.raises(SlideError, match=r"text\.svs is neither"),
+        open_slide(tmp_path / "text.svs"),
+    ):
+        pass
+
+
+def test_files_that_libvips_would_misread_are_refused(tmp_path: Path) -> None:
+    """A MIRAX slide without its folder is a JPEG; real numbers are not grey levels."""
+    image = gradient(30, 20)
+    write_plain(tmp_path / "a.jpg", image).rename(tmp_path / "a.mrxs")
+    with (
+        pytest.raises(SlideError, match=r"without its folder .*/a: copy both"),
+        open_slide(tmp_path / "a.mrxs"),
+    ):
+        pass
+    real = write_plain(tmp_path / "a.tif", image.astype(np.float32))
+    with pytest.raises(SlideError, match=r"a\.tif has float pixels: 8 or 16"), open_slide(real):
+        pass
+
+
+def test_truncated_slide_raises_a_slide_error(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (800, 800, 3), dtype=np.uint8)
+    whole = write_plain(tmp_path / "whole.png", image).read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SlideError, match=r"half\.png"), open_slide(tmp_path / "half.png") as slide:
+        slide.read(0, 0, 700, 100, 100)
+
+
+def test_a_region_that_cannot_be_decoded_leaves_the_others_readable(tmp_path: Path) -> None:
+    slide_file = write_jpeg_tiff(tmp_path / "a.svs", gradient(256, 256), 64)
+    with open_slide(slide_file) as slide:
+        whole = [slide.read(0, x, y, 64, 64) for y in (0, 64) for x in (0, 64, 128)]
+    break_tiff_tiles(slide_file, [1])
+    with open_slide(slide_file) as slide:
+        for number, (y, x) in enumerate((y, x) for y in (0, 64) for x in (0, 64, 128)):
+            if number == 1:
+                with pytest.raises(
+                    SlideError, match=r"a\.svs: region at \(64, 0\), level 0, cannot"
+                ):
+                    read_tile(slide, x, y, 64, 64)
+            else:
+                np.testing.assert_array_equal(read_tile(slide, x, y, 64, 64), whole[number])
+
+
+@pytest.mark.real
+def test_real_slides(real_data: Path) -> None:
+    with open_slide(real_data / "slides" / "CMU-1-Small-Region.svs") as slide:
+        assert slide.info.mpp_x == 0.499
+        assert read_tile(slide, 0, 0, 112 / 0.499, 224).shape == (224, 224, 3)
+    with open_slide(real_data / "slides" / "camelyon_jpeg.dcm") as slide:
+        assert slide.info.format == "dicom"
+        assert slide.info.mpp_x == pytest.approx(28.969)
+    with open_slide(real_data / "spatial" / "her2st_C2" / "HE.jpg") as slide:
+        assert slide.info.format == "jpeg"
+        assert slide.info.mpp_x is None
+        assert (slide.info.width, slide.info.height) == (9274, 9911)

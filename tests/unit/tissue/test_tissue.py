@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from helpers.pictures import fluorescence, pen_marks, photo, plain, section
+from helpers.slidefiles import tissue_like, write_plain
+from histohet.slides.reader import SlideInfo, open_slide
+from histohet.tissue.segmentation import (
+    TISSUE_PRESETS,
+    TissueParams,
+    background_colour,
+    segment_image,
+    segment_tissue,
+    segmentation_downsample,
+    tissue_params,
+)
+
+# One image pixel is 64 level-0 px: a 512 × 512 patch is 64 of them.
+SCALE = (64.0, 64.0)
+LOOSE = TissueParams(mthresh=1, close=0, a_t=0, a_h=0)
+
+
+def areas(pieces: list) -> list[float]:
+    return [piece.area / (SCALE[0] * SCALE[1]) for piece in pieces]
+
+
+def test_published_defaults_and_presets() -> None:
+    """FORMATS: CLAM's create_patches_fp.py and its preset files."""
+    expected = {
+        "default": (8, 255, 7, 4, False, 100, 16, 8),
+        "bwh_biopsy": (15, 255, 11, 2, False, 1, 1, 2),
+        "bwh_resection": (15, 255, 11, 4, False, 100, 16, 8),
+        "tcga": (8, 255, 7, 4, False, 16, 4, 8),
+    }
+    for name, values in expected.items():
+        p = TISSUE_PRESETS[name]
+        found = (p.sthresh, p.sthresh_up, p.mthresh, p.close, p.use_otsu, p.a_t, p.a_h)
+        assert (*found, p.max_n_holes) == values
+
+
+def test_piece_with_hole_has_the_area_of_its_contour() -> None:
+    image = tissue_like(100, 80, [(10, 20, 60, 60)])
+    image[30:40, 20:35] = 245
+    (piece,) = segment_image(image, SCALE, 0.5, LOOSE)
+    # Contours run through pixel centres: 49 × 39 around the piece; OpenCV puts the contour of a
+    # hole on the tissue pixels around it, so a hole of 15 × 10 px is 16 × 11.
+    assert piece.bounds == (10 * 64, 20 * 64, 59 * 64, 59 * 64)
+    assert len(piece.interiors) == 1
+    corner = 4 * 0.5  # The contour cuts the corners of a hole.
+    assert areas([piece])[0] == pytest.approx(49 * 39 - (16 * 11 - corner), abs=0.01)
+
+
+def test_area_limits_are_strict_and_count_reference_patches() -> None:
+    # Contour area 8 × 8 = 64 px: exactly one patch of 512 × 512 level-0 px.
+    image = tissue_like(60, 40, [(10, 10, 19, 19)])
+    assert len(segment_image(image, SCALE, 0.5, replace(LOOSE, a_t=0.99))) == 1
+    assert len(segment_image(image, SCALE, 0.5, replace(LOOSE, a_t=1))) == 0
+
+
+def test_limits_in_mm2_mean_the_same_tissue_at_any_scale() -> None:
+    image = tissue_like(60, 40, [(10, 10, 19, 19)])
+    for mpp in (0.25, 0.5, 0.78):
+        area_mm2 = 64 * (64 * mpp / 1000) ** 2
+        just_below = replace(LOOSE, a_t=1e9, min_tissue_mm2=area_mm2 * 0.999)
+        just_above = replace(LOOSE, a_t=0, min_tissue_mm2=area_mm2 * 1.001)
+        assert len(segment_image(image, SCALE, mpp, just_below)) == 1
+        assert len(segment_image(image, SCALE, mpp, just_above)) == 0
+
+
+def test_small_and_surplus_holes_count_as_tissue() -> None:
+    image = tissue_like(120, 60, [(5, 5, 115, 55)])
+    for number, side in enumerate((3, 6, 9, 12)):
+        left = 10 + 25 * number
+        image[20 : 20 + side, left : left + side] = 245
+    (all_holes,) = segment_image(image, SCALE, 0.5, LOOSE)
+    assert len(all_holes.interiors) == 4
+    (two_largest,) = segment_image(image, SCALE, 0.5, replace(LOOSE, max_n_holes=2))
+    assert len(two_largest.interiors) == 2
+    (large_only,) = segment_image(image, SCALE, 0.5, replace(LOOSE, a_h=1))
+    assert len(large_only.interiors) == 2  # 10 × 10 and 13 × 13 px exceed 64 px; 4 and 7 do not.
+    in_mm2 = replace(LOOSE, a_h=1e9, min_hole_mm2=64 * (64 * 0.5 / 1000) ** 2)
+    (same,) = segment_image(image, SCALE, 0.5, in_mm2)
+    assert len(same.interiors) == 2
+
+
+def test_threshold_is_on_saturation_and_strict() -> None:
+    # HSV saturation of (255, 247, 247) is 255·8/255 = 8, of (255, 246, 246) it is 9.
+    image = np.full((40, 40, 3), 255, np.uint8)
+    image[10:20, 10:20] = (255, 247, 247)
+    image[25:35, 25:35] = (255, 246, 246)
+    (piece,) = segment_image(image, SCALE, 0.5, LOOSE)
+    assert piece.bounds[0] == 25 * 64
+
+
+def test_pieces_come_largest_first_and_islands_in_holes_are_pieces() -> None:
+    image = tissue_like(100, 100, [(5, 5, 20, 20), (30, 30, 95, 95)])
+    image[40:80, 40:80] = 245
+    image[55:60, 55:60] = (200, 80, 150)
+    pieces = segment_image(image, SCALE, 0.5, LOOSE)
+    assert len(pieces) == 3
+    assert areas(pieces) == sorted(areas(pieces), reverse=True)
+
+
+def test_no_tissue_is_no_pieces() -> None:
+    assert segment_image(np.full((50, 50, 3), 255, np.uint8), SCALE, 0.5, TissueParams()) == []
+    assert segment_image(np.zeros((50, 50, 3), np.uint8), SCALE, 0.5, TissueParams()) == []
+
+
+def test_background_colour_is_the_median_of_empty_glass() -> None:
+    image = tissue_like(60, 40, [(10, 10, 30, 30)])
+    assert background_colour(image, LOOSE) == (245, 245, 245)
+    assert background_colour(np.zeros((40, 40, 3), np.uint8), LOOSE) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("picture", "stained"),
+    [
+        (section(1200, 100), True),
+        (pen_marks(1700), False),
+        (fluorescence(1200), False),
+        (photo(1200), False),
+        (np.concatenate([section(1700, 100), pen_marks(1700)]), True),
+        (plain(1200, 243), True),
+    ],
+    ids=["section", "pen", "fluorescence", "photo", "section and pen", "glass"],
+)
+def test_pieces_that_no_stain_can_have_coloured(
+    tmp_path: Path, picture: npt.NDArray[np.uint8], stained: bool
+) -> None:
+    params = TISSUE_PRESETS["bwh_biopsy"]
+    with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
+        tissue = segment_tissue(slide, 0.5, params)
+    assert (tissue.ink <= params.max_ink) is stained
+
+
+def test_segmentation_scale() -> None:
+    def info(*widths: int) -> SlideInfo:
+        levels = tuple((w, w) for w in widths)
+        return SlideInfo("x", levels, None, None, None, (0, 0, widths[0], widths[0]))
+
+    # CLAM: the coarsest level whose downsample is at most 64.
+    assert segmentation_downsample(info(64000, 16000, 4000, 2000), 0.25) == 32
+    assert segmentation_downsample(info(64000, 16000, 1000, 500), 0.25) == 64
+    # Shallow: 8 µm per pixel.
+    assert segmentation_downsample(info(4000), 0.5) == 16
+    assert segmentation_downsample(info(4000, 1000), 0.25) == 32
+    assert segmentation_downsample(info(100), 29.0) == 1
+
+
+def test_single_level_slide(tmp_path: Path) -> None:
+    image = tissue_like(2000, 1600, [(400, 320, 1200, 960)])
+    with open_slide(write_plain(tmp_path / "a.png", image)) as slide:
+        tissue = segment_tissue(slide, 0.5, replace(LOOSE, mthresh=7, close=4))
+    # 50 × 40 px of 8 µm; the contour runs through pixel centres, the median rounds the corners.
+    assert tissue.area_mm2 == pytest.approx(49 * 39 * 64 / 1e6, rel=0.02)
+    assert tissue.white == (245, 245, 245)
+    # Single level: segmented at 8 µm per pixel, so borders are within two of those.
+    assert tissue.pieces[0].bounds == pytest.approx((400, 320, 1200, 960), abs=32)
+
+
+def test_unknown_names_are_errors() -> None:
+    with pytest.raises(ValueError, match="unknown tissue preset 'biopsy'; there are default"):
+        tissue_params("biopsy", {})
+    with pytest.raises(ValueError, match="sthres"):
+        tissue_params("default", {"sthres": 3})
+    assert tissue_params("tcga", {"sthresh": 20}) == replace(TISSUE_PRESETS["tcga"], sthresh=20)
+
+
+@pytest.mark.real
+def test_real_slide(real_data: Path) -> None:
+    with open_slide(real_data / "slides" / "CMU-1-Small-Region.svs") as slide:
+        tissue = segment_tissue(slide, 0.499, TISSUE_PRESETS["bwh_biopsy"])
+        too_small = segment_tissue(slide, 0.499, TISSUE_PRESETS["default"])
+    assert len(tissue.pieces) == 1
+    assert 0.4 < tissue.area_mm2 < 0.8
+    assert too_small.pieces == []  # CLAM's default wants 26 M px; the whole slide has 6.6 M.

@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from histohet.tumour.attention import (
+    cluster_scores,
+    otsu_threshold,
+    read_attention,
+    read_threshold,
+    tile_scores,
+    write_attention,
+)
+
+SCORES = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=2, max_size=25)
+TWO_SCORES = SCORES.filter(lambda values: len(set(values)) > 1)
+
+
+def grid(side: int, pitch: int) -> np.ndarray:
+    x, y = np.meshgrid(np.arange(side), np.arange(side))
+    return np.stack([x.ravel(), y.ravel()], axis=1) * pitch
+
+
+# attention files
+
+
+def write(tmp_path, text: str):
+    path = tmp_path / "S1_patch_attention.csv"
+    path.write_text(text)
+    return path
+
+
+def test_attention_is_read(tmp_path):
+    path = write(
+        tmp_path, "id,x_coord, y_coord,attention_value\na,1024,0,3.5\nb,2048.0,-1024,-1e-2\n"
+    )
+    xy, values = read_attention(path)
+    assert xy.dtype == np.int64
+    assert xy.tolist() == [[1024, 0], [2048, -1024]]
+    assert values.dtype == np.float64
+    assert values.tolist() == [3.5, -0.01]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("x_coord,y_coord\n1,2\n", "no column attention_value"),
+        ("x,y,attention_value\n1,2,3\n", "no column x_coord, y_coord"),
+        ("x_coord,y_coord,attention_value\n", "no rows"),
+        ("x_coord,y_coord,attention_value\n1,2,3\n4,5,\n", "line 3: attention_value is empty"),
+        ("x_coord,y_coord,attention_value\n1,2,nan\n", "line 2: attention_value is 'nan'"),
+        ("x_coord,y_coord,attention_value\n1,2,inf\n", "line 2: attention_value is 'inf'"),
+        ("x_coord,y_coord,attention_value\n1,two,3\n", "line 2: y_coord is 'two', not a whole"),
+        ("x_coord,y_coord,attention_value\n1.5,2,3\n", "line 2: x_coord is '1.5', not a whole"),
+        ("x_coord,y_coord,attention_value\n1,nan,3\n", "line 2: y_coord is 'nan', not a whole"),
+        ("x_coord,y_coord,attention_value\n1e30,2,3\n", "line 2: x_coord is '1e30', not a whole"),
+        ("x_coord,y_coord,attention_value\n1,2,3\n1,2,3,4,5\n", "row 3: more cells than columns"),
+    ],
+)
+def test_bad_attention_is_refused_with_file_and_line(tmp_path, text, message):
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_attention(path)
+    assert str(path) in str(caught.value)
+
+
+def test_attention_goes_out_and_comes_back(tmp_path):
+    rng = np.random.default_rng(0)
+    xy = rng.permutation(grid(5, 1013))
+    values = rng.standard_normal(25).astype(np.float32)
+    write_attention(tmp_path / "a.csv", xy, values)
+    found_xy, found = read_attention(tmp_path / "a.csv")
+    order = np.lexsort((xy[:, 0], xy[:, 1]))
+    assert found_xy.tolist() == xy[order].tolist() == grid(5, 1013).tolist()
+    assert found.astype(np.float32).tolist() == values[order].tolist()
+    first = (tmp_path / "a.csv").read_text().splitlines()[0]
+    assert first == "x_coord,y_coord,attention_value"
+
+
+def test_attention_is_written_by_rows_or_by_columns(tmp_path):
+    xy, values = np.array([[0, 0], [7, 0], [0, 9], [7, 9]]), np.arange(4.0)
+    write_attention(tmp_path / "rows.csv", xy[::-1], values[::-1], "rows")
+    write_attention(tmp_path / "columns.csv", xy, values, "columns")
+    assert (tmp_path / "rows.csv").read_text().split()[1:] == ["0,0,0", "7,0,1", "0,9,2", "7,9,3"]
+    assert (tmp_path / "columns.csv").read_text().split()[1:] == [
+        "0,0,0",
+        "0,9,2",
+        "7,0,1",
+        "7,9,3",
+    ]
+    tiles = grid(3, 4)
+    by_rows, by_columns = (
+        tile_scores(tiles, 4, as_read[0], 8, as_read[1])
+        for as_read in (read_attention(tmp_path / f"{name}.csv") for name in ("rows", "columns"))
+    )
+    assert by_rows.tolist() == by_columns.tolist()
+
+
+def test_no_attention_is_a_table_without_rows(tmp_path):
+    write_attention(tmp_path / "a.csv", np.empty((0, 2), np.int64), np.empty(0))
+    with pytest.raises(ValueError, match="no rows"):
+        read_attention(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "order", "message"),
+    [
+        ([1.0], "rows", "1 attention values for 2"),
+        ([1.0, np.nan], "rows", "not finite"),
+        ([1.0, 2.0], "trident", "not 'trident'"),
+    ],
+)
+def test_attention_that_nobody_could_read_is_not_written(tmp_path, values, order, message):
+    with pytest.raises(ValueError, match=message):
+        write_attention(tmp_path / "a.csv", np.zeros((2, 2), np.int64), np.array(values), order)
+    assert not (tmp_path / "a.csv").exists()
+
+
+# scores of tiles
+
+
+def test_tiles_take_the_mean_of_their_nearest_attention():
+    rng = np.random.default_rng(0)
+    attention = grid(12, 1024)
+    values = rng.standard_normal(len(attention))
+    tiles = rng.integers(0, 10_000, (60, 2))
+    scores = tile_scores(tiles, 448, attention, 1024, values)
+    assert scores.dtype == np.float32
+    for tile, score in zip(tiles, scores, strict=True):
+        distance = np.linalg.norm((attention + 512) - (tile + 224), axis=1)
+        expected = values[np.argsort(distance, kind="stable")[:4]].mean()
+        if np.partition(distance, 4)[3] < np.partition(distance, 4)[4]:
+            assert score == pytest.approx(expected, rel=1e-6)
+
+
+def test_corners_shift_the_grids_by_half_the_difference_of_tile_sizes():
+    # One attention tile per 1024 px, its value its column. The tile lies in the middle of column 2.
+    attention = grid(6, 1024)
+    values = attention[:, 0] / 1024.0
+    tile = np.array([[2 * 1024 + 288, 2 * 1024 + 288]])
+    centre = tile_scores(tile, 448, attention, 1024, values, "centre", neighbours=1)
+    assert centre.tolist() == [2.0]
+    # By corners the same tile seems to lie 288 px right of the attention tile it is inside of;
+    # 260 px further right it goes to the next column although its centre is still in column 2.
+    further = tile + np.array([260, 0])
+    assert tile_scores(further, 448, attention, 1024, values, "centre", 1).tolist() == [2.0]
+    assert tile_scores(further, 448, attention, 1024, values, "corner", 1).tolist() == [3.0]
+
+
+def test_ties_do_not_depend_on_the_order_of_the_file():
+    rng = np.random.default_rng(1)
+    attention = grid(9, 448)
+    values = rng.standard_normal(len(attention))
+    tiles = grid(9, 448)
+    order = rng.permutation(len(attention))
+    given = tile_scores(tiles, 448, attention, 448, values)
+    shuffled = tile_scores(tiles, 448, attention[order], 448, values[order])
+    assert given.tolist() == pytest.approx(shuffled.tolist(), rel=1e-6)
+
+
+def test_few_attention_tiles_are_all_averaged():
+    scores = tile_scores(grid(2, 448), 448, grid(2, 448)[:3], 448, np.array([1.0, 2.0, 6.0]))
+    assert scores.tolist() == [3.0] * 4
+
+
+def test_no_tiles_no_scores():
+    empty = np.zeros((0, 2), np.int64)
+    assert tile_scores(empty, 448, grid(2, 448), 448, np.ones(4)).shape == (0,)
+
+
+def test_attention_that_cannot_belong_to_the_tiles_is_refused():
+    tiles, attention = grid(4, 448), grid(4, 448)
+    with pytest.raises(ValueError, match="not level-0 pixels of this slide"):
+        tile_scores(tiles + 100_000, 448, attention, 448, np.ones(16))
+    with pytest.raises(ValueError, match=r"448 px wide .* and 112 px apart"):
+        tile_scores(tiles, 448, attention // 4, 448, np.ones(16))
+    with pytest.raises(ValueError, match="15 attention values for 16"):
+        tile_scores(tiles, 448, attention, 448, np.ones(15))
+    with pytest.raises(ValueError, match="0 attention values"):
+        tile_scores(tiles, 448, attention[:0], 448, np.ones(0))
+    with pytest.raises(ValueError, match="not 'middle'"):
+        tile_scores(tiles, 448, attention, 448, np.ones(16), "middle")
+
+
+def test_attention_tiles_may_overlap_by_half_and_stand_twice():
+    tiles, attention = grid(4, 448), grid(8, 224)
+    found = tile_scores(tiles, 448, np.tile(attention, (3, 1)), 448, np.full(192, 0.5))
+    np.testing.assert_array_equal(found, np.full(16, 0.5, np.float32))
+    assert tile_scores(tiles[:1], 448, attention[:1], 448, np.array([0.25])) == [0.25]
+
+
+def test_cluster_scores_are_means():
+    labels = np.array([1, 0, 1, 2], np.int32)
+    scores = np.array([2.0, 5.0, 4.0, -1.0], np.float32)
+    assert cluster_scores(labels, scores).tolist() == [5.0, 3.0, -1.0]
+    assert cluster_scores(labels[:0], scores[:0]).tolist() == []
+    with pytest.raises(ValueError, match="label 1"):
+        cluster_scores(np.array([0, 2]), np.ones(2))
+    with pytest.raises(ValueError, match="3 scores for 4 tiles"):
+        cluster_scores(labels, np.ones(3))
+
+
+# Otsu
+
+
+def between_class_variance(values: list[float], threshold: float) -> float:
+    low = [v for v in values if v <= threshold]
+    high = [v for v in values if v > threshold]
+    if not low or not high:
+        return 0.0
+    difference = sum(low) / len(low) - sum(high) / len(high)
+    return len(low) * len(high) * difference**2
+
+
+@given(TWO_SCORES)
+def test_otsu_is_best_of_all_thresholds(values):
+    best = max(between_class_variance(values, v) for v in values)
+    threshold = otsu_threshold(values)
+    assert between_class_variance(values, threshold) == pytest.approx(best, rel=1e-9)
+    below = max(v for v in values if v <= threshold)
+    above = min(v for v in values if v > threshold)
+    assert threshold == (below + above) / 2
+
+
+@given(TWO_SCORES, st.sampled_from([0.25, 2.0, 8.0]), st.sampled_from([-64.0, 0.0, 1024.0]))
+def test_otsu_follows_scale_and_offset(values, scale, offset):
+    # Powers of two, so that equal splits stay equal.
+    moved = otsu_threshold([scale * v + offset for v in values])
+    original = between_class_variance(values, otsu_threshold(values))
+    assert between_class_variance(values, (moved - offset) / scale) == pytest.approx(original)
+
+
+def test_otsu_by_hand():
+    assert otsu_threshold([1.0, 2.0]) == 1.5
+    assert otsu_threshold([0, 0, 0, 1, 10, 11]) == 5.5
+    assert otsu_threshold(np.float32([[3, 4], [3, 4]])) == 3.5
+
+
+def test_otsu_between_neighbouring_floats_still_separates():
+    low = 1.0
+    high = float(np.nextafter(low, 2))
+    assert low <= otsu_threshold([low, high]) < high
+
+
+@pytest.mark.parametrize("values", [[], [2.0], [2.0, 2.0]])
+def test_otsu_needs_two_scores(values):
+    with pytest.raises(ValueError, match="two different scores"):
+        otsu_threshold(values)
+
+
+def test_otsu_needs_finite_scores():
+    with pytest.raises(ValueError, match="finite"):
+        otsu_threshold([1.0, np.nan, 3.0])
+
+
+# thresholds of other cohorts
+
+
+def test_a_threshold_is_read_from_the_file_of_its_cohort(tmp_path):
+    path = tmp_path / "potts.json"
+    path.write_text('{"threshold": 0.25, "reason": "", "source": "otsu"}')
+    assert read_threshold(path) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"threshold": null}', "holds no threshold, its cohort gave none"),
+        ('{"measures": {}}', "is no threshold file"),
+        ("slide\tpatient\n", "is not valid JSON"),
+    ],
+)
+def test_a_file_without_threshold_is_named(tmp_path, text, message):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"other.json.*{message}"):
+        read_threshold(path)

@@ -1,0 +1,1 @@
+"""Agreement of clusters with a known truth, a pathologist and expression clusters."""

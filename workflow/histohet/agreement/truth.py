@@ -1,0 +1,67 @@
+"""Known subclones of tiles, where there are any (phantoms)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from histohet.slides.sheet import read_table
+from histohet.tiles.lattice import Coords
+from histohet.tiles.neighbours import nearest
+
+TRUTH_COLUMNS = ("x", "y", "subclone")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Known subclone of tiles: int64 (M, 2) corners in level-0 px, int64 (M,) subclones.
+
+    Subclones are numbered from 1; 0 and below is whatever is not tumour.
+    """
+
+    coords: Coords
+    subclones: npt.NDArray[np.int64]
+
+    @property
+    def n_subclones(self) -> int:
+        """Number of subclones there are."""
+        return len(np.unique(self.subclones[self.subclones > 0]))
+
+
+def read_truth(path: str | Path) -> Truth:
+    """Read the known subclone of each tile: columns ``x``, ``y`` (level-0 px) and ``subclone``.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or a value is not a whole number; names file and row.
+    """
+    _, rows = read_table(path, "truth", TRUTH_COLUMNS)
+    values = np.empty((len(rows), len(TRUTH_COLUMNS)), np.int64)
+    for index, (number, cells) in enumerate(rows):
+        for column, name in enumerate(TRUTH_COLUMNS):
+            try:
+                values[index, column] = int(cells[name])
+            except (ValueError, OverflowError) as error:
+                raise ValueError(
+                    f"{path}, row {number}: {name} is '{cells[name]}', not a whole number"
+                ) from error
+    return Truth(values[:, :2], values[:, 2])
+
+
+def subclone_of_tiles(truth: Truth, coords: Coords, side_px: float) -> npt.NDArray[np.int64]:
+    """Return the subclone of each tile: that of the nearest known tile, if it is close.
+
+    Returns
+    -------
+    int64 (N,)
+        0 where the nearest known tile is half a tile or more away.
+    """
+    if not len(truth.coords) or not len(coords):
+        return np.zeros(len(coords), np.int64)
+    near = nearest(truth.coords, coords, 1)[:, 0]
+    distance = np.abs(truth.coords[near] - coords).max(axis=1)
+    return np.where(distance < side_px / 2, truth.subclones[near], 0)

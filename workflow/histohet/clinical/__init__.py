@@ -1,0 +1,1 @@
+"""Clinical tables: their columns, endpoints and covariates, joined by patient."""

@@ -1,0 +1,1 @@
+"""Clusters of tiles: their number, their labels, how certain they are."""

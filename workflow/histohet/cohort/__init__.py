@@ -1,0 +1,1 @@
+"""Who is analysed, and on which score: analyses, groups, patients."""

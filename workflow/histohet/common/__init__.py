@@ -1,0 +1,1 @@
+"""What every room uses: files, HDF5, tables, logs, provenance."""

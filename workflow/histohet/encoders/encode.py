@@ -1,0 +1,227 @@
+"""From tiles of a slide to embeddings: batches that are read elsewhere, encoded here, kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from histohet.common.files import StorageError
+from histohet.common.hdf5 import TileTable, feature_file
+from histohet.common.jobs import logger, track
+from histohet.common.outcome import Outcome, Status
+from histohet.common.provenance import Provenance
+from histohet.encoders.base import Encoder, EncoderOutOfMemory
+from histohet.encoders.pixels import TileSource
+from histohet.encoders.workers import read_batches
+from histohet.features.partial import PartialFeatures, partial_features
+from histohet.slides.reader import Pixels, SlideError
+from histohet.tiles.lattice import Coords
+
+
+class TooManyUnreadableError(SlideError):
+    """More tiles of a slide than allowed cannot be decoded."""
+
+
+class FittingEncoder:
+    """Encodes batches of any size in parts that fit into the memory of the device.
+
+    Attributes
+    ----------
+    limit
+        Tiles per part; halved, for good, when the device has no memory for them.
+    """
+
+    def __init__(self, encoder: Encoder, limit: int) -> None:
+        self._encoder = encoder
+        self.limit = limit
+
+    def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+        """Encode uint8 (B, S, S, 3) into float32 (B, width).
+
+        Raises
+        ------
+        EncoderOutOfMemory
+            If there is no memory for a single tile.
+        """
+        parts = [np.empty((0, self._encoder.width), np.float32)]
+        done = 0
+        while done < len(tiles):
+            try:
+                parts.append(self._encoder.encode(tiles[done : done + self.limit]))
+            except EncoderOutOfMemory:
+                if self.limit == 1:
+                    raise
+                self.limit = min(self.limit, len(tiles) - done) // 2 or 1
+                logger.warning("no memory for a batch: %d tiles at a time from here", self.limit)
+            else:
+                done += len(parts[-1])
+        return np.concatenate(parts)
+
+
+def encode_slide(
+    path: str | Path,
+    tiles: TileTable,
+    index: npt.NDArray[np.int64],
+    source: TileSource,
+    encoder: Encoder,
+    provenance: Provenance,
+    depends_on: Mapping[str, Any],
+    *,
+    batch_size: int,
+    workers: int = 0,
+    in_workers: bool = False,
+    max_bad_tiles: float = 0.0,
+) -> Outcome:
+    """Write the feature file of a slide, going on where a killed job stopped.
+
+    The file is the same to the byte as without interruption.
+
+    Parameters
+    ----------
+    path
+        The feature file.
+    index
+        int64 (M,), rows of `tiles` to encode.
+    depends_on
+        All that the embeddings depend on, see `partial_features`.
+    batch_size, workers, in_workers, max_bad_tiles
+        See `encode_tiles`.
+
+    Returns
+    -------
+    Outcome
+        Its reason says how many tiles were left out, if any.
+
+    Raises
+    ------
+    SlideError
+        See `encode_tiles`.
+    """
+    coords = tiles.coords[index]
+    with partial_features(path, depends_on, encoder.width) as rows:
+        encode_tiles(
+            source,
+            coords,
+            encoder,
+            rows,
+            batch_size=batch_size,
+            workers=workers,
+            in_workers=in_workers,
+            max_bad_tiles=max_bad_tiles,
+        )
+        outcome, lost = tiles.outcome, np.array(rows.unreadable, np.int64)
+        if len(lost):
+            note = f"{len(lost)} of {len(index)} tiles cannot be decoded and are left out"
+            outcome = Outcome(Status.OK, note)
+        with feature_file(
+            path,
+            replace(tiles, outcome=outcome),
+            np.delete(index, lost),
+            encoder.width,
+            encoder.name,
+            provenance,
+            index[lost],
+        ) as features:
+            for vectors in rows.vectors():
+                features.append(vectors)
+    return outcome
+
+
+def encode_tiles(
+    source: TileSource,
+    coords: Coords,
+    encoder: Encoder,
+    rows: PartialFeatures,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    in_workers: bool = False,
+    max_bad_tiles: float = 0.0,
+) -> None:
+    """Encode tiles from where `rows` ends, logging progress.
+
+    Neither the number of workers nor an interruption changes a bit of the result.
+
+    Parameters
+    ----------
+    coords
+        int64 (N, 2), level-0 px.
+    rows
+        Takes the embeddings, and knows which are already there.
+    batch_size
+        Tiles per forward pass, fewer where the device has no memory for them.
+    workers
+        Processes that read tiles; 0 reads in this one.
+    in_workers
+        Whether the workers also encode.
+    max_bad_tiles
+        Share of tiles that may be undecodable.
+
+    Raises
+    ------
+    TooManyUnreadableError
+        If more are. The message says what is wrong with the first of them.
+    StorageError
+        If one could not be read and then can.
+    SlideError
+        If the slide cannot be opened.
+    """
+    # Whole batches only, so that tiles are encoded in the same company as without interruption.
+    first = len(coords) if rows.done == len(coords) else rows.done // batch_size * batch_size
+    rows.rewind(first)
+    if first:
+        logger.info("%d of %d tiles were encoded by a job that was interrupted", first, len(coords))
+    here = FittingEncoder(encoder, batch_size)
+    with closing(
+        read_batches(
+            source,
+            coords[first:],
+            batch_size,
+            workers,
+            encoder=encoder if in_workers else None,
+        )
+    ) as batches:
+        for batch in track(batches, len(coords), "tiles encoded", done=first, size=len):
+            vectors = batch.vectors
+            what_is_wrong(source, coords[rows.done : rows.done + len(batch)][~batch.readable])
+            if vectors is None:
+                good = batch.tiles if batch.readable.all() else batch.tiles[batch.readable]
+                vectors = here.encode(good)
+            rows.append(batch.readable, vectors)
+            if len(rows.unreadable) > max_bad_tiles * len(coords):
+                raise TooManyUnreadableError(
+                    f"more than {max_bad_tiles:.3g} of {len(coords)} tiles "
+                    f"(encoding.max_bad_tiles) cannot be decoded, the first: "
+                    + what_is_wrong(source, coords[rows.unreadable[:1]])[0]
+                )
+
+
+def what_is_wrong(source: TileSource, coords: Coords) -> list[str]:
+    """Say what is wrong with tiles that could not be decoded.
+
+    Raises
+    ------
+    StorageError
+        If one of them can be read now: it was the disk, and no tile is lost for that.
+    """
+    problems: list[str] = []
+    if len(coords) == 0:
+        return problems
+    with replace(source, mask=None).open() as reader:
+        for x, y in coords.tolist():
+            try:
+                reader.read(x, y)
+            except SlideError as error:
+                problems.append(str(error))
+                continue
+            raise StorageError(
+                f"{source.slide}: the tile at ({x}, {y}) could not be read, and can be now: its "
+                "disk fails at times. Run the same command again, which goes on from there"
+            )
+    return problems

@@ -1,0 +1,116 @@
+"""Tiles of a slide as an encoder sees them: read, resampled, masked.
+
+What is needed to read them is plain data, so that any process can open the slide for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from histohet.epithelium.masks import EpitheliumMask, apply_mask, open_mask
+from histohet.slides.reader import Pixels, Resampling, Slide, open_slide, read_tile
+
+PAPER: Literal["paper"] = "paper"
+"""Name of HETMAP's own pixel path, where a `Resampling` is named otherwise."""
+
+
+@dataclass(frozen=True)
+class MaskSource:
+    """Which pixels of a slide stay, and what replaces the others.
+
+    Attributes
+    ----------
+    path, classes, class_names, slide_size, offset
+        See `histohet.epithelium.masks.open_mask`.
+    colour
+        RGB outside the epithelium; HETMAP takes black.
+    """
+
+    path: str | None
+    classes: tuple[int, ...]
+    class_names: tuple[str, ...]
+    slide_size: tuple[int, int]
+    offset: tuple[int, int] = (0, 0)
+    colour: tuple[int, int, int] = (0, 0, 0)
+
+    def open(self) -> EpitheliumMask:
+        """Open the mask."""
+        return open_mask(self.path, self.classes, self.class_names, self.slide_size, self.offset)
+
+
+@dataclass(frozen=True)
+class TileSource:
+    """Where tiles come from and how they are made.
+
+    Attributes
+    ----------
+    slide
+        Path of the slide.
+    side_px
+        Side of a tile, level-0 px, may be fractional.
+    tile_px
+        Side of a tile as it is read.
+    resampling
+        Name of a `Resampling`: the tile is resampled from its exact corners, then masked pixel by
+        pixel. Or `PAPER`: level-0 pixels of a whole number, masked, and brought to size with the
+        nearest pixel.
+    mask
+        None leaves tiles as they are.
+    """
+
+    slide: str
+    side_px: float
+    tile_px: int
+    resampling: Resampling | Literal["paper"] = Resampling.BILINEAR
+    mask: MaskSource | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[TileReader]:
+        """Open slide and mask.
+
+        Raises
+        ------
+        SlideError, MaskError
+            If one of them cannot be opened.
+        """
+        with open_slide(self.slide) as slide:
+            yield TileReader(self, slide, self.mask.open() if self.mask else None)
+
+
+class TileReader:
+    """An open slide, and its mask, that give tiles."""
+
+    def __init__(self, source: TileSource, slide: Slide, mask: EpitheliumMask | None) -> None:
+        self._source = source
+        self._slide = slide
+        self._mask = mask
+
+    def read(self, x: int, y: int) -> Pixels:
+        """Read the tile at (x, y), level-0 px.
+
+        Returns
+        -------
+        uint8 (tile_px, tile_px, 3)
+
+        Raises
+        ------
+        SlideError
+            If the slide cannot be decoded there. Other tiles can still be read.
+        """
+        source = self._source
+        size = source.tile_px
+        if source.resampling == PAPER:
+            side = round(source.side_px)
+            pixels = self._masked(self._slide.read(0, x, y, side, side), x, y, side)
+            return Resampling.NEAREST.resize(pixels, (size, size))
+        tile = read_tile(self._slide, x, y, source.side_px, size, Resampling(source.resampling))
+        return self._masked(tile, x, y, source.side_px)
+
+    def _masked(self, pixels: Pixels, x: int, y: int, side_px: float) -> Pixels:
+        if self._mask is None or self._source.mask is None:
+            return pixels
+        inside = self._mask.pixels(x, y, side_px, len(pixels))
+        return apply_mask(pixels, inside, self._source.mask.colour)

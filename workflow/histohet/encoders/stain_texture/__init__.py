@@ -1,0 +1,1 @@
+"""An encoder without weights: colour, texture and nuclei."""

@@ -1,0 +1,80 @@
+"""One tile taken apart: what is inside, what is tissue, its two stains and its hue.
+
+Hematoxylin and eosin are separated with the published vectors of Ruifrok & Johnston (2001), the
+same for every slide, because a tile alone does not show the stain of its slide. Pixels that are
+exactly black or exactly white are outside the epithelium mask and take no part in anything; glass
+inside it counts as glass and otherwise takes no part either.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from histohet.tissue.stain import StainModel, stain_tables
+
+UInt8 = npt.NDArray[np.uint8]
+UInt16 = npt.NDArray[np.uint16]
+Float32 = npt.NDArray[np.float32]
+
+LEVELS = 100  # grey levels per unit of optical density; saturated at 2.55
+SHARE_LEVELS = 10_000
+TISSUE_OD = 0.2  # summed over the channels: glass of an unknown, darker white stays below
+TABLES = stain_tables(StainModel(white=(245.0, 245.0, 245.0), reference=(1.0, 1.0)))
+
+
+class Layers(NamedTuple):
+    """What the features are computed from: images of one tile, all (height, width).
+
+    Attributes
+    ----------
+    inside, tissue
+        uint8 masks, 255 for the pixels within the epithelium mask and the stained ones among them.
+    hematoxylin, eosin
+        uint8, optical density times `LEVELS`, 0 outside.
+    red, blue
+        uint16, share of that channel in the optical density times `SHARE_LEVELS`, 0 outside.
+    """
+
+    inside: UInt8
+    tissue: UInt8
+    hematoxylin: UInt8
+    eosin: UInt8
+    red: UInt16
+    blue: UInt16
+
+
+def separate(tile: UInt8) -> Layers:
+    """Take a tile apart into what is inside, what is tissue, its two stains and its hue."""
+    stains = np.zeros((4, *tile.shape[:2]), np.uint8)
+    shares = np.zeros((2, *tile.shape[:2]), np.uint16)
+    _separate(tile, *TABLES, stains, shares)
+    return Layers(*stains, *shares)
+
+
+@njit(cache=True)
+def _separate(
+    tile: UInt8, density: Float32, amounts: Float32, stains: UInt8, shares: UInt16
+) -> None:
+    """Fill `stains` (inside, tissue, hematoxylin, eosin) and `shares` (red, blue), 0 before."""
+    levels, share_levels = np.float32(LEVELS), np.float32(SHARE_LEVELS)
+    least, limit = np.float32(TISSUE_OD), np.float32(255)
+    for y in range(tile.shape[0]):
+        for x in range(tile.shape[1]):
+            r, g, b = tile[y, x, 0], tile[y, x, 1], tile[y, x, 2]
+            if r == g == b and (r == 0 or r == 255):
+                continue
+            stains[0, y, x] = 255
+            for k in range(2):
+                amount = amounts[r, 0, k] + amounts[g, 1, k] + amounts[b, 2, k]
+                stains[2 + k, y, x] = min(max(np.rint(amount * levels), np.float32(0)), limit)
+            red, blue = density[r, 0], density[b, 2]
+            total = red + density[g, 1] + blue
+            if total > least:
+                stains[1, y, x] = 255
+                total += np.float32(1e-3)
+                shares[0, y, x] = np.rint(share_levels * red / total)
+                shares[1, y, x] = np.rint(share_levels * blue / total)

@@ -1,0 +1,1 @@
+"""Epithelium of a slide: masks from outside, and our own segmentation."""

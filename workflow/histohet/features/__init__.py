@@ -1,0 +1,1 @@
+"""Embeddings of tiles and slides on disk."""

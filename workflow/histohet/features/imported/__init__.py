@@ -1,0 +1,1 @@
+"""Finished features of other tools: their layouts, tiles and rows."""

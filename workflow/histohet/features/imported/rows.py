@@ -1,0 +1,89 @@
+"""Embeddings of other tools' files, row by row, and which row each of our tiles came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from histohet.common.hdf5 import CHUNK_ROWS, TileTable, new_file, open_file, write_coords
+from histohet.common.provenance import Provenance
+from histohet.features.imported.layouts import FeatureSource, open_foreign
+from histohet.features.imported.tile_facts import FeatureFileError
+
+Ints = npt.NDArray[np.int64]
+
+BLOCK_BYTES = 128 * 2**20
+
+
+def write_imported_tiles(
+    path: str | Path, tiles: TileTable, source_row: Ints, provenance: Provenance
+) -> None:
+    """Write a tile file that also tells which row of the feature file each tile came from."""
+    with new_file(path, tiles.outcome, provenance) as file:
+        write_coords(file, tiles.coords, tiles.attributes)
+        file.create_dataset("source_row", data=np.asarray(source_row, np.int64))
+
+
+def read_source_rows(path: str | Path) -> Ints:
+    """Return the rows of the feature file, (N,) int64, that `write_imported_tiles` kept."""
+    with open_file(path) as file:
+        return np.asarray(file["source_row"][:])
+
+
+def read_rows(
+    source: FeatureSource, rows: Ints, block_bytes: int = BLOCK_BYTES
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Read embeddings in any order, a block at a time.
+
+    For every block the file is passed once from its first to its last wanted row: a file in our
+    order is read once, whatever its size, another as often as its blocks need, and never in
+    scattered rows.
+
+    Parameters
+    ----------
+    rows
+        (M,) rows of the feature file.
+    block_bytes
+        Size of a block as float32; about twice that is held.
+
+    Yields
+    ------
+    float32 (B, D)
+
+    Raises
+    ------
+    FeatureFileError
+        If an embedding is not finite, or the file is damaged.
+    """
+    per_block = max(1, block_bytes // (4 * max(1, source.width)))
+    with open_foreign(source.path) as file:
+        dataset = file[source.dataset]
+        for first in range(0, len(rows), per_block):
+            wanted = rows[first : first + per_block]
+            block = _gather(dataset, wanted, source.width)
+            broken = ~np.isfinite(block).all(axis=1)
+            if broken.any():
+                raise FeatureFileError(
+                    f"{source.path}: the features of {broken.sum()} tiles are not finite, the "
+                    f"first in row {wanted[broken].min()}: extract them again"
+                )
+            yield block
+
+
+def _gather(dataset: h5py.Dataset, rows: Ints, width: int) -> npt.NDArray[np.float32]:
+    found = np.empty((len(rows), width), np.float32)
+    ascending = np.argsort(rows, kind="stable")
+    in_order = rows[ascending]
+    for low in range(int(in_order[0]), int(in_order[-1]) + 1, CHUNK_ROWS):
+        start, end = np.searchsorted(in_order, (low, low + CHUNK_ROWS))
+        if start < end:
+            high = int(in_order[end - 1]) + 1
+            part = dataset[0, low:high] if dataset.ndim == 3 else dataset[low:high]
+            # A float64 beyond float32 becomes infinite, and is refused as such.
+            with np.errstate(over="ignore"):
+                found[ascending[start:end]] = part[in_order[start:end] - low]
+    return found

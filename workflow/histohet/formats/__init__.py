@@ -1,1 +1,0 @@
-"""Files of the field, written so that the next tool reads them."""

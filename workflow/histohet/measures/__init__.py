@@ -1,0 +1,1 @@
+"""Heterogeneity of a slide in numbers: HTI, HTA, scaled count and others."""

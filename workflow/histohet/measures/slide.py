@@ -1,0 +1,116 @@
+"""What was measured on one slide, as the cohort reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from histohet.clustering.certainty import Certainty
+from histohet.common.outcome import Outcome, Status
+from histohet.measures.heterogeneity import ClusterRow, SetMeasures, measures_above
+
+NO_ATTENTION = "no attention: all clusters count"
+NO_THRESHOLD = "no threshold: all clusters count"
+
+
+@dataclass(frozen=True)
+class SlideMeasures:
+    """Everything measured on a slide under one clustering, whatever the tumour threshold will be.
+
+    Attributes
+    ----------
+    slide, outcome
+        Id, and how far the slide came.
+    tissue_mm2, epithelium_mm2
+        Areas; None where the slide did not come so far.
+    n_tissue_tiles, n_clustered_tiles
+        Tiles on tissue, and those that were clustered.
+    has_attention
+        Whether clusters have tumour scores.
+    certainty
+        Figures on the clustering, whatever the tumour filter.
+    clusters
+        One row per cluster.
+    sets
+        Measures of the nested sets of clusters, see `heterogeneity.nested_measures`.
+    traits
+        HTI of the slide's trait maps by base; empty without any.
+    tiles_from
+        Where the tiles come from and how they were chosen, if not from the slide itself.
+    """
+
+    slide: str
+    outcome: Outcome
+    tissue_mm2: float | None
+    epithelium_mm2: float | None
+    n_tissue_tiles: int
+    n_clustered_tiles: int
+    has_attention: bool
+    certainty: Certainty
+    clusters: tuple[ClusterRow, ...]
+    sets: tuple[SetMeasures, ...]
+    traits: Mapping[str, float]
+    tiles_from: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-serialisable values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> SlideMeasures:
+        """Rebuild from `as_dict`."""
+        outcome = data["outcome"]
+        return SlideMeasures(
+            **{
+                **data,
+                "outcome": Outcome(Status(outcome["status"]), outcome["reason"]),
+                "certainty": Certainty(**data["certainty"]),
+                "clusters": tuple(ClusterRow(**row) for row in data["clusters"]),
+                "sets": tuple(SetMeasures(**row) for row in data["sets"]),
+            }
+        )
+
+    def tumour_filter(self, threshold: float | None) -> str:
+        """Say which clusters count under a threshold."""
+        if not self.has_attention:
+            return NO_ATTENTION
+        return NO_THRESHOLD if threshold is None else f"score > {threshold:.4g}"
+
+    def slide_row(self, threshold: float | None) -> dict[str, Any]:
+        """Return the slide's row of the cohort table, all clusters counting without threshold."""
+        row: dict[str, Any] = {
+            "slide": self.slide,
+            "status": str(self.outcome.status),
+            "reason": self.outcome.reason,
+            "tiles_from": self.tiles_from,
+            "tissue_mm2": self.tissue_mm2,
+            "epithelium_mm2": self.epithelium_mm2,
+            "n_tissue_tiles": self.n_tissue_tiles,
+            "n_clustered_tiles": self.n_clustered_tiles,
+            "n_all_clusters": len(self.clusters),
+            **asdict(self.certainty),
+            "tumour_filter": self.tumour_filter(threshold) if self.outcome.ok else "",
+        }
+        names = SetMeasures.__dataclass_fields__
+        if self.outcome.ok:
+            chosen = measures_above(self.sets, threshold if self.has_attention else None)
+            row |= {name: getattr(chosen, name) for name in names}
+        else:
+            row |= dict.fromkeys(names)
+        return row | {
+            f"trait_hti_{base}": self.traits.get(base) for base in ("possible", "observed")
+        }
+
+    def cluster_rows(self, threshold: float | None) -> list[dict[str, Any]]:
+        """Return one row per cluster, with ``counted`` telling whether it counts as tumour."""
+        everything = threshold is None or not self.has_attention
+        return [
+            {
+                "slide": self.slide,
+                **asdict(row),
+                "counted": everything
+                or (row.tumour_score is not None and row.tumour_score > (threshold or 0.0)),
+            }
+            for row in self.clusters
+        ]

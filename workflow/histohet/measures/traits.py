@@ -1,0 +1,45 @@
+"""Binary trait maps (PathoMCH): which tiles of a slide show which trait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from histohet.slides.sheet import read_table
+
+POSITION_COLUMNS = ("x", "y")
+
+
+def read_traits(path: str | Path) -> tuple[list[str], npt.NDArray[np.bool_]]:
+    """Read trait maps: one row per tile, columns ``x``, ``y`` (level-0 px) and one per trait.
+
+    The tiles are the trait model's own; they need not be ours.
+
+    Returns
+    -------
+    names
+        Traits, in the order of the file.
+    traits
+        bool (N, T).
+
+    Raises
+    ------
+    ValueError
+        If there is no trait column or no row, or a value is neither 0 nor 1; names file and row.
+    """
+    header, rows = read_table(path, "trait maps")
+    missing = [name for name in POSITION_COLUMNS if name not in header]
+    names = [name for name in header if name not in POSITION_COLUMNS]
+    if missing or not names:
+        raise ValueError(f"{path}: columns x, y and at least one trait are needed, not {header}")
+    if not rows:
+        raise ValueError(f"{path} has no rows")
+    for number, cells in rows:
+        wrong = [name for name in names if cells[name] not in {"0", "1"}]
+        if wrong:
+            raise ValueError(
+                f"{path}, row {number}: {wrong[0]} is '{cells[wrong[0]]}', it must be 0 or 1"
+            )
+    return names, np.array([[cells[name] == "1" for name in names] for _, cells in rows])

@@ -1,0 +1,1 @@
+"""What heterogeneity adds to other predictors of survival."""

@@ -1,0 +1,225 @@
+"""What heterogeneity adds to a slide embedding and to clinical data, for patients not seen.
+
+Models of the same patients, from the same folds, are compared by how they rank patients (C-index,
+time-dependent AUC) and by whether the risks they foretell come true (calibration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from histohet.prognosis.evaluation import Estimate, estimate_all
+from histohet.prognosis.models import OutOfFold, foretell, why_not
+from histohet.prognosis.risk_predictors import Block, Predictors
+
+MODELS: Mapping[str, tuple[Block, ...]] = {
+    "clinical": ("clinical",),
+    "embedding": ("embedding",),
+    "heterogeneity": ("heterogeneity",),
+    "clinical + heterogeneity": ("clinical", "heterogeneity"),
+    "embedding + heterogeneity": ("embedding", "heterogeneity"),
+    "clinical + embedding": ("clinical", "embedding"),
+    "clinical + embedding + heterogeneity": ("clinical", "embedding", "heterogeneity"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How models are compared.
+
+    Attributes
+    ----------
+    folds, repeats
+        Of the outer cross-validation; the inner one has as many folds.
+    horizons
+        Months at which AUC and calibration are taken, ascending.
+    seed
+        Of folds and bootstrap.
+
+    Raises
+    ------
+    ValueError
+        If folds or repeats are too few, or horizons absent, not positive or not ascending.
+    """
+
+    folds: int = 5
+    repeats: int = 5
+    horizons: tuple[float, ...] = (12.0, 36.0, 60.0)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or self.repeats < 1:
+            raise ValueError("cross-validation needs at least 2 folds and 1 repetition")
+        steps = np.diff([0.0, *self.horizons])
+        if not self.horizons or not (steps > 0).all():
+            raise ValueError(f"horizons {self.horizons} must be positive and ascending")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], seed: int) -> Self:
+        """Read ``folds``, ``repeats`` and ``horizons``, in any order; skip the other keys."""
+        chosen = {key: config[key] for key in ("folds", "repeats") if key in config}
+        if "horizons" in config:
+            chosen["horizons"] = tuple(sorted(float(months) for months in config["horizons"]))
+        return cls(**chosen, seed=seed)
+
+
+@dataclass(frozen=True, eq=False)
+class AddedValue:
+    """A comparison of models.
+
+    Attributes
+    ----------
+    estimates
+        One row per `Estimate`, with its ``status``: ``ok`` or ``not_estimable``.
+    risks
+        One row per model, repetition and patient: ``patient``, ``model``, ``repeat``, ``fold``,
+        ``linear_predictor`` and ``risk_<months>``, all from models that had not seen the patient.
+        Empty where nothing can be estimated.
+    """
+
+    estimates: pd.DataFrame
+    risks: pd.DataFrame
+
+
+def patient_embeddings(patients: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the slide embedding of every patient that has one.
+
+    Parameters
+    ----------
+    patients
+        ``patient`` and ``slide``, which may name several slides as "A, B": then the mean of those
+        that have an embedding.
+    table
+        ``wsi`` and one column per number (`features.slide_vectors.write_embedding_tables`).
+
+    Returns
+    -------
+    DataFrame
+        float64, indexed by patient, in their order.
+
+    Raises
+    ------
+    ValueError
+        If a slide or patient is there twice, or a number is missing or not finite.
+    """
+    for name, ids in (("slide", table["wsi"]), ("patient", patients["patient"])):
+        twice = ids[ids.duplicated()]
+        if len(twice):
+            raise ValueError(f"{name} '{twice.iloc[0]}' has two rows")
+    vectors = table.set_index("wsi").astype(np.float64)
+    broken = vectors.index[~np.isfinite(vectors.to_numpy()).all(axis=1)]
+    if len(broken):
+        raise ValueError(f"the embedding of slide '{broken[0]}' is not finite; pool it again")
+    slides = patients.set_index("patient")["slide"].fillna("").str.split(", ").explode()
+    slides = slides[slides.isin(vectors.index)]
+    found = vectors.reindex(slides).set_axis(slides.index)
+    return found.groupby(level=0, sort=False).mean()
+
+
+def compare_models(
+    patients: pd.DataFrame,
+    embeddings: pd.DataFrame,
+    covariates: Sequence[str],
+    settings: Settings,
+) -> AddedValue:
+    """Compare `MODELS` for one endpoint; those with clinical data only if there is any.
+
+    The order of rows does not matter.
+
+    Parameters
+    ----------
+    patients
+        ``patient``, ``score``, ``time_months``, ``event`` and the covariates, which are numbers or
+        text; missing values are filled in (`risk_predictors.prepare_columns`). All of them
+        have a score, time and event.
+    embeddings
+        From `patient_embeddings`. Patients without one are left out of all models.
+    covariates
+        Clinical columns.
+    settings
+        Folds, repetitions, horizons, seed.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or a patient is there twice or has no score, time or event.
+    """
+    _check(patients, covariates)
+    ordered = patients.sort_values("patient", kind="stable", ignore_index=True)
+    has_embedding = ordered["patient"].isin(embeddings.index)
+    used = ordered[has_embedding].reset_index(drop=True)
+    models = {
+        name: parts for name, parts in MODELS.items() if covariates or "clinical" not in parts
+    }
+    time = used["time_months"].to_numpy(np.float64)
+    event = used["event"].to_numpy(np.float64) == 1
+    estimates = list(_left_out(ordered[~has_embedding]))
+    reason = why_not(event, settings.folds)
+    if reason:
+        n, events = len(event), int(event.sum())
+        estimates += [
+            Estimate(name, "c_index", n=n, events=events, reason=reason) for name in models
+        ]
+        return AddedValue(_table(estimates), pd.DataFrame())
+    predictors = Predictors(
+        clinical=used[list(covariates)],
+        heterogeneity=used[["score"]],
+        embedding=embeddings.loc[used["patient"]].to_numpy(np.float64),
+    )
+    found = foretell(
+        predictors,
+        time,
+        event,
+        models,
+        folds=settings.folds,
+        repeats=settings.repeats,
+        horizons=settings.horizons,
+        seed=settings.seed,
+    )
+    estimates += estimate_all(found, time, event, settings.seed)
+    return AddedValue(_table(estimates), _risks(found, used["patient"]))
+
+
+def _check(patients: pd.DataFrame, covariates: Sequence[str]) -> None:
+    needed = ["patient", "score", "time_months", "event", *covariates]
+    absent = [column for column in needed if column not in patients.columns]
+    if absent:
+        raise ValueError(f"the patients have no column {', '.join(map(repr, absent))}")
+    twice = patients["patient"][patients["patient"].duplicated()]
+    if len(twice):
+        raise ValueError(f"patient '{twice.iloc[0]}' has two rows")
+    for column in ("score", "time_months", "event"):
+        lacking = patients.loc[patients[column].isna(), "patient"]
+        if len(lacking):
+            raise ValueError(f"patient '{lacking.iloc[0]}' has no {column}")
+
+
+def _left_out(patients: pd.DataFrame) -> Iterator[Estimate]:
+    n, events = len(patients), int(patients["event"].sum())
+    if n:
+        reason = f"no slide embedding: {', '.join(patients['patient'])}"
+        yield Estimate("", "left_out", float(n), n=n, events=events, reason=reason)
+
+
+def _table(estimates: Sequence[Estimate]) -> pd.DataFrame:
+    table = pd.DataFrame([estimate.row() for estimate in estimates])
+    return table.astype({"horizon_months": float, "risk_group": "Int64"})
+
+
+def _risks(found: OutOfFold, patients: pd.Series[str]) -> pd.DataFrame:
+    tables = []
+    for name, eta, probabilities in zip(
+        found.models, found.linear_predictor, found.event_probability, strict=True
+    ):
+        for r, fold in enumerate(found.fold):
+            table = pd.DataFrame({"patient": patients, "model": name, "repeat": r + 1})
+            table["fold"], table["linear_predictor"] = fold + 1, eta[r]
+            for months, risk in zip(found.horizons, probabilities[r], strict=True):
+                table[f"risk_{months:g}"] = risk
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,1 @@
+"""Slides: the sheet, the reader, the scale, what was found about each."""

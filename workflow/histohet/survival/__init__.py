@@ -1,0 +1,1 @@
+"""Survival statistics: curves, hazard ratios, permutations, variants compared."""

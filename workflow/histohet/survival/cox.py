@@ -1,0 +1,229 @@
+"""Cox proportional-hazards models, checked against R's `survival` and lifelines.
+
+Expected trouble (no event, an empty group, a covariate that does not vary, separation) is a result
+with status ``not_estimable`` and a reason that names the term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr, ndtri
+from scipy.stats import chi2
+
+from histohet.clinical.covariates import Covariate
+from histohet.survival.design import Column, Design, make_design
+from histohet.survival.partial_likelihood import Booleans, Maximum, NoMaximumError, maximise
+from histohet.survival.proportional_hazards import proportional_hazards
+
+FitStatus = Literal["ok", "not_estimable"]
+
+ENOUGH_EVENTS_PER_VARIABLE = 10
+"""Below this the estimates of a Cox model are too extreme and its intervals too short (Peduzzi et
+al., J Clin Epidemiol 48:1503, 1995)."""
+
+_CONFIDENCE = ndtri(0.975)
+
+
+@dataclass(frozen=True)
+class CoxTerm:
+    """One estimate of a Cox model.
+
+    Attributes
+    ----------
+    term
+        Name of the covariate.
+    level, reference
+        Level and reference of a categorical covariate, "" for a numeric one.
+    label
+        How to call the comparison in a table.
+    n, events
+        Patients with this level and events among them; of a numeric covariate, all.
+    hazard_ratio, lower, upper, p
+        With 95 % interval and two-sided p-value, both Wald.
+    coefficient, se
+        Log hazard ratio and its standard error.
+    ph_p
+        P-value of proportional hazards, of all levels of the covariate together: the score test of
+        `histohet.survival.proportional_hazards`.
+    """
+
+    term: str
+    level: str
+    reference: str
+    label: str
+    n: int
+    events: int
+    hazard_ratio: float
+    lower: float
+    upper: float
+    p: float
+    coefficient: float
+    se: float
+    ph_p: float | None = None
+
+
+@dataclass(frozen=True)
+class ReferenceLevel:
+    """The level of a categorical covariate that the others are compared with."""
+
+    term: str
+    level: str
+    n: int
+    events: int
+
+
+@dataclass(frozen=True)
+class CoxResult:
+    """A Cox proportional-hazards model, or why there is none.
+
+    Attributes
+    ----------
+    status, reason
+        ``not_estimable`` carries a reason that names the term.
+    n, events
+        Patients in the model and events among them.
+    left_out
+        Patients that lack a covariate, or have a value to be dropped, by name of the covariate.
+    terms
+        One estimate per numeric covariate and per level other than the reference.
+    references
+        One per categorical covariate.
+    log_likelihood
+        Of the fitted model.
+    likelihood_ratio_p
+        Of all terms together.
+    ph_p
+        Of proportional hazards of all terms together.
+    events_per_variable
+        Events by columns of the design.
+    ties
+        How tied event times are handled: Efron, as R's `coxph` does by default.
+    """
+
+    status: FitStatus
+    n: int
+    events: int
+    reason: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    terms: tuple[CoxTerm, ...] = ()
+    references: tuple[ReferenceLevel, ...] = ()
+    log_likelihood: float | None = None
+    likelihood_ratio_p: float | None = None
+    ph_p: float | None = None
+    events_per_variable: float | None = None
+    ties: str = "efron"
+
+    @property
+    def warning(self) -> str:
+        """What to mind when reading the estimates, "" if nothing."""
+        per_variable = self.events_per_variable
+        if per_variable is None or per_variable >= ENOUGH_EVENTS_PER_VARIABLE:
+            return ""
+        return f"{per_variable:.1f} events per variable, below {ENOUGH_EVENTS_PER_VARIABLE}"
+
+    def table(self) -> pd.DataFrame:
+        """Return one row per term."""
+        columns = list(CoxTerm.__dataclass_fields__)
+        return pd.DataFrame([asdict(term) for term in self.terms], columns=columns)
+
+
+def fit_cox(frame: pd.DataFrame, covariates: Sequence[Covariate]) -> CoxResult:
+    """Fit a Cox proportional-hazards model (ties by Efron's method, Wald intervals).
+
+    Parameters
+    ----------
+    frame
+        One row per patient: ``time_months``, ``event``, and each covariate under its name.
+    covariates
+        Terms in the order wanted. Patients that lack one, or have a value that it drops, are left
+        out and counted.
+
+    Raises
+    ------
+    ValueError
+        If the levels of a categorical covariate are not text, which no reference level could match.
+    """
+    return fit_design(make_design(frame, covariates))
+
+
+def fit_design(design: Design) -> CoxResult:
+    """Fit a Cox model to a design: `fit_cox` in two steps, for those who need the design too."""
+    n, events = len(design.event), int(design.event.sum())
+    fitted = design.reason or _maximum(design)
+    if isinstance(fitted, str):
+        return CoxResult("not_estimable", n, events, fitted, design.left_out)
+    term_of_column = [design.covariates.index(column.covariate) for column in design.columns]
+    tests = proportional_hazards(fitted.at, design.risk, term_of_column)
+    gained = fitted.at.log_likelihood - fitted.null_log_likelihood
+    return CoxResult(
+        status="ok",
+        n=n,
+        events=events,
+        left_out=design.left_out,
+        terms=tuple(
+            _term(column, design.event, coefficient, se, tests.terms[term].p)
+            for column, coefficient, se, term in zip(
+                design.columns,
+                fitted.coefficients,
+                np.sqrt(np.diag(fitted.covariance)),
+                term_of_column,
+                strict=True,
+            )
+        ),
+        references=tuple(
+            ReferenceLevel(
+                item.name, item.reference, int(here.sum()), int(design.event[here].sum())
+            )
+            for item in design.covariates
+            if item.kind == "categorical"
+            for here in [design.used[item.name].to_numpy() == item.reference]
+        ),
+        log_likelihood=fitted.at.log_likelihood,
+        likelihood_ratio_p=float(chi2.sf(2 * gained, len(design.columns))),
+        ph_p=tests.all_terms.p,
+        events_per_variable=events / len(design.columns),
+    )
+
+
+def _maximum(design: Design) -> Maximum | str:
+    """Fit the model, or say why its likelihood has no maximum."""
+    try:
+        fitted = maximise(design.matrix, design.risk)
+    except NoMaximumError as error:
+        return (
+            f"the model did not converge: {design.columns[error.column].label} separates those "
+            "with an event from the others at risk (infinite hazard ratio)"
+        )
+    width = _CONFIDENCE * np.sqrt(np.diag(fitted.covariance))
+    furthest = np.abs(fitted.coefficients) + width
+    for column, exponent in zip(design.columns, furthest, strict=True):
+        if exponent > np.log(np.finfo(float).max):
+            return f"the hazard ratio per unit of {column.label} is out of range: use a larger unit"
+    return fitted
+
+
+def _term(
+    column: Column, event: Booleans, coefficient: float, se: float, ph_p: float | None
+) -> CoxTerm:
+    here = column.values == 1 if column.level else np.ones(len(event), dtype=bool)
+    ratio, lower, upper = np.exp(coefficient + _CONFIDENCE * se * np.array([0, -1, 1]))
+    return CoxTerm(
+        term=column.covariate.name,
+        level=column.level,
+        reference=column.covariate.reference,
+        label=column.label,
+        n=int(here.sum()),
+        events=int(event[here].sum()),
+        hazard_ratio=float(ratio),
+        lower=float(lower),
+        upper=float(upper),
+        p=float(2 * ndtr(-abs(coefficient / se))),
+        coefficient=float(coefficient),
+        se=float(se),
+        ph_p=ph_p,
+    )

@@ -1,0 +1,131 @@
+"""Specification curve: the hazard ratio under every declared combination of analysis choices.
+
+One analysis out of many that could have been made says little if another choice, as defensible,
+had said the opposite (Simonsohn, Simmons and Nelson, Nature Human Behaviour 4:1208, 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from histohet.clinical.covariates import Covariate
+from histohet.clinical.join import ClinicalTable
+from histohet.cohort.analyses import AnalysisSpec
+from histohet.cohort.select import build_cohort, of_endpoint
+from histohet.survival.analysis_choices import Choices
+from histohet.survival.cox import fit_cox
+from histohet.survival.design import per_standard_deviation
+from histohet.survival.endpoint import HIGH_VS_LOW, SCORE
+
+CURVE_COLUMNS = (
+    "endpoint",
+    "contrast",
+    "n",
+    "events",
+    "hazard_ratio",
+    "lower",
+    "upper",
+    "p",
+    "status",
+    "reason",
+)
+
+
+def specification_curve(
+    slides: Iterable[tuple[str, pd.DataFrame]],
+    upstream: Mapping[str, Mapping[str, str]],
+    clinical: ClinicalTable,
+    spec: AnalysisSpec,
+    choices: Choices,
+    pooled: Collection[str] = (),
+) -> pd.DataFrame:
+    """Estimate the hazard ratio under every combination of choices.
+
+    Parameters
+    ----------
+    slides
+        Name and table of slides of every way in which slides were measured.
+    upstream
+        What was chosen in each of them, in words, by the same names.
+    clinical
+        Clinical data.
+    spec
+        The analysis that the choices vary.
+    choices
+        Those that need nothing but the table of slides.
+    pooled
+        Names of the ways that pool the slides of a patient, who then has one row, and none to
+        choose.
+
+    Returns
+    -------
+    DataFrame
+        One row per endpoint and specification: the choices in words, then `CURVE_COLUMNS`.
+        ``contrast`` is ``high vs low``, or ``per SD`` where there are no groups.
+    """
+    rows = []
+    for name, table in slides:
+        common = replace(spec, slides="first") if name in pooled else spec
+        for words, one, adjusted in choices.specifications(common):
+            patients = build_cohort(table, clinical, one).patients
+            covariates = one.covariates if adjusted else ()
+            for endpoint in one.endpoints_among(clinical.endpoints):
+                estimate = _estimate(
+                    of_endpoint(patients, endpoint), covariates, grouped=one.grouping.how != "none"
+                )
+                rows.append({**upstream[name], **words, "endpoint": endpoint, **estimate})
+    return pd.DataFrame(rows)
+
+
+def curve_summary(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return, for every endpoint, how far the specifications agree.
+
+    Hazard ratios of groups and those per SD are on different scales, so each contrast has a row.
+
+    Returns
+    -------
+    DataFrame
+        ``endpoint``, ``contrast``, ``specifications``, ``estimated``, ``median_hazard_ratio``,
+        ``lowest``, ``highest``, ``share_above_1``, and ``share_p_below_0.05`` in either direction.
+    """
+    rows = []
+    for (endpoint, contrast), found in curve.groupby(["endpoint", "contrast"], sort=False):
+        ratios = found["hazard_ratio"].dropna().astype(float)
+        rows.append(
+            {
+                "endpoint": endpoint,
+                "contrast": contrast,
+                "specifications": len(found),
+                "estimated": len(ratios),
+                "median_hazard_ratio": ratios.median(),
+                "lowest": ratios.min(),
+                "highest": ratios.max(),
+                "share_above_1": (ratios > 1).mean(),
+                "share_p_below_0.05": (found["p"].dropna().astype(float) < 0.05).mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _estimate(
+    frame: pd.DataFrame, covariates: Sequence[Covariate], *, grouped: bool
+) -> dict[str, Any]:
+    exposure: Covariate = HIGH_VS_LOW if grouped else SCORE
+    if not grouped:
+        frame = frame.assign(score=per_standard_deviation(frame["score"])[0])
+    model = fit_cox(frame, [exposure, *covariates])
+    found: dict[str, Any] = {
+        "contrast": "high vs low" if grouped else "per SD",
+        "n": model.n,
+        "events": model.events,
+        "status": model.status,
+        "reason": model.reason,
+    }
+    term = model.terms[0] if model.terms else None
+    for name in ("hazard_ratio", "lower", "upper", "p"):
+        found[name] = getattr(term, name) if term else None
+    return {name: found[name] for name in CURVE_COLUMNS if name != "endpoint"}

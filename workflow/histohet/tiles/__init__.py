@@ -1,0 +1,1 @@
+"""Tiles of a slide: their lattice and neighbours."""

@@ -1,0 +1,1 @@
+"""Tissue on a slide: its contours, the stain, the GeoJSON file."""

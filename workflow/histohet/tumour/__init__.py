@@ -1,0 +1,1 @@
+"""Tumour attention of tiles, and the clusters that are tumour."""

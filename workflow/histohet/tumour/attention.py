@@ -1,0 +1,269 @@
+"""Tumour scores (HETMAP): attention per tile, its mean per cluster, the threshold of a cohort."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from histohet.common.files import read_json, write_text
+from histohet.slides.sheet import read_rows
+from histohet.tiles.lattice import LARGEST_PX
+from histohet.tiles.neighbours import nearest
+
+Match = Literal["centre", "corner"]
+Order = Literal["rows", "columns"]
+Floats = npt.NDArray[np.float64]
+
+CLOSEST_PITCH = 0.45
+"""Attention tiles may overlap by half; a smaller pitch, in tiles, is that of another level."""
+
+ATTENTION_COLUMNS = ("x_coord", "y_coord", "attention_value")
+
+
+def read_attention(path: str | Path) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Read tumour attention per tile, as CHIEF's users write it.
+
+    Parameters
+    ----------
+    path
+        CSV with the columns ``x_coord``, ``y_coord`` (top-left corner, level-0 pixels) and
+        ``attention_value`` (raw score); other columns are ignored.
+
+    Returns
+    -------
+    xy : ndarray
+        (M, 2) int64.
+    values : ndarray
+        (M,) float64.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, there are no rows, or a value is not a finite number (a whole one
+        for coordinates); the message names file and line.
+    """
+    header, rows = read_rows(path)
+    missing = [column for column in ATTENTION_COLUMNS if column not in header]
+    if missing:
+        raise ValueError(
+            f"{path} has no column {', '.join(missing)}; it needs {', '.join(ATTENTION_COLUMNS)}"
+        )
+    if not rows:
+        raise ValueError(f"{path} has no rows")
+    x, y, attention = ATTENTION_COLUMNS
+    xy = [
+        [_number(cells[column], f"{path}, line {line}: {column}", whole=True) for column in (x, y)]
+        for line, cells in rows
+    ]
+    values = [
+        _number(cells[attention], f"{path}, line {line}: {attention}") for line, cells in rows
+    ]
+    return np.array(xy, np.int64), np.array(values)
+
+
+def write_attention(
+    path: str | Path,
+    xy: npt.NDArray[np.integer],
+    values: npt.NDArray[np.floating],
+    order: Order = "rows",
+) -> None:
+    """Write tumour attention per tile as `read_attention` reads it.
+
+    Parameters
+    ----------
+    xy
+        (M, 2) top-left corners, level-0 pixels.
+    values
+        (M,) raw attention, written with 9 significant digits.
+    order
+        ``rows``: row by row from the top, as our own tile files and TRIDENT 0.3 have them;
+        ``columns``: column by column from the left, as earlier versions of TRIDENT have them.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a value is not finite, or `order` is unknown.
+    """
+    if order not in ("rows", "columns"):
+        raise ValueError(f"order is 'rows' or 'columns', not '{order}'")
+    if len(values) != len(xy):
+        raise ValueError(f"{len(values)} attention values for {len(xy)} positions")
+    if not np.isfinite(values).all():
+        raise ValueError("attention that is not finite cannot be written")
+    x, y = np.asarray(xy).reshape(-1, 2).T
+    sequence = np.lexsort((x, y) if order == "rows" else (y, x))
+    lines = [",".join(ATTENTION_COLUMNS)]
+    lines += [f"{x[tile]},{y[tile]},{values[tile]:.9g}" for tile in sequence.tolist()]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def tile_scores(
+    tile_xy: npt.NDArray[np.integer],
+    tile_side_px: float,
+    attention_xy: npt.NDArray[np.integer],
+    attention_side_px: float,
+    values: npt.NDArray[np.floating],
+    match: Match = "centre",
+    neighbours: int = 4,
+) -> npt.NDArray[np.float32]:
+    """Return the tumour score of each tile: the mean of its nearest attention tiles.
+
+    Parameters
+    ----------
+    tile_xy, attention_xy
+        (N, 2) and (M, 2) integer top-left corners, level-0 pixels.
+    tile_side_px, attention_side_px
+        Sides of the two kinds of tiles in level-0 pixels (rounded to whole ones here).
+    values
+        (M,) attention.
+    match
+        Which points are compared: ``centre`` of the tiles, or the top-left ``corner`` as published,
+        which shifts the two grids by half the difference of their tile sizes.
+    neighbours
+        How many attention tiles are averaged; all if there are fewer.
+
+    Returns
+    -------
+    ndarray
+        (N,) float32.
+
+    Raises
+    ------
+    ValueError
+        If there is no attention, shapes disagree, `match` is unknown, attention tiles overlap by
+        more than half, or most tiles lie far from all attention, which means that the coordinates
+        are of another slide or another level.
+    """
+    if match not in ("centre", "corner"):
+        raise ValueError(f"match is 'centre' or 'corner', not '{match}'")
+    if not len(values) or len(values) != len(attention_xy):
+        raise ValueError(f"{len(values)} attention values for {len(attention_xy)} positions")
+    pitch_px = _pitch(attention_xy)
+    if pitch_px < CLOSEST_PITCH * attention_side_px:
+        raise ValueError(
+            f"attention tiles are {attention_side_px:.4g} px wide (tumour.attention_tile_um) and "
+            f"{pitch_px:.4g} px apart: coordinates that are no level-0 pixels, or a wrong width"
+        )
+    # Twice the coordinates, so that centres are integers too and ties are exact.
+    tiles, attention = 2 * np.asarray(tile_xy), 2 * np.asarray(attention_xy)
+    if match == "centre":
+        tiles = tiles + round(tile_side_px)
+        attention = attention + round(attention_side_px)
+    near = nearest(attention, tiles, min(neighbours, len(values)))
+    distance_px = np.hypot(*(tiles - attention[near[:, 0]]).T) / 2
+    far = int((distance_px > 4 * attention_side_px).sum())
+    if 2 * far > len(tiles):
+        raise ValueError(
+            f"{far} of {len(tiles)} tiles are more than four attention tiles away from any"
+            " attention: the coordinates are not level-0 pixels of this slide"
+        )
+    scores: npt.NDArray[np.float32] = values[near].mean(axis=1, dtype=np.float64).astype(np.float32)
+    return scores
+
+
+def _pitch(xy: npt.NDArray[np.integer]) -> float:
+    """Return the median distance of a tile to its nearest other, along the axes; inf for one."""
+    places = np.unique(xy, axis=0)
+    if len(places) < 2:
+        return math.inf
+    return float(np.median(cKDTree(places).query(places, 2, p=np.inf)[0][:, 1]))
+
+
+def cluster_scores(labels: npt.NDArray[np.integer], scores: npt.NDArray[np.floating]) -> Floats:
+    """Return the mean score of the tiles of each cluster.
+
+    Parameters
+    ----------
+    labels
+        (N,) cluster of each tile, 0..K-1, each used.
+    scores
+        (N,) tumour scores.
+
+    Returns
+    -------
+    ndarray
+        (K,) float64.
+    """
+    if len(labels) != len(scores):
+        raise ValueError(f"{len(scores)} scores for {len(labels)} tiles")
+    sizes = np.bincount(labels)
+    if not sizes.all():
+        raise ValueError(f"no tile has label {int(np.argmin(sizes))}: labels have a gap")
+    return np.bincount(labels, weights=scores) / sizes
+
+
+def read_threshold(path: str | Path) -> float:
+    """Read the threshold that was chosen for a cohort.
+
+    Parameters
+    ----------
+    path
+        JSON with the key ``threshold``.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, or the cohort gave no threshold.
+    """
+    found = read_json(path)
+    if "threshold" not in found:
+        raise ValueError(f"{path} is no threshold file: it has no key 'threshold'")
+    if found["threshold"] is None:
+        raise ValueError(f"{path} holds no threshold, its cohort gave none")
+    return float(found["threshold"])
+
+
+def otsu_threshold(values: npt.ArrayLike) -> float:
+    """Return Otsu's threshold, computed on the values themselves instead of on a histogram.
+
+    Of all splits of the sorted values between two different ones, the one with the largest
+    between-class variance n_0 n_1 (mean_0 - mean_1)^2 is taken, the lowest among equals. The
+    threshold is the midpoint of the gap it cuts, so ``value > threshold`` gives the upper class.
+
+    Otsu, IEEE Trans. Systems, Man, and Cybernetics 9:62 (1979).
+
+    Parameters
+    ----------
+    values
+        Scores, such as those of all clusters of all slides of a cohort.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or there are fewer than two different ones.
+    """
+    ordered = np.sort(np.asarray(values, np.float64).ravel())
+    if not np.isfinite(ordered).all():
+        raise ValueError("Otsu's threshold needs finite scores")
+    last_below = np.flatnonzero(ordered[1:] > ordered[:-1])
+    if not len(last_below):
+        raise ValueError(
+            f"Otsu's threshold needs two different scores, got {len(ordered)} score(s), all alike"
+        )
+    # Centred, so that scores far from zero lose no digits in the sums.
+    sums = np.cumsum(ordered - ordered.mean())
+    n_below = last_below + 1
+    n_above = len(ordered) - n_below
+    mean_below = sums[last_below] / n_below
+    mean_above = (sums[-1] - sums[last_below]) / n_above
+    split = last_below[np.argmax(n_below * n_above * (mean_below - mean_above) ** 2)]
+    low, high = float(ordered[split]), float(ordered[split + 1])
+    middle = low + (high - low) / 2
+    return middle if middle < high else low
+
+
+def _number(text: str, place: str, whole: bool = False) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    fits = abs(value) < LARGEST_PX and value == round(value) if whole else math.isfinite(value)
+    if not fits:
+        wanted = "a whole number of pixels" if whole else "a finite number"
+        raise ValueError(f"{place} is {repr(text) if text else 'empty'}, not {wanted}")
+    return value

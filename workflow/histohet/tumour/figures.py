@@ -1,0 +1,84 @@
+"""Tumour attention of a slide as a heatmap."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from histohet.common.hdf5 import TileTable
+from histohet.drawing.palette import Rgb
+from histohet.drawing.panels import colour_bar, crop, faded, overlay, scale_bar, tile_squares
+from histohet.drawing.style import new_figure, style
+from histohet.slides.reader import Pixels
+
+COLOURS = "viridis"
+LIMIT_PERCENTILES = (1, 99)
+"""Values beyond these, of the slide, have the end colours: a few extreme tiles flatten nothing."""
+
+PANEL_INCH = 4.0
+TALLEST_INCH = 7.0
+TITLE_INCH, BELOW_INCH = 0.5, 0.45
+
+
+def colour_limits(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """Return the values of the first and the last colour; they differ, even if all are equal."""
+    low, high = np.percentile(values, LIMIT_PERCENTILES)
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
+
+
+def attention_colours(values: npt.NDArray[np.floating], limits: tuple[float, float]) -> list[Rgb]:
+    """Return the colour of every tile."""
+    low, high = limits
+    shares = np.clip((np.asarray(values, np.float64) - low) / (high - low), 0, 1)
+    shades = matplotlib.colormaps[COLOURS](shares, bytes=True)[:, :3]
+    return [(red, green, blue) for red, green, blue in shades.tolist()]
+
+
+def fifths(values: npt.NDArray[np.floating]) -> list[tuple[str, Rgb]]:
+    """Return the class of every tile for QuPath: which fifth of the slide, and its colour.
+
+    Equal values are in the same fifth, the lowest that any of them reaches.
+    """
+    limits = np.quantile(values, (0.2, 0.4, 0.6, 0.8)) if len(values) else np.empty(0)
+    number = np.searchsorted(limits, values, side="left")
+    colours = attention_colours(np.arange(5.0), (0, 4))
+    return [(f"Attention, fifth {n + 1} of 5", colours[n]) for n in number.tolist()]
+
+
+def draw_attention_map(
+    slide: str, thumbnail: Pixels, tiles: TileTable, values: npt.NDArray[np.floating]
+) -> Figure:
+    """Draw the slide and, at the same scale, the raw attention of its tiles.
+
+    Parameters
+    ----------
+    slide
+        Title.
+    thumbnail
+        uint8 (H, W, 3), the whole slide.
+    tiles
+        Tiles that have attention, at least one.
+    values
+        (N,) raw attention.
+    """
+    corner, picture, scale = crop(thumbnail, tiles, PANEL_INCH)
+    limits = colour_limits(values)
+    squares = tile_squares(tiles, scale, corner)
+    heat = overlay(faded(picture), squares, attention_colours(values, limits))
+    height, width = picture.shape[:2]
+    tall = min(PANEL_INCH * height / width, TALLEST_INCH)
+    with style():
+        figure = new_figure(2 * PANEL_INCH, tall + TITLE_INCH + BELOW_INCH)
+        figure.suptitle(slide, x=0.01, ha="left", weight="bold")
+        titles = ("H&E", f"Tumour attention: {len(values)} tiles of {tiles.spec.tile_um:g} µm")
+        for axes, title, image in zip(figure.subplots(1, 2), titles, (picture, heat), strict=True):
+            axes.imshow(image, interpolation="nearest")
+            axes.set_title(title, weight="normal")
+            axes.set_axis_off()
+            axes.set_anchor("NW")
+            scale_bar(axes, tiles.mpp / scale, width, height)
+        label = "raw attention, 1–99 %"
+        colour_bar(axes, tall * width / height, tall, COLOURS, limits, label)
+    return figure
