@@ -14,6 +14,7 @@ RUN python3 -m venv /opt/histohet/.venv \
 COPY config /opt/histohet/config
 # Snakemake notes the environment of every rule beside its results.
 COPY envs /opt/histohet/envs
+COPY resources /opt/histohet/resources
 COPY workflow /opt/histohet/workflow
 
 # Whoever runs it has a name and a home, where fonts and compiled functions are kept.
