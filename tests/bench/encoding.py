@@ -35,11 +35,11 @@ import psutil
 import pyvips
 
 from histohet.common.files import write_json
-from histohet.common.hdf5 import TileTable, tile_attributes
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.encoders.pixels import MaskSource, TileSource
 from histohet.phantoms import plan_cohort, render_phantom
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec
 
 CORES = len(os.sched_getaffinity(0))

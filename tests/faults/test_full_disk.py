@@ -55,7 +55,8 @@ from histohet.drawing.style import save_figure
 from histohet.slides.thumbnail import save_picture
 from histohet.epithelium.segmentation import write_labels
 from histohet.common.files import write_text
-from histohet.common.hdf5 import TileTable, feature_file, write_column
+from histohet.features.file import feature_file
+from histohet.tiles.file import TileTable, write_column
 from histohet.features.partial import partial_features
 from histohet.common.results_tables import write_tsv
 from histohet.common.jobs import job_log

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from helpers import ROOT
-from histohet.common.hdf5 import read_column, write_column
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
+from histohet.tiles.file import read_column, write_column
 
 N = 200_000
 

@@ -9,8 +9,9 @@ from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.file import write_clusters
 from histohet.clustering.result import Clustering
 from histohet.clustering.settings import PUBLISHED, ClusteringParams
-from histohet.common.hdf5 import FeatureTable, open_features, read_column
 from histohet.common.outcome import Outcome, Status
+from histohet.features.file import FeatureTable, open_features
+from histohet.tiles.file import read_column
 
 PROCEDURE = snakemake.params.procedure
 

@@ -7,11 +7,11 @@ from job import job_log, provenance_of
 from PIL import Image
 
 from histohet.common.files import read_json
-from histohet.common.hdf5 import TileTable, read_column, tile_attributes
 from histohet.common.outcome import Outcome, Status
 from histohet.common.qupath import TileObject, write_tile_objects
 from histohet.drawing.style import message_figure, save_figure
 from histohet.slides.record import SlideRecord
+from histohet.tiles.file import TileTable, read_column, tile_attributes
 from histohet.tiles.lattice import CHIEF_TILES, TileSpec
 from histohet.tumour.attention import read_attention
 from histohet.tumour.figures import draw_attention_map, fifths

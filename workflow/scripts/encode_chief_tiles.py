@@ -8,10 +8,10 @@ from encoding_job import encode_or_say_why
 from job import job_log
 
 from histohet.common.files import read_json
-from histohet.common.hdf5 import TileTable, tile_attributes
 from histohet.common.outcome import Outcome, Status
 from histohet.encoders.pixels import TileSource
 from histohet.slides.record import SlideRecord
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import CHIEF_TILES as SPEC
 from histohet.tiles.lattice import in_tissue, lattice
 from histohet.tissue.file import read_tissue

@@ -7,10 +7,10 @@ from encoding_job import encode_or_say_why
 from job import job_log
 
 from histohet.common.files import read_json
-from histohet.common.hdf5 import TileTable, read_column, read_tiles
 from histohet.common.outcome import Outcome, Status
 from histohet.encoders.pixels import MaskSource, TileSource
 from histohet.slides.record import SlideRecord
+from histohet.tiles.file import TileTable, read_column, read_tiles
 from histohet.tissue.file import read_tissue
 
 MASKED = bool(snakemake.params.masking)

@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from job import provenance_of
 
-from histohet.common.hdf5 import TileTable, feature_file
 from histohet.common.outcome import Outcome, Status
 from histohet.encoders.device_memory import batch_size_for
 from histohet.encoders.encode import encode_slide
 from histohet.encoders.make import make_encoder
 from histohet.encoders.pixels import TileSource
 from histohet.encoders.weights import locate_pinned
+from histohet.features.file import feature_file
 from histohet.slides.reader import SlideError
 from histohet.slides.staging import staged
+from histohet.tiles.file import TileTable
 
 
 def encode_or_say_why(

@@ -7,10 +7,10 @@ from job import job_log, provenance_of
 
 from histohet.clustering.file import ClusterTable, read_clusters
 from histohet.common.files import read_json
-from histohet.common.hdf5 import read_column
 from histohet.common.qupath import TileObject, write_tile_objects
 from histohet.drawing.palette import cluster_rgb
 from histohet.slides.record import SlideRecord
+from histohet.tiles.file import read_column
 from histohet.tumour.attention import cluster_scores
 
 

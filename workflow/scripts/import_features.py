@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.common.hdf5 import TileTable, feature_file, read_column, read_tiles
 from histohet.common.outcome import Outcome, Status
+from histohet.features.file import feature_file
 from histohet.features.imported.layouts import read_source
 from histohet.features.imported.rows import read_rows, read_source_rows
 from histohet.features.imported.tile_facts import FeatureFileError
+from histohet.tiles.file import TileTable, read_column, read_tiles
 
 MASKED = snakemake.params.min_coverage is not None
 UNNAMED = "unnamed"

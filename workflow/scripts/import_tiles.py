@@ -6,7 +6,6 @@ import numpy as np
 from job import job_log, provenance_of
 
 from histohet.common.files import read_json
-from histohet.common.hdf5 import TileTable
 from histohet.common.outcome import Outcome, Status
 from histohet.features.imported.layouts import read_source, read_tile_positions
 from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
@@ -21,6 +20,7 @@ from histohet.slides.thumbnail import (
     read_thumbnail,
     save_picture,
 )
+from histohet.tiles.file import TileTable
 from histohet.tiles.lattice import TileSpec
 
 BLANK = 235

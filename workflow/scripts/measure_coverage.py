@@ -4,13 +4,13 @@ import numpy as np
 from job import job_log, provenance_of
 
 from histohet.common.files import read_json
-from histohet.common.hdf5 import TileTable, read_tiles, write_column
 from histohet.common.jobs import track
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.companions import check_mask, outcome_of_mask
 from histohet.epithelium.masks import MaskError, open_mask
 from histohet.epithelium.segmentation import read_outcome
 from histohet.slides.record import SlideRecord
+from histohet.tiles.file import TileTable, read_tiles, write_column
 from histohet.tiles.lattice import lattice
 
 

@@ -6,11 +6,11 @@ from job import job_log, provenance_of
 from histohet.clustering.certainty import UNKNOWN
 from histohet.clustering.file import ClusterTable, read_clusters
 from histohet.common.files import write_json
-from histohet.common.hdf5 import read_column
 from histohet.common.outcome import Outcome, Status
 from histohet.measures.heterogeneity import cluster_table, nested_measures, trait_hti
 from histohet.measures.slide import SlideMeasures
 from histohet.measures.traits import read_traits
+from histohet.tiles.file import read_column
 from histohet.tiles.neighbours import adjacent_edges
 from histohet.tumour.attention import cluster_scores
 

@@ -6,9 +6,10 @@ import numpy as np
 from job import job_log, provenance_of
 from PIL import Image
 
-from histohet.common.hdf5 import feature_file, open_features, read_column, write_column
+from histohet.features.file import feature_file, open_features
 from histohet.features.patients import Pool, PooledPart, pool_slides, pooled_thumbnail
 from histohet.slides.thumbnail import placeholder, save_picture
+from histohet.tiles.file import read_column, write_column
 
 
 def part_of(number: int, stack: ExitStack) -> PooledPart:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from job import job_log, provenance_of
 
-from histohet.common.hdf5 import FeatureTable, TileTable, open_features, read_column
 from histohet.common.outcome import Outcome, Status
+from histohet.features.file import FeatureTable, open_features
 from histohet.features.slide_vectors import pool, softmax, write_slide_embedding
+from histohet.tiles.file import TileTable, read_column
 
 
 def enough_epithelium(table: FeatureTable) -> FeatureTable:

@@ -7,8 +7,9 @@ import numpy as np
 from job import job_log, provenance_of
 
 from histohet.common.files import write_json
-from histohet.common.hdf5 import open_features, write_column
 from histohet.common.provenance import Provenance
+from histohet.features.file import open_features
+from histohet.tiles.file import write_column
 from histohet.tumour.attention import write_attention
 from histohet.tumour.chief import read_network
 

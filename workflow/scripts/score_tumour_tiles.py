@@ -4,10 +4,10 @@ import numpy as np
 from job import job_log, provenance_of
 
 from histohet.common.files import read_json
-from histohet.common.hdf5 import read_column, read_tiles, write_column
 from histohet.common.outcome import Outcome, Status
 from histohet.companions import read_attention_of
 from histohet.slides.record import SlideRecord
+from histohet.tiles.file import read_column, read_tiles, write_column
 from histohet.tiles.lattice import CHIEF_TILES
 from histohet.tumour.attention import tile_scores
 

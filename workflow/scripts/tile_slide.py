@@ -7,10 +7,10 @@ from job import job_log, provenance_of
 from PIL import Image
 
 from histohet.common.files import read_json
-from histohet.common.hdf5 import TileTable, tile_attributes, write_tiles
 from histohet.common.outcome import Outcome, Status
 from histohet.slides.record import SlideRecord
 from histohet.slides.thumbnail import draw_tiles, save_picture
+from histohet.tiles.file import TileTable, tile_attributes, write_tiles
 from histohet.tiles.lattice import TileSpec, in_tissue, lattice
 from histohet.tissue.file import read_tissue
 

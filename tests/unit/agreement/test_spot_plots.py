@@ -12,11 +12,11 @@ from histohet.agreement.figures import Section, draw_section
 from histohet.agreement.spots import Spots
 from histohet.clustering.certainty import Certainty
 from histohet.clustering.file import ClusterTable
-from histohet.common.hdf5 import TileTable, tile_attributes
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.drawing.palette import cluster_colour
 from histohet.drawing.style import save_figure
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec, lattice
 
 

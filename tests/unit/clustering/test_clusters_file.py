@@ -16,9 +16,9 @@ from histohet.clustering.file import read_clusters, write_clusters
 from histohet.clustering.result import Certificate, Clustering, Step
 from histohet.clustering.settings import PUBLISHED, ClusteringParams
 from histohet.clustering.stability import Stability
-from histohet.common.hdf5 import TileTable, tile_attributes
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec
 
 PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})

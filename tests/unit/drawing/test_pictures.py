@@ -19,7 +19,6 @@ from histohet.agreement.agreement_plots import draw_agreement
 from histohet.clustering.certainty import UNKNOWN, Certainty
 from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import ClusterTable
-from histohet.common.hdf5 import TileTable, tile_attributes
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.drawing.palette import NEUTRAL, cluster_rgb, rgb
@@ -34,6 +33,7 @@ from histohet.slides.thumbnail import (
     read_thumbnail,
     save_picture,
 )
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec
 from histohet.tumour.threshold import draw_threshold
 

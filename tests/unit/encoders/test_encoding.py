@@ -25,7 +25,6 @@ from helpers.slidefiles import (
     write_plain,
 )
 from histohet.common.files import StorageError
-from histohet.common.hdf5 import TileTable, open_features, tile_attributes
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import EncoderOutOfMemory
@@ -38,8 +37,10 @@ from histohet.encoders.encode import (
 from histohet.encoders.make import make_encoder
 from histohet.encoders.pixels import MaskSource, TileReader, TileSource
 from histohet.encoders.workers import WorkerError, read_batches
+from histohet.features.file import open_features
 from histohet.features.partial import partial_features
 from histohet.slides.reader import SlideError
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec
 
 

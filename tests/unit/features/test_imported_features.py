@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.featurefiles import write_atlaspatch, write_clam, write_stamp, write_trident
-from histohet.common.hdf5 import TileTable, feature_file, open_features, tile_attributes
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
+from histohet.features.file import feature_file, open_features
 from histohet.features.imported.layouts import (
     canonical_encoder,
     read_source,
@@ -22,6 +22,7 @@ from histohet.features.imported.layouts import (
 from histohet.features.imported.placement import place_tiles
 from histohet.features.imported.rows import read_rows
 from histohet.features.imported.tile_facts import FeatureFileError
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec, lattice
 
 COORDS = np.array([[x, y] for y in (1024, 1536) for x in (512, 1024, 1536)])

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from histohet.common.hdf5 import TileTable, feature_file, open_features, tile_attributes
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
+from histohet.features.file import feature_file, open_features
 from histohet.features.patients import Pool, PooledPart, pool_slides, pooled_thumbnail
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec
 from histohet.tiles.neighbours import knn_edges
 

@@ -8,15 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from histohet.common.hdf5 import (
-    TileTable,
-    feature_file,
-    open_features,
-    tile_attributes,
-)
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.common.results_tables import read_tsv
+from histohet.features.file import feature_file, open_features
 from histohet.features.slide_vectors import (
     ROWS_PER_CHUNK,
     SlideEmbedding,
@@ -26,6 +21,7 @@ from histohet.features.slide_vectors import (
     write_embedding_tables,
     write_slide_embedding,
 )
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec
 
 PROVENANCE = Provenance({"k": 8})

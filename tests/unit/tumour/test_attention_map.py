@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from histohet.common.hdf5 import TileTable, tile_attributes
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import save_figure
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import TileSpec
 from histohet.tumour.figures import (
     attention_colours,

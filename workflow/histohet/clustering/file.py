@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.clustering.certainty import Certainty
-from histohet.common.hdf5 import TileTable, new_file, open_file, tiles_of, write_coords
+from histohet.common.hdf5 import new_file, open_file
 from histohet.common.provenance import Provenance
+from histohet.tiles.file import TileTable, tiles_of, write_coords
 
 if TYPE_CHECKING:
     # Readers need none of what clustering loads.

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from histohet.common.hdf5 import TileTable
 from histohet.drawing.palette import Rgb
 from histohet.drawing.style import INK, PNG_DPI, SMALL_FONT_SIZE
 from histohet.slides.reader import Pixels
+from histohet.tiles.file import TileTable
 
 MARGIN_TILES = 3
 """Tissue shown around the tiles."""

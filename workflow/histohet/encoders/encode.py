@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.common.files import StorageError
-from histohet.common.hdf5 import TileTable, feature_file
 from histohet.common.jobs import logger, track
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import Encoder, EncoderOutOfMemory
 from histohet.encoders.pixels import TileSource
 from histohet.encoders.workers import read_batches
+from histohet.features.file import feature_file
 from histohet.features.partial import PartialFeatures, partial_features
 from histohet.slides.reader import Pixels, SlideError
+from histohet.tiles.file import TileTable
 from histohet.tiles.lattice import Coords
 
 

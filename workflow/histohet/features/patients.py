@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from histohet.common.hdf5 import FeatureTable, TileTable
 from histohet.common.outcome import OK, Outcome, Status
+from histohet.features.file import FeatureTable
 from histohet.slides.reader import Pixels
+from histohet.tiles.file import TileTable
 
 ROWS_PER_CHUNK = 4096
 

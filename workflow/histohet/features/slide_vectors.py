@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from histohet.common.files import atomic_path, write_json
-from histohet.common.hdf5 import TileTable, new_file, open_file, tiles_of, write_coords
+from histohet.common.hdf5 import new_file, open_file
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.common.results_tables import write_tsv
+from histohet.tiles.file import TileTable, tiles_of, write_coords
 
 Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from histohet.common.hdf5 import TileTable, nominal_magnification, tile_attributes
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.features.imported.layouts import FeatureSource, TilePositions
 from histohet.features.imported.tile_facts import FeatureFileError, TileFacts
 from histohet.slides.scale import AGREEMENT_TOLERANCE
+from histohet.tiles.file import TileTable, nominal_magnification, tile_attributes
 from histohet.tiles.lattice import LARGEST_PX, Coords, TileSpec, outside
 
 Ints = npt.NDArray[np.int64]

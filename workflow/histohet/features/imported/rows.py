@@ -9,10 +9,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from histohet.common.hdf5 import CHUNK_ROWS, TileTable, new_file, open_file, write_coords
+from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.provenance import Provenance
 from histohet.features.imported.layouts import FeatureSource, open_foreign
 from histohet.features.imported.tile_facts import FeatureFileError
+from histohet.tiles.file import TileTable, write_coords
 
 Ints = npt.NDArray[np.int64]
 

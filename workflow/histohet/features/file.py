@@ -1,0 +1,151 @@
+"""Files of tile embeddings, in the layout of TRIDENT 0.3: written batch by batch, read by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
+from histohet.common.provenance import Provenance
+from histohet.tiles.file import TileTable, tiles_of, write_coords
+
+NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
+
+
+class FeatureRows:
+    """Embeddings (M, D) that stay in their file until rows are asked for.
+
+    Takes what an array takes; ascending row numbers, (K,) integers, are read block by block, which
+    is several times faster than HDF5's own selection of single rows and holds one block at a time.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, rows: npt.NDArray[np.int64] | None = None) -> None:
+        """Give all rows of a dataset, or those with the given ascending numbers."""
+        self._dataset = dataset
+        self._rows = rows
+        self.shape = (len(dataset) if rows is None else len(rows), int(dataset.shape[1]))
+        self.ndim = len(self.shape)
+
+    def only(self, rows: npt.NDArray[np.int64]) -> FeatureRows:
+        """Return some of the rows, by ascending numbers."""
+        return FeatureRows(self._dataset, rows if self._rows is None else self._rows[rows])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
+        """Return rows by ascending numbers, or whatever else HDF5 can select."""
+        if self._rows is not None and isinstance(key, tuple):
+            return self[key[0]][:, key[1]]
+        if self._rows is not None:
+            key = self._rows[key]
+        if not isinstance(key, np.ndarray):
+            return np.asarray(self._dataset[key])
+        found = np.empty((len(key), self.shape[1]), np.float32)
+        limits = np.searchsorted(key, np.arange(0, len(self._dataset) + CHUNK_ROWS, CHUNK_ROWS))
+        for first, end in pairwise(limits.tolist()):
+            if first < end:
+                low, high = key[first], key[end - 1]
+                found[first:end] = self._dataset[low : high + 1][key[first:end] - low]
+        return found
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Embeddings of some tiles, in a file that is open.
+
+    Attributes
+    ----------
+    features
+        float32 (M, D), read as rows are asked for.
+    tile_index
+        int64 (M,), rows of the tile file.
+    unreadable_index
+        int64 (U,), rows of the tile file that were to be encoded and cannot be decoded.
+    """
+
+    features: FeatureRows
+    tile_index: npt.NDArray[np.int64]
+    tiles: TileTable
+    unreadable_index: npt.NDArray[np.int64]
+
+    def only(self, rows: npt.NDArray[np.int64]) -> FeatureTable:
+        """Return some of the tiles, by ascending row numbers of this table."""
+        tiles = replace(self.tiles, coords=self.tiles.coords[rows])
+        return FeatureTable(
+            self.features.only(rows), self.tile_index[rows], tiles, self.unreadable_index
+        )
+
+
+class FeatureWriter:
+    """Feature file under construction: batches are appended as they are computed."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._features = file["features"]
+        self._filled = 0
+
+    def append(self, batch: npt.NDArray[np.float32]) -> None:
+        """Append float32 (B, D) rows, in tile order."""
+        self._features[self._filled : self._filled + len(batch)] = batch
+        self._filled += len(batch)
+
+
+@contextmanager
+def feature_file(
+    path: str | Path,
+    tiles: TileTable,
+    tile_index: npt.NDArray[np.int64],
+    width: int,
+    encoder: str,
+    provenance: Provenance,
+    unreadable_index: npt.NDArray[np.int64] = NO_ROWS,
+) -> Iterator[FeatureWriter]:
+    """Create a feature file for `tile_index` and fill it batch by batch.
+
+    Parameters
+    ----------
+    unreadable_index
+        Rows of the tile file that were to be encoded too and cannot be decoded.
+
+    Raises
+    ------
+    ValueError
+        If the block ends before every row has been written.
+    """
+    with new_file(path, tiles.outcome, provenance) as file:
+        write_coords(file, tiles.coords[tile_index], tiles.attributes)
+        file.create_dataset("tile_index", data=np.asarray(tile_index, np.int64))
+        file.create_dataset("unreadable_index", data=np.asarray(unreadable_index, np.int64))
+        dataset = file.create_dataset(
+            "features",
+            shape=(len(tile_index), width),
+            maxshape=(None, width),
+            chunks=(max(1, CHUNK_ROWS * 64 // width), width),
+            dtype=np.float32,
+        )
+        dataset.attrs.update(
+            {"name": tiles.attributes["name"], "savetodir": str(Path(path).parent)}
+        )
+        dataset.attrs["encoder"] = encoder
+        writer = FeatureWriter(file)
+        yield writer
+        if writer._filled != len(tile_index):
+            raise ValueError(f"{path}: {writer._filled} of {len(tile_index)} tiles were encoded")
+
+
+@contextmanager
+def open_features(path: str | Path) -> Iterator[FeatureTable]:
+    """Open the embeddings of a slide, which can be read as long as the block lasts."""
+    with open_file(path) as file:
+        unreadable = file["unreadable_index"][:] if "unreadable_index" in file else NO_ROWS
+        yield FeatureTable(
+            FeatureRows(file["features"]), file["tile_index"][:], tiles_of(file), unreadable
+        )

@@ -1,0 +1,146 @@
+"""Files of tiles, and of one value per tile (coverage, tumour scores).
+
+The tile file fixes the order of the tiles of a slide; later files hold a column of all of them in
+that order, or of some of them with their row numbers, ``tile_index``. It has the layout of TRIDENT
+0.3 (names of datasets, dtypes, attributes of ``coords``), so its readers and Patho-Bench open it;
+chunks are larger than TRIDENT's one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file, outcome_of
+from histohet.common.outcome import Outcome
+from histohet.common.provenance import Provenance
+from histohet.tiles.lattice import Coords, TileSpec
+
+# Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
+MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
+
+TileAttributes = Mapping[str, Any]
+
+
+def nominal_magnification(mpp: float) -> int:
+    """Return the magnification bucket TRIDENT assigns to a scale; 0 if it is coarser than 5x."""
+    return next((power for bound, power in MAGNIFICATIONS if mpp < bound), 0)
+
+
+def tile_attributes(
+    slide: str, spec: TileSpec, mpp: float, size: tuple[int, int], folder: str
+) -> dict[str, Any]:
+    """Return the attributes of ``coords``: TRIDENT's own, then ours with the exact scale.
+
+    Parameters
+    ----------
+    slide
+        Slide id.
+    mpp
+        Micrometres per level-0 px.
+    size
+        (width, height) of level 0.
+    folder
+        Where the file is kept, as TRIDENT records it.
+    """
+    return {
+        "patch_size": spec.tile_px,
+        "patch_size_level0": round(spec.side_px(mpp)),
+        "level0_magnification": nominal_magnification(mpp),
+        "target_magnification": nominal_magnification(spec.mpp),
+        "overlap": round(spec.overlap_um / spec.mpp),
+        "name": slide,
+        "savetodir": folder,
+        "level0_width": size[0],
+        "level0_height": size[1],
+        "mpp": mpp,
+        "tile_um": spec.tile_um,
+        "overlap_um": spec.overlap_um,
+        "side_level0_px": spec.side_px(mpp),
+    }
+
+
+@dataclass(frozen=True)
+class TileTable:
+    """Tiles of a slide: int64 (N, 2) corners in level-0 px, and the attributes of ``coords``."""
+
+    coords: Coords
+    attributes: TileAttributes
+    outcome: Outcome
+
+    @property
+    def mpp(self) -> float:
+        """Micrometres per level-0 px."""
+        return float(self.attributes["mpp"])
+
+    @property
+    def side_px(self) -> float:
+        """Exact side of a tile, level-0 px."""
+        return float(self.attributes["side_level0_px"])
+
+    @property
+    def spec(self) -> TileSpec:
+        """Size of the tiles."""
+        return TileSpec(
+            float(self.attributes["tile_um"]),
+            int(self.attributes["patch_size"]),
+            float(self.attributes["overlap_um"]),
+        )
+
+    @property
+    def pitch_px(self) -> float:
+        """Exact distance between neighbouring tiles, level-0 px."""
+        return self.spec.step_px(self.mpp)
+
+
+def write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) -> None:
+    """Write the tiles that the rows of a new file stand for."""
+    dataset = file.create_dataset(
+        "coords",
+        data=np.asarray(coords, np.int64).reshape(-1, 2),
+        maxshape=(None, 2),
+        chunks=(CHUNK_ROWS, 2),
+    )
+    dataset.attrs.update(attributes)
+
+
+def tiles_of(file: h5py.File) -> TileTable:
+    """Return the tiles that the rows of an open file stand for."""
+    dataset = file["coords"]
+    return TileTable(dataset[:], dict(dataset.attrs), outcome_of(file))
+
+
+def write_tiles(path: str | Path, tiles: TileTable, provenance: Provenance) -> None:
+    """Write the tiles of a slide; an outcome other than ok gives a file without rows."""
+    with new_file(path, tiles.outcome, provenance) as file:
+        write_coords(file, tiles.coords, tiles.attributes)
+
+
+def read_tiles(path: str | Path) -> TileTable:
+    """Read the tiles of a slide."""
+    with open_file(path) as file:
+        return tiles_of(file)
+
+
+def write_column(
+    path: str | Path,
+    name: str,
+    values: npt.NDArray[np.float32],
+    outcome: Outcome,
+    provenance: Provenance,
+) -> None:
+    """Write one float32 value per tile, in the order of the tile file."""
+    with new_file(path, outcome, provenance) as file:
+        file.create_dataset(name, data=np.asarray(values, np.float32))
+
+
+def read_column(path: str | Path, name: str) -> tuple[npt.NDArray[np.float32], Outcome]:
+    """Read what `write_column` wrote."""
+    with open_file(path) as file:
+        return file[name][:], outcome_of(file)
