@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import glas
-from histohet.epithelium import epithelium_stain
 from histohet.epithelium.epithelium_stain import (
     DEFAULT_THRESHOLD,
+    FLOOR,
     HALO_PX,
     HALO_UM,
     HISTOGRAM_EDGES,
@@ -180,7 +180,7 @@ def test_cohesion_of_a_uniform_field_in_closed_form() -> None:
     """Opening, closing and mean are all the same h: (h - floor) / (h + floor)."""
     rgb = np.tile(expose(0.6 * HEMATOXYLIN), (80, 90, 1))
     h = np.rint(160.0 * float(unmix(rgb, STAIN)[0][0, 0])) / 160
-    floor = epithelium_stain.FLOOR
+    floor = FLOOR
     np.testing.assert_allclose(cohesion(rgb, STAIN), (h - floor) / (h + floor), rtol=1e-12)
     np.testing.assert_array_equal(cohesion(np.full((9, 9, 3), 242, np.uint8), STAIN), -1.0)
 
@@ -195,22 +195,6 @@ def test_cohesion_stays_in_the_histogram() -> None:
         values = cohesion(rgb, STAIN)
         assert values.min() >= HISTOGRAM_EDGES[0]
         assert values.max() <= HISTOGRAM_EDGES[-1]
-
-
-def test_threshold_is_otsus_by_brute_force() -> None:
-    rng = np.random.default_rng(10)
-    values = np.concatenate([rng.normal(-1.4, 0.15, 3000), rng.normal(-0.8, 0.2, 2000)])
-    edges = np.linspace(-3, 1, 81)
-    counts, _ = np.histogram(values, edges)
-    binned = np.repeat((edges[1:] + edges[:-1]) / 2, counts)
-
-    def within(threshold: float) -> float:
-        low, high = binned[binned < threshold], binned[binned >= threshold]
-        if not len(low) or not len(high):
-            return np.inf
-        return float(low.var() * len(low) + high.var() * len(high))
-
-    assert epithelium_stain._otsu(counts, edges) == min(edges[1:-1], key=within)
 
 
 def test_windows_of_a_sample_may_come_in_any_order_and_once() -> None:

@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from histohet.common.otsu import otsu_split
 from histohet.tissue.stain import Bool, Float64, StainModel, UInt8, ink, stained, unmix
 
 SEGMENTATION_MPP = 1.0  # µm per pixel of every image given to this module
@@ -105,8 +106,10 @@ def fit_epithelium(windows: Iterable[UInt8], stain: StainModel) -> EpitheliumMod
         counts += np.histogram(values, HISTOGRAM_EDGES)[0]
     if counts.sum() < MIN_TISSUE_PIXELS:
         return EpitheliumModel(stain, DEFAULT_THRESHOLD)
+    split = otsu_split((HISTOGRAM_EDGES[1:] + HISTOGRAM_EDGES[:-1]) / 2, counts)
+    threshold = float(HISTOGRAM_EDGES[split.last_below + 1 if split else 0])
     low, high = THRESHOLD_RANGE
-    return EpitheliumModel(stain, min(max(_otsu(counts, HISTOGRAM_EDGES), low), high))
+    return EpitheliumModel(stain, min(max(threshold, low), high))
 
 
 def segment_epithelium(rgb: UInt8, model: EpitheliumModel) -> Bool:
@@ -200,17 +203,3 @@ def _morphology(levels: UInt8, operation: int, radius: int) -> UInt8:
     offset = np.arange(-radius, radius + 1)
     disc = (offset[:, None] ** 2 + offset**2 <= radius * (radius + 1)).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(levels, operation, disc), np.uint8)
-
-
-def _otsu(counts: npt.NDArray[np.int64], edges: Float64) -> float:
-    """Threshold of a histogram that maximises the variance between classes (Otsu 1979)."""
-    centres = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)[:-1].astype(np.float64)
-    moment = np.cumsum(counts * centres)[:-1]
-    total, mean = float(counts.sum()), float((counts * centres).sum() / counts.sum())
-    between = np.zeros_like(below)
-    inner = (below > 0) & (below < total)
-    between[inner] = (mean * below[inner] - moment[inner]) ** 2 / (
-        below[inner] * (total - below[inner])
-    )
-    return float(edges[1 + int(np.argmax(between))])

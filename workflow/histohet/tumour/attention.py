@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from histohet.common.files import read_json, write_text
+from histohet.common.otsu import otsu_split
 from histohet.slides.sheet import read_rows
 from histohet.tiles.lattice import LARGEST_PX
 from histohet.tiles.neighbours import nearest
@@ -221,11 +222,8 @@ def read_threshold(path: str | Path) -> float:
 def otsu_threshold(values: npt.ArrayLike) -> float:
     """Return Otsu's threshold, computed on the values themselves instead of on a histogram.
 
-    Of all splits of the sorted values between two different ones, the one with the largest
-    between-class variance n_0 n_1 (mean_0 - mean_1)^2 is taken, the lowest among equals. The
-    threshold is the midpoint of the gap it cuts, so ``value > threshold`` gives the upper class.
-
-    Otsu, IEEE Trans. Systems, Man, and Cybernetics 9:62 (1979).
+    It is the midpoint of the gap at which `otsu_split` cuts, so ``value > threshold`` gives the
+    upper class.
 
     Parameters
     ----------
@@ -237,24 +235,18 @@ def otsu_threshold(values: npt.ArrayLike) -> float:
     ValueError
         If a value is not finite or there are fewer than two different ones.
     """
-    ordered = np.sort(np.asarray(values, np.float64).ravel())
-    if not np.isfinite(ordered).all():
+    scores = np.asarray(values, np.float64).ravel()
+    if not np.isfinite(scores).all():
         raise ValueError("Otsu's threshold needs finite scores")
-    last_below = np.flatnonzero(ordered[1:] > ordered[:-1])
-    if not len(last_below):
+    different, counts = np.unique(scores, return_counts=True)
+    split = otsu_split(different - (scores.mean() if len(scores) else 0.0), counts)
+    if split is None:
         raise ValueError(
-            f"Otsu's threshold needs two different scores, got {len(ordered)} score(s), all alike"
+            f"Otsu's threshold needs two different scores, got {len(scores)} score(s), all alike"
         )
-    # Centred, so that scores far from zero lose no digits in the sums.
-    sums = np.cumsum(ordered - ordered.mean())
-    n_below = last_below + 1
-    n_above = len(ordered) - n_below
-    mean_below = sums[last_below] / n_below
-    mean_above = (sums[-1] - sums[last_below]) / n_above
-    split = last_below[np.argmax(n_below * n_above * (mean_below - mean_above) ** 2)]
-    low, high = float(ordered[split]), float(ordered[split + 1])
+    low, high = different[split.last_below : split.last_below + 2].tolist()
     middle = low + (high - low) / 2
-    return middle if middle < high else low
+    return float(middle if middle < high else low)
 
 
 def _number(text: str, place: str, whole: bool = False) -> float:

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from histohet.common.otsu import otsu_split
+
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
 Int32 = npt.NDArray[np.int32]
@@ -115,16 +117,12 @@ def box_sum(values: UInt8 | UInt16, width: int) -> Float32:
 
 def _threshold(smooth: UInt8, tissue: UInt8, levels: int) -> float:
     """Otsu's threshold within `THRESHOLD_RANGE`, or 255 where the tile has one tone only."""
-    counts = cv2.calcHist([smooth], [0], tissue, [256], [0, 256])[:, 0].astype(np.float64)
-    below, moment = np.cumsum(counts), np.cumsum(counts * np.arange(256))
-    above = below[-1] - below
-    low = moment / np.maximum(below, 1)
-    high = (moment[-1] - moment) / np.maximum(above, 1)
-    best = int(np.argmax(below * above * (high - low) ** 2))
-    one_tone = below[best] * above[best] == 0
-    if one_tone or high[best] - low[best] < LEAST_CONTRAST * levels:
+    counts = cv2.calcHist([smooth], [0], tissue, [256], [0, 256])[:, 0]
+    split = otsu_split(np.arange(256), counts)
+    if split is None or split.mean_above - split.mean_below < LEAST_CONTRAST * levels:
         return 255.0
-    return float(np.clip(best + 0.5, THRESHOLD_RANGE[0] * levels, THRESHOLD_RANGE[1] * levels))
+    low, high = THRESHOLD_RANGE
+    return float(np.clip(split.last_below + 0.5, low * levels, high * levels))
 
 
 def _split(hematoxylin: UInt8, dense: UInt8) -> tuple[Int32, int]:
