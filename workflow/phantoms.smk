@@ -8,7 +8,7 @@ min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
 from histohet.phantoms.plan import plan_cohort
-from histohet.common.provenance import code_hash
+from histohet.common.code import code_hash
 
 validate(config, "schemas/config.schema.yaml")
 

@@ -51,8 +51,8 @@ from histohet.clustering import cluster as engine
 from histohet.clustering.annealing import AnnealingSchedule, anneal
 from histohet.clustering.potts.minimise import gap_percent, minimise
 from histohet.clustering.potts.model import PottsModel, unary_cosine
+from histohet.common.code import code_hash
 from histohet.common.files import read_json, write_json
-from histohet.common.provenance import code_hash
 from histohet.encoders.pixels import TileSource
 from histohet.encoders.stain_texture.descriptor import StainTexture
 from histohet.encoders.workers import read_batches

@@ -18,7 +18,7 @@ WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
 
 from histohet.common.files import StorageError, read_json, write_json
-from histohet.common.provenance import code_hash
+from histohet.common.code import code_hash
 from histohet.slides.sheet import COMPANIONS, SLIDE_ID, SheetError
 from histohet.slides.sheet import missing_files, read_slide_sheet
 
@@ -102,11 +102,10 @@ EMBEDDING_TABLE = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
 
 
-@cache
 def code_of(script):
     """Hash of a script and the library modules it uses; as a parameter of its rule, it reruns the
-    rule when one of them changes."""
-    return code_hash(WORKFLOW / "scripts" / script, WORKFLOW)
+    rule when one of them changes. Computed for a job: each job parses all rules."""
+    return lambda wildcards: code_hash(WORKFLOW / "scripts" / script, WORKFLOW)
 
 
 def as_written(value):

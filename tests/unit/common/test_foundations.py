@@ -6,8 +6,6 @@ import errno
 import json
 import logging
 import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from histohet.common import jobs as logs
 from histohet.common.files import StorageError, atomic_path, read_json, why_no_file, write_json
 from histohet.common.jobs import job_log, track
 from histohet.common.outcome import OK, Outcome, Status
-from histohet.common.provenance import Provenance, code_hash
+from histohet.common.provenance import Provenance
 
 
 def test_every_outcome_but_ok_needs_a_reason() -> None:
@@ -146,92 +144,3 @@ def test_provenance_is_sorted_json() -> None:
     assert data["parameters"] == {"a": [2], "b": 1}
     assert data["software"].startswith("histohet ")
     assert text == Provenance({"a": [2], "b": 1}, {"slide": "x.svs"}).as_json()
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    library = tmp_path / "histohet"
-    (library / "inner").mkdir(parents=True)
-    (library / "__init__.py").write_text('__version__ = "1"\n')
-    (library / "used.py").write_text(
-        "from histohet.inner.deep import f\n\n\ndef g():\n    return f()\n"
-    )
-    (library / "inner" / "__init__.py").write_text("")
-    (library / "inner" / "deep.py").write_text('def f():\n    """Say one."""\n    return 1\n')
-    (library / "unused.py").write_text("x = 1\n")
-    (tmp_path / "script.py").write_text("import numpy\nfrom histohet import used\n")
-    return tmp_path
-
-
-def rewrite(path: Path, text: str) -> None:
-    path.write_text(text)
-    # The hash is computed once per process; a new Snakemake run is a new process.
-    from histohet.common import provenance
-
-    provenance._code.cache_clear()
-    provenance._meaning.cache_clear()
-    provenance._imported_modules.cache_clear()
-
-
-def test_code_hash_follows_imports_however_deep(package: Path) -> None:
-    def current() -> str:
-        return code_hash(package / "script.py", package)
-
-    before = current()
-    rewrite(package / "histohet" / "unused.py", "x = 2\n")
-    assert current() == before
-    rewrite(package / "histohet" / "__init__.py", '__version__ = "2"\n')
-    assert current() == before
-    rewrite(
-        package / "histohet" / "inner" / "deep.py",
-        'def f():\n    """Say two."""\n    return 1  # one\n',
-    )
-    assert current() == before
-    rewrite(package / "histohet" / "inner" / "deep.py", "def f():\n    return 2\n")
-    assert current() != before
-
-
-def test_code_hash_sees_the_script_itself(package: Path) -> None:
-    before = code_hash(package / "script.py", package)
-    rewrite(package / "script.py", "from histohet import used\n\nused.g()\n")
-    assert code_hash(package / "script.py", package) != before
-
-
-def test_code_hash_is_the_same_in_every_process(package: Path) -> None:
-    (package / "script.py").write_text("def f(x):\n    return x in {'a', 'b', 'c', 'd', 'e'}\n")
-    command = (
-        "import sys; from histohet.common.provenance import code_hash; "
-        "print(code_hash(sys.argv[1] + '/script.py', sys.argv[1]))"
-    )
-    library = Path(str(sys.modules["histohet"].__file__)).parents[1]
-    hashes = {
-        subprocess.run(
-            [sys.executable, "-c", command, str(package)],
-            env={"PYTHONPATH": str(library), "PYTHONHASHSEED": str(seed)},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for seed in (1, 2)
-    }
-    assert len(hashes) == 1
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("def f(a, b=1):\n    return a\n", "def f(a, b=2):\n    return a\n"),
-        ("def f(a, b):\n    return a\n", "def f(a, *, b):\n    return a\n"),
-        ("x = {'a'} & {1}\n", "x = {'a'} & {2}\n"),
-        ("x = 1\n", "x = 1.0\n"),
-        ("def f(a):\n    return [b for b in a]\n", "def f(a):\n    return [b for b in a if b]\n"),
-        ("from math import sin\n", "from math import cos as sin\n"),
-        ("class A:\n    b = 1\n", "class A:\n    c = 1\n"),
-    ],
-)
-def test_code_hash_sees_what_changes_results(package: Path, before: str, after: str) -> None:
-    def hash_of(text: str, docstring: str = "One.") -> str:
-        rewrite(package / "script.py", f'"""{docstring}"""\n\n{text}')
-        return code_hash(package / "script.py", package)
-
-    assert hash_of(before) != hash_of(after)
-    assert hash_of(before) == hash_of(f"# A comment.\n{before}", "Another.")
