@@ -1,0 +1,74 @@
+"""Which clusters are tumour, and where attention comes from: sections `tumour` and `attention`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from histohet.common.settings import FilePath, Settings, Text
+
+Match = Literal["centre", "corner"]
+Order = Literal["rows", "columns"]
+
+
+class TumourSettings(Settings):
+    """How attention becomes a choice of tumour clusters."""
+
+    attention_tile_um: float = Field(
+        256,
+        gt=0,
+        description="Side of the tiles in the attention files of the sheet, µm (CHIEF: 256 px at "
+        "10x).",
+    )
+    match: Match = Field(
+        "centre",
+        description="A tile takes the mean of its four nearest attention tiles, compared by "
+        "`centre` or, as published, by `corner`, which shifts the two grids by half the difference "
+        "of their tile sizes (HETMAP).",
+    )
+    threshold: float | Text = Field(
+        "otsu",
+        description="Clusters with a higher score are tumour: `otsu` over the clusters of all "
+        "slides (HETMAP), a number, or the threshold file of another run "
+        "(`results/cohort/thresholds/…json`): learned on one cohort, applied to this one.",
+    )
+
+
+class AttentionSettings(Settings):
+    """Whether slides without attention of their own are scored by CHIEF; all of it is drawn."""
+
+    source: Literal["sheet", "chief"] = Field(
+        alias="from",
+        description="`chief`: slides for which the sheet names no `attention` are scored by CHIEF "
+        "(docs/tumour.md). `sheet`: attention of the sheet only. Either way it is drawn, in "
+        "`results/attention`.",
+    )
+    checkpoint: FilePath | None = Field(
+        None,
+        description="CHIEF's network, `CHIEF_pretraining.pth`, needed for `from: chief`.",
+    )
+    encoder: dict[str, Any] = Field(
+        {"name": "ctranspath_chief"},
+        description="Encoder of CHIEF's tiles: a name of the catalogue, or a section like "
+        "`encoder`. CHIEF's CTransPath is not the original one.",
+    )
+    order: Order = Field(
+        "rows",
+        description="Order of tiles in CHIEF's CSV: `rows` (from the top, as our tile files) or "
+        "`columns` (from the left, as earlier versions of TRIDENT). Readers here take any.",
+    )
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _section(cls, encoder: object) -> object:
+        """Take a name for a section that says nothing else."""
+        return {"name": encoder} if isinstance(encoder, str) else encoder
+
+    @model_validator(mode="after")
+    def _complete(self) -> AttentionSettings:
+        if self.source == "chief" and self.checkpoint is None:
+            raise ValueError("from chief needs a checkpoint")
+        if "name" not in self.encoder:
+            raise ValueError("encoder needs a name")
+        return self
