@@ -1,4 +1,5 @@
 # A cohort of generated slides with planted subclones and survival, for the demo and the tests.
+import os
 import sys
 from pathlib import Path
 
@@ -6,6 +7,9 @@ from snakemake.utils import min_version, validate
 
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
+)
 
 from histohet.phantoms.plan import plan_cohort
 from histohet.common.code import code_hash

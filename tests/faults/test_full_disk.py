@@ -59,14 +59,14 @@ from histohet.features.file import feature_file
 from histohet.tiles.file import TileTable, write_column
 from histohet.features.partial import partial_features
 from histohet.common.results_tables import write_tsv
-from histohet.common.jobs import job_log
+from histohet.common.logs import log_to
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 
 path = Path(sys.argv[1])
 noise = np.random.default_rng(0).integers(0, 255, (400, 400), np.uint8)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-with job_log(path.parent / "log" / "slide_7.log"):
+with log_to(path.parent / "log" / "slide_7.log"):
 """
 
 

@@ -47,7 +47,7 @@ rule use_weights:
 SCRIPT = """
 import os
 
-from job import job_log
+from histohet.common.jobs import job_log
 
 from histohet.common.files import write_json
 from histohet.encoders.weights import locate_pinned

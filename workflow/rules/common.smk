@@ -4,6 +4,7 @@ Nothing numerical happens here.
 """
 
 import json
+import os
 import re
 import sys
 from dataclasses import asdict, replace
@@ -16,6 +17,10 @@ from snakemake.utils import validate
 
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
+# Scripts run in processes of their own, some of them in environments of their own.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(WORKFLOW), os.environ.get("PYTHONPATH")])
+)
 
 from histohet.common.files import StorageError, read_json, write_json
 from histohet.common.code import code_hash

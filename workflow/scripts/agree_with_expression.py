@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-from job import job_log, provenance_of
 from PIL import Image
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.agreement.expression import TileMap, compare_spots, confusion, no_agreement
 from histohet.agreement.figures import Section, draw_section
 from histohet.agreement.spots import SpotColumns, read_spots

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.agreement.count_plots import draw_counts
 from histohet.agreement.pathologist import group_means, pair_scores, rank_agreement, read_counts
 from histohet.common.results_tables import read_tsv, write_tsv

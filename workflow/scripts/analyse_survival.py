@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import endpoints_of
 from histohet.cohort.analyses import AnalysisSpec
 from histohet.cohort.select import of_endpoint, read_patients

@@ -1,7 +1,6 @@
 """Select the patients of an analysis, group them, and account for everyone left out."""
 
-from job import job_log, provenance_of
-
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
 from histohet.cohort.analyses import AnalysisSpec
 from histohet.cohort.figures import draw_flow

@@ -1,7 +1,6 @@
 """Read the files that the sheet names beside one slide, and say whether they can be its own."""
 
-from job import job_log
-
+from histohet.common.jobs import job_log
 from histohet.common.files import read_json, write_json
 from histohet.preflight import check_companions
 from histohet.slides.record import SlideRecord

@@ -1,7 +1,6 @@
 """List the slides without a result, and stop the cohort if they are too many."""
 
-from job import job_log, provenance_of
-
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.results_tables import read_tsv, write_tsv
 
 with job_log(snakemake) as log:

@@ -1,7 +1,6 @@
 """Read the header of one slide and decide whether it takes part."""
 
-from job import job_log
-
+from histohet.common.jobs import job_log
 from histohet.common.files import write_json
 from histohet.preflight import check_slide
 from histohet.slides.sheet import SlideRow

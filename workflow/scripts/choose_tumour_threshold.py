@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from job import job_log, provenance_of
-
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json, write_json
 from histohet.drawing.style import save_figure
 from histohet.measures.slide import SlideMeasures

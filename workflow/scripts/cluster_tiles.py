@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.file import write_clusters
 from histohet.clustering.result import Clustering

@@ -1,8 +1,8 @@
 """Gather the estimates of all analyses and variants, with false discovery rates."""
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.results_tables import read_tsv, write_html, write_tsv
 from histohet.survival.estimates import add_q_values
 

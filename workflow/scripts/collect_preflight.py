@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
 from histohet.common.files import read_json
 from histohet.common.results_tables import write_html, write_tsv

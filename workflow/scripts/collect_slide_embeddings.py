@@ -1,8 +1,7 @@
 """Gather the vectors of all slides into one table, slide by slide."""
 
-from job import job_log, provenance_of
-
-from histohet.common.jobs import track
+from histohet.common.jobs import job_log, provenance_of
+from histohet.common.logs import track
 from histohet.features.slide_vectors import read_slide_embedding, write_embedding_tables
 
 with job_log(snakemake) as log:

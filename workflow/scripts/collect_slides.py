@@ -1,8 +1,8 @@
 """Gather one row per slide, whatever happened to it, under one variant."""
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
 from histohet.common.results_tables import read_tsv, write_html, write_tsv
 from histohet.measures.heterogeneity import ClusterRow

@@ -1,8 +1,8 @@
 """Compare what the variants of the method find, for the first analysis."""
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import endpoints_of
 from histohet.cohort.analyses import AnalysisSpec
 from histohet.cohort.select import read_patients

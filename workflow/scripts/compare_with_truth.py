@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.agreement.agreement import Agreement, agree
 from histohet.agreement.agreement_plots import draw_agreement
 from histohet.agreement.truth import read_truth, subclone_of_tiles

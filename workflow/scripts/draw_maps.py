@@ -8,12 +8,12 @@ from threading import Thread
 
 import numpy as np
 import pandas as pd
-from job import job_log, provenance_of
 from PIL import Image
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import read_clusters
-from histohet.common.jobs import track
+from histohet.common.logs import track
 from histohet.common.provenance import Provenance
 from histohet.common.results_tables import read_tsv
 from histohet.drawing.style import message_figure, save_figure

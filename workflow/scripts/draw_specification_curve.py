@@ -1,10 +1,9 @@
 """Estimate the hazard ratio under every combination of analysis choices."""
 
-from job import job_log, provenance_of
-
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
 from histohet.cohort.analyses import AnalysisSpec
-from histohet.common.jobs import track
+from histohet.common.logs import track
 from histohet.common.results_tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 from histohet.survival.analysis_choices import Choices

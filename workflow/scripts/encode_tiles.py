@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 from encoding_job import encode_or_say_why
-from job import job_log
 
+from histohet.common.jobs import job_log
 from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.encoders.pixels import MaskSource, TileSource

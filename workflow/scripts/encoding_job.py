@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from job import provenance_of
 
+from histohet.common.jobs import provenance_of
 from histohet.common.outcome import Outcome, Status
 from histohet.encoders.device_memory import batch_size_for
 from histohet.encoders.encode import encode_slide

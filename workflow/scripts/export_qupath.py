@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clustering.file import ClusterTable, read_clusters
 from histohet.common.files import read_json
 from histohet.common.qupath import TileObject, write_tile_objects

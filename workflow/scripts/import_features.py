@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import Outcome, Status
 from histohet.features.file import feature_file
 from histohet.features.imported.layouts import read_source

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.features.imported.layouts import read_source, read_tile_positions

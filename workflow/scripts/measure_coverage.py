@@ -1,10 +1,10 @@
 """Measure how much of every tile of one slide is epithelium."""
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
-from histohet.common.jobs import track
+from histohet.common.logs import track
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.companions import check_mask, outcome_of_mask
 from histohet.epithelium.masks import MaskError, open_mask

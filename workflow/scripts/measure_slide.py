@@ -1,8 +1,8 @@
 """Measure the heterogeneity of one slide under one clustering."""
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clustering.certainty import UNKNOWN
 from histohet.clustering.file import ClusterTable, read_clusters
 from histohet.common.files import write_json

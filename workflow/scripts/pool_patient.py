@@ -3,9 +3,9 @@
 from contextlib import ExitStack
 
 import numpy as np
-from job import job_log, provenance_of
 from PIL import Image
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.features.file import feature_file, open_features
 from histohet.features.patients import Pool, PooledPart, pool_slides, pooled_thumbnail
 from histohet.slides.thumbnail import placeholder, save_picture

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from job import allow_network, job_log
-
+from histohet.common.jobs import job_log
 from histohet.encoders.weights import WeightsError, WeightsSource, local_sha256, weights_source
 
 
@@ -32,8 +31,7 @@ def fetch_from_hub(source: WeightsSource) -> str:
     return f"{locked.key}, revision {locked.revision}, {locked.size} bytes, sha256 {locked.sha256}"
 
 
-allow_network()
-with job_log(snakemake) as log:
+with job_log(snakemake, network=True) as log:
     failures = []
     for name, settings in snakemake.params.weights.items():
         try:

@@ -1,7 +1,6 @@
 """Read the clinical tables, check every row, and join them by patient."""
 
-from job import job_log, provenance_of
-
+from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import read_clinical
 from histohet.clinical.tables import ClinicalError

@@ -1,7 +1,6 @@
 """Generate one phantom slide and the truth about it."""
 
-from job import job_log
-
+from histohet.common.jobs import job_log
 from histohet.phantoms import plan_cohort, render_phantom, write_phantom
 
 with job_log(snakemake) as log:

@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import write_json
 from histohet.common.provenance import Provenance
 from histohet.features.file import open_features

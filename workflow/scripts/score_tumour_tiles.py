@@ -1,8 +1,8 @@
 """Give every tile of one slide a tumour score, from the slide's attention file."""
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.companions import read_attention_of

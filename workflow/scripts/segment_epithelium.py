@@ -1,8 +1,8 @@
 """Find the epithelium of one slide by its stain."""
 
 import numpy as np
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.epithelium.segmentation import segment_slide, write_labels

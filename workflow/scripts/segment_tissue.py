@@ -1,7 +1,6 @@
 """Segment the tissue of one slide and keep a thumbnail of it."""
 
-from job import job_log, provenance_of
-
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.slides.reader import Pixels, SlideError, open_slide

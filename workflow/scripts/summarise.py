@@ -3,8 +3,8 @@
 from typing import Any
 
 import pandas as pd
-from job import job_log, provenance_of
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.cohort.select import read_patients
 from histohet.common.files import write_json
 from histohet.common.results_tables import read_tsv

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from job import job_log, provenance_of
 from PIL import Image
 
+from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.slides.record import SlideRecord

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from histohet.common import jobs as logs
+from histohet.common import logs
 from histohet.common.files import StorageError, atomic_path, read_json, why_no_file, write_json
-from histohet.common.jobs import job_log, track
+from histohet.common.logs import log_to, track
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 
@@ -103,9 +103,9 @@ def test_json_has_no_nan_and_broken_files_are_named(tmp_path: Path) -> None:
         read_json(tmp_path / "c.json")
 
 
-def test_job_log_keeps_the_traceback(tmp_path: Path) -> None:
+def test_log_keeps_the_traceback(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "job.log"
-    with pytest.raises(ZeroDivisionError), job_log(path) as log:
+    with pytest.raises(ZeroDivisionError), log_to(path) as log:
         log.info("slide %s", "a")
         raise ZeroDivisionError("slide a: no tiles")
     text = path.read_text()
@@ -118,7 +118,7 @@ def test_job_log_keeps_the_traceback(tmp_path: Path) -> None:
 def test_a_deliberate_stop_is_logged_without_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit), job_log(tmp_path / "job.log"):
+    with pytest.raises(SystemExit), log_to(tmp_path / "job.log"):
         raise SystemExit("too many slides failed")
     text = (tmp_path / "job.log").read_text()
     assert "too many slides failed" in text

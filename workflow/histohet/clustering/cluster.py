@@ -32,7 +32,7 @@ from histohet.clustering.stability import resample, summarise_restarts
 from histohet.clustering.start_clusters import start_clusters
 from histohet.clustering.tile_field import TileField
 from histohet.clustering.tiles import OrderedTiles
-from histohet.common.jobs import logger
+from histohet.common.logs import logger
 from histohet.tiles.neighbours import knn_edges
 from histohet.variants import Procedure
 

@@ -1,93 +1,69 @@
-"""One log file per job, with the traceback of whatever ended it, and progress of long loops."""
+"""What every script shares: the log of its job, what its output came from, and its manners.
+
+Scripts import this module before anything else of the library, and only scripts import it: OpenCV
+and libvips read how many threads they may take when they are imported.
+"""
 
 from __future__ import annotations
 
 import logging
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TypeVar
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from histohet.common.files import StorageError
+from histohet.common.logs import log_to
+from histohet.common.provenance import Provenance
 
-T = TypeVar("T")
-
-logger = logging.getLogger("histohet")
-
-
-class _LogFile(logging.FileHandler):
-    """A log that a full disk cuts short; what the job was to write says so, once."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Say nothing."""
-
-    def close(self) -> None:
-        with suppress(OSError):
-            super().close()
+# Snakemake tells OpenMP and BLAS how many threads a job has; OpenCV and libvips would take all.
+for _variable in ("OPENCV_FOR_THREADS_NUM", "VIPS_CONCURRENCY"):
+    os.environ.setdefault(_variable, os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 @contextmanager
-def job_log(path: str | Path) -> Iterator[logging.Logger]:
-    """Send the library's log to `path` and its warnings to the terminal as well.
+def job_log(job: Any, *, network: bool = False) -> Iterator[logging.Logger]:
+    """Keep the log of a job, which fails if an input is gone when it ends, whatever it has made.
 
-    An exception that leaves the block is written to the log with its traceback and raised again;
-    of a `StorageError`, which is nobody's mistake, only the message.
-    """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    to_file = _LogFile(path, mode="w", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    to_terminal = logging.StreamHandler(sys.stderr)
-    to_terminal.setLevel(logging.WARNING)
-    to_terminal.setFormatter(logging.Formatter(f"{Path(path).stem}: %(message)s"))
-    logger.setLevel(logging.INFO)
-    logger.handlers = [to_file, to_terminal]
-    try:
-        yield logger
-    except SystemExit as stop:
-        # A decision, not a bug: the message is enough, and the interpreter prints it.
-        to_terminal.setLevel(logging.CRITICAL)
-        logger.error("%s", stop)
-        raise
-    except StorageError as error:
-        to_terminal.setLevel(logging.CRITICAL)
-        logger.error("%s", error)
-        raise SystemExit(str(error)) from error
-    except BaseException:
-        logger.exception("the job failed (log: %s)", path)
-        raise
-    finally:
-        logger.handlers = []
-        to_file.close()
-
-
-def track(
-    items: Iterable[T],
-    total: int,
-    what: str,
-    every_s: float = 5.0,
-    done: int = 0,
-    size: Callable[[T], int] | None = None,
-) -> Iterator[T]:
-    """Yield `items` unchanged while logging how many are done, the rate and the time left.
+    A file that is missing from the beginning is no input, and is the slide's own trouble; one that
+    goes while jobs run is on a disk that is gone, and no slide is refused for that.
 
     Parameters
     ----------
-    done
-        How many of the `total` were done before; they do not count for the rate.
-    size
-        How many of the `total` an item is; 1 if not given.
+    job
+        The object ``snakemake`` of the script.
+    network
+        Whether the hub may be asked. Only `prefetch` does: what jobs need, it has fetched. The
+        hub's client reads this once, when it is imported, so that is left to the block.
+
+    Raises
+    ------
+    SystemExit
+        If an input is gone.
     """
-    start = last = time.monotonic()
-    before = done
-    for item in items:
-        now = time.monotonic()
-        if done > before and now - last >= every_s:
-            last = now
-            rate = (done - before) / (now - start)
-            logger.info(
-                "%s %d/%d, %.1f/s, %.0f s left", what, done, total, rate, (total - done) / rate
-            )
-        yield item
-        done += size(item) if size else 1
+    if not network:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    with log_to(job.log[0]) as log:
+        try:
+            yield log
+        finally:
+            gone = [str(name) for name in job.input if not os.path.exists(name)]  # noqa: PTH110
+            if gone:
+                others = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+                raise SystemExit(
+                    f"{gone[0]}{others} was there when the run began and is gone. Is its disk "
+                    "mounted? When it is back, run the same command again"
+                )
+
+
+def provenance_of(job: Any) -> Provenance:
+    """Parameters and inputs of a job; of many inputs under one name only the number is kept."""
+    parameters = {name: value for name, value in job.params.items() if name != "code"}
+    inputs = {
+        name: value
+        if isinstance(value, str)
+        else " ".join(value)
+        if len(value) < 5
+        else f"{len(value)} files"
+        for name, value in job.input.items()
+    }
+    return Provenance(parameters, inputs)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.common.files import StorageError
-from histohet.common.jobs import logger, track
+from histohet.common.logs import logger, track
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import Encoder, EncoderOutOfMemory

@@ -12,7 +12,7 @@ import pyvips
 import shapely
 
 from histohet.common.files import atomic_path
-from histohet.common.jobs import track
+from histohet.common.logs import track
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.epithelium.epithelium_stain import (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import openslide
 
-from histohet.common.jobs import logger
+from histohet.common.logs import logger
 from histohet.slides.files import files_of
 from histohet.slides.reader import SlideError
 
