@@ -11,13 +11,13 @@ from helpers.featurefiles import write_clam, write_trident
 from helpers.slidefiles import gradient, write_aperio, write_plain
 from histohet.preflight import (
     Problem,
-    SlideRecord,
     check_slide,
     disagreeing_features,
     list_problems,
     qupath_offset,
 )
 from histohet.slides.reader import SlideInfo
+from histohet.slides.record import SlideRecord, read_record, write_record
 from histohet.slides.sheet import SlideRow, missing_files, read_slide_sheet
 from histohet.tiles.lattice import TileSpec
 
@@ -36,7 +36,8 @@ def test_sound_slide(tmp_path: Path) -> None:
     assert (record.format, record.width, record.height, record.mpp) == ("aperio", 300, 200, 0.5)
     assert (record.mpp_source, record.objective_power, record.conflicts) == ("file", 20.0, "")
     assert (record.size, record.bounds_offset) == ((300, 200), (0, 0))
-    assert SlideRecord.from_dict(record.as_dict()) == record
+    write_record(tmp_path / "record.json", record)
+    assert read_record(tmp_path / "record.json") == record
 
 
 def test_scale_from_the_sheet(tmp_path: Path) -> None:
@@ -165,7 +166,8 @@ def test_finished_features_need_no_slide(tmp_path: Path) -> None:
     assert (record.status, record.reason) == ("ok", "")
     assert (record.imported, record.encoder, record.feature_width) == ("TRIDENT", "uni_v2", 3)
     assert (record.mpp, record.mpp_source, record.width, record.path) == (0.5, "sheet", None, None)
-    assert SlideRecord.from_dict(record.as_dict()) == record
+    write_record(tmp_path / "record.json", record)
+    assert read_record(tmp_path / "record.json") == record
 
 
 def test_finished_features_are_checked_against_their_slide(tmp_path: Path) -> None:

@@ -1,18 +1,17 @@
 """Read the files that the sheet names beside one slide, and say whether they can be its own."""
 
 from histohet.common.jobs import job_log
-from histohet.common.files import read_json, write_json
 from histohet.preflight import check_companions
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import read_record, write_record
 from histohet.slides.sheet import COMPANIONS
 from histohet.tiles.lattice import TileSpec
 
 with job_log(snakemake) as log:
     files = {column: file for column in COMPANIONS if (file := snakemake.input.get(column))}
     record = check_companions(
-        SlideRecord.from_dict(read_json(snakemake.input.record)),
+        read_record(snakemake.input.record),
         files,
         TileSpec(**snakemake.params.tiles),
     )
     log.info("%s: %s %s", record.slide, record.status, record.reason)
-    write_json(snakemake.output.record, record.as_dict())
+    write_record(snakemake.output.record, record)

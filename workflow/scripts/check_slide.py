@@ -1,8 +1,8 @@
 """Read the header of one slide and decide whether it takes part."""
 
 from histohet.common.jobs import job_log
-from histohet.common.files import write_json
 from histohet.preflight import check_slide
+from histohet.slides.record import write_record
 from histohet.slides.sheet import SlideRow
 from histohet.tiles.lattice import TileSpec
 
@@ -17,4 +17,4 @@ with job_log(snakemake) as log:
         problems_of_files=params.problems_of_files,
     )
     log.info("%s: %s %s", record.slide, record.status, record.reason)
-    write_json(snakemake.output.record, record.as_dict())
+    write_record(snakemake.output.record, record)

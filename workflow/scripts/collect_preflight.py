@@ -6,11 +6,10 @@ import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
-from histohet.common.files import read_json
 from histohet.common.results_tables import write_html, write_tsv
 from histohet.encoders.configured import entry_of
 from histohet.preflight import Problem, disagreeing_features, list_problems
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.sheet import read_slide_sheet
 
 
@@ -36,7 +35,7 @@ def clinical_problems(patients: set[str]) -> tuple[list[Problem], set[str] | Non
 
 def read_records(paths: list[str]) -> list[SlideRecord]:
     """Return what a check found, of every slide."""
-    return [SlideRecord.from_dict(read_json(path)) for path in paths]
+    return [read_record(path) for path in paths]
 
 
 def check_features(records: list[SlideRecord]) -> None:
@@ -56,7 +55,7 @@ with job_log(snakemake) as log:
     problems, patients = clinical_problems({row.patient for row in sheet.slides.values()})
     sound = {record.slide for record in opened if record.outcome.ok}
     problems = list_problems(records, sound, sheet, name, patients) + problems
-    slides = pd.DataFrame([record.as_dict() for record in records])
+    slides = pd.DataFrame([asdict(record) for record in records])
     slides.insert(1, "patient", [sheet.slides[slide].patient for slide in slides["slide"]])
     table = pd.DataFrame(
         [asdict(problem) for problem in problems], columns=list(Problem.__dataclass_fields__)

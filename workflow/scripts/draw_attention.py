@@ -6,11 +6,10 @@ import numpy as np
 from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.common.qupath import TileObject, write_tile_objects
 from histohet.drawing.style import message_figure, save_figure
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.tiles.file import TileTable, read_column, tile_attributes
 from histohet.tiles.lattice import CHIEF_TILES, TileSpec
 from histohet.tumour.attention import read_attention
@@ -44,7 +43,7 @@ def tile_objects(tiles: TileTable, values: np.ndarray) -> Iterator[TileObject]:
 
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     tiles, values = read(record)
     source, outcome = provenance_of(snakemake), tiles.outcome
     if outcome.ok:

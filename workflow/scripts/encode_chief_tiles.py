@@ -7,10 +7,9 @@ import numpy as np
 from encoding_job import encode_or_say_why
 
 from histohet.common.jobs import job_log
-from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.encoders.pixels import TileSource
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import CHIEF_TILES as SPEC
 from histohet.tiles.lattice import in_tissue, lattice
@@ -42,7 +41,7 @@ def source_of(record: SlideRecord, tiles: TileTable) -> TileSource:
 
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     tiles = make_tiles(record)
     rows = np.arange(len(tiles.coords))
     source = partial(source_of, record, tiles)

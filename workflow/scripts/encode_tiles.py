@@ -6,10 +6,9 @@ import numpy as np
 from encoding_job import encode_or_say_why
 
 from histohet.common.jobs import job_log
-from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.encoders.pixels import MaskSource, TileSource
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.tiles.file import TileTable, read_column, read_tiles
 from histohet.tissue.file import read_tissue
 
@@ -52,7 +51,7 @@ def source_of(record: SlideRecord, tiles: TileTable) -> TileSource:
 
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
     index, outcome = tiles_to_encode(tiles)
     source = partial(source_of, record, tiles)

@@ -6,10 +6,9 @@ import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clustering.file import ClusterTable, read_clusters
-from histohet.common.files import read_json
 from histohet.common.qupath import TileObject, write_tile_objects
 from histohet.drawing.palette import cluster_rgb
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import read_record
 from histohet.tiles.file import read_column
 from histohet.tumour.attention import cluster_scores
 
@@ -48,7 +47,7 @@ def tumour_measurements(clusters: ClusterTable) -> dict[str, np.ndarray]:
 
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     clusters = read_clusters(snakemake.input.clusters)
     found = clusters.tiles.outcome.ok
     write_tile_objects(

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.features.imported.layouts import read_source, read_tile_positions
 from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
 from histohet.features.imported.rows import write_imported_tiles
 from histohet.features.imported.tile_facts import FeatureFileError
 from histohet.slides.reader import Pixels, SlideError, open_slide
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import (
     THUMBNAIL_PX,
     draw_tiles,
@@ -75,7 +74,7 @@ def draw(tiles: TileTable, thumbnail: Pixels) -> Pixels:
 
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     if record.outcome.ok:
         try:
             tiles, source_row = place(record)

@@ -3,13 +3,12 @@
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json
 from histohet.common.logs import track
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.companions import check_mask, outcome_of_mask
 from histohet.epithelium.masks import MaskError, open_mask
 from histohet.epithelium.segmentation import read_outcome
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.tiles.file import TileTable, read_tiles, write_column
 from histohet.tiles.lattice import lattice
 
@@ -46,7 +45,7 @@ def off_tissue(record: SlideRecord, tiles: TileTable) -> list[tuple[int, int]]:
 
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
     outcome, coverage = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
     if outcome.ok and snakemake.input.get("stain"):

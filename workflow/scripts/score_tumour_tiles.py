@@ -3,17 +3,16 @@
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.companions import read_attention_of
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import read_record
 from histohet.tiles.file import read_column, read_tiles, write_column
 from histohet.tiles.lattice import CHIEF_TILES
 from histohet.tumour.attention import tile_scores
 
 with job_log(snakemake) as log:
     tumour = snakemake.params.tumour
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
     outcome, scores = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
     attention_um = tumour["attention_tile_um"]

@@ -3,15 +3,14 @@
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
 from histohet.epithelium.segmentation import segment_slide, write_labels
 from histohet.slides.reader import SlideError, open_slide
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import read_record
 from histohet.tissue.file import read_tissue
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     tissue, outcome = read_tissue(snakemake.input.tissue)
     labels, model = np.zeros((1, 1), np.uint8), None
     if outcome.ok:

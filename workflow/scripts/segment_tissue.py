@@ -1,10 +1,9 @@
 """Segment the tissue of one slide and keep a thumbnail of it."""
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.slides.reader import Pixels, SlideError, open_slide
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import placeholder, read_thumbnail, save_picture
 from histohet.tissue.file import write_tissue
 from histohet.tissue.segmentation import Tissue, segment_tissue, tissue_params
@@ -37,7 +36,7 @@ def segment(record: SlideRecord) -> tuple[Tissue, Outcome, Pixels]:
 
 
 with job_log(snakemake) as log:
-    slide = SlideRecord.from_dict(read_json(snakemake.input.record))
+    slide = read_record(snakemake.input.record)
     tissue, outcome, thumbnail = segment(slide)
     log.info(
         "%s: %d pieces, %.2f mm², %s", slide.slide, len(tissue.pieces), tissue.area_mm2, outcome

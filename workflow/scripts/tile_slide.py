@@ -6,9 +6,8 @@ import numpy as np
 from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json
 from histohet.common.outcome import Outcome, Status
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import draw_tiles, save_picture
 from histohet.tiles.file import TileTable, tile_attributes, write_tiles
 from histohet.tiles.lattice import TileSpec, in_tissue, lattice
@@ -42,7 +41,7 @@ def draw(tiles: TileTable, record: SlideRecord) -> np.ndarray:
 
 
 with job_log(snakemake) as log:
-    record = SlideRecord.from_dict(read_json(snakemake.input.record))
+    record = read_record(snakemake.input.record)
     tiles = make_tiles(record, TileSpec(**snakemake.params.tiles))
     log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), tiles.outcome)
     write_tiles(snakemake.output.tiles, tiles, provenance_of(snakemake))

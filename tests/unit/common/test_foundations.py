@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import pickle
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from histohet.common import logs
 from histohet.common.files import StorageError, atomic_path, read_json, why_no_file, write_json
 from histohet.common.logs import log_to, track
-from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.outcome import OK, Outcome, SlideLost, Status, attempt
 from histohet.common.provenance import Provenance
 
 
@@ -24,6 +25,35 @@ def test_every_outcome_but_ok_needs_a_reason() -> None:
     for status in set(Status) - {Status.OK}:
         with pytest.raises(ValueError, match=f"'{status}' needs a reason"):
             Outcome(status)
+
+
+class Unreadable(SlideLost):
+    status = Status.UNREADABLE
+
+
+def test_a_lost_slide_becomes_an_outcome_and_a_bug_does_not() -> None:
+    def lose(error: Exception) -> int:
+        raise error
+
+    assert attempt(lambda: 3, 0) == (3, OK)
+    refused = attempt(lambda: lose(SlideLost("too coarse")), 0)
+    assert refused == (0, Outcome(Status.REFUSED, "too coarse"))
+    empty = attempt(lambda: lose(SlideLost("glass", Status.NO_TISSUE)), 0)
+    assert empty == (0, Outcome(Status.NO_TISSUE, "glass"))
+    assert attempt(lambda: lose(Unreadable("a.svs")), 0)[1] == Outcome(Status.UNREADABLE, "a.svs")
+    with pytest.raises(ValueError, match=r"^a bug$"):
+        attempt(lambda: lose(ValueError("a bug")), 0)
+
+
+def test_an_outcome_is_handed_on() -> None:
+    OK.raise_if_lost()
+    before = Outcome(Status.NO_TILES, "none")
+    assert attempt(before.raise_if_lost, None) == (None, before)
+
+
+def test_a_lost_slide_crosses_processes() -> None:
+    lost = pickle.loads(pickle.dumps(SlideLost("glass", Status.NO_TISSUE)))
+    assert lost.outcome == Outcome(Status.NO_TISSUE, "glass")
 
 
 def test_a_file_is_complete_or_absent(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -40,5 +44,43 @@ class Outcome:
         """Whether the slide still takes part."""
         return self.status is Status.OK
 
+    def raise_if_lost(self) -> None:
+        """Go on only with a slide that still takes part.
+
+        Raises
+        ------
+        SlideLost
+            If the status is not ``ok``.
+        """
+        if not self.ok:
+            raise SlideLost(self.reason, self.status)
+
 
 OK = Outcome(Status.OK)
+
+
+class SlideLost(ValueError):
+    """A slide gives no result from here on; the message says why.
+
+    What makes a slide of one kind unusable derives from it. `attempt` turns it into an outcome.
+    """
+
+    status = Status.REFUSED
+
+    def __init__(self, reason: str, status: Status | None = None) -> None:
+        super().__init__(reason)
+        if status is not None:
+            self.status = status
+
+    @property
+    def outcome(self) -> Outcome:
+        """How far the slide came."""
+        return Outcome(self.status, str(self))
+
+
+def attempt(step: Callable[[], T], otherwise: T) -> tuple[T, Outcome]:
+    """Take a step with a slide: what it made and `OK`, or `otherwise` and why the slide is lost."""
+    try:
+        return step(), OK
+    except SlideLost as lost:
+        return otherwise, lost.outcome

@@ -17,6 +17,7 @@ import pyvips
 import shapely
 
 from histohet.common.files import read_json
+from histohet.common.outcome import SlideLost
 from histohet.slides.files import LARGEST_GEOJSON, is_geojson
 from histohet.slides.reader import Pixels, last_line
 from histohet.tiles.lattice import LARGEST_PX
@@ -37,7 +38,7 @@ NOT_A_GEOMETRY = (
 """What shapely raises for a geometry that is none."""
 
 
-class MaskError(ValueError):
+class MaskError(SlideLost):
     """A mask cannot be used for its slide; the message names the file and says why."""
 
 

@@ -21,6 +21,7 @@ import pyvips
 from PIL import Image
 
 from histohet.common.files import why_no_file
+from histohet.common.outcome import SlideLost, Status
 from histohet.slides.files import MIRAX
 
 Pixels = npt.NDArray[np.uint8]
@@ -32,8 +33,10 @@ LEVEL_TOLERANCE = 0.01
 """A level up to 1 % coarser than asked for is still read: downsamples of real files are rounded."""
 
 
-class SlideError(ValueError):
+class SlideError(SlideLost):
     """A slide, or a region of it, cannot be read. The message names the file."""
+
+    status = Status.UNREADABLE
 
 
 class Resampling(StrEnum):

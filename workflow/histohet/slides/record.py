@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
 
+from histohet.common.files import read_json, write_json
 from histohet.common.outcome import Outcome, Status
 
 
@@ -77,11 +77,12 @@ class SlideRecord:
         """Where QuPath's origin lies in the slide, level-0 px."""
         return self.bounds_x, self.bounds_y
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as plain values."""
-        return asdict(self)
 
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> SlideRecord:
-        """Rebuild a record from `as_dict`."""
-        return SlideRecord(**data)
+def write_record(path: str | Path, record: SlideRecord) -> None:
+    """Write what preflight found, as JSON."""
+    write_json(path, asdict(record))
+
+
+def read_record(path: str | Path) -> SlideRecord:
+    """Read what `write_record` wrote."""
+    return SlideRecord(**read_json(path))

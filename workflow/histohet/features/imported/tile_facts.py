@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from histohet.common.outcome import SlideLost
 from histohet.tiles.lattice import LARGEST_PX
 
 
-class FeatureFileError(ValueError):
+class FeatureFileError(SlideLost):
     """Features cannot be used; the message names the file, says why and what to give instead."""
 
 
