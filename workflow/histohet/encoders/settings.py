@@ -1,0 +1,186 @@
+"""Settings of encoders: sections `encoder` and `encoding`, and `encoder` of section `attention`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from histohet.common.settings import FilePath, Name, Settings, Text
+
+Kind = Literal["timm", "stain_texture"]
+Pooling = Literal["own", "class_token_and_mean"]
+Precision = Literal["float32", "bfloat16", "float16"]
+Symmetry = Literal["none", "d4"]
+
+Shares = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
+
+REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+OWN_DESCRIPTION = ("model", "width", "normalisation", "pooling", "precision", "arguments")
+"""Keys that describe a model; a name of the catalogue stands for all of them."""
+
+
+class ChannelStatistics(Settings):
+    """Means and standard deviations of red, green and blue, each in 0 to 1."""
+
+    mean: Shares = Field(description="Means.")
+    std: tuple[Positive, Positive, Positive] = Field(description="Standard deviations.")
+
+
+Normalisation = Literal["imagenet", "half"] | ChannelStatistics
+
+
+class HubFile(Settings):
+    """A file on the Hugging Face hub."""
+
+    repository: Text = Field(description="`owner/name` of a model repository.")
+    file: Text = Field(description="Path of the file in it.")
+    revision: str | None = Field(
+        None,
+        description="Commit, 40 hexadecimal digits; without it the newest at the first "
+        "`snakemake prefetch`, and the same from then on.",
+        json_schema_extra={"pattern": f"^{COMMIT.pattern}$"},
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> HubFile:
+        if not REPOSITORY.fullmatch(self.repository):
+            raise ValueError(
+                f"'{self.repository}' is not a repository of the Hugging Face hub; owner/name is "
+                "expected, as in the address of its page"
+            )
+        path = PurePosixPath(self.file)
+        if path.is_absolute() or ".." in path.parts or "\\" in self.file:
+            raise ValueError(
+                f"'{self.file}' is not a path inside {self.repository}; name the file as the "
+                "repository lists it"
+            )
+        if self.revision is not None and not COMMIT.fullmatch(self.revision):
+            raise ValueError(
+                f"revision '{self.revision}' of {self.repository} is not a commit (40 hexadecimal "
+                "digits); branches and tags move: leave the revision out to pin the newest commit "
+                "at the first `snakemake prefetch`"
+            )
+        return self
+
+    @property
+    def key(self) -> str:
+        """Name in the lock, and in messages."""
+        return f"{self.repository}/{self.file}"
+
+
+class EncoderSettings(Settings):
+    """What turns tiles into vectors: a name of the catalogue, or a model described in full."""
+
+    name: Name = Field(
+        "stain_texture",
+        description="An encoder of docs/encoders.md: `stain_texture` (statistics of colour, "
+        "texture and nuclei; needs no weights; a stand-in), `uni`, `uni2h` (HETMAP), `virchow2`, … "
+        "With `kind` any name: it names the features in `results/features/<name>`, so a new name "
+        "keeps the old features.",
+    )
+    kind: Kind | None = Field(
+        None,
+        description="Only for what is not in the catalogue: `timm` (any timm model, described by "
+        "the keys below), or `stain_texture` under another name.",
+    )
+    symmetry: Symmetry = Field(
+        "none",
+        description="`d4`: mean embedding over the eight turns and mirror images of a tile, so "
+        "that it does not matter how the tissue lay on the glass; eight times the work.",
+    )
+    checkpoint: FilePath | None = Field(
+        None,
+        description="Local weights in place of the hub's: `.safetensors`, or a state dict in "
+        "`.pth`, `.pt`, `.bin`, read without unpickling.",
+    )
+    weights: HubFile | None = Field(
+        None,
+        description="A file on the Hugging Face hub, in place of the one that docs/encoders.md "
+        "names; fetched by `snakemake prefetch`.",
+    )
+    model: Text | None = Field(None, description="Kind `timm`: architecture.")
+    width: int | None = Field(None, ge=1, description="Kind `timm`: length of an embedding.")
+    normalisation: Normalisation | None = Field(
+        None, description="Kind `timm`: `imagenet`, `half`, or `{mean: [r, g, b], std: [r, g, b]}`."
+    )
+    pooling: Pooling | None = Field(
+        None,
+        description="Kind `timm`: `own` (what the model returns; the default) or "
+        "`class_token_and_mean` (class token, then mean of the patches).",
+    )
+    precision: Precision | None = Field(
+        None, description="Kind `timm`: on a GPU; float32 by default, and always on a CPU."
+    )
+    arguments: dict[str, Any] | None = Field(
+        None, description="Kind `timm`: further arguments of `timm.create_model`."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> EncoderSettings:
+        given = [key for key in OWN_DESCRIPTION if getattr(self, key) is not None]
+        if self.kind != "timm":
+            if given:
+                raise ValueError(
+                    f"'{given[0]}' has no place beside a name of the catalogue; `kind: timm` "
+                    "describes a model in full, under a name of its own"
+                )
+            return self
+        missing = [key for key in ("model", "width", "normalisation") if key not in given]
+        if "name" not in self.model_fields_set:
+            missing.insert(0, "name")
+        if missing:
+            raise ValueError(f"kind 'timm' needs '{missing[0]}'")
+        if (self.checkpoint is None) == (self.weights is None):
+            raise ValueError(
+                "kind 'timm' needs either 'checkpoint' (a local file) or 'weights' (of the hub)"
+            )
+        return self
+
+
+def _by_name(value: object) -> object:
+    """Return a section for a name that stands for it."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+EncoderOrName = Annotated[
+    EncoderSettings,
+    BeforeValidator(_by_name, json_schema_input_type=str | EncoderSettings),
+]
+"""A section like `encoder`, or a name of the catalogue, which stands for ``{name: …}``."""
+
+
+class EncodingSettings(Settings):
+    """How tiles are read from a slide for their encoder."""
+
+    resampling: Literal["bilinear", "bicubic", "lanczos", "box", "nearest", "paper"] = Field(
+        "bilinear",
+        description="How pixels of the slide become pixels of a tile. `bilinear`, `bicubic`, "
+        "`lanczos`, `box` (area), all antialiased, and `nearest`: from the coarsest level that is "
+        "fine enough to the exact, usually fractional, scale; then pixels outside the mask are "
+        "filled. `paper`: a whole number of level-0 pixels, filled first, then brought to size by "
+        "the nearest pixel: 448 px at 40x become every second one (HETMAP, with "
+        "`epithelium.fill: zero`).",
+    )
+    max_bad_tiles: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of the tiles of a slide that may be undecodable. They are left out and "
+        "recorded (docs/outputs.md); beyond it the slide is `unreadable`, as it is where the "
+        "tissue, or our own epithelium, is sought in a part that cannot be decoded. 0 tolerates "
+        "none.",
+    )
+    stage: str = Field(
+        "",
+        description="Folder on a disk of the node to which a slide is copied for as long as it is "
+        "read, such as `$TMPDIR`: worth it where slides lie on slow network storage. MRXS slides "
+        "are copied with their folder; formats of several files that only OpenSlide can tell "
+        "(DICOM series, Hamamatsu VMS and VMU, Trestle), and slides that do not fit, are read "
+        "where they lie, and the log says so.",
+    )
