@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from histohet.slides.sheet import SheetError, read_slide_sheet
+from histohet.common.sheets import SheetError
+from histohet.slides.sheet import read_slide_sheet
 
 ID_RULE = "must be letters, digits, '.', '_' or '-'"
 NO_TABLE = "save it as .tsv or .csv with the encoding UTF-8"

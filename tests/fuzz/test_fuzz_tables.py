@@ -20,8 +20,9 @@ from histohet.clinical.covariates import Covariate
 from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import read_clinical
 from histohet.clinical.tables import ClinicalError
+from histohet.common.sheets import SheetError
 from histohet.measures.traits import read_traits
-from histohet.slides.sheet import SLIDE_ID, SheetError, read_slide_sheet
+from histohet.slides.sheet import SLIDE_ID, read_slide_sheet
 from histohet.tumour.attention import read_attention
 
 TOKENS = (

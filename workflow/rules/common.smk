@@ -24,8 +24,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from histohet.common.files import StorageError, read_json, write_json
 from histohet.common.code import code_hash
-from histohet.slides.sheet import COMPANIONS, SLIDE_ID, SheetError
-from histohet.slides.sheet import missing_files, read_slide_sheet
+from histohet.common.sheets import SheetError
+from histohet.slides.sheet import COMPANIONS, SLIDE_ID, missing_files, read_slide_sheet
 
 
 def describe(error):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from histohet.slides.sheet import SheetError, read_slide_sheet
+from histohet.common.sheets import SheetError
+from histohet.slides.sheet import read_slide_sheet
 
 
 def sheet(folder: Path, text: str, name: str = "slides.tsv") -> Path:

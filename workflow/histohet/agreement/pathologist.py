@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from histohet.slides.sheet import read_table
+from histohet.common.sheets import read_table
 
 Floats = npt.NDArray[np.float64]
 Unit = Literal["slide", "patient"]

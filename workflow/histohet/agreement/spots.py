@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.agreement.anndata import read_observations
-from histohet.slides.sheet import read_table
+from histohet.common.sheets import read_table
 
 NO_LABEL = frozenset({"", "na", "nan", "none"})
 """What stands for a spot without a cluster (lower case)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from histohet.slides.sheet import read_table
+from histohet.common.sheets import read_table
 from histohet.tiles.lattice import Coords
 from histohet.tiles.neighbours import nearest
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO
 
 from histohet.common.files import why_no_file
+from histohet.common.sheets import SheetError, other_separator, read_rows
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
@@ -23,10 +18,6 @@ PLACEHOLDERS = frozenset("{}<>")
 
 LONGEST_ID = 200
 """File names may have 255 bytes, and ids are only their middle."""
-
-
-class SheetError(ValueError):
-    """The sheet as a whole cannot be used; the message says which row or column and why."""
 
 
 @dataclass(frozen=True)
@@ -110,17 +101,6 @@ STARTS = ("path", "features")
 """What a slide can be analysed from: one of them is needed."""
 COLUMNS = tuple(field.name for field in fields(SlideRow) if field.name != "row")
 
-LONGEST_LINE, LARGEST_TABLE = 2**24, 2**26
-"""Characters."""
-
-MOST_ROWS = 2**20
-"""Excel's own limit. Short lines take thirty times their characters in memory."""
-
-NOT_TEXT = "so it is no table that can be read: save it as .tsv or .csv with the encoding UTF-8"
-
-
-TOO_LARGE = "so it is no table: if it is the right file, leave out what is not needed"
-
 
 @dataclass(frozen=True)
 class SlideSheet:
@@ -134,146 +114,6 @@ def missing_files(rows: Iterable[SlideRow]) -> dict[str, str]:
     """Return the files that rows name and that are not there, each with what is wrong with it."""
     named = sorted({file for row in rows for file in row.files.values()})
     return {file: unfit for file in named if (unfit := why_no_file(file))}
-
-
-def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
-    """Read the cells of a table: tab-separated for ``.tsv`` and ``.txt``, else comma-separated.
-
-    A file called ``.gz`` is gzip, and its kind told by what comes before. UTF-8 with or without
-    byte-order mark, any line ends. Cells are stripped, empty lines skipped.
-
-    Returns
-    -------
-    list
-        Number of each line in the file as an editor shows it (from 1), and its cells.
-
-    Raises
-    ------
-    SheetError
-        If the file cannot be opened, is not text in UTF-8 or not the gzip it is called, is larger
-        than any table of ours, or a quote does not end.
-    """
-    path = Path(path)
-    unfit = why_no_file(path)
-    if unfit:
-        raise SheetError(f"{path} {unfit}")
-    kind = path.with_suffix("") if _is_gzip(path) else path
-    delimiter = "\t" if kind.suffix.lower() in {".tsv", ".txt"} else ","
-    lines = []
-    try:
-        with _open_text(path) as handle:
-            reader = csv.reader(_lines_of(handle, path), delimiter=delimiter, strict=True)
-            for line in reader:
-                cells = [cell.strip() for cell in line]
-                if any("\n" in cell or "\r" in cell for cell in cells):
-                    raise SheetError(f"{path}, row {reader.line_num}: a quote that does not end")
-                if any("\0" in cell for cell in cells):
-                    raise SheetError(f"{path} holds NUL bytes, {NOT_TEXT}")
-                if any(cells):
-                    lines.append((reader.line_num, cells))
-                if len(lines) > MOST_ROWS:
-                    raise SheetError(f"{path} has more than {MOST_ROWS} rows, {TOO_LARGE}")
-    except UnicodeDecodeError as error:
-        raise SheetError(f"{path} is not UTF-8 text, {NOT_TEXT} ({error})") from error
-    except csv.Error as error:
-        raise SheetError(f"{path}, row {reader.line_num}: {error} (an unpaired quote?)") from error
-    return lines
-
-
-def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Read a table with a header (see `read_lines`); missing trailing cells are empty.
-
-    Returns
-    -------
-    header, rows
-        Each row with its number in the file as an editor shows it (the header is row 1).
-
-    Raises
-    ------
-    SheetError
-        If the file cannot be read, is empty, a column comes twice, or a row has more cells than the
-        header.
-    """
-    lines = read_lines(path)
-    if not lines:
-        raise SheetError(f"{path} is empty")
-    return lines[0][1], list(rows_under(lines[0][1], lines[1:], path))
-
-
-def read_table(
-    path: str | Path, what: str, needed: Sequence[str] = ()
-) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Read a table as `read_rows` does, and check that it has the columns `needed`.
-
-    Raises
-    ------
-    SheetError
-        If it cannot be read (the message begins with `what` it is), or lacks a column.
-    """
-    try:
-        header, rows = read_rows(path)
-    except SheetError as error:
-        raise SheetError(f"{what}: {error}") from error
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise SheetError(f"{path} has no column '{missing[0]}'; there are {', '.join(header)}")
-    return header, rows
-
-
-def _is_gzip(path: Path) -> bool:
-    return path.suffix.lower() == ".gz"
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[IO[str]]:
-    opener = gzip.open if _is_gzip(path) else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as handle:
-            yield handle
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise SheetError(f"{path} is not sound gzip: {error}") from error
-
-
-def _lines_of(handle: IO[str], path: Path) -> Iterator[str]:
-    """Yield lines, as long as they are those of a table: a small file can unpack to any size."""
-    size = 0
-    while line := handle.readline(LONGEST_LINE):
-        size += len(line)
-        if len(line) == LONGEST_LINE or size > LARGEST_TABLE:
-            raise SheetError(
-                f"{path} has a line of {LONGEST_LINE >> 20} or lines of {LARGEST_TABLE >> 20} "
-                f"million characters, {TOO_LARGE}"
-            )
-        yield line
-
-
-def rows_under(
-    header: Sequence[str], lines: Iterable[tuple[int, Sequence[str]]], path: str | Path
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each line by the columns of the header, missing trailing cells empty.
-
-    Raises
-    ------
-    SheetError
-        If a column comes twice, or a line has more cells than the header.
-    """
-    repeated = [name for name, count in Counter(header).items() if count > 1]
-    if repeated:
-        raise SheetError(f"{path}: column '{repeated[0]}' comes twice")
-    for number, cells in lines:
-        if any(cells[len(header) :]):
-            problem = _other_separator(header) or "more cells than columns"
-            raise SheetError(f"{path}, row {number}: {problem}")
-        missing = [""] * (len(header) - len(cells))
-        yield number, dict(zip(header, [*cells, *missing], strict=False))
-
-
-def _other_separator(header: Sequence[str]) -> str:
-    """Say that the cells of a table are separated by something else, "" if they are not."""
-    names = {";": "';'", ",": "','", "\t": "tabs"}
-    found = [names[sign] for sign in names if len(header) == 1 and sign in header[0]]
-    wanted = "tabs are expected in .tsv and .txt, commas in all others"
-    return f"cells are separated by {found[0]}: {wanted}" if found else ""
 
 
 def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> SlideSheet:
@@ -299,7 +139,7 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
     missing = [name for name in REQUIRED if name not in header]
     missing += [] if set(STARTS) & set(header) else STARTS[:1]
     if missing:
-        there = _other_separator(header) or f"there are {', '.join(header)}"
+        there = other_separator(header) or f"there are {', '.join(header)}"
         raise SheetError(f"{path}: column '{missing[0]}' is missing; {there}")
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from histohet.common.files import read_json, write_text
 from histohet.common.otsu import otsu_split
-from histohet.slides.sheet import read_rows
+from histohet.common.sheets import read_rows
 from histohet.tiles.lattice import LARGEST_PX
 from histohet.tiles.neighbours import nearest
 
