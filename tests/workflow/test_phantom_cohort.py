@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -195,6 +196,19 @@ def test_report_holds_every_figure(finished: Cohort) -> None:
         assert f"{slide}.png" in text
     # Captions stand in the page as JSON, which escapes the micro sign.
     assert "m seen as 224 px" in text
+
+
+@pytest.mark.parametrize("max_maps", [0, 1, 3])
+def test_report_shows_the_pictures_of_the_first_slides_only(
+    finished: Cohort, tmp_path: Path, max_maps: int
+) -> None:
+    report = tmp_path / "report.html"
+    done = finished.snakemake("--report", str(report), report={"max_maps": max_maps})
+    assert done.returncode == 0, done.stderr
+    shown = set(re.findall(r"results/(?:tiles|maps)/[\w/]*\.(?:jpg|png)", report.read_text()))
+    pictures = ["tiles/{}.jpg", *(f"maps/{variant}/{{}}.png" for variant in VARIANTS)]
+    first = SLIDES[:max_maps]
+    assert shown == {f"results/{name.format(slide)}" for name in pictures for slide in first}
 
 
 def test_one_core_and_two_give_the_same_bytes(finished: Cohort, tmp_path: Path) -> None:

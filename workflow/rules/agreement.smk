@@ -47,12 +47,7 @@ rule agree_with_expression:
         spots="results/agreement/expression/{variant}/{slide}_spots.tsv",
         json="results/agreement/expression/{variant}/{slide}.json",
         svg="results/agreement/expression/{variant}/{slide}.svg",
-        png=report(
-            "results/agreement/expression/{variant}/{slide}.png",
-            caption="../report/expression.rst",
-            category="10 Agreement with expression",
-            labels={"variant": "{variant}", "slide": "{slide}"},
-        ),
+        png="results/agreement/expression/{variant}/{slide}.png",
     log:
         "results/logs/agree_with_expression/{variant}/{slide}.log",
     benchmark:

@@ -65,13 +65,7 @@ rule draw_attention:
         attention=get_attention,
         chief=get_chief_outcome,
     output:
-        picture=report(
-            "results/attention/{slide}.png",
-            caption="../report/attention.rst",
-            category="4 Tumour clusters",
-            subcategory="Attention",
-            labels={"slide": "{slide}"},
-        ),
+        picture="results/attention/{slide}.png",
         tiles="results/attention/{slide}.geojson",
     log:
         "results/logs/draw_attention/{slide}.log",

@@ -96,7 +96,7 @@ rule draw_maps:
         thumbnails=[thumbnail_of(slide) for slide in SLIDES],
         clusters=of_variant(CLUSTERS),
     output:
-        maps=map_files("{variant}", SLIDES),
+        maps=expand(MAP, slide=SLIDES, allow_missing=True),
     log:
         "results/logs/draw_maps/{variant}.log",
     benchmark:

@@ -102,6 +102,7 @@ ENCODING = {k: v for k, v in config["encoding"].items() if k != "stage"}
 HAS_CLINICAL = "clinical" in config
 CLUSTERS = "results/clusters/{encoder}/{masking}/{procedure}/{slide}.h5"
 MEASURES = "results/measures/{encoder}/{masking}/{procedure}/{slide}.json"
+MAP = "results/maps/{variant}/{slide}.png"
 THRESHOLD = "results/cohort/thresholds/{encoder}/{masking}/{procedure}"
 EMBEDDING_TABLE = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"
 STAIN_CLASS = 1  # the one class of the label images that segment_epithelium writes
@@ -176,6 +177,11 @@ def get_tiles(wildcards):
     """Tiles of a slide: ours, or those of its finished features."""
     folder = "imported/tiles" if is_imported(wildcards.slide) else "tiles"
     return f"results/{folder}/{wildcards.slide}.h5"
+
+
+def tile_picture_of(slide):
+    """Picture of a slide with its tiles."""
+    return f"results/{'imported/' if is_imported(slide) else ''}tiles/{slide}.jpg"
 
 
 def thumbnail_of(slide):

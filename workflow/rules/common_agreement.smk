@@ -29,6 +29,13 @@ def get_thumbnail(wildcards):
     return thumbnail_of(wildcards.slide)
 
 
+def expression_files(variant):
+    """Figures of agreement with spatial transcriptomics; a variant that pools slides has none."""
+    pattern = "results/agreement/expression/{variant}/{slide}.png"
+    pooled = VARIANTS[variant].variant.pooled
+    return [] if pooled else expand(pattern, variant=variant, slide=SECTIONS)
+
+
 def agreement_files():
     """Tables and figures of agreement, where the configuration names something to agree with."""
     of_slides = [name for name in CONFIGURED if not VARIANTS[name].variant.pooled]
@@ -39,9 +46,5 @@ def agreement_files():
             "results/agreement/pathologist/{variant}.png",
             variant=counted if PATHOLOGIST else [],
         ),
-        *expand(
-            "results/agreement/expression/{variant}/{slide}.png",
-            variant=of_slides,
-            slide=SECTIONS,
-        ),
+        *(file for name in CONFIGURED for file in expression_files(name)),
     ]

@@ -199,18 +199,3 @@ def get_learned_threshold(wildcards):
 def per_variant(pattern):
     """Files of every configured variant."""
     return expand(pattern, variant=list(CONFIGURED))
-
-
-def map_files(variant, slides):
-    """Maps of all slides or patients, the first ones shown in the report."""
-    caption, category = "../report/map.rst", "3 Maps"
-    files = []
-    for number, slide in enumerate(slides):
-        file = f"results/maps/{variant}/{slide}.png"
-        if number < config["report"]["max_maps"]:
-            labels = {"slide": slide}
-            file = report(
-                file, caption, category=category, subcategory=variant, labels=labels
-            )
-        files.append(file)
-    return files

@@ -10,12 +10,7 @@ rule import_tiles:
     output:
         tiles="results/imported/tiles/{slide}.h5",
         thumbnail="results/imported/thumbnails/{slide}.jpg",
-        picture=report(
-            "results/imported/tiles/{slide}.jpg",
-            caption="../report/tiles.rst",
-            category="2 Tissue and tiles",
-            labels={"slide": "{slide}"},
-        ),
+        picture="results/imported/tiles/{slide}.jpg",
     log:
         "results/logs/import_tiles/{slide}.log",
     benchmark:

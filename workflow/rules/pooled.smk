@@ -43,7 +43,7 @@ use rule draw_maps as draw_pooled_maps with:
         thumbnails=get_pooled_thumbnails,
         clusters=of_variant(CLUSTERS),
     output:
-        maps=map_files("{variant}", PATIENTS),
+        maps=expand(MAP, slide=PATIENTS, allow_missing=True),
     log:
         "results/logs/draw_pooled_maps/{variant}.log",
     benchmark:

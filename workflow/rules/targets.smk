@@ -40,9 +40,9 @@ def get_results(wildcards):
         "results/preflight/preflight.html",
         *per_variant("results/cohort/{variant}/slides.html"),
         *(
-            f"results/maps/{name}/{unit}.png"
+            file
             for name, variant in CONFIGURED.items()
-            for unit in units(variant)
+            for file in expand(MAP, variant=name, slide=units(variant))
         ),
         *qupath_files(),
         *(["results/survival/estimates.tsv"] if HAS_CLINICAL else []),
@@ -55,3 +55,31 @@ def get_results(wildcards):
     if len(CONFIGURED) > 1:
         files.append("results/ablation/configured_variants.tsv")
     return files
+
+
+def shown(files, **place):
+    """The first of some pictures, one per slide or patient, marked for the report. It holds its
+    pictures within the page: what there is of every slide stays out of it."""
+    first = list(files)[: config["report"]["max_maps"]]
+    return [report(file, labels={"slide": Path(file).stem}, **place) for file in first]
+
+
+def shown_pictures():
+    """Pictures of single slides that the report shows."""
+    attention = [file for file in attention_files() if file.endswith(".png")]
+    kinds = [
+        (map(tile_picture_of, SLIDES), "tiles.rst", "2 Tissue and tiles", None),
+        (attention, "attention.rst", "4 Tumour clusters", "Attention"),
+    ]
+    for name, variant in CONFIGURED.items():
+        maps = expand(MAP, variant=name, slide=units(variant))
+        kinds.append((maps, "map.rst", "3 Maps", name))
+        sections = expression_files(name)
+        kinds.append((sections, "expression.rst", "10 Agreement with expression", name))
+    return [
+        file
+        for files, caption, category, group in kinds
+        for file in shown(
+            files, caption=f"report/{caption}", category=category, subcategory=group
+        )
+    ]

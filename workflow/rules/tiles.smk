@@ -34,12 +34,7 @@ rule tile_slide:
         thumbnail="results/thumbnails/{slide}.jpg",
     output:
         tiles="results/tiles/{slide}.h5",
-        picture=report(
-            "results/tiles/{slide}.jpg",
-            caption="../report/tiles.rst",
-            category="2 Tissue and tiles",
-            labels={"slide": "{slide}"},
-        ),
+        picture="results/tiles/{slide}.jpg",
     log:
         "results/logs/tile_slide/{slide}.log",
     benchmark:
