@@ -6,6 +6,7 @@ JOBS ?= 1
 FUZZ ?= 2000
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
@@ -61,37 +62,37 @@ test-faults: $(VENV)/dev.txt  ## kill every job and Snakemake itself; full, read
 	$(BIN)/pytest tests/faults --log-cli-level=INFO
 
 measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
-	PYTHONPATH=workflow $(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
+	$(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
 
 bench-clustering: $(VENV)/core.txt  ## the clustering engine against the published one: speed, memory, gap, counts
-	PYTHONPATH=workflow $(BIN)/python tests/bench/clustering.py all --jobs $(JOBS) $(BENCH)
+	$(BIN)/python tests/bench/clustering.py all --jobs $(JOBS) $(BENCH)
 
 bench-placements: $(VENV)/core.txt  ## p-value of agreement with expression clusters, on random maps
-	PYTHONPATH=workflow $(BIN)/python tests/bench/placements.py $(BENCH)
+	$(BIN)/python tests/bench/placements.py $(BENCH)
 
 bench-criteria: $(VENV)/core.txt  ## criteria for the number of clusters compared
-	PYTHONPATH=workflow $(BIN)/python tests/bench/criteria.py --jobs $(JOBS) $(BENCH)
+	$(BIN)/python tests/bench/criteria.py --jobs $(JOBS) $(BENCH)
 
 bench-encoding: $(VENV)/dev.txt  ## the encoding rule against bare forward passes and a plain loop; its memory
-	PYTHONPATH=workflow $(BIN)/python tests/bench/encoding.py $(BENCH)
+	$(BIN)/python tests/bench/encoding.py $(BENCH)
 
 bench-symmetry: $(VENV)/encoders.txt  ## how far labels move when a slide is turned, with and without averaging
-	PYTHONPATH=workflow $(BIN)/python tests/bench/symmetry.py $(BENCH)
+	$(BIN)/python tests/bench/symmetry.py $(BENCH)
 
 bench-scale: $(VENV)/dev.txt  ## how long Snakemake plans a cohort of 100, 1,000, 10,000 slides, and in how much memory
-	PYTHONPATH=tests:workflow $(BIN)/python tests/bench/scale.py $(BENCH)
+	$(BIN)/python tests/bench/scale.py $(BENCH)
 
 bench-resources: demo  ## what the steps of a slide need, by the number of its tiles
-	PYTHONPATH=tests:workflow $(BIN)/python tests/bench/resources.py results/phantoms/slides/phantom_01.svs $(BENCH)
+	$(BIN)/python tests/bench/resources.py results/phantoms/slides/phantom_01.svs $(BENCH)
 
 calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
-	PYTHONPATH=workflow $(BIN)/python tests/bench/calibration.py $(BENCH)
+	$(BIN)/python tests/bench/calibration.py $(BENCH)
 
 bench-survival: $(VENV)/core.txt  ## the statistics on 10,000 patients, 12 scores, 4 endpoints: time, memory
-	PYTHONPATH=workflow $(BIN)/python tests/bench/survival.py $(BENCH)
+	$(BIN)/python tests/bench/survival.py $(BENCH)
 
 check-checkpoints: $(VENV)/encoders.txt  ## every encoder from a random file in its published layout, at full size
-	PYTHONPATH=workflow:tests $(BIN)/python tests/bench/checkpoints.py $(BENCH)
+	$(BIN)/python tests/bench/checkpoints.py $(BENCH)
 
 fuzz: $(VENV)/dev.txt  ## the readers of foreign files with random ones: make fuzz FUZZ=<inputs per reader>
 	FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz --numprocesses auto
@@ -111,10 +112,15 @@ clean:  ## remove results and Snakemake's records, keep the environment
 	rm -rf results .snakemake
 
 # The interpreter's own pip installs into the environment, so python3-venv is not needed.
-$(VENV)/%.txt: requirements/%.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "histohet is pinned to Python 3.11, this is %s: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
+$(VENV)/%.txt: requirements/%.txt | $(VENV)/histohet
+	$(PIP) --requirement $<
+	touch $@
+
+# The library, from where it lies.
+$(VENV)/histohet: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "histohet needs Python 3.11, 3.12 or 3.13, this is %s: make PYTHON=/path/to/python3.12" % sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
-	$(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check -r $<
+	$(PIP) --no-deps --editable .
 	touch $@
 
 # Each list contains the one before.

@@ -1,6 +1,6 @@
 """Does each p-value reject as often as it says, and does each interval cover as often?
 
-    PYTHONPATH=workflow python tests/bench/calibration.py [--replicates N] [--planted N]
+    .venv/bin/python tests/bench/calibration.py [--replicates N] [--planted N]
 
 Cohorts are simulated (`simulated_cohorts`) at the size of the published one. Without an effect,
 every analysis is tested at 5 %:

@@ -1,6 +1,6 @@
 """Load every encoder of the catalogue from a file in its published layout, at its full size.
 
-    PYTHONPATH=workflow:tests python tests/bench/checkpoints.py [--folder F] [name ...]
+    .venv/bin/python tests/bench/checkpoints.py [--folder F] [name ...]
 
 Weights are random, written one model at a time, loaded strictly, tried on one tile, and removed.
 The largest file has 4.5 GB, and its process takes about as much memory. Times depend on what else

@@ -1,6 +1,6 @@
 """Measure the clustering engine: speed, memory, gap of the minimiser, number of clusters found.
 
-    PYTHONPATH=workflow python tests/bench/clustering.py all|speed|scale|gap|count [--jobs N] ...
+    .venv/bin/python tests/bench/clustering.py all|speed|scale|gap|count [--jobs N] ...
 
 Each section prints a table and merges its figures into one JSON, so sections may run on their own
 and on different machines (each says which). `--help` lists what limits a run. Two engines: ours

@@ -1,6 +1,6 @@
 """Compare criteria for the number of clusters on slides whose number is known.
 
-    PYTHONPATH=workflow python tests/bench/criteria.py [--tiles N ...] [--slides N] [--jobs N]
+    .venv/bin/python tests/bench/criteria.py [--tiles N ...] [--slides N] [--jobs N]
 
 All criteria judge the same labels: those of the default engine's path from many clusters to one
 (`histohet.clustering.number_of_clusters`), before the last smoothing. Only the gap statistic makes

@@ -1,6 +1,6 @@
 """Measure the encoding rule: against bare forward passes, against a plain loop, and its memory.
 
-    PYTHONPATH=workflow python tests/bench/encoding.py [--tiles 1024] [--rounds 3] ...
+    .venv/bin/python tests/bench/encoding.py [--tiles 1024] [--rounds 3] ...
 
 Whole rule: open the slide, read, decode and mask its tiles, infer, write the feature file; the
 model stands ready. Bare rate: forward passes of the same model on normalised tensors that are

@@ -1,6 +1,6 @@
 """Measure the stain segmentation of epithelium on the GlaS colon images.
 
-    PYTHONPATH=workflow python tests/bench/glas.py <glas folder> <out.json>
+    .venv/bin/python tests/bench/glas.py <glas folder> <out.json>
 
 Prints a table, writes it as JSON, and beside it a PNG sheet of overlays (green: annotated, blue:
 found). Every image is treated as a slide of its own: stain and threshold come from it alone.

@@ -1,6 +1,6 @@
 """Calibrate the spatial p-values of `histohet.agreement.expression` on smooth random maps.
 
-    PYTHONPATH=workflow python tests/bench/placements.py [--repeats 1000] [--output FILE]
+    .venv/bin/python tests/bench/placements.py [--repeats 1000] [--output FILE]
 
 A wedge-shaped section of about 190 spots on a 200 µm lattice and 112 µm tiles. Either map is the
 largest of several independent Gaussian fields with squared-exponential (smooth) or exponential

@@ -1,6 +1,6 @@
 """Time and memory of the statistics on a large cohort.
 
-    PYTHONPATH=workflow python tests/bench/survival.py [--patients N] [--permutations N]
+    .venv/bin/python tests/bench/survival.py [--patients N] [--permutations N]
 
 Scores × endpoints, each with everything that `analyse_endpoint` does: Kaplan–Meier, log-rank, eight
 Cox models with tests of proportional hazards, their permutation p-values and bootstrapped C. The

@@ -1,6 +1,6 @@
 """Measure how far embeddings and cluster labels move when a slide is turned by 90 degrees.
 
-    PYTHONPATH=workflow python tests/bench/symmetry.py [--slide FILE --mpp MPP]
+    .venv/bin/python tests/bench/symmetry.py [--slide FILE --mpp MPP]
         [--encoder NAME --checkpoint FILE]
 
 The same tissue is encoded as it lies and turned, on the same lattice of tiles, with and without
