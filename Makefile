@@ -34,11 +34,12 @@ demo-ablation: demo  ## the demo with paper, no_potts and no_mask, and all five 
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests
 
-check: $(VENV)/dev.txt  ## formats, types, Snakemake's lint
+check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint $(DEMO) --config slides=tests/one_slide.tsv
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO)
 
