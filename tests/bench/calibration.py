@@ -30,13 +30,17 @@ from simulated_cohorts import ENDPOINTS, PATIENTS, SCORES, Simulated, simulate
 
 from histohet.clinical.covariates import Covariate
 from histohet.common.files import write_json
-from histohet.survival.best_cut import best_cut
 from histohet.survival.cox import fit_design
 from histohet.survival.curves import log_rank
 from histohet.survival.design import make_design
 from histohet.survival.endpoint import HIGH_VS_LOW, SCORE
 from histohet.survival.partial_likelihood import RiskSets, maximise
-from histohet.survival.permutation import exposure_permutation_p, log_rank_scores, permutation_p
+from histohet.survival.permutation import (
+    best_cut,
+    exposure_permutation_p,
+    log_rank_scores,
+    permutation_p,
+)
 from histohet.survival.ranking import concordance
 
 LEVEL = 0.05

@@ -24,9 +24,9 @@ from clustering import circumstances, say
 
 from histohet.clinical.covariates import Covariate
 from histohet.common.files import write_json
-from histohet.survival.best_cut import best_cut
 from histohet.survival.endpoint import analyse_endpoint
 from histohet.survival.estimates import estimate_table
+from histohet.survival.permutation import best_cut
 
 COVARIATES = (
     Covariate("age", "numeric", "age"),

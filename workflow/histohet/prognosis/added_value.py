@@ -1,7 +1,7 @@
 """What heterogeneity adds to a slide embedding and to clinical data, for patients not seen.
 
 Models of the same patients, from the same folds, are compared by how they rank patients (C-index,
-time-dependent AUC) and by whether the risks they foretell come true (calibration).
+time-dependent AUC) and by whether the risks they predict come true (calibration).
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 
 from histohet.prognosis.evaluation import Estimate, estimate_all
-from histohet.prognosis.models import OutOfFold, foretell, why_not
-from histohet.prognosis.risk_predictors import Block, Predictors
+from histohet.prognosis.models import Models, OutOfFold, Predictors, cross_validate, why_not
 
-MODELS: Mapping[str, tuple[Block, ...]] = {
+MODELS: Models = {
     "clinical": ("clinical",),
     "embedding": ("embedding",),
     "heterogeneity": ("heterogeneity",),
@@ -135,7 +134,7 @@ def compare_models(
     ----------
     patients
         ``patient``, ``score``, ``time_months``, ``event`` and the covariates, which are numbers or
-        text; missing values are filled in (`risk_predictors.prepare_columns`). All of them
+        text; missing values are filled in (`models.prepare_columns`). All of them
         have a score, time and event.
     embeddings
         From `patient_embeddings`. Patients without one are left out of all models.
@@ -166,12 +165,12 @@ def compare_models(
             Estimate(name, "c_index", n=n, events=events, reason=reason) for name in models
         ]
         return AddedValue(_table(estimates), pd.DataFrame())
-    predictors = Predictors(
-        clinical=used[list(covariates)],
-        heterogeneity=used[["score"]],
-        embedding=embeddings.loc[used["patient"]].to_numpy(np.float64),
-    )
-    found = foretell(
+    predictors: Predictors = {
+        "clinical": used[list(covariates)],
+        "heterogeneity": used[["score"]],
+        "embedding": embeddings.loc[used["patient"]].to_numpy(np.float64),
+    }
+    found = cross_validate(
         predictors,
         time,
         event,
@@ -181,7 +180,7 @@ def compare_models(
         horizons=settings.horizons,
         seed=settings.seed,
     )
-    estimates += estimate_all(found, time, event, settings.seed)
+    estimates += estimate_all(found, time, event, added="heterogeneity", seed=settings.seed)
     return AddedValue(_table(estimates), _risks(found, used["patient"]))
 
 

@@ -1,4 +1,4 @@
-"""How good risks foretold by several models are, with paired intervals.
+"""How good the risks that several models predict are, with paired intervals.
 
 The C-index and the AUC compare patients of the same test fold only, and repetitions are averaged.
 Pooling over folds would compare log hazards of different models, each with its own zero and scale.
@@ -11,28 +11,31 @@ would differ had they been trained on other patients.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
-from histohet.prognosis.models import OutOfFold
-from histohet.prognosis.risk_calibration import calibration_slope, observed_risk, risk_groups
-from histohet.prognosis.risk_predictors import Block
-from histohet.survival.ranking_ import (
-    auc_comparisons,
-    bootstrap_counts,
-    concordance_comparisons,
-    share_ranked_right,
-)
+from histohet.prognosis.models import Models, OutOfFold
+from histohet.survival.curves import kaplan_meier
+from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
+from histohet.survival.ranking import bootstrap_counts, c_index, dynamic_auc
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 RESAMPLES = 1000
 RISK_GROUPS = 4
+
+_CONFIDENCE = ndtri(0.975)
+
+LEAST_SPREAD = 0.01
+"""Below this standard deviation of the log hazard within strata, a model predicts the same for all,
+and a slope on it would only be noise blown up."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Estimate:
     model
         Its name; "" for what concerns all of them.
     against
-        The model without heterogeneity that a gain is measured from.
+        The model without the added block that a gain is measured from.
     measure
         ``c_index`` and ``auc``, with ``c_index_gain`` and ``auc_gain``; ``predicted_risk`` and
         ``observed_risk`` of a risk group; ``observed_over_predicted`` of everybody;
@@ -53,7 +56,7 @@ class Estimate:
     horizon_months
         Of AUC and risks.
     risk_group
-        From 1, the lowest foretold risk.
+        From 1, the lowest predicted risk.
     estimate, lower, upper
         With its 95 % interval.
     n, events
@@ -80,15 +83,19 @@ class Estimate:
         return asdict(self) | {"status": status}
 
 
-def estimate_all(found: OutOfFold, time: Floats, event: Bools, seed: int) -> list[Estimate]:
+def estimate_all(
+    found: OutOfFold, time: Floats, event: Bools, *, added: str, seed: int
+) -> list[Estimate]:
     """Return every estimate of every model.
 
     Parameters
     ----------
     found
-        From `histohet.prognosis.models.foretell`, with horizons in months.
+        From `histohet.prognosis.models.cross_validate`, with horizons in months.
     time, event
         (n,) months of follow-up, and whether the event was observed.
+    added
+        The block whose gain is asked for: models with it are compared with those without.
     seed
         Of the bootstrap.
     """
@@ -96,32 +103,41 @@ def estimate_all(found: OutOfFold, time: Floats, event: Bools, seed: int) -> lis
     rankings = [
         estimate
         for months in (None, *found.horizons)
-        for estimate in _rankings(found, time, event, months, drawn)
+        for estimate in _rankings(found, time, event, months, added, drawn)
     ]
     return [*rankings, *_calibrations(found, time, event), *_penalties(found, event)]
 
 
 def _rankings(
-    found: OutOfFold, time: Floats, event: Bools, months: float | None, drawn: Floats
+    found: OutOfFold, time: Floats, event: Bools, months: float | None, added: str, drawn: Floats
 ) -> Iterator[Estimate]:
-    """Return AUC at a horizon, or C-index without one, and what heterogeneity adds to it."""
-    measure, reason = "c_index", "no patient has the event while another of the fold is followed"
-    compared = [concordance_comparisons(time, event, fold) for fold in found.fold]
-    if months is not None:
+    """Return AUC at a horizon, or C-index without one, and what the added block adds to it."""
+    if months is None:
+        measure, reason = (
+            "c_index",
+            "no patient has the event while another of the fold is followed",
+        )
+    else:
         measure = "auc"
         reason = f"in no fold is there an event by {months:g} months and somebody followed beyond"
-        compared = [auc_comparisons(time, event, fold, months) for fold in found.fold]
     blank = Estimate(
         "", measure, horizon_months=months, n=len(event), events=int(event.sum()), reason=reason
     )
+    everybody = np.ones((1, len(time)))
     shares, resampled = {}, {}
     for name, risks in zip(found.models, found.linear_predictor, strict=True):
-        pairs = list(zip(compared, risks, strict=True))
-        shares[name] = float(np.mean([share_ranked_right(*pair)[0] for pair in pairs]))
-        resampled[name] = np.mean([share_ranked_right(*pair, drawn) for pair in pairs], axis=0)
+        ranked = [
+            c_index(time, event, risk, counts=counts, stratum=fold)
+            if months is None
+            else dynamic_auc(time, event, risk, months, counts=counts, stratum=fold)
+            for counts in [np.vstack([everybody, drawn])]
+            for fold, risk in zip(found.fold, risks, strict=True)
+        ]
+        shares[name], *rest = np.mean(ranked, axis=0)
+        resampled[name] = np.array(rest)
         yield _filled(replace(blank, model=name), shares[name], resampled[name])
     gain = replace(blank, measure=f"{measure}_gain")
-    for name, simpler in _pairs(found.models):
+    for name, simpler in _pairs(found.models, added):
         yield _filled(
             replace(gain, model=name, against=simpler),
             shares[name] - shares[simpler],
@@ -129,11 +145,11 @@ def _rankings(
         )
 
 
-def _pairs(models: Mapping[str, Sequence[Block]]) -> Iterator[tuple[str, str]]:
-    """Return models with heterogeneity and the same without, where there is one."""
+def _pairs(models: Models, added: str) -> Iterator[tuple[str, str]]:
+    """Return models with the added block and the same without, where there is one."""
     names = {tuple(parts): name for name, parts in models.items()}
     for parts, name in names.items():
-        simpler = tuple(part for part in parts if part != "heterogeneity")
+        simpler = tuple(part for part in parts if part != added)
         if simpler != parts and simpler in names:
             yield name, names[simpler]
 
@@ -143,11 +159,11 @@ def _filled(blank: Estimate, share: float, resampled: Floats) -> Estimate:
     if np.isnan(share):
         return blank
     lower, upper = np.nanpercentile(resampled, [2.5, 97.5])
-    return replace(blank, estimate=share, lower=float(lower), upper=float(upper), reason="")
+    return replace(blank, estimate=float(share), lower=float(lower), upper=float(upper), reason="")
 
 
 def _calibrations(found: OutOfFold, time: Floats, event: Bools) -> Iterator[Estimate]:
-    """Return foretold against observed risk at every horizon, and the calibration slope."""
+    """Return predicted against observed risk at every horizon, and the calibration slope."""
     for name, eta, probabilities in zip(
         found.models, found.linear_predictor, found.event_probability, strict=True
     ):
@@ -162,33 +178,33 @@ def _calibrations(found: OutOfFold, time: Floats, event: Bools) -> Iterator[Esti
             events=int(event.sum()),
             reason=slope.reason,
         )
-        for months, foretold in zip(found.horizons, probabilities.mean(axis=0), strict=True):
-            yield from _calibration_at(months, foretold, time, event, name)
+        for months, predicted in zip(found.horizons, probabilities.mean(axis=0), strict=True):
+            yield from _calibration_at(months, predicted, time, event, name)
 
 
 def _calibration_at(
-    months: float, foretold: Floats, time: Floats, event: Bools, name: str
+    months: float, predicted: Floats, time: Floats, event: Bools, name: str
 ) -> Iterator[Estimate]:
-    """Return foretold against observed risk, of everybody and by group of foretold risk."""
+    """Return predicted against observed risk, of everybody and by group of predicted risk."""
     overall = observed_risk(time, event, months)
     yield Estimate(
         name,
         "observed_over_predicted",
-        overall.share / foretold.mean(),
-        overall.lower / foretold.mean(),
-        overall.upper / foretold.mean(),
+        overall.share / predicted.mean(),
+        overall.lower / predicted.mean(),
+        overall.upper / predicted.mean(),
         horizon_months=months,
         n=len(event),
         events=int(event.sum()),
         reason=overall.reason,
     )
-    group = risk_groups(foretold, RISK_GROUPS)
+    group = risk_groups(predicted, RISK_GROUPS)
     for number in range(group.max() + 1):
         here = group == number
         of_group = Estimate(
             name,
             "predicted_risk",
-            float(foretold[here].mean()),
+            float(predicted[here].mean()),
             horizon_months=months,
             risk_group=number + 1,
             n=int(here.sum()),
@@ -211,3 +227,95 @@ def _penalties(found: OutOfFold, event: Bools) -> Iterator[Estimate]:
         if not np.isnan(chosen).any():
             numbers = float(np.median(chosen)), float(chosen.min()), float(chosen.max())
             yield Estimate(name, "penalty", *numbers, n=len(event), events=int(event.sum()))
+
+
+@dataclass(frozen=True)
+class ObservedRisk:
+    """Share of patients with the event by a horizon (Kaplan–Meier), with its 95 % interval.
+
+    NaN, with a reason, where nobody is followed that far; the interval alone is NaN where nobody
+    has the event yet, or all have.
+    """
+
+    share: float
+    lower: float = np.nan
+    upper: float = np.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """Slope of the log hazard on what was predicted, with its 95 % Wald interval; 1 is right.
+
+    Below 1 the predicted differences between patients are too large (overfitting), above 1 too
+    small (shrunk too much). NaN, with a reason, where it cannot be estimated.
+    """
+
+    slope: float
+    lower: float = np.nan
+    upper: float = np.nan
+    reason: str = ""
+
+
+def observed_risk(time: Floats, event: Bools, horizon: float) -> ObservedRisk:
+    """Return the share of patients with the event by a horizon, in the unit of `time`."""
+    curve = kaplan_meier(time, event)
+    if not curve.n:
+        return ObservedRisk(np.nan, reason="there is no patient")
+    if curve.time[-1] < horizon and curve.survival[-1] > 0:
+        reason = f"nobody is followed for {horizon:g}: the last leaves at {curve.time[-1]:g}"
+        return ObservedRisk(np.nan, reason=reason)
+    last = int(np.searchsorted(curve.time, horizon, side="right")) - 1
+    upper, lower = (
+        np.nan if limit is None or curve.survival[last] == 1 else 1 - limit
+        for limit in (curve.lower[last], curve.upper[last])
+    )
+    return ObservedRisk(1 - curve.survival[last], lower, upper)
+
+
+def risk_groups(risk: Floats, groups: int) -> Ints:
+    """Split patients at quantiles of their predicted risk, equal risks staying together.
+
+    Returns
+    -------
+    ndarray
+        (n,) int64 from 0, the lowest risk; fewer groups than asked for where risks are equal.
+    """
+    edges = np.quantile(risk, np.arange(1, groups) / groups)
+    found: Ints = np.unique(np.searchsorted(edges, risk, side="left"), return_inverse=True)[1]
+    return found
+
+
+def calibration_slope(linear_predictor: Floats, time: Floats, event: Bools, stratum: Ints) -> Slope:
+    """Fit a Cox model with the predicted log hazard as its only term (van Houwelingen 2000).
+
+    Parameters
+    ----------
+    linear_predictor
+        (r, n) predicted log hazard in each of r repetitions.
+    time, event
+        (n,) follow-up, and whether the event was observed.
+    stratum
+        (r, n) the fold in which it was predicted. Each has a baseline hazard of its own, because
+        the zero of the log hazard differs from fold to fold.
+
+    Notes
+    -----
+    Repetitions are fitted together, each patient r times, and the standard error is that of one
+    repetition: it takes the repetitions to tell the same, which makes the interval a little wide.
+    """
+    repeats = len(linear_predictor)
+    strata = (stratum + np.arange(repeats)[:, None] * (stratum.max() + 1)).ravel()
+    _, strata, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    predicted = linear_predictor.ravel()
+    centred = predicted - (np.bincount(strata, predicted) / sizes)[strata]
+    if np.sqrt(np.mean(centred**2)) < LEAST_SPREAD:
+        return Slope(np.nan, reason="the model predicts nearly the same for all patients")
+    risk = RiskSets(np.tile(time, repeats), np.tile(event, repeats), stratum=strata)
+    try:
+        fitted = maximise(centred[:, None], risk)
+    except NoMaximumError:
+        return Slope(np.nan, reason="the slope did not converge: the risks rank all perfectly")
+    slope = float(fitted.coefficients[0])
+    reach = float(_CONFIDENCE * np.sqrt(fitted.covariance[0, 0] * repeats))
+    return Slope(slope, slope - reach, slope + reach)

@@ -34,7 +34,7 @@ _HEADING_INCH = 0.35
 _LOWER_INCH = 3.4
 
 _FOOTNOTE = (
-    "All risks were foretold by models that had not seen the patient. C-index and AUC compare "
+    "All risks were predicted by models that had not seen the patient. C-index and AUC compare "
     "patients of the same fold.\nFilled marks, full lines: with heterogeneity. Intervals: 95 %."
 )
 
@@ -164,7 +164,7 @@ def _draw_auc(axes: Axes, table: pd.DataFrame, models: Sequence[str]) -> None:
 
 
 def _draw_calibration(axes: Axes, known: pd.DataFrame, models: Sequence[str]) -> None:
-    """Draw observed against foretold risk of the largest model, with and without heterogeneity."""
+    """Draw observed against predicted risk of the largest model, with and without heterogeneity."""
     months = sorted(known.loc[known["measure"] == "observed_risk", "horizon_months"].unique())
     axes.set_title("Calibration")
     if not months:
@@ -179,11 +179,13 @@ def _draw_calibration(axes: Axes, known: pd.DataFrame, models: Sequence[str]) ->
     for model in dict.fromkeys([models[-1].removesuffix(" + heterogeneity"), models[-1]]):
         groups = at[at["model"] == model].dropna(subset="risk_group").set_index("risk_group")
         seen = groups[groups["measure"] == "observed_risk"].sort_index()
-        foretold = groups.loc[groups["measure"] == "predicted_risk", "estimate"].reindex(seen.index)
+        predicted = groups.loc[groups["measure"] == "predicted_risk", "estimate"].reindex(
+            seen.index
+        )
         reach = [seen["estimate"] - seen["lower"], seen["upper"] - seen["estimate"]]
         slope = f"{slopes[model]:.2f}" if model in slopes else "not estimable"
         axes.errorbar(
-            foretold,
+            predicted,
             seen["estimate"],
             yerr=np.nan_to_num(np.array(reach, dtype=float)),
             elinewidth=0.9,

@@ -17,14 +17,26 @@ from scipy.stats import chi2
 
 from histohet.clinical.covariates import Covariate
 from histohet.survival.design import Column, Design, make_design
-from histohet.survival.partial_likelihood import Booleans, Maximum, NoMaximumError, maximise
-from histohet.survival.proportional_hazards import proportional_hazards
+from histohet.survival.partial_likelihood import (
+    Booleans,
+    Floats,
+    Likelihood,
+    Maximum,
+    NoMaximumError,
+    RiskSets,
+    log_likelihood,
+    maximise,
+)
 
 FitStatus = Literal["ok", "not_estimable"]
 
 ENOUGH_EVENTS_PER_VARIABLE = 10
 """Below this the estimates of a Cox model are too extreme and its intervals too short (Peduzzi et
 al., J Clin Epidemiol 48:1503, 1995)."""
+
+LEAST_INFORMATION = 1e-10
+"""Information about a change in time beyond the model's own, as a share of that about the hazard
+ratio; with less (all events at one time, fewer events than columns) the test is not defined."""
 
 _CONFIDENCE = ndtri(0.975)
 
@@ -48,8 +60,8 @@ class CoxTerm:
     coefficient, se
         Log hazard ratio and its standard error.
     ph_p
-        P-value of proportional hazards, of all levels of the covariate together: the score test of
-        `histohet.survival.proportional_hazards`.
+        P-value of proportional hazards, of all levels of the covariate together
+        (`proportional_hazards`).
     """
 
     term: str
@@ -159,7 +171,7 @@ def fit_design(design: Design) -> CoxResult:
         return CoxResult("not_estimable", n, events, fitted, design.left_out)
     term_of_column = [design.covariates.index(column.covariate) for column in design.columns]
     tests = proportional_hazards(fitted.at, design.risk, term_of_column)
-    gained = fitted.at.log_likelihood - fitted.null_log_likelihood
+    gained = fitted.at.log_value - log_likelihood(np.zeros(n), design.risk)
     return CoxResult(
         status="ok",
         n=n,
@@ -183,7 +195,7 @@ def fit_design(design: Design) -> CoxResult:
             if item.kind == "categorical"
             for here in [design.used[item.name].to_numpy() == item.reference]
         ),
-        log_likelihood=fitted.at.log_likelihood,
+        log_likelihood=fitted.at.log_value,
         likelihood_ratio_p=float(chi2.sf(2 * gained, len(design.columns))),
         ph_p=tests.all_terms.p,
         events_per_variable=events / len(design.columns),
@@ -227,3 +239,75 @@ def _term(
         se=float(se),
         ph_p=ph_p,
     )
+
+
+@dataclass(frozen=True)
+class ScoreTest:
+    """A chi-squared test; all None where it is not defined."""
+
+    chi2: float | None
+    dof: int | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class ProportionalHazards:
+    """Tests of proportional hazards.
+
+    Attributes
+    ----------
+    terms
+        One per term, of all its columns together.
+    all_terms
+        Of the whole model (``GLOBAL`` in R).
+    """
+
+    terms: tuple[ScoreTest, ...]
+    all_terms: ScoreTest
+
+
+def proportional_hazards(
+    at: Likelihood, risk: RiskSets, term_of_column: Sequence[int]
+) -> ProportionalHazards:
+    """Test every term of a fitted Cox model against a hazard ratio that changes with time.
+
+    The test of Grambsch and Therneau (Biometrika 81:515, 1994) in its exact form: the score test
+    for adding the product of each covariate with a function of time to the fitted model. This is
+    what `cox.zph` does in R's survival since version 3.0; older versions, and lifelines,
+    approximate the variance of the residuals by its mean over the events and give other numbers.
+
+    Time is transformed to 1 - S(t-), S the Kaplan–Meier estimate of all patients in the model: R's
+    default ``transform = "km"``.
+
+    Parameters
+    ----------
+    at
+        The likelihood at its maximum.
+    risk
+        Risk sets of the model.
+    term_of_column
+        Number of the term, counted from 0, of each of the p columns.
+    """
+    time = 1 - risk.survival_before
+    # The test does not depend on the origin of time; centred, its matrices are well behaved.
+    time = time - time.mean()
+    variance, mixed, squared = (at.information(weight) for weight in (1.0, time, time**2))
+    # What the columns of time say beyond those of the model, all of which stay in every test.
+    information = squared - mixed @ np.linalg.solve(variance, mixed)
+    unit = 1 / np.sqrt(np.diag(variance))
+    score, information = unit * (time @ at.residuals), information * np.outer(unit, unit)
+    terms = np.asarray(term_of_column)
+    return ProportionalHazards(
+        terms=tuple(
+            _score_test(score[here], information[np.ix_(here, here)])
+            for here in (terms == term for term in range(terms.max() + 1))
+        ),
+        all_terms=_score_test(score, information),
+    )
+
+
+def _score_test(score: Floats, information: Floats) -> ScoreTest:
+    if np.linalg.eigvalsh(information)[0] < LEAST_INFORMATION:
+        return ScoreTest(None, None, None)
+    statistic = float(score @ np.linalg.solve(information, score))
+    return ScoreTest(statistic, len(score), float(chi2.sf(statistic, len(score))))

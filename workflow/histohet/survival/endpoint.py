@@ -16,11 +16,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from histohet.clinical.covariates import Covariate
-from histohet.survival.best_cut import BestCut, best_cut
 from histohet.survival.cox import CoxResult, fit_design
 from histohet.survival.curves import KaplanMeier, LogRank, kaplan_meier, log_rank
 from histohet.survival.design import Design, make_design, per_standard_deviation
-from histohet.survival.permutation import exposure_permutation_p, log_rank_scores, permutation_p
+from histohet.survival.permutation import (
+    BestCut,
+    best_cut,
+    exposure_permutation_p,
+    log_rank_scores,
+    permutation_p,
+)
 from histohet.survival.ranking import Concordance, concordance
 
 Groups = Literal["given", "searched", "none"]
@@ -121,7 +126,7 @@ def analyse_endpoint(
         For the adjusted models.
     groups
         ``given`` in the column ``group``; ``searched``: the cut with the largest log-rank statistic
-        (`histohet.survival.best_cut`); or ``none``.
+        (`histohet.survival.permutation.best_cut`); or ``none``.
     permutations, replicates
         Of the permutation p-values, and of the bootstrap of Harrell's C.
     seed

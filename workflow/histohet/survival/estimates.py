@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from histohet.survival.best_cut import BestCut
 from histohet.survival.endpoint import BEST_CUT, EndpointAnalysis, Model
+from histohet.survival.permutation import BestCut
 
 ESTIMATE_COLUMNS = (
     "endpoint",

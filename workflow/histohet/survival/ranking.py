@@ -1,9 +1,14 @@
-"""Harrell's C: how often the patient with the higher risk has the event first."""
+"""How often a risk ranks patients right: Harrell's C and the time-dependent AUC.
+
+Both are shares of comparisons "i should have the higher risk than j", equal risks counting half.
+With strata, comparisons are made within each alone, such as the patients of one test fold: risks of
+different folds come from different models, whose scale and baseline differ.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import numba
 import numpy as np
@@ -37,21 +42,6 @@ class Concordance:
     replicates: int
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of patients of whom one is known to have the event before the other.
-
-    Attributes
-    ----------
-    concordant, discordant, tied
-        Pairs in which who has the event first has the higher, the lower or the same risk.
-    """
-
-    concordant: int
-    discordant: int
-    tied: int
-
-
 def concordance(
     time: npt.ArrayLike,
     event: npt.ArrayLike,
@@ -60,7 +50,48 @@ def concordance(
     replicates: int,
     seed: int,
 ) -> Concordance:
-    """Estimate Harrell's C (Harrell et al., JAMA 247:2543, 1982) in O(n log n).
+    """Estimate Harrell's C with its interval.
+
+    Parameters
+    ----------
+    time, event, risk
+        See `c_index`.
+    replicates
+        Bootstrap replicates; 0 for no interval.
+    seed
+        Of the bootstrap.
+    """
+    c = c_index(time, event, risk)[0]
+    if np.isnan(c) or not replicates:
+        return Concordance(None if np.isnan(c) else float(c), None, None, replicates)
+    shares = bootstrapped_c(time, event, risk, replicates=replicates, seed=seed)
+    lower, upper = np.nanpercentile(shares, [2.5, 97.5])
+    return Concordance(float(c), float(lower), float(upper), replicates)
+
+
+def bootstrapped_c(
+    time: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayLike, *, replicates: int, seed: int
+) -> Floats:
+    """Return Harrell's C in bootstrap samples of the patients, shape (replicates,).
+
+    The samples are the same for every risk of the same patients, so that differences between two
+    risks can be taken sample by sample. NaN in a sample without comparable pairs.
+    """
+    n = np.size(time)
+    rng = np.random.default_rng(seed)
+    drawn = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(replicates)]
+    return c_index(time, event, risk, counts=np.array(drawn).reshape(-1, n))
+
+
+def c_index(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    *,
+    counts: npt.NDArray[np.number] | None = None,
+    stratum: npt.ArrayLike | None = None,
+) -> Floats:
+    """Return Harrell's C (Harrell et al., JAMA 247:2543, 1982) in O(n log n).
 
     A pair is comparable if the shorter time is an event; at equal times, if one is an event and
     the other is not, and then the event is the first. Two events at one time are no pair. So do R's
@@ -71,70 +102,123 @@ def concordance(
     time, event, risk
         Follow-up, whether the event was observed, and anything that grows with the hazard, each
         of shape (n,).
-    replicates
-        Bootstrap replicates; 0 for no interval.
-    seed
-        Of the bootstrap.
+    counts
+        How often each patient is in each of b resamples, whole numbers, shape (b, n); everybody
+        once if not given.
+    stratum
+        Compared within, shape (n,); all with all if not given. A stratum counts as much as it has
+        pairs.
+
+    Returns
+    -------
+    ndarray
+        Shape (b,), or (1,) without `counts`; NaN without a comparable pair.
     """
-    ranked = _Ranked.of(time, event, risk)
-    n = len(ranked.order)
-    c = _share(ranked.pairs(np.ones((n, 1), dtype=np.int32)))[0]
-    if np.isnan(c) or not replicates:
-        return Concordance(None if np.isnan(c) else float(c), None, None, replicates)
-    shares = bootstrapped_c(time, event, risk, replicates=replicates, seed=seed)
-    lower, upper = np.nanpercentile(shares, [2.5, 97.5])
-    return Concordance(float(c), float(lower), float(upper), replicates)
+    concordant, discordant, tied = count_pairs(time, event, risk, counts=counts, stratum=stratum)
+    total = concordant + discordant + tied
+    share: Floats = np.full(total.shape, np.nan)
+    np.divide(concordant + tied / 2, total, out=share, where=total > 0)
+    return share
 
 
-def bootstrapped_c(
-    time: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayLike, *, replicates: int, seed: int
-) -> npt.NDArray[np.float64]:
-    """Return Harrell's C in bootstrap samples of the patients, shape (replicates,).
+def count_pairs(
+    time: npt.ArrayLike,
+    event: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    *,
+    counts: npt.NDArray[np.number] | None = None,
+    stratum: npt.ArrayLike | None = None,
+) -> Ints:
+    """Count comparable pairs, parameters as for `c_index`.
 
-    The samples are the same for every risk of the same patients, so that differences between two
-    risks can be taken sample by sample. NaN in a sample without comparable pairs.
+    Returns
+    -------
+    int64 (3, b)
+        Pairs in which who has the event first has the higher, the lower or the same risk.
     """
-    ranked = _Ranked.of(time, event, risk)
-    n = len(ranked.order)
-    rng = np.random.default_rng(seed)
-    shares = np.empty(replicates)
-    for start in range(0, replicates, REPLICATES_AT_ONCE):
-        size = min(REPLICATES_AT_ONCE, replicates - start)
-        # A bootstrap sample is a weight per patient, so nothing needs to be sorted again.
-        drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        counts = ranked.pairs(np.ascontiguousarray(weights.T, dtype=np.int32))
-        shares[start : start + size] = _share(counts)
-    return shares
+    times, observed = np.asarray(time, dtype=float), np.asarray(event, dtype=bool)
+    risks = np.asarray(risk, dtype=float)
+    weights = np.ones((1, len(times))) if counts is None else counts
+    found = np.zeros((3, len(weights)), np.int64)
+    for here in _strata(times, stratum):
+        # From the longest time to the shortest, at equal times the censored first.
+        order = here[np.lexsort((observed[here], -times[here]))]
+        moment = np.unique(times[order], return_inverse=True)[1]
+        level = np.unique(risks[order], return_inverse=True)[1]
+        for start in range(0, len(weights), REPLICATES_AT_ONCE):
+            block = slice(start, start + REPLICATES_AT_ONCE)
+            drawn = np.ascontiguousarray(weights[block, order].T, dtype=np.int32)
+            found[:, block] += _count_pairs(moment, observed[order], level, drawn)
+    return found
 
 
-def comparable_pairs(time: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayLike) -> Pairs:
-    """Count the comparable pairs; parameters as for `concordance`."""
-    ranked = _Ranked.of(time, event, risk)
-    counts = ranked.pairs(np.ones((len(ranked.order), 1), dtype=np.int32))[:, 0]
-    return Pairs(*(int(count) for count in counts))
+def dynamic_auc(
+    time: Floats,
+    event: npt.NDArray[np.bool_],
+    risk: Floats,
+    horizon: float,
+    *,
+    counts: npt.NDArray[np.number] | None = None,
+    stratum: npt.ArrayLike | None = None,
+) -> Floats:
+    """Return the cumulative/dynamic AUC at a horizon.
+
+    Patient i has the event by then, j is still followed after it. Cases weigh by the inverse of the
+    probability to be uncensored just before their event (Uno et al. 2007; the weight of controls is
+    the same for all), estimated by Kaplan–Meier over all strata. Censoring is taken to be
+    independent of everything.
+
+    Parameters
+    ----------
+    time, event, risk, counts, stratum
+        As for `c_index`.
+    horizon
+        In the unit of `time`.
+
+    Returns
+    -------
+    ndarray
+        Shape (b,), or (1,) without `counts`; NaN where nothing is compared.
+    """
+    case = event & (time <= horizon)
+    weight = np.zeros(len(time))
+    weight[case] = 1 / uncensored_before(time, event, time[case])
+    control = (time > horizon).astype(np.float64)
+    drawn = np.ones((1, len(time))) if counts is None else counts
+    right, total = np.zeros(len(drawn)), np.zeros(len(drawn))
+    for here in _strata(time, stratum):
+        rank = (np.sign(risk[here, None] - risk[here]) + 1) / 2
+        cases, controls = drawn[:, here] * weight[here], drawn[:, here] * control[here]
+        right += ((cases @ rank) * controls).sum(axis=1)
+        total += cases.sum(axis=1) * controls.sum(axis=1)
+    share: Floats = np.full(len(drawn), np.nan)
+    np.divide(right, total, out=share, where=total > 0)
+    return share
 
 
-@dataclass(frozen=True, eq=False)
-class _Ranked:
-    """Patients from the longest time to the shortest, at equal times the censored first."""
+def uncensored_before(time: Floats, event: npt.NDArray[np.bool_], at: Floats) -> Floats:
+    """Return the Kaplan–Meier probability of not being censored before each time of `at`.
 
-    order: Ints
-    moment: Ints
-    event: npt.NDArray[np.bool_]
-    level: Ints
+    Events come before censorings at the same time, so who has the event is not at risk of being
+    censored then.
+    """
+    times, censored = np.unique(time[~event], return_counts=True)
+    at_risk = np.array([np.sum(time > t) + np.sum((time == t) & ~event) for t in times])
+    survival = np.concatenate([[1.0], np.cumprod(1 - censored / np.maximum(at_risk, 1))])
+    found: Floats = survival[np.searchsorted(times, at, side="left")]
+    return found
 
-    @classmethod
-    def of(cls, time: npt.ArrayLike, event: npt.ArrayLike, risk: npt.ArrayLike) -> Self:
-        times, observed = np.asarray(time, dtype=float), np.asarray(event, dtype=bool)
-        order = np.lexsort((observed, -times))
-        _, moment = np.unique(times, return_inverse=True)
-        _, level = np.unique(np.asarray(risk, dtype=float), return_inverse=True)
-        return cls(order, moment[order], observed[order], level[order])
 
-    def pairs(self, weights: npt.NDArray[np.int32]) -> Ints:
-        """Count concordant, discordant and tied pairs, (3, r), under r weights, (n, r), ordered."""
-        return _count_pairs(self.moment, self.event, self.level, weights)
+def bootstrap_counts(n: int, resamples: int, rng: np.random.Generator) -> Floats:
+    """Draw how often each of `n` patients is in each of `resamples` resamples, (resamples, n)."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+
+
+def _strata(time: Floats, stratum: npt.ArrayLike | None) -> Iterator[Ints]:
+    """Yield the rows of each stratum."""
+    of = np.zeros(len(time)) if stratum is None else np.asarray(stratum)
+    for value in np.unique(of):
+        yield np.flatnonzero(of == value)
 
 
 @numba.njit(cache=True)
@@ -184,11 +268,3 @@ def _sum_below(tree: npt.NDArray[np.int32], level: int, total: npt.NDArray[np.in
         for r in range(len(total)):
             total[r] += tree[at, r]
         at -= at & -at
-
-
-def _share(counts: Ints) -> Floats:
-    """Return C of each replicate, NaN without a comparable pair."""
-    total = counts.sum(axis=0)
-    concordant = counts[0] + counts[2] / 2
-    share: Floats = np.divide(concordant, total, out=np.full(len(total), np.nan), where=total > 0)
-    return share

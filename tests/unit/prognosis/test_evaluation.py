@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.prognosis.risk_calibration import calibration_slope, observed_risk, risk_groups
+from histohet.prognosis.evaluation import calibration_slope, observed_risk, risk_groups
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_slope_is_that_of_a_stratified_coxph(lung: pd.DataFrame) -> None:
     np.testing.assert_allclose(
         [again.slope, again.lower, again.upper], [found.slope, found.lower, found.upper], atol=1e-6
     )
-    # Differences foretold twice as large as they are.
+    # Differences predicted twice as large as they are.
     assert calibration_slope(2 * age, time, event, fold).slope == pytest.approx(found.slope / 2)
 
 
