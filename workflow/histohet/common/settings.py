@@ -16,12 +16,30 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 Item = TypeVar("Item", bound=Hashable)
+
+
+class FaultyKeyError(ValueError):
+    """What a validator of several keys finds wrong with one of them.
+
+    Parameters
+    ----------
+    key
+        Its path within the model, such as ``expression[1].slide``.
+    fault
+        What is wrong with it.
+    """
+
+    def __init__(self, key: str, fault: str) -> None:
+        super().__init__(fault)
+        self.key = key
 
 
 class Settings(BaseModel):
@@ -57,9 +75,19 @@ class Settings(BaseModel):
         """Return plain values that depend on what the settings mean, not on how they were written.
 
         Defaults are filled in, keys stand in the order of the fields, numbers have the type of
-        their field. Only mappings whose keys are the user's, such as endpoints, keep their order.
+        their field; what is not given and has no default is left out. Only mappings whose keys are
+        the user's, such as endpoints, keep their order.
         """
         return self.model_dump(mode="json", by_alias=True)
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        absent = {
+            field.alias or name
+            for name, field in type(self).model_fields.items()
+            if field.default is None and getattr(self, name) is None
+        }
+        return {key: value for key, value in plain(self).items() if key not in absent}
 
 
 def _without_form(value: object) -> object:
@@ -149,7 +177,7 @@ def quoted(names: Iterable[object]) -> str:
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a hint at the known name that is nearest; empty if none is near."""
     names = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(str(name).lower(), names, n=1)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.75)
     return f"; did you mean {names[near[0]]}?" if near else ""
 
 
@@ -208,6 +236,9 @@ def _fault(error: ErrorDetails, values: object) -> _Fault:
         path.append(part)
     if error["type"] == "unknown_key":
         path.append(error["ctx"]["key"])
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, FaultyKeyError):
+        path.append(cause.key)
     return _Fault(_dotted(path), len(path), error["type"], _in_words(error), choice)
 
 
@@ -240,10 +271,10 @@ _NOT = {
     "finite_number": "NaN or infinite",
 }
 _BEYOND = {
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be below {lt}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
     "too_short": "has fewer than {min_length}",
     "too_long": "has more than {max_length}",
     "string_too_short": "is shorter than {min_length}",

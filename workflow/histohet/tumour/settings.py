@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from histohet.common.settings import FilePath, Settings, Text
+from histohet.encoders.settings import EncoderOrName, EncoderSettings
 
 Match = Literal["centre", "corner"]
 Order = Literal["rows", "columns"]
@@ -48,8 +49,8 @@ class AttentionSettings(Settings):
         None,
         description="CHIEF's network, `CHIEF_pretraining.pth`, needed for `from: chief`.",
     )
-    encoder: dict[str, Any] = Field(
-        {"name": "ctranspath_chief"},
+    encoder: EncoderOrName = Field(
+        EncoderSettings(name="ctranspath_chief"),
         description="Encoder of CHIEF's tiles: a name of the catalogue, or a section like "
         "`encoder`. CHIEF's CTransPath is not the original one.",
     )
@@ -59,16 +60,8 @@ class AttentionSettings(Settings):
         "`columns` (from the left, as earlier versions of TRIDENT). Readers here take any.",
     )
 
-    @field_validator("encoder", mode="before")
-    @classmethod
-    def _section(cls, encoder: object) -> object:
-        """Take a name for a section that says nothing else."""
-        return {"name": encoder} if isinstance(encoder, str) else encoder
-
     @model_validator(mode="after")
     def _complete(self) -> AttentionSettings:
         if self.source == "chief" and self.checkpoint is None:
-            raise ValueError("from chief needs a checkpoint")
-        if "name" not in self.encoder:
-            raise ValueError("encoder needs a name")
+            raise ValueError("`from: chief` needs CHIEF's network: its 'checkpoint' is missing")
         return self

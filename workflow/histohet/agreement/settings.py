@@ -1,0 +1,49 @@
+"""What clusters are compared with, besides a truth of the sheet: the section `agreement`."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from histohet.common.settings import FaultyKeyError, FilePath, Settings, Text
+
+
+class PathologistSettings(Settings):
+    """Subclones that a pathologist counted."""
+
+    table: FilePath = Field(description="TSV or CSV, one row per slide or patient.")
+    column: Text = Field(description="Column with the count.")
+    unit: Literal["slide", "patient"] = Field(
+        "slide", description="What a row is, and the column with its id."
+    )
+    score: Text = Field("n_clusters", description="Measure that the count is compared with.")
+
+
+class ExpressionSettings(Settings):
+    """Spatial transcriptomics on the same section."""
+
+    slide: Text = Field(description="Id of the slide.")
+    spots: FilePath = Field(description="AnnData (.h5ad), or TSV or CSV with one row per spot.")
+    label: Text = Field(description="Column with the expression cluster; of AnnData, of obs.")
+    labels: FilePath | None = Field(
+        None, description="Table with the labels, if the spots have none."
+    )
+    x: Text = Field("x", description="Column of a table with x, level-0 px.")
+    y: Text = Field("y", description="Column of a table with y, level-0 px.")
+    spot: Text = Field("spot", description="Column of tables with the spot's id.")
+
+
+class AgreementSettings(Settings):
+    """What clusters are compared with, besides a truth that the sheet names."""
+
+    pathologist: PathologistSettings | None = None
+    expression: tuple[ExpressionSettings, ...] = Field((), description="One entry per slide.")
+
+    @model_validator(mode="after")
+    def _each_slide_once(self) -> Self:
+        slides = [section.slide for section in self.expression]
+        for number, slide in enumerate(slides):
+            if slide in slides[:number]:
+                raise FaultyKeyError(f"expression[{number}]", f"slide '{slide}' comes twice")
+        return self

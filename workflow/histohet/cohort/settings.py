@@ -1,0 +1,134 @@
+"""What is tested, on whom, in which groups: the list `analyses`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from histohet.clinical.settings import CovariateSettings
+from histohet.common.resources import read_resource
+from histohet.common.settings import Code, Name, Settings, did_you_mean, quoted
+
+# Measures of the slides, columns of slides.tsv.
+Measure = Literal[
+    "n_clusters",
+    "n_tiles",
+    "scaled_count",
+    "hti_possible",
+    "hti_observed",
+    "hta",
+    "hta_p",
+    "lowest_score",
+    "n_all_clusters",
+    "tissue_mm2",
+    "epithelium_mm2",
+    "n_tissue_tiles",
+    "n_clustered_tiles",
+    "trait_hti_possible",
+    "trait_hti_observed",
+]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Cut(Settings):
+    """Low is at most the cut, high is above."""
+
+    cut: float
+
+
+class TwoCuts(Settings):
+    """Low and high, and between them patients in neither."""
+
+    low_at_most: float
+    high_above: float
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low_at_most > self.high_above:
+            raise ValueError(
+                f"low_at_most {self.low_at_most:g} is above high_above {self.high_above:g}"
+            )
+        return self
+
+
+class TrimSettings(Settings):
+    """Leave out extremes: kept is what is strictly between the percentiles."""
+
+    measure: Measure = Field(description="Whose extremes are left out.")
+    percentiles: tuple[Percent, Percent] = Field((5, 95), description="HETMAP: 5 and 95.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        low, high = self.percentiles
+        if low >= high:
+            raise ValueError(f"percentiles {low:g}, {high:g} must be ordered")
+        return self
+
+
+class AnalysisSettings(Settings):
+    """One analysis; the keys of a published one hold where it has none of its own."""
+
+    preset: str | None = Field(
+        None,
+        description="A published analysis, whose keys hold where the analysis has none of its own. "
+        "`hetmap_stad`: HETMAP on TCGA-STAD (tumour clusters, DX1, `STAD_CIN` and `M0`, 5–95 % of "
+        "the tumour tiles, quartiles, adjusted for age, T1–2/T3–4 and N; OS from cBioPortal, DSS "
+        "and PFS from TCGA-CDR). `pathomch_brca`, `pathomch_luad`: HTI of trait maps, > 0.5 "
+        "against ≤ 0.5 and > 0.7 against ≤ 0.3, DX1, OS, capped at 10 years.",
+    )
+    name: Name = Field(description="Names its results: letters, digits, `_`, `-`.")
+    score: Measure = Field(
+        "n_clusters",
+        description="Any measure of the slide in the cohort table, such as `scaled_count` or "
+        "`hti_possible`; not the columns on the certainty of the clusters.",
+    )
+    endpoints: tuple[Code, ...] = Field((), description="Endpoints of the clinical tables.")
+    slides: Literal["first", "first_diagnostic", "max", "mean"] = Field(
+        "first",
+        description="For patients with several slides: `first` measured one in the sheet, `max` or "
+        "`mean` of the measured ones, or `first_diagnostic`: TCGA's `-01Z-00-DX1`, without it the "
+        "lowest `DX`, by the id alone. If that slide could not be measured, the patient has no "
+        "score.",
+    )
+    where: dict[Code, Annotated[tuple[Code, ...], Field(min_length=1)]] = Field(
+        {},
+        description="Clinical columns and the values that are kept: `{Subtype: [STAD_CIN]}`. "
+        "Conditions hold together.",
+    )
+    trim: TrimSettings | None = Field(
+        None,
+        description="`{measure: n_tiles, percentiles: [5, 95]}`: kept is what is strictly between "
+        "the percentiles, over the patients that all other conditions leave.",
+    )
+    grouping: Literal["quartiles", "median", "best_cut", "none"] | Cut | TwoCuts = Field(
+        "quartiles",
+        description="`quartiles` (low ≤ 25th, high > 75th percentile, HETMAP), `median`, "
+        "`{cut: 0.5}` (low ≤ 0.5), `{low_at_most: 0.3, high_above: 0.7}`. `none` (the score as a "
+        "number) and `best_cut` (by the outcome, with its correction) form no groups beforehand.",
+    )
+    covariates: tuple[CovariateSettings, ...] = Field(
+        (),
+        description="What hazard ratios are adjusted for: `{column, kind: numeric}` or `{column, "
+        "kind: categorical, reference: N0}`; `name` for another name in tables; `levels: {T1-2: ."
+        '[T1, T2], T3-4: [T3, T4]}` to recode; `drop: [TX]` excludes patients with a code (`""`: '
+        "with none), other missing values only leave them out of the adjusted models. With "
+        "`levels`, a code that is in none of them and not in `drop` excludes the patient and is "
+        "listed as a problem of its row",
+    )
+    max_months: float | None = Field(
+        None, gt=0, description="Follow-up beyond it is censored at it."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: object) -> object:
+        if not isinstance(values, Mapping) or "preset" not in values:
+            return values
+        published, preset = read_resource("analyses"), values["preset"]
+        if preset not in published:
+            hint = did_you_mean(preset, published)
+            raise ValueError(f"preset '{preset}' is none of {quoted(published)}{hint}")
+        own = {key: value for key, value in values.items() if key != "preset"}
+        return {"name": preset} | published[preset] | own

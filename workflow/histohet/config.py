@@ -1,0 +1,214 @@
+"""The configuration: the settings of all rooms in one model, checked and in canonical form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from histohet.agreement.settings import AgreementSettings
+from histohet.clinical.settings import ClinicalTable
+from histohet.clustering.settings import ClusteringSettings
+from histohet.cohort.settings import AnalysisSettings
+from histohet.common.settings import FaultyKeyError, FilePath, Name, Settings, Text, explain, quoted
+from histohet.encoders.settings import EncoderSettings, EncodingSettings
+from histohet.epithelium.settings import EpitheliumSettings
+from histohet.features.settings import SlideEmbeddings
+from histohet.measures.settings import MeasuresSettings
+from histohet.phantoms.settings import PhantomSettings
+from histohet.prognosis.settings import AddedValueSettings
+from histohet.slides.settings import ScaleSettings
+from histohet.survival.settings import CurveSettings, StatisticsSettings
+from histohet.tiles.settings import TileSettings
+from histohet.tissue.settings import TissueSettings
+from histohet.tumour.settings import AttentionSettings, TumourSettings
+
+NamedVariant = Literal["full", "no_mask", "no_potts", "no_tumor_filter", "paper"]
+
+
+class OwnVariant(Settings):
+    """A variant of your own: its sections stand in place of the configured ones."""
+
+    name: Name = Field(description="Names its results.")
+    like: NamedVariant = Field("full", description="The variant that it changes.")
+    pooled: bool = Field(False, description="Cluster the slides of a patient together.")
+    encoder: EncoderSettings | None = Field(None, description="A whole section `encoder`.")
+    epithelium: dict[Literal["min_coverage", "fill"], Any] | None = Field(
+        None, min_length=1, description="`min_coverage` and `fill`, as in the section."
+    )
+    clustering: dict[str, Any] | None = Field(
+        None, min_length=1, description="Keys of the section other than `min_tiles`."
+    )
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """What stands in place of the configured keys, by section."""
+        plain = self.canonical()
+        sections = ("encoder", "epithelium", "clustering")
+        return {section: plain[section] for section in sections if section in plain}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if "min_tiles" in (self.clustering or {}):
+            raise FaultyKeyError("clustering.min_tiles", "it is the same for all variants")
+        return self
+
+
+class ReportSettings(Settings):
+    """What the report shows."""
+
+    max_maps: int = Field(
+        20,
+        ge=0,
+        description="So many pictures of each kind and variant are embedded in the report; all are "
+        "in `results/`.",
+    )
+
+
+class Config(Settings):
+    """What a run computes, and about whom; a field for each section of ``config.yaml``."""
+
+    slides: FilePath = Field(description="The slide sheet.")
+    patient_pattern: Text | None = Field(
+        None,
+        description="Regular expression with one group: the patient in the id of a slide, for rows "
+        "of the sheet without one, such as `^(TCGA-..-....)`. An id that does not match is an "
+        "error.",
+    )
+    clinical: Annotated[tuple[ClinicalTable, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="Clinical tables, joined by patient; without them there is no survival "
+        "analysis.",
+    )
+    analyses: tuple[AnalysisSettings, ...] = Field(
+        (AnalysisSettings(name="main"),),
+        min_length=1,
+        description="What is tested, if there are clinical tables.",
+    )
+    specification_curve: CurveSettings | None = Field(
+        None,
+        description="Optional: the hazard ratio under every combination of declared choices, in "
+        "`results/specification_curve`. Only what a choice touches is computed again.",
+    )
+    statistics: StatisticsSettings = StatisticsSettings()
+    seed: int = Field(
+        314, ge=0, description="Everything random comes from it; same seed, same bytes (HETMAP)."
+    )
+    variants: tuple[NamedVariant | OwnVariant, ...] = Field(
+        ("full",),
+        min_length=1,
+        description="Which variants of the method are run: `full`, `no_mask` (whole tiles; encodes "
+        "every slide again), `no_potts` (no smoothing), `no_tumor_filter` (all clusters count), "
+        "`paper` (clusters as published, whatever `clustering` says; takes several times as long "
+        "and all features in memory). With more than one, `results/ablation` compares them. "
+        "`snakemake ablation` runs and compares all five. A variant may also be your own.",
+    )
+    max_failed_fraction: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="The cohort stops if more than this share of slides gives no result.",
+    )
+    scale: ScaleSettings = ScaleSettings()
+    tissue: TissueSettings = TissueSettings()
+    tiles: TileSettings = TileSettings()
+    epithelium: EpitheliumSettings = EpitheliumSettings()
+    encoding: EncodingSettings = EncodingSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    clustering: ClusteringSettings = ClusteringSettings()
+    tumour: TumourSettings = TumourSettings()
+    attention: AttentionSettings | None = Field(
+        None,
+        description="Optional: without it, attention of the sheet is used and not drawn.",
+    )
+    slide_embeddings: SlideEmbeddings = Field(
+        (),
+        description="One vector per slide: `mean` of the tile embeddings of `encoder`, `attention` "
+        "(weighted by the softmax of the tiles' tumour scores), `chief` (CHIEF's tiles weighted by "
+        "CHIEF; needs `attention.from: chief`). Of masked tiles, whole ones or both, as `variants` "
+        "encodes them: for all tissue, `variants: [no_mask]`.",
+    )
+    added_value: AddedValueSettings | None = Field(
+        None,
+        description="Optional: what heterogeneity adds to a slide embedding and to clinical "
+        "covariates, by nested cross-validation (docs/added_value.md).",
+    )
+    measures: MeasuresSettings = MeasuresSettings()
+    agreement: AgreementSettings | None = Field(
+        None, description="Optional: what clusters are compared with (docs/agreement.md)."
+    )
+    report: ReportSettings = ReportSettings()
+    phantoms: PhantomSettings | None = Field(
+        None, description="Only for generated cohorts (`workflow/phantoms.smk`)."
+    )
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        variants = (one if isinstance(one, str) else one.name for one in self.variants)
+        of_list = {"analyses": [one.name for one in self.analyses], "variants": [*variants]}
+        for key, names in of_list.items():
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise FaultyKeyError(key, f"two are called '{twice[0]}'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_survival(self) -> Self:
+        known = [analysis.name for analysis in self.analyses]
+        for key in ("added_value", "specification_curve"):
+            section: AddedValueSettings | CurveSettings | None = getattr(self, key)
+            if section is None:
+                continue
+            if self.clinical is None:
+                raise FaultyKeyError(key, "it needs survival, so the section `clinical`")
+            if section.analysis not in (None, *known):
+                raise FaultyKeyError(
+                    f"{key}.analysis",
+                    f"no analysis is called '{section.analysis}', there are {quoted(known)}",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_chief(self) -> Self:
+        pooling = self.added_value.pooling if self.added_value else None
+        wanted = {"slide_embeddings": self.slide_embeddings, "added_value.pooling": (pooling,)}
+        from_chief = self.attention is not None and self.attention.source == "chief"
+        for key, poolings in wanted.items():
+            if "chief" in poolings and not from_chief:
+                raise FaultyKeyError(key, "'chief' needs CHIEF: set attention.from to chief")
+        return self
+
+
+def read_config(values: Mapping[str, Any], where: str = "config") -> Config:
+    """Check a configuration as YAML reads it, and fill in its defaults.
+
+    Raises
+    ------
+    ValueError
+        One line that names the key that is wrong.
+    """
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(explain(error, values, where)) from None
+    for variant in config.variants:
+        if isinstance(variant, OwnVariant):
+            varied(config, variant.settings, f"{where}, variant '{variant.name}'")
+    return config
+
+
+def varied(
+    config: Config, settings: Mapping[str, Mapping[str, Any]], where: str = "config"
+) -> Config:
+    """Return a configuration with single keys of sections replaced, of ``encoder`` all.
+
+    Raises
+    ------
+    ValueError
+        One line that names the key that is wrong.
+    """
+    values = config.canonical() | {"variants": ["full"]}
+    for section, own in settings.items():
+        values[section] = {**({} if section == "encoder" else values[section]), **own}
+    return read_config(values, where)
