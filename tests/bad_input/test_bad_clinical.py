@@ -17,8 +17,8 @@ from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import read_clinical, read_clinical_tsv
 from histohet.clinical.tables import ClinicalError
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import write_tsv
 from histohet.common.sheets import LARGEST_WORKBOOK, MOST_ROWS
+from histohet.common.tables import write_tsv
 
 OS = {"time": "OS", "unit": "months", "event": "E", "events": [1], "censored": [0]}
 HEADER = b"id\tOS\tE\n"

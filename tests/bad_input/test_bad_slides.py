@@ -18,7 +18,7 @@ from helpers import ROOT
 from helpers.cohorts import Cohort
 from helpers.pictures import section
 from helpers.slidefiles import write_jpeg_tiff, write_plain
-from histohet.common.results_tables import read_tsv
+from histohet.common.tables import read_tsv
 from histohet.preflight import check_companions, check_slide, list_problems
 from histohet.slides.sheet import COMPANIONS, missing_files, read_slide_sheet
 from histohet.tiles.lattice import TileSpec

@@ -16,7 +16,7 @@ from helpers.cohorts import Cohort
 from helpers.featurefiles import write_trident
 from helpers.pictures import section
 from helpers.slidefiles import write_jpeg_tiff, write_plain
-from histohet.common.results_tables import read_tsv
+from histohet.common.tables import read_tsv
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 DENIED = "cannot be opened: Permission denied"

@@ -58,7 +58,7 @@ from histohet.common.files import write_text
 from histohet.features.file import feature_file
 from histohet.tiles.file import TileTable, write_column
 from histohet.features.partial import partial_features
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import write_tsv
 from histohet.common.logs import log_to
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance

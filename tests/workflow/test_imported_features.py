@@ -19,7 +19,7 @@ from helpers import ROOT
 from helpers.cohorts import CONFIG, Cohort
 from helpers.featurefiles import write_clam, write_stamp, write_trident
 from histohet.clustering.file import read_clusters
-from histohet.common.results_tables import read_tsv
+from histohet.common.tables import read_tsv
 
 ENCODED, OWN, TRIDENT, STAMP, CLAM = "encoded", "own", "trident", "stamp", "clam"
 ORIGIN = {

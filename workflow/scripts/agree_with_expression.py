@@ -12,7 +12,7 @@ from histohet.agreement.figures import Section, draw_section
 from histohet.agreement.spots import SpotColumns, read_spots
 from histohet.clustering.file import read_clusters
 from histohet.common.files import write_json
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import write_tsv
 from histohet.drawing.style import message_figure, save_figure
 
 STAGES = ("start", "raw", "labels")

@@ -7,9 +7,9 @@ import pandas as pd
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import endpoints_of
 from histohet.cohort.analyses import AnalysisSpec
-from histohet.cohort.select import of_endpoint, read_patients
+from histohet.cohort.select import of_endpoint
 from histohet.common.files import write_json
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 from histohet.survival.endpoint import analyse_endpoint, groups_of
 from histohet.survival.estimates import estimate_table
@@ -20,7 +20,7 @@ from histohet.survival.table_one import table_one
 with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     variant, statistics = snakemake.wildcards.variant, snakemake.params.statistics
-    patients = read_patients(snakemake.input.patients, spec.covariates)
+    patients = read_tsv(snakemake.input.patients)
     frames = {name: of_endpoint(patients, name) for name in endpoints_of(patients)}
     analyses = {
         endpoint: analyse_endpoint(

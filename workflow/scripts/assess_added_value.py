@@ -5,8 +5,8 @@ import pandas as pd
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import endpoints_of
 from histohet.cohort.analyses import AnalysisSpec
-from histohet.cohort.select import of_endpoint, read_patients
-from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.cohort.select import of_endpoint
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 from histohet.prognosis.added_value import Settings, compare_models, patient_embeddings
 from histohet.prognosis.figures import draw_added_value
@@ -14,7 +14,7 @@ from histohet.prognosis.figures import draw_added_value
 with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     settings = Settings.from_config(snakemake.params.comparison, snakemake.params.seed)
-    patients = read_patients(snakemake.input.patients, spec.covariates)
+    patients = read_tsv(snakemake.input.patients)
     table = read_tsv(snakemake.input.embeddings)
     embeddings = patient_embeddings(patients, table)
     covariates = [covariate.name for covariate in spec.covariates]

@@ -6,7 +6,7 @@ from histohet.cohort.analyses import AnalysisSpec
 from histohet.cohort.figures import draw_flow
 from histohet.cohort.flow import flow_table
 from histohet.cohort.select import build_cohort
-from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 
 with job_log(snakemake) as log:

@@ -1,7 +1,7 @@
 """List the slides without a result, and stop the cohort if they are too many."""
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 
 with job_log(snakemake) as log:
     slides = read_tsv(snakemake.input.slides)

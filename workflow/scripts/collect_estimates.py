@@ -3,7 +3,8 @@
 import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.results_tables import read_tsv, write_html, write_tsv
+from histohet.common.html import write_html
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.survival.estimates import add_q_values
 
 with job_log(snakemake) as log:

@@ -6,7 +6,8 @@ import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
-from histohet.common.results_tables import write_html, write_tsv
+from histohet.common.html import write_html
+from histohet.common.tables import write_tsv
 from histohet.encoders.configured import entry_of
 from histohet.preflight import Problem, disagreeing_features, list_problems
 from histohet.slides.record import SlideRecord, read_record

@@ -4,7 +4,8 @@ import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import read_json
-from histohet.common.results_tables import read_tsv, write_html, write_tsv
+from histohet.common.html import write_html
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.measures.heterogeneity import ClusterRow
 from histohet.measures.slide import SlideMeasures
 from histohet.measures.tile_correlations import tile_correlations

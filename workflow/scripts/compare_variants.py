@@ -5,8 +5,7 @@ import pandas as pd
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import endpoints_of
 from histohet.cohort.analyses import AnalysisSpec
-from histohet.cohort.select import read_patients
-from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 from histohet.summary import flattened, variant_figures
 from histohet.survival.figures.variants import draw_ablation
@@ -22,10 +21,7 @@ with job_log(snakemake) as log:
     spec = AnalysisSpec.from_config(snakemake.params.analysis)
     slides = dict(zip(names, map(read_tsv, inputs.slides), strict=True))
     estimates = dict(zip(names, map(read_tsv, inputs.estimates), strict=bool(inputs.estimates)))
-    patients = {
-        name: read_patients(path, spec.covariates)
-        for name, path in zip(names, inputs.patients, strict=bool(inputs.patients))
-    }
+    patients = dict(zip(names, map(read_tsv, inputs.patients), strict=bool(inputs.patients)))
     figures = [
         {"variant": name, **flattened(variant_figures(slides[name], estimates.get(name)))}
         for name in names

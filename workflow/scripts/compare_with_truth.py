@@ -9,7 +9,7 @@ from histohet.agreement.agreement import Agreement, agree
 from histohet.agreement.agreement_plots import draw_agreement
 from histohet.agreement.truth import read_truth, subclone_of_tiles
 from histohet.clustering.file import read_clusters
-from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 
 

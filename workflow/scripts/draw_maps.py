@@ -15,7 +15,7 @@ from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import read_clusters
 from histohet.common.logs import track
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import read_tsv
+from histohet.common.tables import read_tsv
 from histohet.drawing.style import message_figure, save_figure
 
 

@@ -4,7 +4,7 @@ from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
 from histohet.cohort.analyses import AnalysisSpec
 from histohet.common.logs import track
-from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 from histohet.survival.analysis_choices import Choices
 from histohet.survival.figures.specification_curve import draw_specification_curve

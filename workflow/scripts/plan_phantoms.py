@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import write_tsv
 from histohet.phantoms import clinical_table, plan_cohort, plan_table
 
 with job_log(snakemake) as log:

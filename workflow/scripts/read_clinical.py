@@ -5,7 +5,7 @@ from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import read_clinical
 from histohet.clinical.tables import ClinicalError
 from histohet.cohort.analyses import read_analyses
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import write_tsv
 
 with job_log(snakemake) as log:
     analyses = read_analyses(snakemake.params.analyses).values()

@@ -5,9 +5,8 @@ from typing import Any
 import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.cohort.select import read_patients
 from histohet.common.files import write_json
-from histohet.common.results_tables import read_tsv
+from histohet.common.tables import read_tsv
 from histohet.summary import (
     agreement_figures,
     planted_estimate,
@@ -28,7 +27,7 @@ def figures_of(index: int) -> dict[str, Any]:
         agreement = read_tsv(inputs.agreement[which])
         figures["agreement"] = agreement_figures(agreement)
         if inputs.patients:
-            patients = read_patients(inputs.patients[index], covariates=())
+            patients = read_tsv(inputs.patients[index])
             figures["agreement"]["planted_per_unit"] = planted_estimate(agreement, patients)
     return figures
 

@@ -19,7 +19,7 @@ from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import ClinicalTable, read_clinical, read_clinical_tsv
 from histohet.clinical.tables import ClinicalError
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import write_tsv
 
 OS = {
     "time": "OS",

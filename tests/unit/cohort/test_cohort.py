@@ -21,9 +21,9 @@ from histohet.clinical.join import (
 )
 from histohet.cohort.analyses import AnalysisSpec
 from histohet.cohort.flow import FLOW_COLUMNS, flow_table
-from histohet.cohort.select import Cohort, build_cohort, of_endpoint, read_patients
+from histohet.cohort.select import Cohort, build_cohort, of_endpoint
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 
 AGE = {"column": "age", "kind": "numeric"}
 STAGE = {
@@ -270,7 +270,6 @@ def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: l
     source, target = tmp_path / "clinical.csv", tmp_path / "patients.tsv"
     source.write_text("id,m,d,grade\n01,1.1,1,0\n02,2,0,\n", encoding="utf-8")
     os = {"time": "m", "unit": "months", "event": "d", "events": [1], "censored": [0]}
-    # Called as a column of sentences, in which an empty cell would be an empty text.
     grade = {"column": "grade", "name": "notes", "kind": "categorical", "reference": "0"}
     how = spec(score="k", covariates=[grade])
     table = {"table": str(source), "patient": "id", "endpoints": {"OS": os}}
@@ -279,7 +278,7 @@ def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: l
     slides["k"] = np.arange(len(slides)) / 3
     cohort = build_cohort(slides.assign(n_tiles=7), clinical, how).patients
     write_tsv(target, cohort, Provenance())
-    back = read_patients(target, how.covariates)
+    back = read_tsv(target)
     pd.testing.assert_frame_equal(back, cohort, check_dtype=bool(patients))
     pd.testing.assert_frame_equal(
         of_endpoint(back, "OS"), of_endpoint(cohort, "OS"), check_dtype=bool(patients)
@@ -300,7 +299,7 @@ def test_numbers_come_back_to_their_last_bit(tmp_path: Path) -> None:
     slides = slides.assign(hta=rng.random(n), n_tiles=9)
     patients = build_cohort(slides, clinical, spec(covariates=[], score="hta")).patients
     write_tsv(tmp_path / "patients.tsv", patients, Provenance())
-    back = read_patients(tmp_path / "patients.tsv", ())
+    back = read_tsv(tmp_path / "patients.tsv")
     pd.testing.assert_frame_equal(back, patients, check_exact=True)
 
 

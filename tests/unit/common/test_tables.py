@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import read_tsv, write_html, write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 
 PROVENANCE = Provenance({"k": 8}, {"sheet": "slides.tsv"})
 
@@ -38,14 +39,32 @@ def test_every_number_comes_back_to_its_last_bit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_tsv(tmp_path / "a.tsv")["score"], score)
 
 
-def test_page_escapes_marks_status_and_drops_empty_columns(tmp_path: Path) -> None:
-    frame = table().assign(empty="")
-    write_html(tmp_path / "a.html", {"Slides": frame, "Problems": frame.iloc[:0]}, PROVENANCE)
-    page = (tmp_path / "a.html").read_text()
-    assert "mpp &lt;unknown&gt; &amp; &#x27;odd&#x27;" in page
-    assert '<td style="background: #e3f3e3">ok</td>' in page
-    assert '<td style="background: #fbe0dc">refused</td>' in page
-    assert "<th>empty</th>" not in page
-    assert "<p>None.</p>" in page
-    assert "slides.tsv" in page
-    assert ">0.3<" in page
+def test_every_type_comes_back(tmp_path: Path) -> None:
+    frame = table().assign(
+        count=pd.array([3, None], "Int64"),
+        events=pd.array([1, 0], "Int8"),
+        whole=[1, 2],
+        found=[True, False],
+        counted=pd.array([True, None], "boolean"),
+        # Text that looks like something else.
+        code=["01", "1e3"],
+        encoder=["uni", np.nan],
+        nothing=pd.Series([np.nan, np.nan], dtype=object),
+    )
+    write_tsv(tmp_path / "a.tsv", frame, PROVENANCE)
+    back = read_tsv(tmp_path / "a.tsv")
+    pd.testing.assert_frame_equal(back, frame)
+    write_tsv(tmp_path / "b.tsv", back, PROVENANCE)
+    assert (tmp_path / "b.tsv").read_bytes() == (tmp_path / "a.tsv").read_bytes()
+
+
+def test_a_table_without_rows_comes_back(tmp_path: Path) -> None:
+    frame = table().iloc[:0]
+    write_tsv(tmp_path / "a.tsv", frame, PROVENANCE)
+    pd.testing.assert_frame_equal(read_tsv(tmp_path / "a.tsv"), frame)
+
+
+def test_a_table_without_its_types_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("slide\n007\n")
+    with pytest.raises(FileNotFoundError, match=r"a\.tsv\.provenance\.json"):
+        read_tsv(tmp_path / "a.tsv")

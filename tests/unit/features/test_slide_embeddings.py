@@ -10,7 +10,7 @@ import pytest
 
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import read_tsv
+from histohet.common.tables import read_tsv
 from histohet.features.file import feature_file, open_features
 from histohet.features.slide_vectors import (
     ROWS_PER_CHUNK,

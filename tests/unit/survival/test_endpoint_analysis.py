@@ -13,7 +13,7 @@ import pytest
 
 from histohet.clinical.covariates import Covariate
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import read_tsv, write_tsv
+from histohet.common.tables import read_tsv, write_tsv
 from histohet.survival.cox import fit_cox
 from histohet.survival.curves import log_rank
 from histohet.survival.endpoint import (

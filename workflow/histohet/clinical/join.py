@@ -14,6 +14,7 @@ from histohet.clinical.covariates import Covariate
 from histohet.clinical.endpoints import ROW_USED
 from histohet.clinical.tables import ClinicalError, ClinicalSource, read_cells, read_header
 from histohet.common.settings import quoted
+from histohet.common.tables import read_tsv
 
 ROW_LEFT_OUT = "row left out"
 ALL_LEFT_OUT = "all rows of the patient left out"
@@ -112,17 +113,8 @@ def read_clinical(
 
 
 def read_clinical_tsv(frame: str | Path, problems: str | Path) -> ClinicalTable:
-    """Read clinical data back from the TSV files of its `frame` and its `problems`.
-
-    Everything but months and events stays text, though it may look like numbers.
-    """
-    table = pd.read_csv(frame, sep="\t", dtype=str, keep_default_na=False)
-    for name in endpoints_of(table):
-        months, event = table[name + _MONTHS], table[name + _EVENT]
-        table[name + _MONTHS] = months.mask(months == "", "nan").astype(float)
-        table[name + _EVENT] = event.mask(event == "", "nan").astype(float).astype("Int8")
-    found = pd.read_csv(problems, sep="\t", dtype=str, keep_default_na=False)
-    return ClinicalTable(table, found.astype({"row": int}))
+    """Read clinical data back from the TSV files of its `frame` and its `problems`."""
+    return ClinicalTable(read_tsv(frame), read_tsv(problems))
 
 
 def _first_with(

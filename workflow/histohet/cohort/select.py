@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,6 @@ from histohet.clinical.join import ClinicalTable, endpoints_of
 from histohet.cohort.analyses import AnalysisSpec, Trim
 from histohet.cohort.groups import assign_groups, known_percentiles
 from histohet.cohort.patients import NOT_MEASURED, patient_scores
-from histohet.common.results_tables import read_tsv
 
 NO_ROW = "no row in the clinical tables"
 UNUSABLE_ROWS = "contradictory rows in the clinical tables"
@@ -148,19 +146,6 @@ def of_endpoint(patients: pd.DataFrame, endpoint: str) -> pd.DataFrame:
         event=chosen[event].astype(bool),
     )
     return pd.concat([frame, chosen[covariates]], axis="columns")
-
-
-def read_patients(path: str | Path, covariates: Sequence[Covariate]) -> pd.DataFrame:
-    """Read a table of patients back from TSV, every column in the type `build_cohort` gave it.
-
-    Levels of a categorical covariate stay text, though they may look like numbers.
-    """
-    kinds = {"numeric": "float64", "categorical": "str"}
-    patients = read_tsv(path, {each.name: kinds[each.kind] for each in covariates})
-    types = {"n_slides": "int64", "n_scored": "int64", "score": "float64", "n_tiles": "Int64"}
-    for name in endpoints_of(patients):
-        types |= {f"{name}_months": "float64", f"{name}_event": "Int8"}
-    return patients.fillna({"group": ""}).astype({**types, "analysed": "bool"})
 
 
 def _selection(

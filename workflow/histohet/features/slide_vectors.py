@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from histohet.common.files import atomic_path, write_json
+from histohet.common.files import atomic_path
 from histohet.common.hdf5 import new_file, open_file
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
-from histohet.common.results_tables import write_tsv
+from histohet.common.tables import TEXT, write_sidecar, write_tsv
 from histohet.tiles.file import TileTable, tiles_of, write_coords
 
 Floats = npt.NDArray[np.float64]
@@ -168,7 +168,8 @@ def write_embedding_tables(
             file.write(found.slide + numbers + "\n")
         if width is None:
             file.write("wsi\n")
-    write_json(f"{table}.provenance.json", provenance.as_dict())
+    numbers_of = dict.fromkeys((f"feat_{i}" for i in range(width or 0)), "float64")
+    write_sidecar(table, {"wsi": TEXT, **numbers_of}, provenance)
     columns = ["slide", "status", "reason", "n_tiles"]
     write_tsv(slides, pd.DataFrame(status, columns=columns), provenance)
     return sum(row["status"] == Status.OK for row in status)

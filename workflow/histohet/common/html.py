@@ -1,19 +1,19 @@
-"""Tables: tab-separated for programs, HTML for people, each with its provenance."""
+"""Tables as a page for people, with their provenance."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from histohet.common.files import atomic_path, write_json, write_text
+from histohet.common.files import write_text
 from histohet.common.provenance import Provenance
 
-IDS = ("slide", "wsi", "patient", "status", "group")
-SENTENCES = ("reason", "excluded_because", "conflicts", "notes", "problem", "consequence")
+LONG = 60
+"""Cells with more characters are broken into lines."""
 
 GOOD, BAD = "#e3f3e3", "#fbe0dc"
 
@@ -23,47 +23,9 @@ table { border-collapse: collapse; margin-bottom: 2em; }
 th, td { padding: 3px 9px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; position: sticky; top: 0; background: white; }
 td { white-space: nowrap; }
-td.sentence { white-space: normal; min-width: 24em; overflow-wrap: anywhere; }
+td.long { white-space: normal; min-width: 24em; overflow-wrap: anywhere; }
 footer { color: #777; font-size: 11px; overflow-wrap: anywhere; }
 """
-
-
-def write_tsv(path: str | Path, table: pd.DataFrame, provenance: Provenance) -> None:
-    """Write a table as TSV; its provenance goes beside it, into ``<path>.provenance.json``.
-
-    Numbers keep all their digits; missing values are empty.
-    """
-    with atomic_path(path) as partial:
-        table.to_csv(partial, sep="\t", index=False, lineterminator="\n")
-    write_json(f"{path}.provenance.json", provenance.as_dict())
-
-
-def read_tsv(path: str | Path, types: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Read what `write_tsv` wrote: ids and reasons stay text, only empty cells are missing.
-
-    Parameters
-    ----------
-    path
-        The table.
-    types
-        Of columns that are what they look like by chance, such as codes written as numbers.
-    """
-    types = types or {}
-    known: dict[Hashable, str] = {
-        name: types.get(name, "str") for name in (*IDS, *SENTENCES, *types)
-    }
-    table = pd.read_csv(
-        path,
-        sep="\t",
-        dtype=known,
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
-    )
-    for name in SENTENCES:
-        if name in table and name not in types:
-            table[name] = table[name].fillna("")
-    return table
 
 
 def write_html(
@@ -92,10 +54,11 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
-    look = ' class="sentence"' if column in SENTENCES else ""
+    text = _text(value)
+    look = ' class="long"' if len(text) > LONG else ""
     if column == "status":
         look = f' style="background: {GOOD if value == "ok" else BAD}"'
-    return f"<td{look}>{html.escape(_text(value))}</td>"
+    return f"<td{look}>{html.escape(text)}</td>"
 
 
 def _text(value: Any) -> str:
