@@ -49,7 +49,7 @@ def test_every_type_comes_back(tmp_path: Path) -> None:
         # Text that looks like something else.
         code=["01", "1e3"],
         encoder=["uni", np.nan],
-        nothing=pd.Series([np.nan, np.nan], dtype=object),
+        nothing=[np.nan, np.nan],
     )
     write_tsv(tmp_path / "a.tsv", frame, PROVENANCE)
     back = read_tsv(tmp_path / "a.tsv")
