@@ -32,7 +32,11 @@ class OwnVariant(Settings):
 
     name: Name = Field(description="Names its results.")
     like: NamedVariant = Field("full", description="The variant that it changes.")
-    pooled: bool = Field(False, description="Cluster the slides of a patient together.")
+    pooled: bool = Field(
+        False,
+        description="Cluster the slides of a patient together and measure them as one: clusters "
+        "are shared between slides.",
+    )
     encoder: EncoderSettings | None = Field(None, description="A whole section `encoder`.")
     epithelium: dict[Literal["min_coverage", "fill"], Any] | None = Field(
         None, min_length=1, description="`min_coverage` and `fill`, as in the section."
@@ -89,7 +93,9 @@ class Config(Settings):
     specification_curve: CurveSettings | None = Field(
         None,
         description="Optional: the hazard ratio under every combination of declared choices, in "
-        "`results/specification_curve`. Only what a choice touches is computed again.",
+        "`results/specification_curve`. `variants`, `q`, `k` and `min_coverage` change how slides "
+        "are measured, the other choices do not; each is a list, and what is left out stays as "
+        "configured. Only what a choice touches is computed again.",
     )
     statistics: StatisticsSettings = StatisticsSettings()
     seed: int = Field(
@@ -102,7 +108,7 @@ class Config(Settings):
         "every slide again), `no_potts` (no smoothing), `no_tumor_filter` (all clusters count), "
         "`paper` (clusters as published, whatever `clustering` says; takes several times as long "
         "and all features in memory). With more than one, `results/ablation` compares them. "
-        "`snakemake ablation` runs and compares all five. A variant may also be your own.",
+        "`snakemake ablation` runs and compares all five. Or one of your own, see below.",
     )
     max_failed_fraction: float = Field(
         0.5,
@@ -142,6 +148,15 @@ class Config(Settings):
     phantoms: PhantomSettings | None = Field(
         None, description="Only for generated cohorts (`workflow/phantoms.smk`)."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_empty(cls, values: object) -> object:
+        if isinstance(values, Mapping):
+            for key, value in values.items():
+                if value is None and key in cls.model_fields:
+                    raise FaultyKeyError(str(key), "nothing is given")
+        return values
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:

@@ -13,9 +13,11 @@ class PathologistSettings(Settings):
     """Subclones that a pathologist counted."""
 
     table: FilePath = Field(description="TSV or CSV, one row per slide or patient.")
-    column: Text = Field(description="Column with the count.")
+    column: Text = Field(description="Column with the count of subclones.")
     unit: Literal["slide", "patient"] = Field(
-        "slide", description="What a row is, and the column with its id."
+        "slide",
+        description="What a row is, and the column with its id. The score of a patient is the mean "
+        "over the slides.",
     )
     score: Text = Field("n_clusters", description="Measure that the count is compared with.")
 
@@ -24,10 +26,13 @@ class ExpressionSettings(Settings):
     """Spatial transcriptomics on the same section."""
 
     slide: Text = Field(description="Id of the slide.")
-    spots: FilePath = Field(description="AnnData (.h5ad), or TSV or CSV with one row per spot.")
+    spots: FilePath = Field(
+        description='AnnData (.h5ad) with positions in `obsm["spatial"]`, or a table with one row '
+        "per spot (TSV or CSV, also `.gz`)."
+    )
     label: Text = Field(description="Column with the expression cluster; of AnnData, of obs.")
     labels: FilePath | None = Field(
-        None, description="Table with the labels, if the spots have none."
+        None, description="Table with the labels, joined by `spot`, if the spots have none."
     )
     x: Text = Field("x", description="Column of a table with x, level-0 px.")
     y: Text = Field("y", description="Column of a table with y, level-0 px.")

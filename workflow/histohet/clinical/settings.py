@@ -31,7 +31,9 @@ class TimeColumns(Settings):
 class EndpointSettings(Settings):
     """Which columns of a clinical table hold the time and the status of an endpoint."""
 
-    time: Text | TimeColumns = Field(description="Column with the times, or two.")
+    time: Text | TimeColumns = Field(
+        description="Column with the times, or `{event: column, censored: column}`."
+    )
     unit: Literal["days", "months", "years"] = Field(description="Unit of the times.")
     event: Text = Field(description="Column with the status.")
     events: Codes = Field(description="Codes that mean an event.")
@@ -50,11 +52,21 @@ class ClinicalTable(Settings):
 
     table: FilePath = Field(description="TSV, CSV or workbook (.xlsx).")
     format: Literal["cbioportal", "tcga_cdr", "gdc"] | None = Field(
-        None, description="A ready-made mapping."
+        None,
+        description="A ready-made mapping. `cbioportal`: clinical data of a study as downloaded "
+        "(OS, DSS, DFS, PFS, those that it has). `tcga_cdr`: TCGA Clinical Data Resource, "
+        "supplementary table 1 of Liu 2018 (OS, DFI, PFI of sheet `TCGA-CDR`; DSS from `DSS_cr`, "
+        "where 2, death of another cause, is censored, and PFS of sheet `ExtraEndpoints`). `gdc`: "
+        "patient table of a TCGA project with its three header lines (OS: `death_days_to` of the "
+        "dead, `last_contact_days_to` of the living).",
     )
-    patient: Text | None = Field(None, description="Column with the patient's id.")
+    patient: Text | None = Field(
+        None, description="Without a format: column with the patient's id."
+    )
     endpoints: tuple[Code, ...] | dict[EndpointName, EndpointSettings] | None = Field(
-        None, description="With a format those to take, all if absent; else what their columns are."
+        None,
+        description="With a format, the list of those to take, all if absent. Without: of each "
+        "endpoint its columns and codes.",
     )
     sheet: Text | None = Field(None, description="Sheet of a workbook; its first if absent.")
     header_lines: int | None = Field(

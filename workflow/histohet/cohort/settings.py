@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from histohet.clinical.settings import CovariateSettings
 from histohet.common.resources import read_resource
@@ -56,7 +56,7 @@ class TwoCuts(Settings):
 class TrimSettings(Settings):
     """Leave out extremes: kept is what is strictly between the percentiles."""
 
-    measure: Measure = Field(description="Whose extremes are left out.")
+    measure: Measure = Field(description="Measure whose extremes are left out.")
     percentiles: tuple[Percent, Percent] = Field((5, 95), description="HETMAP: 5 and 95.")
 
     @model_validator(mode="after")
@@ -70,6 +70,13 @@ class TrimSettings(Settings):
 class AnalysisSettings(Settings):
     """One analysis; the keys of a published one hold where it has none of its own."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": [],
+            "anyOf": [{"required": ["name"]}, {"required": ["preset"]}],
+        }
+    )
+
     preset: str | None = Field(
         None,
         description="A published analysis, whose keys hold where the analysis has none of its own. "
@@ -78,13 +85,17 @@ class AnalysisSettings(Settings):
         "and PFS from TCGA-CDR). `pathomch_brca`, `pathomch_luad`: HTI of trait maps, > 0.5 "
         "against ≤ 0.5 and > 0.7 against ≤ 0.3, DX1, OS, capped at 10 years.",
     )
-    name: Name = Field(description="Names its results: letters, digits, `_`, `-`.")
+    name: Name = Field(
+        description="Names its results: letters, digits, `_`, `-`. By default that of the preset."
+    )
     score: Measure = Field(
         "n_clusters",
         description="Any measure of the slide in the cohort table, such as `scaled_count` or "
         "`hti_possible`; not the columns on the certainty of the clusters.",
     )
-    endpoints: tuple[Code, ...] = Field((), description="Endpoints of the clinical tables.")
+    endpoints: tuple[Code, ...] = Field(
+        (), description="Endpoints of the clinical tables; none named: all."
+    )
     slides: Literal["first", "first_diagnostic", "max", "mean"] = Field(
         "first",
         description="For patients with several slides: `first` measured one in the sheet, `max` or "
@@ -111,11 +122,11 @@ class AnalysisSettings(Settings):
     covariates: tuple[CovariateSettings, ...] = Field(
         (),
         description="What hazard ratios are adjusted for: `{column, kind: numeric}` or `{column, "
-        "kind: categorical, reference: N0}`; `name` for another name in tables; `levels: {T1-2: ."
+        "kind: categorical, reference: N0}`; `name` for another name in tables; `levels: {T1-2: "
         '[T1, T2], T3-4: [T3, T4]}` to recode; `drop: [TX]` excludes patients with a code (`""`: '
         "with none), other missing values only leave them out of the adjusted models. With "
         "`levels`, a code that is in none of them and not in `drop` excludes the patient and is "
-        "listed as a problem of its row",
+        "listed as a problem of its row.",
     )
     max_months: float | None = Field(
         None, gt=0, description="Follow-up beyond it is censored at it."

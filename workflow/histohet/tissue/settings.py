@@ -24,12 +24,12 @@ class TissueOverrides(Settings):
     min_tissue_mm2: float | None = Field(
         None,
         ge=0,
-        description="Smallest piece of tissue, in place of the preset's, a matter of the scan.",
+        description="Smallest piece of tissue, in place of the preset's; the same at every scale.",
     )
     min_hole_mm2: float | None = Field(
         None,
         ge=0,
-        description="Smallest hole in tissue, in place of the preset's, a matter of the scan.",
+        description="Smallest hole in tissue, in place of the preset's; the same at every scale.",
     )
     max_ink: float | None = Field(
         None,

@@ -1,0 +1,106 @@
+"""The configuration as a whole; what it refuses: tests/bad_input/test_bad_configuration.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import yaml
+
+from helpers import ROOT
+from histohet.config import Config, OwnVariant, read_config, varied
+
+DEMO: dict[str, Any] = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+EXAMPLE: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def turned(value: Any) -> Any:
+    """Return the same with the keys of sections in another order and whole numbers as floats."""
+    if isinstance(value, dict):
+        return {key: turned(value[key]) for key in reversed(value)}
+    if isinstance(value, list):
+        return [turned(one) for one in value]
+    return float(value) if type(value) is int else value
+
+
+def test_the_example_says_the_defaults() -> None:
+    defaults = read_config({"slides": "config/slides.tsv"})
+    assert read_config(EXAMPLE) == defaults
+    # And leaves none out, but for sections that are optional.
+    assert set(EXAMPLE) == set(defaults.canonical())
+    for name, section in defaults.canonical().items():
+        if isinstance(section, dict):
+            assert set(EXAMPLE[name]) == set(section)
+
+
+def test_order_number_types_and_defaults_written_out_change_nothing() -> None:
+    config = read_config(DEMO)
+    for form in (turned(DEMO), config.canonical(), turned(config.canonical())):
+        assert repr(read_config(form).canonical()) == repr(config.canonical())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tiles": {"tile_um": 112.5}},
+        {"clinical": [DEMO["clinical"][0] | {"patient": "id"}]},
+        {"analyses": [DEMO["analyses"][0] | {"slides": "max"}]},
+        {"clustering": {"reach": None}},
+    ],
+)
+def test_another_meaning_is_another_form(change: dict[str, Any]) -> None:
+    assert read_config(DEMO | change).canonical() != read_config(DEMO).canonical()
+
+
+def test_a_preset_is_filled_in_where_the_analysis_says_nothing() -> None:
+    one, other = read_config(
+        DEMO | {"analyses": [{"preset": "hetmap_stad", "trim": None}, {"preset": "pathomch_luad"}]}
+    ).analyses
+    assert (one.name, one.slides, one.trim) == ("hetmap_stad", "first_diagnostic", None)
+    assert [covariate.name for covariate in one.covariates] == ["age", "T", "N"]
+    assert other.canonical()["grouping"] == {"low_at_most": 0.3, "high_above": 0.7}
+    assert "preset" not in other.canonical()
+
+
+def test_a_variant_has_its_own_settings_in_place() -> None:
+    own = {"name": "few", "clustering": {"q": 10.0}, "encoder": {"name": "uni"}}
+    config = read_config(DEMO | {"variants": ["full", own]})
+    variant = config.variants[1]
+    assert isinstance(variant, OwnVariant)
+    changed = varied(config, variant.settings)
+    assert (changed.clustering.q, changed.encoder.name) == (10, "uni")
+    # What it does not name stays; of the encoder, nothing.
+    assert changed.clustering.restarts == config.clustering.restarts == 3
+    assert changed.tissue == config.tissue
+
+
+def test_what_is_given_is_not_changed() -> None:
+    given = deepcopy(DEMO)
+    read_config(given)
+    assert given == DEMO
+
+
+def test_reading_a_configuration_needs_nothing_heavy() -> None:
+    code = (
+        "import sys; import histohet.config; "
+        "print(*{'numpy', 'pandas', 'scipy', 'numba', 'torch'} & set(sys.modules))"
+    )
+    path = {"PYTHONPATH": str(ROOT / "workflow")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_every_key_is_described() -> None:
+    def undescribed(model: type, prefix: str = "") -> list[str]:
+        return [
+            f"{prefix}{name}"
+            for name, field in model.model_fields.items()  # type: ignore[attr-defined]
+            if not field.description and not hasattr(field.annotation, "model_fields")
+        ]
+
+    assert undescribed(Config) == []
