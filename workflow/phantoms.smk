@@ -3,7 +3,8 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.utils import min_version, validate
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
 
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
@@ -13,10 +14,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 from histohet.phantoms.plan import plan_cohort
 from histohet.common.code import code_hash
+from histohet.config import read_config
 
-validate(config, "schemas/config.schema.yaml")
-
-PHANTOMS = config["phantoms"]
+try:
+    PHANTOMS = read_config(config).canonical()["phantoms"]
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+except KeyError:
+    raise WorkflowError("config, phantoms: is missing") from None
 PLANNED = {k: v for k, v in PHANTOMS.items() if k != "hazard_ratio"}
 CODE = {
     script: code_hash(

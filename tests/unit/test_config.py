@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from copy import deepcopy
 from typing import Any
 
@@ -81,18 +79,6 @@ def test_what_is_given_is_not_changed() -> None:
     given = deepcopy(DEMO)
     read_config(given)
     assert given == DEMO
-
-
-def test_reading_a_configuration_needs_nothing_heavy() -> None:
-    code = (
-        "import sys; import histohet.config; "
-        "print(*{'numpy', 'pandas', 'scipy', 'numba', 'torch'} & set(sys.modules))"
-    )
-    path = {"PYTHONPATH": str(ROOT / "workflow")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == ""
 
 
 def test_every_key_is_described() -> None:

@@ -3,7 +3,6 @@
 Nothing numerical happens here.
 """
 
-import json
 import os
 import re
 import sys
@@ -11,9 +10,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-from jsonschema import ValidationError
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
 WORKFLOW = Path(workflow.basedir)
 sys.path.insert(0, str(WORKFLOW))
@@ -25,51 +22,19 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 from histohet.common.files import StorageError, read_json, write_json
 from histohet.common.code import code_hash
 from histohet.common.sheets import SheetError
+from histohet.config import read_config
 from histohet.slides.sheet import COMPANIONS, SLIDE_ID, missing_files, read_slide_sheet
 
 
-def describe(error):
-    """Key and fault of a value. If it may be one of several things, of those that it is likeliest
-    meant to be: whose fault lies deepest, or is more than another type or name."""
-    faults = [error]
-    while len(faults) == 1 and faults[0].context:
-        likely = lambda fault: (
-            len(fault.absolute_path),
-            {"type": 0, "enum": 1}.get(fault.validator, 2),
-        )
-        best = max(map(likely, faults[0].context))
-        faults = [fault for fault in faults[0].context if likely(fault) == best]
-    key = faults[0].json_path.removeprefix("$").removeprefix(".") or "top level"
-    return f"{key}: " + ", or ".join(dict.fromkeys(fault.message for fault in faults))
-
-
 def check_configuration(values, where="config"):
-    """Check a configuration and fill in its defaults."""
+    """Check a configuration, and bring it into the form that parameters are compared in."""
     try:
-        validate(values, "../schemas/config.schema.yaml")
-    except WorkflowError as error:
-        # Snakemake's own message repeats the whole schema after the cause.
-        if not isinstance(error.__context__, ValidationError):
-            raise
-        raise WorkflowError(f"{where}, {describe(error.__context__)}") from None
-    for section, content in values.items():
-        try:
-            # No bound of the schema keeps NaN out.
-            json.dumps(content, allow_nan=False, default=str)
-        except ValueError:
-            raise WorkflowError(
-                f"{where}, {section}: a number in it is NaN or infinite"
-            ) from None
-    tiles = values["tiles"]
-    if tiles["overlap_um"] >= tiles["tile_um"]:
-        raise WorkflowError(
-            f"{where}, tiles: an overlap of {tiles['overlap_um']} µm leaves nothing of tiles of "
-            f"{tiles['tile_um']} µm"
-        )
-    return values
+        return read_config(values, where).canonical()
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
 
 
-check_configuration(config)
+config = check_configuration(config)
 
 try:
     SHEET = read_slide_sheet(config["slides"], config.get("patient_pattern"))

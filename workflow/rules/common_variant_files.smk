@@ -145,7 +145,7 @@ def get_clustering_parameters(wildcards):
     if is_published(wildcards):
         return {}
     settings = PROCEDURES[wildcards.procedure].config["clustering"]
-    return {k: v for k, v in settings.items() if k != "min_tiles"}
+    return {k: v for k, v in settings.items() if k not in ("procedure", "min_tiles")}
 
 
 def units(variant):

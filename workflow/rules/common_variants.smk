@@ -22,7 +22,7 @@ def settle(name, variant):
     """Settle what a variant is."""
     own = variant.configured(config)
     if variant.settings:
-        check_configuration(own, f"config, variant '{name}'")
+        own = check_configuration(own, f"config, variant '{name}'")
     return Settled(variant, own, variant.factors(config))
 
 
