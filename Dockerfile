@@ -15,11 +15,13 @@ COPY config /opt/histohet/config
 # Snakemake notes the environment of every rule beside its results.
 COPY envs /opt/histohet/envs
 COPY resources /opt/histohet/resources
+COPY profiles /opt/histohet/profiles
+COPY Snakefile /opt/histohet/Snakefile
 COPY workflow /opt/histohet/workflow
 
 # Whoever runs it has a name and a home, where fonts and compiled functions are kept.
 ENV PATH=/opt/histohet/.venv/bin:$PATH HOME=/tmp USER=histohet
 USER 1000:1000
 WORKDIR /cohort
-ENTRYPOINT ["snakemake", "--snakefile", "/opt/histohet/workflow/Snakefile"]
+ENTRYPOINT ["snakemake", "--snakefile", "/opt/histohet/Snakefile"]
 CMD ["--help"]

@@ -37,7 +37,7 @@ test: check unit workflow-tests  ## everything CI checks: formats, types, lint, 
 check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint $(DEMO) --config slides=tests/one_slide.tsv
@@ -113,7 +113,8 @@ rulegraph: $(VENV)/core.txt  ## print the rule graph of docs/architecture.md
 	$(BIN)/snakemake $(DEMO) --rulegraph mermaid-js --quiet all
 
 clean:  ## remove results and Snakemake's records, keep the environment
-	rm -rf results .snakemake
+	find results -mindepth 1 ! -path results/.gitkeep -delete
+	rm -rf .snakemake
 
 # The interpreter's own pip installs into the environment, so python3-venv is not needed.
 $(VENV)/%.txt: requirements/%.txt | $(VENV)/histohet

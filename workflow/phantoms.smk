@@ -1,16 +1,12 @@
 # A cohort of generated slides with planted subclones and survival, for the demo and the tests.
-import os
-import sys
-from pathlib import Path
-
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.27")
-sys.path.insert(0, workflow.basedir)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
-)
+
+
+include: "rules/library.smk"
+
 
 from histohet.phantoms.plan import plan_cohort
 from histohet.common.code import code_hash
@@ -24,9 +20,7 @@ except KeyError:
     raise WorkflowError("config, phantoms: is missing") from None
 PLANNED = {k: v for k, v in PHANTOMS.items() if k != "hazard_ratio"}
 CODE = {
-    script: code_hash(
-        Path(workflow.basedir) / "scripts" / f"{script}.py", workflow.basedir
-    )
+    script: code_hash(WORKFLOW / "scripts" / f"{script}.py", WORKFLOW)
     for script in ("plan_phantoms", "render_phantom")
 }
 

@@ -126,7 +126,7 @@ def main() -> None:
             subprocess.run(
                 [
                     *(sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"),
-                    *("--snakefile", str(ROOT / "workflow/Snakefile")),
+                    *("--snakefile", str(ROOT / "Snakefile")),
                     *("--directory", str(own), "--replace-workflow-config"),
                     *("--configfile", str(own / "config.yaml")),
                 ],

@@ -50,7 +50,7 @@ def plan(folder: Path, *arguments: str) -> dict[str, Any]:
     """Dry-run the workflow; return the number of jobs, seconds, and peak memory."""
     command = [
         *(sys.executable, "-m", "snakemake", *arguments, "--dry-run", "--quiet", "rules"),
-        *("--snakefile", str(ROOT / "workflow/Snakefile"), "--directory", str(folder)),
+        *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
         *("--replace-workflow-config", "--configfile", str(folder / "config.yaml")),
     ]
     log = folder / "snakemake.log"

@@ -33,7 +33,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     phantoms = Cohort(
         folder / "phantoms", workflow, CONFIG | {"phantoms": PHANTOMS | {"n_slides": 2}}
     )
-    phantoms.run(snakefile="phantoms.smk")
+    phantoms.run(snakefile="workflow/phantoms.smk")
     phantoms.run(FEATURES)
     given = folder / "given"
     given.mkdir()

@@ -64,9 +64,9 @@ def test_every_rule_of_the_phantoms(tmp_path: Path) -> None:
     config = CONFIG | {"phantoms": PHANTOMS | {"n_slides": 1, "epithelial_tiles": 8}}
     workflow = ROOT / "workflow"
     first = Cohort(tmp_path / "first", workflow, config)
-    undisturbed = undisturbed_run(first, tmp_path, tmp_path / "record", "phantoms.smk")
+    undisturbed = undisturbed_run(first, tmp_path, tmp_path / "record", "workflow/phantoms.smk")
     cohort = Cohort(tmp_path / "cohort", workflow, config)
-    check_killed_run(undisturbed, cohort, tmp_path / "state", "phantoms.smk")
+    check_killed_run(undisturbed, cohort, tmp_path / "state", "workflow/phantoms.smk")
 
 
 def test_no_rule_is_forgotten(undisturbed: Undisturbed) -> None:

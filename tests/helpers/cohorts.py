@@ -99,7 +99,7 @@ class Cohort:
         config.write_text(yaml.safe_dump(self.config | changes))
         return [
             *(sys.executable, "-m", "snakemake"),
-            *("--snakefile", str(self.workflow / snakefile)),
+            *("--snakefile", str(self.workflow.parent / snakefile)),
             *("--directory", str(self.folder)),
             *("--replace-workflow-config", "--configfile", str(config)),
             *arguments,
@@ -154,7 +154,7 @@ class Cohort:
         for block in blocks:
             found = re.search(r"^    wildcards: (.*)$", block, flags=re.MULTILINE)
             jobs.append(Job(block.split(":")[0], found.group(1) if found else ""))
-        return [job for job in jobs if job.rule not in {"all", "ablation", "preflight"}]
+        return [job for job in jobs if job.rule not in {"default", "all", "ablation", "preflight"}]
 
     def rules(self, *arguments: str, **changes: Any) -> Counter[str]:
         """Count the jobs that a run would execute now, by rule."""
@@ -162,9 +162,11 @@ class Cohort:
 
 
 def copy_workflow(folder: Path) -> Path:
-    """Copy the workflow into `folder`, so that a test may edit it; return the copy.
+    """Copy the workflow into `folder`, so that a test may edit it; return the copy of `workflow/`.
 
     What numba has compiled is copied too: it is kept beside the sources and valid for their times.
     """
-    (folder / "envs").symlink_to(ROOT / "envs")
+    for shared in ("envs", "profiles", "resources"):
+        (folder / shared).symlink_to(ROOT / shared)
+    shutil.copy(ROOT / "Snakefile", folder)
     return Path(shutil.copytree(ROOT / "workflow", folder / "workflow"))

@@ -38,7 +38,7 @@ def local(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     }
     cohort = Cohort(tmp_path_factory.mktemp("local"), ROOT / "workflow", config)
     write_thin_weights(cohort.folder)
-    cohort.run(snakefile="phantoms.smk")
+    cohort.run(snakefile="workflow/phantoms.smk")
     cohort.run()
     return cohort
 

@@ -29,7 +29,7 @@ def test_a_dry_run_adds_up_what_its_jobs_ask_for(tmp_path: Path) -> None:
     jobs = [
         dict(re.findall(r"(\w+)[=:] ?(\d+)", block))
         for block in blocks
-        if not block.startswith("all:")
+        if not block.startswith(("default:", "all:"))
     ]
 
     def hours(what: str, default: int) -> float:

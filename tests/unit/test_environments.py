@@ -130,8 +130,8 @@ COPIED = {target: source for source, target in map(str.split, arguments("COPY"))
 
 def in_checkout(path: str) -> Path:
     """Where a file of the image comes from."""
-    target = next(target for target in COPIED if path.startswith(f"{target}/"))
-    return ROOT / COPIED[target] / path.removeprefix(f"{target}/")
+    target = next(target for target in COPIED if f"{path}/".startswith(f"{target}/"))
+    return ROOT / COPIED[target] / path.removeprefix(target).lstrip("/")
 
 
 def test_the_container_installs_the_lock_and_nothing_else() -> None:
@@ -149,7 +149,7 @@ def test_the_container_copies_what_exists_and_the_build_may_see_it() -> None:
     seen = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in seen
     assert {line for line in seen if line.startswith("!")} == {f"!{s}" for s in COPIED.values()}
-    assert all((ROOT / source).is_dir() for source in COPIED.values())
+    assert all((ROOT / source).exists() for source in COPIED.values())
 
 
 def test_the_container_holds_the_files_that_rules_name() -> None:
@@ -165,7 +165,7 @@ def test_the_container_starts_the_workflow_and_not_as_root() -> None:
     (entry,) = arguments("ENTRYPOINT")
     program, option, snakefile = yaml.safe_load(entry)
     assert (program, option) == ("snakemake", "--snakefile")
-    assert in_checkout(snakefile) == ROOT / "workflow/Snakefile"
+    assert in_checkout(snakefile) == ROOT / "Snakefile"
     assert in_checkout(snakefile).is_file()
     (user,) = arguments("USER")
     assert all(int(number) > 0 for number in user.split(":"))

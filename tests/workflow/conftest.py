@@ -25,6 +25,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
         workflow = copy_workflow(folder) if first else folder / "workflow"
         cohort = Cohort(folder / "cohort", workflow, CONFIG)
         if first:
-            cohort.run(snakefile="phantoms.smk")
+            cohort.run(snakefile="workflow/phantoms.smk")
             cohort.run()
     return cohort

@@ -3,21 +3,16 @@
 Nothing numerical happens here.
 """
 
-import os
 import re
-import sys
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-WORKFLOW = Path(workflow.basedir)
-sys.path.insert(0, str(WORKFLOW))
-# Scripts run in processes of their own, some of them in environments of their own.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(WORKFLOW), os.environ.get("PYTHONPATH")])
-)
+
+include: "library.smk"
+
 
 from histohet.common.files import StorageError, read_json, write_json
 from histohet.common.code import code_hash
