@@ -57,8 +57,10 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def deployed(tmp_path: Path) -> Path:
-    """A folder with a configuration and one small slide, as a user has it."""
+    """A folder with a configuration, the profile and one small slide, as a user has it."""
     folder = tmp_path / "deployed"
+    # Its rerun triggers: with `code`, Snakemake 9.27 fails on scripts of `git+file:`.
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
     (folder / "workflow").mkdir(parents=True)
     (folder / "config").mkdir()
     (folder / "config/config.yaml").write_text("slides: slides.tsv\n")
@@ -85,10 +87,9 @@ def check_preflight(deployed: Path, snakefile: str, cache: Path) -> None:
 
     run("preflight")
     assert (deployed / "results/preflight/preflight.html").is_file()
-    assert "Nothing to be done" in run("preflight")
     planned = run("--dry-run")
+    assert "rule collect_preflight:" not in planned
     assert "rule summarise:" in planned
-    assert "rule cluster_tiles:" in planned
 
 
 def test_from_a_folder(deployed: Path, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_from_a_git_repository_on_disk(deployed: Path, repository: Path, tmp_pat
 def test_from_github(deployed: Path, repository: Path, tmp_path: Path) -> None:
     """As Snakemake finds it after its first look: its own clone is there, and no network."""
     cache = tmp_path / "cache"
-    clone = cache / "snakemake/source-cache/snakemake-git-cache" / HUB / REPOSITORY
+    clone = cache / "snakemake/snakemake/source-cache/snakemake-git-cache" / HUB / REPOSITORY
     clone.parent.mkdir(parents=True)
     git(tmp_path, "clone", "--bare", str(repository), str(clone))
     snakefile = f'github("{REPOSITORY}", path="workflow/Snakefile", tag="v1")'

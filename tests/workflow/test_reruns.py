@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers import ROOT
 from helpers.cohorts import CONFIG, MAIN_ANALYSIS, Cohort, copy_workflow
 from histohet.slides.sheet import read_slide_sheet
 
@@ -120,6 +121,24 @@ def test_editing_the_library_reruns_the_steps_that_use_it(editable: Cohort) -> N
 def test_editing_a_comment_reruns_nothing(editable: Cohort) -> None:
     edit(editable.workflow / "histohet/annealing.py", "from numba", "# Compiled.\nfrom numba")
     assert editable.jobs() == []
+
+
+def touch_everything(cohort: Cohort) -> None:
+    """As in a fresh clone, or after a branch and back."""
+    for file in cohort.workflow.rglob("*.*"):
+        file.touch()
+
+
+def test_a_fresh_clone_reruns_nothing(editable: Cohort) -> None:
+    edit(editable.workflow / "scripts/encode_tiles.py", "from histohet", "# Ours.\nfrom histohet")
+    touch_everything(editable)
+    assert editable.jobs() == []
+
+
+def test_a_fresh_clone_reruns_nothing_beside_the_profile_of_a_cluster(editable: Cohort) -> None:
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="requirements/slurm.txt")
+    touch_everything(editable)
+    assert editable.jobs("--profile", str(ROOT / "slurm")) == []
 
 
 @pytest.fixture
