@@ -16,7 +16,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -108,6 +108,9 @@ audit: .venv-audit/audit.txt  ## known vulnerabilities of the pinned packages; a
 
 config-docs: $(VENV)/dev.txt  ## JSON schema and key tables of the configuration, from the settings
 	$(BIN)/python -m histohet.config_docs
+
+environments: $(VENV)/dev.txt  ## write envs/*.yaml, from requirements/
+	$(BIN)/python envs/generate.py
 
 rulegraph: $(VENV)/core.txt  ## print the rule graph of docs/architecture.md
 	$(BIN)/snakemake $(DEMO) --rulegraph mermaid-js --quiet all

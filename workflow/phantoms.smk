@@ -49,7 +49,7 @@ rule plan_phantoms:
     benchmark:
         "results/benchmarks/plan_phantoms/all.tsv"
     conda:
-        "../envs/core.yaml"
+        "../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -73,7 +73,7 @@ rule render_phantom:
     benchmark:
         "results/benchmarks/render_phantom/{slide}.tsv"
     conda:
-        "../envs/core.yaml"
+        "../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=4000,

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import ast
 import re
+import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions, requires
+from itertools import chain
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
 from helpers import ROOT
+from histohet.common.code import files_of, read_module
 
-LIBRARY = ROOT / "workflow/histohet"
-ENCODER_MODULES = {
-    "networks.py",
-    "hub.py",
-    "checkpoints.py",
-    "timm_model.py",
-    "torchvision_operators.py",
-    "weights.py",
-}
-"""What only encoders of foundation models need; `weights.py` imports the hub where it uses it."""
-
-ENVIRONMENTS = ["core", "encoders"]
-BUILT_BY = re.compile(r"nvidia-|cuda-|triton")
-"""Parts of PyTorch for GPUs; it names them, with their versions, only where it is built for one."""
+WORKFLOW = ROOT / "workflow"
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+NAMED = re.compile(r'conda:\s+"[./]+/(envs/\w+\.yaml)"|script:\s+"(\S+)"')
+"""The environment of a rule, and the script that follows."""
 
 
 def canonical(name: str) -> str:
@@ -41,74 +35,97 @@ def pins(path: Path) -> dict[str, str]:
     return {canonical(name): version for name, version in pairs}
 
 
-def environment(name: str) -> dict[str, str]:
-    return pins(ROOT / f"envs/{name}.yaml")
+LOCK = {k: v for n in ("core", "encoders") for k, v in pins(ROOT / f"requirements/{n}.txt").items()}
+
+
+DISTRIBUTIONS = packages_distributions()
+OURS = {"histohet", *(file.stem for file in (WORKFLOW / "scripts").glob("*.py"))}
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    """Packages that files import, by canonical name."""
+    modules = {name.split(".")[0] for file in files for name in read_module(file).imports}
+    foreign = modules - set(sys.stdlib_module_names) - OURS
+    return {canonical(DISTRIBUTIONS[module][0]) for module in foreign}
+
+
+# --- the library ----------------------------------------------------------------------------------
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ASKED = [*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())]
+
+
+def test_the_lock_has_what_the_library_asks_for() -> None:
+    for requirement in map(Requirement, ASKED):
+        assert requirement.specifier.contains(LOCK[canonical(requirement.name)]), requirement
+
+
+def test_the_library_asks_for_what_it_imports() -> None:
+    needed = imported((WORKFLOW / "histohet").rglob("*.py"))
+    assert needed <= {canonical(Requirement(text).name) for text in ASKED}
+
+
+def test_the_wheel_holds_the_library_with_its_resources(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = {name for name in ZipFile(wheel).namelist() if name.startswith("histohet/")}
+    modules = {str(p.relative_to(WORKFLOW)) for p in (WORKFLOW / "histohet").rglob("*.py")}
+    assert held == modules | {f"histohet/resources/{p.name}" for p in ROOT.glob("resources/*.yaml")}
 
 
 # --- conda ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_conda_environments_pin_the_versions_of_the_lock(name: str) -> None:
-    lock = pins(ROOT / "requirements/core.txt") | pins(ROOT / "requirements/encoders.txt")
-    assert environment(name)
-    assert environment(name).items() <= lock.items()
+def test_conda_environments_are_what_the_lock_says(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "envs/generate.py", str(tmp_path)], cwd=ROOT, check=True)
+    written = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    current = {file.name: file.read_text() for file in ENVIRONMENTS}
+    assert current == written, "make environments"
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_conda_environments_pin_what_their_packages_need(name: str) -> None:
-    packages = environment(name)
+@pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.stem)
+def test_conda_environments_pin_what_their_packages_need(file: Path) -> None:
+    packages = pins(file)
     needed = [Requirement(text) for package in packages for text in requires(package) or []]
-    in_force = {r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})}
-    names = {canonical(r.name) for r in in_force}
-    assert {name for name in names if not BUILT_BY.match(name)} <= set(packages)
+    in_force = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
     for requirement in in_force:
         if (package := canonical(requirement.name)) in packages:
             assert requirement.specifier.contains(packages[package]), requirement
 
 
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.split(".")[0]
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_conda_environments_hold_what_the_library_imports(name: str) -> None:
-    files = [
-        file
-        for file in [*LIBRARY.rglob("*.py"), *(ROOT / "workflow/scripts").glob("*.py")]
-        if name == "encoders" or file.name not in ENCODER_MODULES
-    ]
-    modules = {module for file in files for module in imported(file)}
-    ours = {file.stem for file in (ROOT / "workflow/scripts").glob("*.py")}
-    modules -= set(sys.stdlib_module_names) | {"histohet"} | ours
-    distributions = packages_distributions()
-    needed = {canonical(distributions[module][0]) for module in modules}
-    assert needed <= set(environment(name))
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_conda_environments_take_python_from_conda_forge(name: str) -> None:
-    described = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())
+@pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.stem)
+def test_conda_environments_take_python_from_conda_forge(file: Path) -> None:
+    described = yaml.safe_load(file.read_text())
     assert described["channels"] == ["conda-forge", "bioconda", "nodefaults"]
     python, pip, packages = described["dependencies"]
     assert (python, pip, list(packages)) == ("python=3.11", "pip", ["pip"])
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", package) for package in packages["pip"])
 
 
-def environments_of_rules() -> set[Path]:
-    return {
-        (file.parent / path).resolve()
-        for file in [*ROOT.glob("workflow/rules/*.smk"), ROOT / "workflow/phantoms.smk"]
-        for path in re.findall(r'"([./]+/envs/\w+\.yaml)"', file.read_text())
-    }
+def environments_of_scripts() -> dict[Path, Path]:
+    """Environment of each script, as the rules name it; a rule that is like another has its."""
+    found = {}
+    current = ""
+    for file in [*WORKFLOW.glob("rules/*.smk"), WORKFLOW / "phantoms.smk"]:
+        for environment, script in NAMED.findall(file.read_text()):
+            current = environment or current
+            if script:
+                found[(file.parent / script).resolve()] = ROOT / current
+    return found
 
 
-def test_every_rule_names_an_environment_that_exists_and_none_is_left_over() -> None:
-    assert environments_of_rules() == set(ROOT.glob("envs/*"))
+OF_SCRIPT = environments_of_scripts()
+
+
+def test_every_environment_is_some_rules() -> None:
+    assert set(OF_SCRIPT.values()) == set(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize("script", OF_SCRIPT, ids=lambda script: script.stem)
+def test_a_script_imports_what_its_environment_holds(script: Path) -> None:
+    assert imported(files_of(script, WORKFLOW)) <= set(pins(OF_SCRIPT[script]))
 
 
 # --- the container --------------------------------------------------------------------------------
@@ -156,7 +173,7 @@ def test_the_container_holds_the_files_that_rules_name() -> None:
     (root,) = (
         target.removesuffix("/workflow") for target in COPIED if COPIED[target] == "workflow"
     )
-    for file in environments_of_rules():
+    for file in ENVIRONMENTS:
         inside = f"{root}/{file.relative_to(ROOT)}"
         assert in_checkout(inside) == file
 

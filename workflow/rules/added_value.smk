@@ -20,7 +20,7 @@ rule assess_added_value:
     benchmark:
         "results/benchmarks/assess_added_value/{variant}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(4000, per_1000_slides=100),

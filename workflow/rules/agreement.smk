@@ -21,7 +21,7 @@ rule agree_with_pathologist:
     benchmark:
         "results/benchmarks/agree_with_pathologist/{variant}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -53,7 +53,7 @@ rule agree_with_expression:
     benchmark:
         "results/benchmarks/agree_with_expression/{variant}/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/spatial.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),

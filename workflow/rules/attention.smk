@@ -72,7 +72,7 @@ rule draw_attention:
     benchmark:
         "results/benchmarks/draw_attention/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(1500),

@@ -12,7 +12,7 @@ rule cluster_tiles:
     benchmark:
         "results/benchmarks/cluster_tiles/{encoder}_{masking}_{procedure}/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         # The published clustering has all embeddings in memory, and takes ten times as long.
@@ -46,7 +46,7 @@ rule score_tumour_tiles:
     benchmark:
         "results/benchmarks/score_tumour_tiles/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
@@ -72,7 +72,7 @@ rule measure_slide:
     benchmark:
         "results/benchmarks/measure_slide/{encoder}_{masking}_{procedure}/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
@@ -98,7 +98,7 @@ rule export_qupath:
     benchmark:
         "results/benchmarks/export_qupath/{variant}/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),

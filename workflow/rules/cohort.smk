@@ -23,7 +23,7 @@ rule choose_tumour_threshold:
     benchmark:
         "results/benchmarks/choose_tumour_threshold/{encoder}_{masking}_{procedure}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -55,7 +55,7 @@ rule collect_slides:
     benchmark:
         "results/benchmarks/collect_slides/{variant}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(3000),
@@ -77,7 +77,7 @@ rule check_failures:
     benchmark:
         "results/benchmarks/check_failures/{variant}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -104,7 +104,7 @@ rule draw_maps:
     wildcard_constraints:
         variant=one_of(name for name in VARIANTS if not VARIANTS[name].variant.pooled),
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     # One job for all slides: the threshold is the cohort's, so a new slide may recolour every map.
     threads: 8
     resources:

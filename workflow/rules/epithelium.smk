@@ -13,7 +13,7 @@ rule segment_epithelium:
     benchmark:
         "results/benchmarks/segment_epithelium/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000, per_1000_tiles=70),
@@ -38,7 +38,7 @@ rule measure_coverage:
     benchmark:
         "results/benchmarks/measure_coverage/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(1500, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),

@@ -13,7 +13,7 @@ rule encode_tiles:
     conda:
         "../../envs/encoders.yaml"
         if any(entry.needs_torch for entry in ENTRIES.values())
-        else "../../envs/core.yaml"
+        else "../../envs/encoders.yaml"
     # So many processes read tiles while the device computes; without a GPU the model has as many
     # threads. Descriptors of one core each run on several slides at once instead.
     threads: lambda wildcards: 16 if needs_torch(wildcards) else 1

@@ -16,7 +16,7 @@ rule import_tiles:
     benchmark:
         "results/benchmarks/import_tiles/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         # A plain JPEG is decoded whole for its thumbnail.
@@ -43,7 +43,7 @@ rule import_features:
     benchmark:
         "results/benchmarks/import_features/{masking}/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         # Blocks of 128 MB, whatever the size of the file.

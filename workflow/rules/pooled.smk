@@ -22,7 +22,7 @@ rule pool_patient:
     benchmark:
         "results/benchmarks/pool_patient/{encoder}_{masking}/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=16),

@@ -11,7 +11,7 @@ rule check_slide:
     benchmark:
         "results/benchmarks/check_slide/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=5),
@@ -41,7 +41,7 @@ rule check_companions:
     benchmark:
         "results/benchmarks/check_companions/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
@@ -73,7 +73,7 @@ rule collect_preflight:
     benchmark:
         "results/benchmarks/collect_preflight/all.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),

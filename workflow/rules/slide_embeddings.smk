@@ -13,7 +13,7 @@ rule pool_slide:
     benchmark:
         "results/benchmarks/pool_slide/{encoder}_{masking}_{pooling}/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=8),
@@ -40,7 +40,7 @@ rule collect_slide_embeddings:
     benchmark:
         "results/benchmarks/collect_slide_embeddings/{encoder}_{masking}_{pooling}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_slides=100),

@@ -21,7 +21,7 @@ rule draw_specification_curve:
     benchmark:
         "results/benchmarks/draw_specification_curve/all.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(3000),

@@ -20,7 +20,7 @@ rule compare_with_truth:
     benchmark:
         "results/benchmarks/compare_with_truth/{variant}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -51,7 +51,7 @@ rule summarise:
     benchmark:
         "results/benchmarks/summarise/all.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(3000),

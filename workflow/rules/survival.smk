@@ -11,7 +11,7 @@ rule read_clinical:
     benchmark:
         "results/benchmarks/read_clinical/all.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -48,7 +48,7 @@ rule build_cohort:
     benchmark:
         "results/benchmarks/build_cohort/{analysis}/{variant}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -95,7 +95,7 @@ rule analyse_survival:
     benchmark:
         "results/benchmarks/analyse_survival/{analysis}/{variant}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -125,7 +125,7 @@ rule collect_estimates:
     benchmark:
         "results/benchmarks/collect_estimates/all.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -164,7 +164,7 @@ rule compare_variants:
     benchmark:
         "results/benchmarks/compare_variants/{compared}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),

@@ -13,7 +13,7 @@ rule segment_tissue:
     benchmark:
         "results/benchmarks/segment_tissue/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         # A plain JPEG is decoded whole: 3 bytes per pixel, a gigabyte for 18,000 × 18,000 px.
@@ -40,7 +40,7 @@ rule tile_slide:
     benchmark:
         "results/benchmarks/tile_slide/{slide}.tsv"
     conda:
-        "../../envs/core.yaml"
+        "../../envs/slides.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
