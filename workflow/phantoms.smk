@@ -8,17 +8,17 @@ min_version("9.27")
 include: "rules/library.smk"
 
 
-from histohet.phantoms.plan import plan_cohort
 from histohet.common.code import code_hash
 from histohet.config import read_config
+from histohet.phantoms.plan import plan_cohort
 
 try:
-    PHANTOMS = read_config(config).canonical()["phantoms"]
+    PHANTOMS = read_config(config).phantoms
 except ValueError as error:
     raise WorkflowError(str(error)) from None
-except KeyError:
-    raise WorkflowError("config, phantoms: is missing") from None
-PLANNED = {k: v for k, v in PHANTOMS.items() if k != "hazard_ratio"}
+if PHANTOMS is None:
+    raise WorkflowError("config, phantoms: is missing")
+PLANS = plan_cohort(PHANTOMS)
 CODE = {
     script: code_hash(WORKFLOW / "scripts" / f"{script}.py", WORKFLOW)
     for script in ("plan_phantoms", "render_phantom")
@@ -35,7 +35,7 @@ rule all:
         "results/phantoms/slides.tsv",
         expand(
             "results/phantoms/slides/{slide}.svs",
-            slide=[plan.slide for plan in plan_cohort(**PLANNED)],
+            slide=[plan.slide for plan in PLANS],
         ),
 
 
@@ -55,8 +55,7 @@ rule plan_phantoms:
         mem_mb=1000,
         runtime=10,
     params:
-        phantoms=PLANNED,
-        hazard_ratio=PHANTOMS["hazard_ratio"],
+        phantoms=PHANTOMS.canonical(),
         code=CODE["plan_phantoms"],
     script:
         "scripts/plan_phantoms.py"
@@ -79,7 +78,8 @@ rule render_phantom:
         mem_mb=4000,
         runtime=20,
     params:
-        phantoms=PLANNED,
+        # Survival is planted in no slide.
+        phantoms=PHANTOMS.model_dump(exclude={"hazard_ratio"}),
         code=CODE["render_phantom"],
     script:
         "scripts/render_phantom.py"

@@ -21,7 +21,7 @@ from helpers.slidefiles import write_jpeg_tiff, write_plain
 from histohet.common.tables import read_tsv
 from histohet.preflight import check_companions, check_slide, list_problems
 from histohet.slides.sheet import COMPANIONS, missing_files, read_slide_sheet
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 CONFIG = {
     "slides": "slides.tsv",

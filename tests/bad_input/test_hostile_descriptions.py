@@ -11,7 +11,7 @@ import pyvips
 from helpers.slidefiles import gradient
 from histohet.preflight import check_slide
 from histohet.slides.sheet import SlideRow
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 ENTITIES = '<!ENTITY e0 "ha ha ha ha ha ">' + "".join(
     f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10)

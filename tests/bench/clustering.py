@@ -57,9 +57,11 @@ from histohet.encoders.pixels import TileSource
 from histohet.encoders.stain_texture.descriptor import StainTexture
 from histohet.encoders.workers import read_batches
 from histohet.slides.reader import open_slide
-from histohet.tiles.lattice import TileSpec, in_tissue, lattice
+from histohet.tiles.lattice import in_tissue, lattice
 from histohet.tiles.neighbours import edge_similarity, knn_edges
-from histohet.tissue.segmentation import segment_tissue, tissue_params
+from histohet.tiles.settings import TileSpec
+from histohet.tissue.segmentation import segment_tissue
+from histohet.tissue.settings import TissueOverrides, TissueSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -378,9 +380,10 @@ def whitening(residuals: np.ndarray) -> np.ndarray:
 def real_features(data: Path, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Return unit-length embeddings and positions of the tissue tiles of a real slide."""
     _, path, mpp, preset, tile_um = REAL_SLIDES[i]
-    spec = TileSpec(tile_um, round(2 * tile_um))
+    parameters = TissueSettings(preset=preset, overrides=TissueOverrides(sthresh=25)).parameters
+    spec = TileSpec(tile_um=tile_um, tile_px=round(2 * tile_um))
     with open_slide(data / path) as slide:
-        tissue = segment_tissue(slide, mpp, tissue_params(preset, {"sthresh": 25}))
+        tissue = segment_tissue(slide, mpp, parameters)
         coords = lattice(slide.info.width, slide.info.height, spec, mpp)
         coords = coords[in_tissue(coords, spec.side_px(mpp), tissue.pieces)]
         side = spec.side_px(mpp)

@@ -38,9 +38,11 @@ from histohet.common.files import write_json
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.encoders.pixels import MaskSource, TileSource
-from histohet.phantoms import plan_cohort, render_phantom
+from histohet.phantoms.plan import plan_cohort
+from histohet.phantoms.render import render_phantom
+from histohet.phantoms.settings import PhantomSettings
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 CORES = len(os.sched_getaffinity(0))
 MPP, TILE_PX, JPEG_TILE_PX = 0.5, 224, 256
@@ -60,7 +62,8 @@ Json = dict[str, Any]
 
 def make_slide(folder: Path, n_tiles: int) -> tuple[TileSource, TileTable]:
     """Write a masked JPEG pyramid of phantom tissue, large enough for `n_tiles` in a square."""
-    plan = plan_cohort(n_slides=1, epithelial_tiles=100, seed=1, share_40x=0.0)[0]
+    settings = PhantomSettings(n_slides=1, epithelial_tiles=100, seed=1, share_40x=0.0)
+    (plan,) = plan_cohort(settings)
     phantom = render_phantom(plan)
     middle = tuple(slice(size // 4, size // 4 + 1792) for size in phantom.image.shape[:2])
     side = int(np.ceil(np.sqrt(n_tiles)))

@@ -42,6 +42,7 @@ from histohet.encoders.make import make_encoder
 from histohet.encoders.networks import create_architecture
 from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.render import render_phantom
+from histohet.phantoms.settings import PhantomSettings
 from histohet.slides.reader import open_slide, read_rectangle
 
 Pixels = npt.NDArray[np.uint8]
@@ -181,7 +182,8 @@ def read_slide(path: Path, mpp: float | None) -> Pixels:
 
 
 def paint_phantom(n_tiles: int) -> Pixels:
-    plans = plan_cohort(4, n_tiles, seed=314, share_40x=0.0)
+    settings = PhantomSettings(n_slides=4, epithelial_tiles=n_tiles, seed=314, share_40x=0.0)
+    plans = plan_cohort(settings)
     most = max(plans, key=lambda plan: plan.n_subclones)
     return whole_tiles(render_phantom(most).image)
 

@@ -19,7 +19,7 @@ from histohet.preflight import (
 from histohet.slides.reader import SlideInfo
 from histohet.slides.record import SlideRecord, read_record, write_record
 from histohet.slides.sheet import SlideRow, missing_files, read_slide_sheet
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 SETTINGS = {"tiles": TileSpec(), "mpp_tolerance": 0.1, "prefer_mpp": "file"}
 

@@ -50,7 +50,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("scale.prefer", "sheet", EVERYTHING),
     ("scale.tolerance", 0.2, EVERYTHING),
     ("tissue.preset", "tcga", TISSUE),
-    ("tissue.overrides", {"close": 2}, TISSUE),
+    ("tissue.overrides", {"sthresh": 12}, TISSUE),
     ("tiles.tile_um", 100, EVERYTHING),
     ("tiles.tile_px", 192, EVERYTHING),
     ("tiles.overlap_um", 10, EVERYTHING),

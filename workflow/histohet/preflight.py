@@ -21,7 +21,7 @@ from histohet.slides.reader import SlideError, SlideInfo, open_slide
 from histohet.slides.record import SlideRecord
 from histohet.slides.scale import Scale, ScaleUnknownError, resolve_scale, resolve_scale_of_features
 from histohet.slides.sheet import SlideRow, SlideSheet
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 NAMED_SLIDES = 5
 """So many slides are named in a message about many."""

@@ -4,7 +4,7 @@ from histohet.common.jobs import job_log
 from histohet.preflight import check_companions
 from histohet.slides.record import read_record, write_record
 from histohet.slides.sheet import COMPANIONS
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 with job_log(snakemake) as log:
     files = {column: file for column in COMPANIONS if (file := snakemake.input.get(column))}

@@ -4,7 +4,7 @@ from histohet.common.jobs import job_log
 from histohet.preflight import check_slide
 from histohet.slides.record import write_record
 from histohet.slides.sheet import SlideRow
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 with job_log(snakemake) as log:
     params = snakemake.params

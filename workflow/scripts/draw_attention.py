@@ -11,7 +11,7 @@ from histohet.common.qupath import TileObject, write_tile_objects
 from histohet.drawing.style import message_figure, save_figure
 from histohet.slides.record import SlideRecord, read_record
 from histohet.tiles.file import TileTable, read_column, tile_attributes
-from histohet.tiles.lattice import CHIEF_TILES, TileSpec
+from histohet.tiles.settings import CHIEF_TILES, TileSpec
 from histohet.tumour.attention import read_attention
 from histohet.tumour.figures import draw_attention_map, fifths
 
@@ -29,7 +29,7 @@ def read(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
             outcome = Outcome(Status.REFUSED, str(error))
         else:
             # Nothing is read at this resolution: only the size on the slide counts.
-            spec = TileSpec(tile_um, 1)
+            spec = TileSpec(tile_um=tile_um, tile_px=1)
             attributes = tile_attributes(record.slide, spec, record.mpp, record.size, "")
             return TileTable(xy, attributes, outcome), values
     return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome), np.empty(0)

@@ -11,8 +11,8 @@ from histohet.common.outcome import Outcome, Status
 from histohet.encoders.pixels import TileSource
 from histohet.slides.record import SlideRecord, read_record
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import CHIEF_TILES as SPEC
 from histohet.tiles.lattice import in_tissue, lattice
+from histohet.tiles.settings import CHIEF_TILES as SPEC
 from histohet.tissue.file import read_tissue
 
 

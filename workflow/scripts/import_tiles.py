@@ -20,7 +20,7 @@ from histohet.slides.thumbnail import (
     save_picture,
 )
 from histohet.tiles.file import TileTable
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 BLANK = 235
 NO_ROWS = np.empty(0, np.int64)

@@ -6,11 +6,12 @@ import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import write_tsv
-from histohet.phantoms import clinical_table, plan_cohort, plan_table
+from histohet.phantoms.plan import clinical_table, plan_cohort, plan_table
+from histohet.phantoms.settings import PhantomSettings
 
 with job_log(snakemake) as log:
-    settings = snakemake.params.phantoms
-    plans = plan_cohort(**settings)
+    settings = PhantomSettings(**snakemake.params.phantoms)
+    plans = plan_cohort(settings)
     log.info("%d phantoms", len(plans))
     folder = (Path(snakemake.output.slides).parent / "slides").as_posix()
     sheet = pd.DataFrame(
@@ -24,7 +25,7 @@ with job_log(snakemake) as log:
         }
         for plan in plans
     )
-    clinical = clinical_table(plans, snakemake.params.hazard_ratio, settings["seed"])
+    clinical = clinical_table(plans, settings.hazard_ratio, settings.seed)
     provenance = provenance_of(snakemake)
     write_tsv(snakemake.output.plan, plan_table(plans), provenance)
     write_tsv(snakemake.output.slides, sheet, provenance)

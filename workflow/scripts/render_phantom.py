@@ -1,10 +1,13 @@
 """Generate one phantom slide and the truth about it."""
 
 from histohet.common.jobs import job_log
-from histohet.phantoms import plan_cohort, render_phantom, write_phantom
+from histohet.phantoms.plan import plan_cohort
+from histohet.phantoms.render import render_phantom, write_phantom
+from histohet.phantoms.settings import PhantomSettings
 
 with job_log(snakemake) as log:
-    plans = {plan.slide: plan for plan in plan_cohort(**snakemake.params.phantoms)}
+    settings = PhantomSettings(**snakemake.params.phantoms)
+    plans = {plan.slide: plan for plan in plan_cohort(settings)}
     plan = plans[snakemake.wildcards.slide]
     log.info("%s", plan)
     output = snakemake.output

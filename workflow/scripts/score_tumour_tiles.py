@@ -7,7 +7,7 @@ from histohet.common.outcome import Outcome, Status
 from histohet.companions import read_attention_of
 from histohet.slides.record import read_record
 from histohet.tiles.file import read_column, read_tiles, write_column
-from histohet.tiles.lattice import CHIEF_TILES
+from histohet.tiles.settings import CHIEF_TILES
 from histohet.tumour.attention import tile_scores
 
 with job_log(snakemake) as log:

@@ -6,7 +6,8 @@ from histohet.slides.reader import Pixels, SlideError, open_slide
 from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import placeholder, read_thumbnail, save_picture
 from histohet.tissue.file import write_tissue
-from histohet.tissue.segmentation import Tissue, segment_tissue, tissue_params
+from histohet.tissue.segmentation import Tissue, segment_tissue
+from histohet.tissue.settings import TissueSettings
 
 NOTHING = Tissue(pieces=[], area_mm2=0.0, white=(255, 255, 255))
 
@@ -15,7 +16,8 @@ def segment(record: SlideRecord) -> tuple[Tissue, Outcome, Pixels]:
     """Return tissue, outcome and thumbnail."""
     if not record.outcome.ok:
         return NOTHING, record.outcome, placeholder(record.reason)
-    params = tissue_params(snakemake.params.preset, snakemake.params.overrides)
+    settings = TissueSettings(preset=snakemake.params.preset, overrides=snakemake.params.overrides)
+    params = settings.parameters
     try:
         with open_slide(record.path) as slide:
             tissue = segment_tissue(slide, record.mpp, params)

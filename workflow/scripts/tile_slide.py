@@ -10,7 +10,8 @@ from histohet.common.outcome import Outcome, Status
 from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import draw_tiles, save_picture
 from histohet.tiles.file import TileTable, tile_attributes, write_tiles
-from histohet.tiles.lattice import TileSpec, in_tissue, lattice
+from histohet.tiles.lattice import in_tissue, lattice
+from histohet.tiles.settings import TileSpec
 from histohet.tissue.file import read_tissue
 
 

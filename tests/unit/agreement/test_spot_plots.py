@@ -17,7 +17,8 @@ from histohet.common.provenance import Provenance
 from histohet.drawing.palette import cluster_colour
 from histohet.drawing.style import save_figure
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec, lattice
+from histohet.tiles.lattice import lattice
+from histohet.tiles.settings import TileSpec
 
 
 def section() -> Section:

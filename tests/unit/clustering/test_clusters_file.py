@@ -19,7 +19,7 @@ from histohet.clustering.stability import Stability
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})
 

@@ -34,7 +34,7 @@ from histohet.slides.thumbnail import (
     save_picture,
 )
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 from histohet.tumour.threshold import draw_threshold
 
 PROVENANCE = Provenance({"k": 8})

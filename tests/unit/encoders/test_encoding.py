@@ -41,7 +41,7 @@ from histohet.features.file import open_features
 from histohet.features.partial import partial_features
 from histohet.slides.reader import SlideError
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 
 @pytest.fixture(scope="module")

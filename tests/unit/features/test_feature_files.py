@@ -16,7 +16,7 @@ from histohet.tiles.file import (
     TileTable,
     tile_attributes,
 )
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})
 

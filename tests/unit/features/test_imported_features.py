@@ -23,7 +23,8 @@ from histohet.features.imported.placement import place_tiles
 from histohet.features.imported.rows import read_rows
 from histohet.features.imported.tile_facts import FeatureFileError
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec, lattice
+from histohet.tiles.lattice import lattice
+from histohet.tiles.settings import TileSpec
 
 COORDS = np.array([[x, y] for y in (1024, 1536) for x in (512, 1024, 1536)])
 FEATURES = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)

@@ -17,7 +17,7 @@ from histohet.features.imported.layouts import (
 )
 from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
 from histohet.features.imported.tile_facts import FeatureFileError, TileFacts
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 TRIDENT = TileFacts(side_px=512, tile_px=256, overlap=0.0, magnification=40, size=(20000, 20000))
 
@@ -223,7 +223,7 @@ def test_tile_size_and_distance_must_be_the_configured_ones() -> None:
     with pytest.raises(FeatureFileError, match=r"128 µm wide and 128 .* wants 112 and 112"):
         check_tile_size("a.h5", placed, 0.25, TileSpec(), 0.1)
     with pytest.raises(FeatureFileError, match=r"128 µm apart, .* wants 128 and 64"):
-        check_tile_size("a.h5", placed, 0.25, TileSpec(128, 224, 64), 0.1)
+        check_tile_size("a.h5", placed, 0.25, TileSpec(tile_um=128, overlap_um=64), 0.1)
     nothing = place_tiles(source(np.empty((0, 2))), 0.25)
     check_tile_size("a.h5", nothing, 0.25, TileSpec(), 0.1)
 
@@ -233,7 +233,7 @@ def test_tile_table_has_the_exact_scale_and_a_size() -> None:
     placed = place_tiles(features, 0.2527)
     table = imported_tile_table("a", features, placed, 0.2527, "folder")
     assert table.outcome.ok
-    assert table.spec == TileSpec(112.0, 256, 0.0)
+    assert table.spec == TileSpec(tile_px=256)
     assert table.side_px == table.pitch_px == pytest.approx(112 / 0.2527)
     assert table.attributes["tiles_from"] == "features of TRIDENT"
     assert (table.attributes["level0_width"], table.attributes["patch_size_level0"]) == (20000, 443)

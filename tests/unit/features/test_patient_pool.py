@@ -14,8 +14,8 @@ from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, open_features
 from histohet.features.patients import Pool, PooledPart, pool_slides, pooled_thumbnail
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec
 from histohet.tiles.neighbours import knn_edges
+from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({}, {})
 NO_TISSUE = Outcome(Status.NO_TISSUE, "white")
@@ -133,7 +133,10 @@ def test_attention_counts_if_all_slides_have_it(slides: Slides) -> None:
 
 @pytest.mark.parametrize(
     ("other", "message"),
-    [({"width": 4}, "embeddings of 3 and of 4"), ({"spec": TileSpec(256, 256)}, "tiles of ")],
+    [
+        ({"width": 4}, "embeddings of 3 and of 4"),
+        ({"spec": TileSpec(tile_um=256, tile_px=256)}, "tiles of "),
+    ],
 )
 def test_slides_of_different_kinds_refuse_the_patient(
     slides: Slides, other: dict[str, object], message: str

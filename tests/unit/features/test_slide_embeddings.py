@@ -22,7 +22,7 @@ from histohet.features.slide_vectors import (
     write_slide_embedding,
 )
 from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({"k": 8})
 LOST = Outcome(Status.NO_TISSUE, "nothing pink")

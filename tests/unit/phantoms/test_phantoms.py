@@ -18,19 +18,20 @@ from scipy.spatial import cKDTree
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import cross_val_score
 
-from histohet.phantoms import (
-    Phantom,
-    PhantomPlan,
-    design_phantom,
-    plan_cohort,
-    render_phantom,
-    write_phantom,
-)
 from histohet.phantoms.colour import _density, _light_table, _transmit
 from histohet.phantoms.fields import nearest_seed, periodic_noise, smooth_noise, throw_darts
 from histohet.phantoms.paint import paint_block
 from histohet.phantoms.phenotype import NAMES, TRAITS, subclone_scores, value
-from histohet.phantoms.render import _canvas, _generators
+from histohet.phantoms.plan import PhantomPlan, plan_cohort
+from histohet.phantoms.render import (
+    Phantom,
+    _canvas,
+    _generators,
+    design_phantom,
+    render_phantom,
+    write_phantom,
+)
+from histohet.phantoms.settings import PhantomSettings
 from histohet.phantoms.truth import count_per_tile
 
 TILES = 60
@@ -46,7 +47,10 @@ class Made(NamedTuple):
 def small_plan(
     *, objective: int = 20, n_subclones: int = 3, seed: int = 5, **changes: object
 ) -> PhantomPlan:
-    plan = plan_cohort(1, TILES, seed, share_40x=float(objective == 40))[0]
+    settings = PhantomSettings(
+        n_slides=1, epithelial_tiles=TILES, seed=seed, share_40x=float(objective == 40)
+    )
+    (plan,) = plan_cohort(settings)
     plain = {"n_subclones": n_subclones, "pen": None, "blurred_patches": 0}
     return dataclasses.replace(plan, **(plain | changes))
 

@@ -7,24 +7,38 @@ import dataclasses
 import numpy as np
 import pytest
 from lifelines import CoxPHFitter
+from pydantic import ValidationError
 
-from histohet.phantoms import clinical_table, plan_cohort, plan_table
-from histohet.phantoms.plan import MAX_SUBCLONES, PEN_COLOURS
+from histohet.common.settings import explain
+from histohet.phantoms.plan import (
+    MAX_SUBCLONES,
+    PEN_COLOURS,
+    PhantomPlan,
+    clinical_table,
+    plan_cohort,
+    plan_table,
+)
+from histohet.phantoms.settings import PhantomSettings
+
+
+def plans_of(n_slides: int, epithelial_tiles: int = 60, **others: float) -> list[PhantomPlan]:
+    values = {"n_slides": n_slides, "epithelial_tiles": epithelial_tiles, **others}
+    return plan_cohort(PhantomSettings(**values))
 
 
 def test_numbers_of_subclones_are_spread_evenly_in_random_order():
-    plans = plan_cohort(24, 60, seed=1)
+    plans = plans_of(24, seed=1)
     numbers = [plan.n_subclones for plan in plans]
     assert np.bincount(numbers).tolist() == [0, 4, 4, 4, 4, 4, 4]
     assert numbers != sorted(numbers)
-    assert max(plan.n_subclones for plan in plan_cohort(7, 60, seed=1)) <= MAX_SUBCLONES
+    assert max(plan.n_subclones for plan in plans_of(7, seed=1)) <= MAX_SUBCLONES
 
 
 @pytest.mark.parametrize(
     ("n_slides", "share", "expected"), [(24, 0.25, 6), (5, 0.25, 1), (4, 1, 4), (4, 0, 0)]
 )
 def test_share_of_40x_slides(n_slides, share, expected):
-    plans = plan_cohort(n_slides, 60, seed=3, share_40x=share)
+    plans = plans_of(n_slides, seed=3, share_40x=share)
     at_40x = [plan for plan in plans if plan.objective == 40]
     assert len(at_40x) == expected
     assert {plan.mpp for plan in at_40x} <= {0.25}
@@ -34,25 +48,25 @@ def test_share_of_40x_slides(n_slides, share, expected):
 
 def test_slides_and_patients_are_unique_and_sort_in_order():
     for n_slides in (3, 120):
-        plans = plan_cohort(n_slides, 60, seed=0)
+        plans = plans_of(n_slides, seed=0)
         assert len({plan.patient for plan in plans}) == n_slides
         slides = [plan.slide for plan in plans]
         assert slides == sorted(set(slides))
-    assert plan_cohort(1, 60, seed=0)[0].slide == "phantom_01"
+    assert plans_of(1, seed=0)[0].slide == "phantom_01"
 
 
 def test_a_plan_follows_from_its_seed_alone():
-    assert plan_cohort(8, 60, seed=5) == plan_cohort(8, 60, seed=5)
-    assert plan_cohort(8, 60, seed=5) != plan_cohort(8, 60, seed=6)
+    assert plans_of(8, seed=5) == plans_of(8, seed=5)
+    assert plans_of(8, seed=5) != plans_of(8, seed=6)
     # Neither the size of a slide nor the separation changes what else is planned.
-    other = plan_cohort(8, 400, seed=5, separation=2.0)
+    other = plans_of(8, 400, seed=5, separation=2.0)
     assert [dataclasses.replace(p, epithelial_tiles=60, separation=1.0) for p in other] == (
-        plan_cohort(8, 60, seed=5)
+        plans_of(8, seed=5)
     )
 
 
 def test_stains_and_scanners_vary_and_stay_physical():
-    plans = plan_cohort(200, 60, seed=2)
+    plans = plans_of(200, seed=2)
     for plan in plans:
         for vector in (plan.stain.hematoxylin, plan.stain.eosin):
             assert np.linalg.norm(vector) == pytest.approx(1)
@@ -67,7 +81,7 @@ def test_stains_and_scanners_vary_and_stay_physical():
 
 
 def test_plan_table_has_one_flat_row_per_slide():
-    plans = plan_cohort(6, 60, seed=4)
+    plans = plans_of(6, seed=4)
     table = plan_table(plans)
     assert table["slide"].tolist() == [plan.slide for plan in plans]
     assert table["n_subclones"].tolist() == [plan.n_subclones for plan in plans]
@@ -80,21 +94,23 @@ def test_plan_table_has_one_flat_row_per_slide():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"n_slides": 0}, "at least one slide"),
-        ({"epithelial_tiles": 0}, "at least one epithelial tile"),
-        ({"separation": -1.0}, "separation must not be negative"),
-        ({"share_40x": 1.5}, "share_40x must lie between 0 and 1"),
+        ({"n_slides": 0}, "n_slides: 0 must be at least 1"),
+        ({"epithelial_tiles": 0}, "epithelial_tiles: 0 must be at least 1"),
+        ({"separation": -1.0}, "separation: -1 must be at least 0"),
+        ({"share_40x": 1.5}, "share_40x: 1.5 must be at most 1"),
+        ({"hazard_ratio": 0}, "hazard_ratio: 0 must be above 0"),
     ],
 )
 def test_impossible_cohorts_are_refused(wrong, message):
-    arguments = {"n_slides": 2, "epithelial_tiles": 60, "seed": 0} | wrong
-    with pytest.raises(ValueError, match=message):
-        plan_cohort(**arguments)
+    values = {"n_slides": 2, "epithelial_tiles": 60, "seed": 0} | wrong
+    with pytest.raises(ValidationError) as error:
+        PhantomSettings(**values)
+    assert message in explain(error.value, values)
 
 
 @pytest.mark.parametrize("hazard_ratio", [1.0, 1.5, 2.0])
 def test_cox_recovers_the_planted_hazard_ratio(hazard_ratio):
-    plans = plan_cohort(4000, 60, seed=11)
+    plans = plans_of(4000, seed=11)
     table = clinical_table(plans, hazard_ratio, seed=7)
     table["n_subclones"] = [plan.n_subclones for plan in plans]
     columns = ["os_months", "os_event", "n_subclones", "age"]
@@ -108,7 +124,7 @@ def test_cox_recovers_the_planted_hazard_ratio(hazard_ratio):
 
 
 def test_clinical_table_is_plausible_and_reproducible():
-    plans = plan_cohort(3000, 60, seed=8)
+    plans = plans_of(3000, seed=8)
     table = clinical_table(plans, 1.5, seed=1)
     assert list(table) == [
         "patient", "os_months", "os_event", "age", "sex", "t_stage", "n_stage",
@@ -122,8 +138,3 @@ def test_clinical_table_is_plausible_and_reproducible():
     assert set(table["n_stage"]) == {"N0", "N1", "N2", "N3"}
     assert table.equals(clinical_table(plans, 1.5, seed=1))
     assert not table.equals(clinical_table(plans, 1.5, seed=2))
-
-
-def test_a_hazard_ratio_must_be_positive():
-    with pytest.raises(ValueError, match="hazard_ratio must be positive"):
-        clinical_table(plan_cohort(2, 60, seed=0), 0.0, seed=0)

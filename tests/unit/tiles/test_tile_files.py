@@ -17,7 +17,7 @@ from histohet.tiles.file import (
     write_column,
     write_tiles,
 )
-from histohet.tiles.lattice import TileSpec
+from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})
 

@@ -5,12 +5,15 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from histohet.tiles.lattice import TileSpec, in_tissue, lattice
+from histohet.common.settings import explain
+from histohet.tiles.lattice import in_tissue, lattice
+from histohet.tiles.settings import TileSettings, TileSpec
 
 
 def test_paper_tiles_are_224_px_at_20x_and_448_at_40x() -> None:
-    spec = TileSpec(112, 224)
+    spec = TileSpec()
     assert spec.mpp == 0.5
     assert spec.side_px(0.5) == 224
     assert spec.side_px(0.25) == 448
@@ -24,7 +27,7 @@ def test_paper_tiles_are_224_px_at_20x_and_448_at_40x() -> None:
     overlap=st.sampled_from([0.0, 10.0, 56.0]),
 )
 def test_lattice_by_brute_force(width: int, height: int, mpp: float, overlap: float) -> None:
-    spec = TileSpec(112, 224, overlap)
+    spec = TileSpec(overlap_um=overlap)
     side, step = 112 / mpp, (112 - overlap) / mpp
 
     def starts(length: int) -> list[int]:
@@ -47,11 +50,25 @@ def test_pitch_does_not_drift() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [(0, 224, 0), (112, 0, 0), (112, 224, 112), (112, 224, -1), (-5, 224, 0)]
+    ("wrong", "message"),
+    [
+        ({"tile_um": 0}, "tile_um: 0 must be above 0"),
+        ({"tile_um": -5}, "tile_um: -5 must be above 0"),
+        ({"tile_px": 0}, "tile_px: 0 must be above 0"),
+        ({"overlap_um": -1}, "overlap_um: -1 must be at least 0"),
+        ({"overlap_um": 112}, "an overlap of 112 µm leaves nothing of tiles of 112 µm"),
+    ],
 )
-def test_impossible_sizes(bad: tuple[float, int, float]) -> None:
-    with pytest.raises(ValueError, match=r"tile|overlap"):
-        TileSpec(*bad)
+def test_impossible_sizes(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        TileSpec(**wrong)
+    assert message in explain(error.value, wrong)
+
+
+def test_an_encoder_takes_no_tiles_of_a_few_pixels() -> None:
+    assert TileSpec(tile_px=1).mpp == 112
+    with pytest.raises(ValidationError, match="16"):
+        TileSettings(tile_px=15)
 
 
 def test_four_point_rule() -> None:

@@ -1,28 +1,39 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pydantic import ValidationError
 
 from helpers.pictures import fluorescence, pen_marks, photo, plain, section
 from helpers.slidefiles import tissue_like, write_plain
+from histohet.common.settings import explain
 from histohet.slides.reader import SlideInfo, open_slide
 from histohet.tissue.segmentation import (
-    TISSUE_PRESETS,
-    TissueParams,
     background_colour,
     segment_image,
     segment_tissue,
     segmentation_downsample,
-    tissue_params,
+)
+from histohet.tissue.settings import (
+    TISSUE_PRESETS,
+    TissueOverrides,
+    TissueParameters,
+    TissueSettings,
 )
 
 # One image pixel is 64 level-0 px: a 512 × 512 patch is 64 of them.
 SCALE = (64.0, 64.0)
-LOOSE = TissueParams(mthresh=1, close=0, a_t=0, a_h=0)
+BIOPSY = TISSUE_PRESETS["bwh_biopsy"]
+LOOSE = TissueParameters(mthresh=1, close=0, a_t=0, a_h=0)
+
+
+def loose(**changes: float) -> TissueParameters:
+    """Return `LOOSE` with changes."""
+    return TissueParameters(**(LOOSE.canonical() | changes))
 
 
 def areas(pieces: list) -> list[float]:
@@ -32,15 +43,16 @@ def areas(pieces: list) -> list[float]:
 def test_published_defaults_and_presets() -> None:
     """FORMATS: CLAM's create_patches_fp.py and its preset files."""
     expected = {
-        "default": (8, 255, 7, 4, False, 100, 16, 8),
-        "bwh_biopsy": (15, 255, 11, 2, False, 1, 1, 2),
-        "bwh_resection": (15, 255, 11, 4, False, 100, 16, 8),
-        "tcga": (8, 255, 7, 4, False, 16, 4, 8),
+        "default": (8, 7, 4, 100, 16, 8),
+        "bwh_biopsy": (15, 11, 2, 1, 1, 2),
+        "bwh_resection": (15, 11, 4, 100, 16, 8),
+        "tcga": (8, 7, 4, 16, 4, 8),
     }
-    for name, values in expected.items():
-        p = TISSUE_PRESETS[name]
-        found = (p.sthresh, p.sthresh_up, p.mthresh, p.close, p.use_otsu, p.a_t, p.a_h)
-        assert (*found, p.max_n_holes) == values
+    found = {
+        name: (p.sthresh, p.mthresh, p.close, p.a_t, p.a_h, p.max_n_holes)
+        for name, p in TISSUE_PRESETS.items()
+    }
+    assert found == expected
 
 
 def test_piece_with_hole_has_the_area_of_its_contour() -> None:
@@ -58,16 +70,16 @@ def test_piece_with_hole_has_the_area_of_its_contour() -> None:
 def test_area_limits_are_strict_and_count_reference_patches() -> None:
     # Contour area 8 × 8 = 64 px: exactly one patch of 512 × 512 level-0 px.
     image = tissue_like(60, 40, [(10, 10, 19, 19)])
-    assert len(segment_image(image, SCALE, 0.5, replace(LOOSE, a_t=0.99))) == 1
-    assert len(segment_image(image, SCALE, 0.5, replace(LOOSE, a_t=1))) == 0
+    assert len(segment_image(image, SCALE, 0.5, loose(a_t=0.99))) == 1
+    assert len(segment_image(image, SCALE, 0.5, loose(a_t=1))) == 0
 
 
 def test_limits_in_mm2_mean_the_same_tissue_at_any_scale() -> None:
     image = tissue_like(60, 40, [(10, 10, 19, 19)])
     for mpp in (0.25, 0.5, 0.78):
         area_mm2 = 64 * (64 * mpp / 1000) ** 2
-        just_below = replace(LOOSE, a_t=1e9, min_tissue_mm2=area_mm2 * 0.999)
-        just_above = replace(LOOSE, a_t=0, min_tissue_mm2=area_mm2 * 1.001)
+        just_below = loose(a_t=1e9, min_tissue_mm2=area_mm2 * 0.999)
+        just_above = loose(a_t=0, min_tissue_mm2=area_mm2 * 1.001)
         assert len(segment_image(image, SCALE, mpp, just_below)) == 1
         assert len(segment_image(image, SCALE, mpp, just_above)) == 0
 
@@ -79,11 +91,11 @@ def test_small_and_surplus_holes_count_as_tissue() -> None:
         image[20 : 20 + side, left : left + side] = 245
     (all_holes,) = segment_image(image, SCALE, 0.5, LOOSE)
     assert len(all_holes.interiors) == 4
-    (two_largest,) = segment_image(image, SCALE, 0.5, replace(LOOSE, max_n_holes=2))
+    (two_largest,) = segment_image(image, SCALE, 0.5, loose(max_n_holes=2))
     assert len(two_largest.interiors) == 2
-    (large_only,) = segment_image(image, SCALE, 0.5, replace(LOOSE, a_h=1))
+    (large_only,) = segment_image(image, SCALE, 0.5, loose(a_h=1))
     assert len(large_only.interiors) == 2  # 10 × 10 and 13 × 13 px exceed 64 px; 4 and 7 do not.
-    in_mm2 = replace(LOOSE, a_h=1e9, min_hole_mm2=64 * (64 * 0.5 / 1000) ** 2)
+    in_mm2 = loose(a_h=1e9, min_hole_mm2=64 * (64 * 0.5 / 1000) ** 2)
     (same,) = segment_image(image, SCALE, 0.5, in_mm2)
     assert len(same.interiors) == 2
 
@@ -107,8 +119,8 @@ def test_pieces_come_largest_first_and_islands_in_holes_are_pieces() -> None:
 
 
 def test_no_tissue_is_no_pieces() -> None:
-    assert segment_image(np.full((50, 50, 3), 255, np.uint8), SCALE, 0.5, TissueParams()) == []
-    assert segment_image(np.zeros((50, 50, 3), np.uint8), SCALE, 0.5, TissueParams()) == []
+    assert segment_image(np.full((50, 50, 3), 255, np.uint8), SCALE, 0.5, TissueParameters()) == []
+    assert segment_image(np.zeros((50, 50, 3), np.uint8), SCALE, 0.5, TissueParameters()) == []
 
 
 def test_background_colour_is_the_median_of_empty_glass() -> None:
@@ -132,7 +144,7 @@ def test_background_colour_is_the_median_of_empty_glass() -> None:
 def test_pieces_that_no_stain_can_have_coloured(
     tmp_path: Path, picture: npt.NDArray[np.uint8], stained: bool
 ) -> None:
-    params = TISSUE_PRESETS["bwh_biopsy"]
+    params = BIOPSY
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
         tissue = segment_tissue(slide, 0.5, params)
     assert (tissue.ink <= params.max_ink) is stained
@@ -155,7 +167,7 @@ def test_segmentation_scale() -> None:
 def test_single_level_slide(tmp_path: Path) -> None:
     image = tissue_like(2000, 1600, [(400, 320, 1200, 960)])
     with open_slide(write_plain(tmp_path / "a.png", image)) as slide:
-        tissue = segment_tissue(slide, 0.5, replace(LOOSE, mthresh=7, close=4))
+        tissue = segment_tissue(slide, 0.5, loose(mthresh=7, close=4))
     # 50 × 40 px of 8 µm; the contour runs through pixel centres, the median rounds the corners.
     assert tissue.area_mm2 == pytest.approx(49 * 39 * 64 / 1e6, rel=0.02)
     assert tissue.white == (245, 245, 245)
@@ -163,19 +175,42 @@ def test_single_level_slide(tmp_path: Path) -> None:
     assert tissue.pieces[0].bounds == pytest.approx((400, 320, 1200, 960), abs=32)
 
 
-def test_unknown_names_are_errors() -> None:
-    with pytest.raises(ValueError, match="unknown tissue preset 'biopsy'; there are default"):
-        tissue_params("biopsy", {})
-    with pytest.raises(ValueError, match="sthres"):
-        tissue_params("default", {"sthres": 3})
-    assert tissue_params("tcga", {"sthresh": 20}) == replace(TISSUE_PRESETS["tcga"], sthresh=20)
+def test_overrides_stand_in_place_of_the_preset() -> None:
+    settings = TissueSettings(preset="tcga", overrides=TissueOverrides(sthresh=20))
+    assert settings.parameters == TISSUE_PRESETS["tcga"].model_copy(update={"sthresh": 20})
+    # So does a value that is the default of another preset.
+    assert TissueSettings(**{"preset": "bwh_biopsy", "overrides": {"sthresh": 8.0}}).parameters == (
+        BIOPSY.model_copy(update={"sthresh": 8})
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"preset": "biopsy"},
+            "preset: there is no tissue preset 'biopsy'; did you mean bwh_biopsy?",
+        ),
+        ({"overrides": {"sthres": 3}}, "overrides.sthres: unknown key; did you mean sthresh?"),
+        ({"overrides": {"max_ink": 2}}, "overrides.max_ink: 2 must be at most 1"),
+    ],
+)
+def test_wrong_settings_are_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        TissueSettings(**wrong)
+    assert message in explain(error.value, wrong)
+
+
+def test_a_median_blur_has_a_middle() -> None:
+    with pytest.raises(ValidationError, match="the side of a median blur is odd, got 4"):
+        TissueParameters(mthresh=4)
 
 
 @pytest.mark.real
 def test_real_slide(real_data: Path) -> None:
     with open_slide(real_data / "slides" / "CMU-1-Small-Region.svs") as slide:
-        tissue = segment_tissue(slide, 0.499, TISSUE_PRESETS["bwh_biopsy"])
-        too_small = segment_tissue(slide, 0.499, TISSUE_PRESETS["default"])
+        tissue = segment_tissue(slide, 0.499, BIOPSY)
+        too_small = segment_tissue(slide, 0.499, TissueParameters())
     assert len(tissue.pieces) == 1
     assert 0.4 < tissue.area_mm2 < 0.8
     assert too_small.pieces == []  # CLAM's default wants 26 M px; the whole slide has 6.6 M.

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from histohet.phantoms.settings import PhantomSettings
+
 TILE_UM = 112.0
 MAX_SUBCLONES = 6
 PEN_COLOURS = ("green", "blue", "black")
@@ -97,49 +99,16 @@ class PhantomPlan:
     blurred_patches: int
 
 
-def plan_cohort(
-    n_slides: int,
-    epithelial_tiles: int,
-    seed: int,
-    *,
-    separation: float = 1.0,
-    share_40x: float = 0.25,
-) -> list[PhantomPlan]:
-    """Plan a cohort of one slide per patient.
+def plan_cohort(settings: PhantomSettings) -> list[PhantomPlan]:
+    """Plan a cohort of one slide per patient; the same settings give the same cohort.
 
     Numbers of subclones (1 to 6) are spread evenly over the cohort in seeded random order, and so
     are the 40x slides, pen marks and out-of-focus patches.
-
-    Parameters
-    ----------
-    n_slides
-        Slides to plan.
-    epithelial_tiles
-        Least number of 112 µm tiles per slide with an epithelium fraction above 1/4.
-    seed
-        Seed of the whole cohort; the same seed gives the same cohort.
-    separation
-        How much the subclones of a slide differ (1 is the default, 0 makes them alike).
-    share_40x
-        Share of slides scanned at 40x (0.25 mpp) instead of 20x (0.5 mpp).
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
     """
-    if n_slides < 1 or epithelial_tiles < 1:
-        raise ValueError(
-            f"a phantom cohort needs at least one slide of at least one epithelial tile, "
-            f"not {n_slides} slides of {epithelial_tiles} tiles"
-        )
-    if separation < 0:
-        raise ValueError(f"separation must not be negative, it is {separation}")
-    if not 0 <= share_40x <= 1:
-        raise ValueError(f"share_40x must lie between 0 and 1, it is {share_40x}")
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
+    n_slides = settings.n_slides
+    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 0]))
     n_subclones = rng.permutation(np.arange(n_slides) % MAX_SUBCLONES + 1)
-    at_40x = _spread(n_slides, share_40x, rng)
+    at_40x = _spread(n_slides, settings.share_40x, rng)
     with_pen = _spread(n_slides, PEN_SHARE, rng)
     with_blur = _spread(n_slides, BLUR_SHARE, rng)
     digits = max(2, len(str(n_slides)))
@@ -152,9 +121,9 @@ def plan_cohort(
             objective=40 if at_40x[i] else 20,
             # Readers of label images must cope with any scale, so the two kinds differ.
             label_downsample=2.5 if at_40x[i] else 2.0,
-            epithelial_tiles=epithelial_tiles,
+            epithelial_tiles=settings.epithelial_tiles,
             n_subclones=int(n_subclones[i]),
-            separation=separation,
+            separation=settings.separation,
             stain=_draw_stain(rng),
             scanner=_draw_scanner(rng),
             pen=str(rng.choice(PEN_COLOURS)) if with_pen[i] else None,
@@ -231,7 +200,7 @@ def clinical_table(plans: list[PhantomPlan], hazard_ratio: float, seed: int) -> 
     plans
         One plan per patient.
     hazard_ratio
-        Hazard ratio per additional subclone.
+        Hazard ratio per additional subclone, positive.
     seed
         Seed of the simulation.
 
@@ -240,14 +209,7 @@ def clinical_table(plans: list[PhantomPlan], hazard_ratio: float, seed: int) -> 
     DataFrame
         ``patient``, ``os_months`` (float, > 0), ``os_event`` (1 death, 0 censored), ``age``
         (years), ``sex``, ``t_stage``, ``n_stage``; stages do not act on survival.
-
-    Raises
-    ------
-    ValueError
-        If the hazard ratio is not positive.
     """
-    if hazard_ratio <= 0:
-        raise ValueError(f"hazard_ratio must be positive, it is {hazard_ratio}")
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     n = len(plans)
     n_subclones = np.array([plan.n_subclones for plan in plans])

@@ -1,22 +1,24 @@
-"""From a plan to a slide with its truth."""
+"""From a plan to a slide with its truth, and to their files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyvips
 
+from histohet.common.files import atomic_path, write_text
 from histohet.phantoms.cells import drift_maps, make_mucin, make_nuclei, make_red_cells
 from histohet.phantoms.colour import expose
-from histohet.phantoms.fields import Bytes
+from histohet.phantoms.fields import Bytes, fibre_texture, grain_texture
 from histohet.phantoms.layout import PITCH_UM, Layout, make_layout
 from histohet.phantoms.paint import Canvas, make_maps
 from histohet.phantoms.phenotype import Scores, subclone_scores
 from histohet.phantoms.plan import TILE_UM, PhantomPlan
 from histohet.phantoms.territory import Territory, make_territory
-from histohet.phantoms.texture import fibre_texture, grain_texture
 from histohet.phantoms.truth import LABEL_OF_CODE, attention_table, tissue_codes, truth_table
 
 # A tile counts as epithelial above this share (METHODS: more than a quarter).
@@ -28,6 +30,7 @@ LEAST_TILES = 40
 # How much more than the missing share the next trial is larger by, and the most that it may be.
 MARGIN, MOST_GROWTH = 1.05, 2.0
 TRIALS = 12
+TIFF_TILE_PX = 256
 
 
 class Design(NamedTuple):
@@ -133,9 +136,78 @@ def _canvas(design: Design, rng: np.random.Generator) -> Canvas:
     mucin = make_mucin(layout, rng)
     return Canvas(
         maps=make_maps(layout, scores, drift, rng),
-        fibre=fibre_texture(layout, rng),
+        fibre=fibre_texture(
+            (layout.along_x, layout.along_y), layout.matter, layout.gland, PITCH_UM, rng
+        ),
         grain=grain_texture(rng),
         nuclei=make_nuclei(layout, scores, drift, mucin, rng),
         mucin=mucin,
         red_cells=make_red_cells(layout, rng),
+    )
+
+
+def write_phantom(
+    phantom: Phantom,
+    plan: PhantomPlan,
+    *,
+    slide: str | Path,
+    labels: str | Path,
+    attention: str | Path,
+    truth: str | Path,
+) -> None:
+    """Write the four files of a slide, each complete or absent."""
+    write_slide(slide, phantom.image, plan)
+    write_labels(labels, phantom.labels, plan.mpp * plan.label_downsample)
+    write_text(attention, phantom.attention.to_csv(index=False, lineterminator="\n"))
+    write_text(truth, phantom.truth.to_csv(sep="\t", index=False, lineterminator="\n"))
+
+
+def write_slide(path: str | Path, image: Bytes, plan: PhantomPlan) -> None:
+    """Write a pyramidal, JPEG-compressed TIFF that OpenSlide reads as Aperio.
+
+    The levels are pages (OpenSlide sees only one level of an Aperio file with SubIFDs), and the
+    image description carries objective power and pixel size.
+    """
+    height, width = image.shape[:2]
+    picture = _picture(image, plan.mpp)
+    description = (
+        f"Aperio Image Library histohet phantom\r\n"
+        f"{width}x{height} [0,0 {width}x{height}] ({TIFF_TILE_PX}x{TIFF_TILE_PX}) "
+        f"JPEG/RGB Q={plan.scanner.jpeg_quality}|AppMag = {plan.objective}|MPP = {plan.mpp}"
+    )
+    picture.set_type(pyvips.GValue.gstr_type, "image-description", description)
+    with atomic_path(path) as partial:
+        picture.tiffsave(
+            str(partial),
+            tile=True,
+            tile_width=TIFF_TILE_PX,
+            tile_height=TIFF_TILE_PX,
+            pyramid=True,
+            subifd=False,
+            compression="jpeg",
+            Q=plan.scanner.jpeg_quality,
+        )
+
+
+def write_labels(path: str | Path, labels: Bytes, mpp: float) -> None:
+    """Write a label image as a tiled, deflate-compressed TIFF of one uint8 band."""
+    with atomic_path(path) as partial:
+        _picture(labels, mpp).tiffsave(
+            str(partial),
+            tile=True,
+            tile_width=TIFF_TILE_PX,
+            tile_height=TIFF_TILE_PX,
+            compression="deflate",
+        )
+
+
+def _picture(pixels: Bytes, mpp: float) -> pyvips.Image:
+    """Wrap an array without copying; vips wants the resolution in pixels per millimetre."""
+    height, width = pixels.shape[:2]
+    bands = pixels.shape[2] if pixels.ndim == 3 else 1
+    picture = pyvips.Image.new_from_memory(
+        np.ascontiguousarray(pixels).data, width, height, bands, "uchar"
+    )
+    return picture.copy(
+        xres=1000 / mpp, yres=1000 / mpp, interpretation="srgb" if bands == 3 else "b-w"
     )

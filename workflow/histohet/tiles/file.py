@@ -20,7 +20,8 @@ import numpy.typing as npt
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file, outcome_of
 from histohet.common.outcome import Outcome
 from histohet.common.provenance import Provenance
-from histohet.tiles.lattice import Coords, TileSpec
+from histohet.tiles.lattice import Coords
+from histohet.tiles.settings import TileSpec
 
 # Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
 MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
@@ -88,9 +89,9 @@ class TileTable:
     def spec(self) -> TileSpec:
         """Size of the tiles."""
         return TileSpec(
-            float(self.attributes["tile_um"]),
-            int(self.attributes["patch_size"]),
-            float(self.attributes["overlap_um"]),
+            tile_um=float(self.attributes["tile_um"]),
+            tile_px=int(self.attributes["patch_size"]),
+            overlap_um=float(self.attributes["overlap_um"]),
         )
 
     @property

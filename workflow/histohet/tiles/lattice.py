@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import shapely
+
+from histohet.tiles.settings import TileSpec
 
 Coords = npt.NDArray[np.int64]
 
 LARGEST_PX = 1e8
 """No slide reaches that far: a larger coordinate is no level-0 pixel."""
-
-
-@dataclass(frozen=True)
-class TileSpec:
-    """Size of tiles, in micrometres on the slide and in pixels as the encoder sees them.
-
-    Raises
-    ------
-    ValueError
-        If a size is not positive or the overlap is not smaller than the tile.
-    """
-
-    tile_um: float = 112.0
-    tile_px: int = 224
-    overlap_um: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.tile_um <= 0 or self.tile_px <= 0:
-            raise ValueError(f"tile size must be positive: {self.tile_um} µm, {self.tile_px} px")
-        if not 0 <= self.overlap_um < self.tile_um:
-            raise ValueError(f"overlap of {self.overlap_um} µm for tiles of {self.tile_um} µm")
-
-    @property
-    def mpp(self) -> float:
-        """Micrometres per tile pixel."""
-        return self.tile_um / self.tile_px
-
-    @property
-    def step_um(self) -> float:
-        """Distance between neighbouring tiles."""
-        return self.tile_um - self.overlap_um
-
-    def side_px(self, mpp: float) -> float:
-        """Side of a tile in level-0 px of a slide with `mpp`; usually fractional."""
-        return self.tile_um / mpp
-
-    def step_px(self, mpp: float) -> float:
-        """Distance between neighbouring tiles in level-0 px; usually fractional."""
-        return self.step_um / mpp
-
-
-CHIEF_TILES = TileSpec(256.0, 224)
-"""Tiles that CHIEF scores: 256 px at 10x on the slide, 224 px as CTransPath sees them."""
 
 
 def outside(coords: Coords, size: tuple[int, int] | None) -> str | None:

@@ -1,28 +1,60 @@
-"""Size of the tiles: the section `tiles`."""
+"""Size of tiles, on the slide and as an encoder sees them: section `tiles`."""
 
 from __future__ import annotations
-
-from typing import Self
 
 from pydantic import Field, model_validator
 
 from histohet.common.settings import Settings
 
 
-class TileSettings(Settings):
-    """Size of tiles, in micrometres on the slide and in pixels as the encoder sees them."""
+class TileSpec(Settings):
+    """Size of any tiles: ours, CHIEF's, or those of finished features."""
 
-    tile_um: float = Field(112, gt=0, description="Side of a tile on the slide (HETMAP: 112).")
+    tile_um: float = Field(112, gt=0, description="Side of a tile on the slide, µm (HETMAP).")
     tile_px: int = Field(
-        224, ge=16, le=4096, description="Side of a tile as the encoder sees it, 16 to 4096."
+        224, gt=0, description="Side of a tile as the encoder sees it, px (HETMAP)."
     )
-    overlap_um: float = Field(0, ge=0, description="Overlap of neighbouring tiles.")
+    overlap_um: float = Field(0, ge=0, description="Overlap of neighbouring tiles, µm.")
 
     @model_validator(mode="after")
-    def _step_forward(self) -> Self:
+    def _overlap_is_smaller(self) -> TileSpec:
         if self.overlap_um >= self.tile_um:
             raise ValueError(
                 f"an overlap of {self.overlap_um:g} µm leaves nothing of tiles of "
                 f"{self.tile_um:g} µm"
             )
         return self
+
+    @property
+    def mpp(self) -> float:
+        """Micrometres per tile pixel."""
+        return self.tile_um / self.tile_px
+
+    @property
+    def step_um(self) -> float:
+        """Distance between neighbouring tiles."""
+        return self.tile_um - self.overlap_um
+
+    def side_px(self, mpp: float) -> float:
+        """Side of a tile in level-0 px of a slide with `mpp`; usually fractional."""
+        return self.tile_um / mpp
+
+    def step_px(self, mpp: float) -> float:
+        """Distance between neighbouring tiles in level-0 px; usually fractional."""
+        return self.step_um / mpp
+
+
+class TileSettings(TileSpec):
+    """The tiles of a cohort. An encoder takes no other size than these bounds allow."""
+
+    tile_px: int = Field(
+        224,
+        ge=16,
+        le=4096,
+        description="Side of a tile as the encoder sees it, 16 to 4096 px: 112 µm as 224 px are "
+        '0.5 µm/px, "20x" (HETMAP).',
+    )
+
+
+CHIEF_TILES = TileSpec(tile_um=256, tile_px=224)
+"""Tiles that CHIEF scores: 256 px at 10x on the slide, 224 px as CTransPath sees them."""

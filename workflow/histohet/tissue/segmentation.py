@@ -5,9 +5,7 @@ Source: Lu et al., Nature Biomedical Engineering 2021 (CLAM); parameter values a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,6 +13,7 @@ import numpy.typing as npt
 import shapely
 
 from histohet.slides.reader import Pixels, Slide, SlideInfo, read_overview
+from histohet.tissue.settings import TissueParameters
 from histohet.tissue.stain import StainModel, ink
 
 Contour = npt.NDArray[np.int32]
@@ -34,70 +33,6 @@ MIN_WHITE = 180
 
 REFERENCE_PATCH_PX = 512
 """CLAM's area limits are multiples of a 512 × 512 px patch at level 0."""
-
-
-@dataclass(frozen=True)
-class TissueParams:
-    """Parameters of the segmentation, named as in CLAM where it has a name for them.
-
-    Attributes
-    ----------
-    sthresh, sthresh_up
-        Tissue is where the blurred HSV saturation (0–255) is above `sthresh`; pixels above get the
-        value `sthresh_up`.
-    use_otsu
-        Choose the threshold by Otsu's method instead.
-    mthresh
-        Side of the median blur, odd, px of the segmentation image.
-    close
-        Side of the square closing, px of the segmentation image; 0 for none.
-    a_t, a_h
-        Smallest tissue piece and smallest hole, in 512 × 512 px level-0 patches.
-    max_n_holes
-        Largest number of holes kept per piece (largest first); the others count as tissue.
-    min_tissue_mm2, min_hole_mm2
-        The same limits in mm², in place of `a_t` and `a_h` where given: they mean the same tissue
-        on 20x and 40x slides.
-    max_ink
-        Share of ink-coloured pixels above which a piece is no section. Sections have a few per
-        cent; pens, fluorescence and photographs more than half.
-    """
-
-    sthresh: int = 8
-    sthresh_up: int = 255
-    use_otsu: bool = False
-    mthresh: int = 7
-    close: int = 4
-    a_t: float = 100
-    a_h: float = 16
-    max_n_holes: int = 8
-    min_tissue_mm2: float | None = None
-    min_hole_mm2: float | None = None
-    max_ink: float = 0.5
-
-
-TISSUE_PRESETS: Mapping[str, TissueParams] = {
-    "default": TissueParams(),
-    "bwh_biopsy": TissueParams(sthresh=15, mthresh=11, close=2, a_t=1, a_h=1, max_n_holes=2),
-    "bwh_resection": TissueParams(sthresh=15, mthresh=11, close=4, a_t=100, a_h=16, max_n_holes=8),
-    "tcga": TissueParams(sthresh=8, mthresh=7, close=4, a_t=16, a_h=4, max_n_holes=8),
-}
-
-
-def tissue_params(preset: str, overrides: Mapping[str, Any]) -> TissueParams:
-    """Return a preset with single values replaced.
-
-    Raises
-    ------
-    ValueError
-        If the preset or a parameter is unknown.
-    """
-    if preset not in TISSUE_PRESETS:
-        raise ValueError(f"unknown tissue preset '{preset}'; there are {', '.join(TISSUE_PRESETS)}")
-    try:
-        return replace(TISSUE_PRESETS[preset], **overrides)
-    except TypeError as error:
-        raise ValueError(f"tissue parameters: {error}") from error
 
 
 def segmentation_downsample(info: SlideInfo, mpp: float) -> float:
@@ -132,7 +67,7 @@ class Tissue:
     ink: float = 0.0
 
 
-def segment_tissue(slide: Slide, mpp: float, params: TissueParams) -> Tissue:
+def segment_tissue(slide: Slide, mpp: float, params: TissueParameters) -> Tissue:
     """Segment a slide of `mpp` micrometres per level-0 px."""
     image = read_overview(slide, segmentation_downsample(slide.info, mpp))
     scale = (slide.info.width / image.shape[1], slide.info.height / image.shape[0])
@@ -143,7 +78,7 @@ def segment_tissue(slide: Slide, mpp: float, params: TissueParams) -> Tissue:
 
 
 def segment_image(
-    image: Pixels, scale: tuple[float, float], mpp: float, params: TissueParams
+    image: Pixels, scale: tuple[float, float], mpp: float, params: TissueParameters
 ) -> list[shapely.Polygon]:
     """Segment an overview image.
 
@@ -195,19 +130,18 @@ def segment_image(
     return sorted(pieces, key=lambda piece: piece.area, reverse=True)
 
 
-def tissue_mask(image: Pixels, params: TissueParams) -> npt.NDArray[np.uint8]:
+def tissue_mask(image: Pixels, params: TissueParameters) -> npt.NDArray[np.uint8]:
     """Return the binary tissue mask (H, W) of an overview image, before any area limit."""
     saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1]
     blurred = cv2.medianBlur(saturation, params.mthresh)
-    method = cv2.THRESH_BINARY + (cv2.THRESH_OTSU if params.use_otsu else 0)
-    mask = cv2.threshold(blurred, params.sthresh, params.sthresh_up, method)[1]
+    mask = cv2.threshold(blurred, params.sthresh, 255, cv2.THRESH_BINARY)[1]
     if params.close > 0:
         kernel = np.ones((params.close, params.close), np.uint8)
         mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
     return np.asarray(mask, np.uint8)
 
 
-def background_colour(image: Pixels, params: TissueParams) -> tuple[int, int, int]:
+def background_colour(image: Pixels, params: TissueParameters) -> tuple[int, int, int]:
     """Return the slide's white: the median RGB of what is bright and not tissue.
 
     Pure white if the overview shows no background.

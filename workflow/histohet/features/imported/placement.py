@@ -22,7 +22,8 @@ from histohet.features.imported.layouts import FeatureSource, TilePositions
 from histohet.features.imported.tile_facts import FeatureFileError, TileFacts
 from histohet.slides.scale import AGREEMENT_TOLERANCE
 from histohet.tiles.file import TileTable, nominal_magnification, tile_attributes
-from histohet.tiles.lattice import LARGEST_PX, Coords, TileSpec, outside
+from histohet.tiles.lattice import LARGEST_PX, Coords, outside
+from histohet.tiles.settings import TileSpec
 
 Ints = npt.NDArray[np.int64]
 
