@@ -22,8 +22,9 @@ import safetensors.torch
 import torch
 
 from helpers.published_layouts import PUBLISHED, random_tensors
-from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders.catalogue import read_catalogue
 from histohet.encoders.make import make_encoder
+from histohet.encoders.settings import HubFile
 
 
 def main() -> None:
@@ -43,8 +44,8 @@ def main() -> None:
 
 def check(name: str, folder: Path | None) -> None:
     """Write, load and use one encoder, and print a row."""
-    entry = CATALOGUE[name]
-    file = entry.weights.file if entry.weights else "weights.pth"
+    entry = read_catalogue()[name]
+    file = entry.weights.file if isinstance(entry.weights, HubFile) else "weights.pth"
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         path = Path(temporary) / file
         tensors = random_tensors(PUBLISHED[name], seed=0)
@@ -55,7 +56,7 @@ def check(name: str, folder: Path | None) -> None:
         del tensors
         size = path.stat().st_size
         start = time.perf_counter()
-        encoder = make_encoder({"name": name}, entry.input_px or 224, path)
+        encoder = make_encoder(entry, entry.input_px or 224, path)
         loaded = time.perf_counter()
         side = entry.input_px or 224
         tile = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)

@@ -140,11 +140,11 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
     import torch
     from safetensors.torch import save_file
 
-    from histohet.encoders.configured import entry_of
-    from histohet.encoders.device_memory import batch_size_for
-    from histohet.encoders.encode import encode_slide
+    from histohet.encoders.catalogue import entry_of, read_catalogue
+    from histohet.encoders.encode import batch_size_here, encode_slide
     from histohet.encoders.make import make_encoder
     from histohet.encoders.networks import create_architecture
+    from histohet.encoders.settings import EncoderSettings
 
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
@@ -152,12 +152,12 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
         checkpoint = Path(folder) / "random.safetensors"
         torch.manual_seed(0)
         config = MODELS[name] | {"checkpoint": str(checkpoint)}
-        entry = entry_of(config)
+        entry = entry_of(EncoderSettings(**config), read_catalogue())
         model = create_architecture(entry).eval()
         save_file(model.state_dict(), checkpoint)
-        encoder = make_encoder(config, TILE_PX)
+        encoder = make_encoder(entry, TILE_PX, checkpoint)
         forward = forward_of(model.to(device), entry.precision, cuda)
-        size, index = batch_size_for(encoder, TILE_PX, 256), np.arange(len(tiles.coords))
+        size, index = batch_size_here(256), np.arange(len(tiles.coords))
         workers = CORES if CORES > 1 else 0
         inputs = torch.randn(size, 3, TILE_PX, TILE_PX, device=device)
 

@@ -36,10 +36,11 @@ from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringParams
 from histohet.common.files import write_json
 from histohet.encoders.base import Encoder
-from histohet.encoders.catalogue import CATALOGUE
-from histohet.encoders.configured import entry_of
+from histohet.encoders.catalogue import entry_of, read_catalogue
+from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.make import make_encoder
 from histohet.encoders.networks import create_architecture
+from histohet.encoders.settings import EncoderSettings
 from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.render import render_phantom
 from histohet.phantoms.settings import PhantomSettings
@@ -85,10 +86,16 @@ def main() -> None:
     write_json(given.json, record)
 
 
+def entry_from(config: dict[str, Any]) -> EncoderEntry:
+    """Return the entry that a section of the configuration means."""
+    return entry_of(EncoderSettings(**config), read_catalogue())
+
+
 def measure(image: Pixels, config: dict[str, Any], seed: int) -> Iterator[dict[str, Any]]:
     """Compare a slide with its turned self, with and without averaging; print and return rows."""
-    side = CATALOGUE[config["name"]].input_px if config["name"] in CATALOGUE else None
-    grid, turned_grid = cut(image, side or 224), cut(np.rot90(image), side or 224)
+    entry = entry_from(config)
+    side, checkpoint = entry.input_px or 224, config.get("checkpoint")
+    grid, turned_grid = cut(image, side), cut(np.rot90(image), side)
     where = np.argwhere([[is_tissue(tile) for tile in row] for row in grid])
     # np.rot90 brings row r, column c to row (columns - 1 - c), column r.
     turned_where = np.stack([grid.shape[1] - 1 - where[:, 1], where[:, 0]], axis=1)
@@ -98,7 +105,8 @@ def measure(image: Pixels, config: dict[str, Any], seed: int) -> Iterator[dict[s
         f"{'clusters':>12}{'labels moved':>14}{'Rand':>8}"
     )
     for symmetry in ("none", "d4"):
-        encoder = make_encoder(config | {"symmetry": symmetry}, side or 224)
+        position = entry.model_copy(update={"symmetry": symmetry})
+        encoder = make_encoder(position, side, Path(checkpoint) if checkpoint else None)
         as_is = encode(encoder, grid[tuple(where.T)])
         turned = encode(encoder, turned_grid[tuple(turned_where.T)])
         before = labels_of(as_is, where, seed)
@@ -190,7 +198,7 @@ def paint_phantom(n_tiles: int) -> Pixels:
 
 def random_weights(folder: Path, seed: int) -> str:
     """Write weights that keep the variance of what passes, so that no layer is idle."""
-    model = create_architecture(entry_of(RANDOM_VIT | {"checkpoint": "to be written"}))
+    model = create_architecture(entry_from(RANDOM_VIT | {"checkpoint": "to be written"}))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

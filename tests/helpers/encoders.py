@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from histohet.encoders.base import EncoderOutOfMemory
+from histohet.encoders.base import Encoder, EncoderOutOfMemory
+from histohet.encoders.catalogue import entry_of, read_catalogue
+from histohet.encoders.make import make_encoder
+from histohet.encoders.settings import EncoderSettings
 
 THIN: dict[str, Any] = {
     "name": "thin",
@@ -22,12 +26,20 @@ THIN: dict[str, Any] = {
 """Configuration of a transformer of one layer, of the width that CHIEF reads."""
 
 
+def made(config: Mapping[str, Any], tile_px: int, checkpoint: Path | None = None) -> Encoder:
+    """The encoder that a section of the configuration means, with its weights or the given ones."""
+    entry = entry_of(EncoderSettings(**config), read_catalogue())
+    if checkpoint is None and isinstance(entry.weights, str):
+        checkpoint = Path(entry.weights)
+    return make_encoder(entry, tile_px, checkpoint)
+
+
 def write_thin_weights(folder: Path) -> None:
     """Write random weights for `THIN`, always the same."""
     import torch
     from safetensors.torch import save_file
 
-    from histohet.encoders.torchvision_operators import import_timm
+    from histohet.encoders.networks import import_timm
 
     torch.manual_seed(0)
     model = import_timm().create_model(THIN["model"], num_classes=0, **THIN["arguments"])

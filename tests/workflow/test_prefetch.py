@@ -40,7 +40,7 @@ rule use_weights:
     log:
         "results/logs/use_weights.log",
     params:
-        weights=lambda wildcards: pinned_weights(f"encoder {config['encoder']['name']}"),
+        weights=lambda wildcards: pinned_weights_of(config["encoder"]["name"]),
     script:
         "../scripts/use_weights.py"
 """
@@ -50,10 +50,10 @@ import os
 from histohet.common.jobs import job_log
 
 from histohet.common.files import write_json
-from histohet.encoders.weights import locate_pinned
+from histohet.encoders.weights import locate
 
 with job_log(snakemake):
-    path = locate_pinned(snakemake.params.weights)
+    path = locate(snakemake.params.weights)
     offline = os.environ["HF_HUB_OFFLINE"]
     write_json(snakemake.output[0], {"path": str(path), "offline": offline})
 """

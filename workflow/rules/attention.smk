@@ -24,7 +24,7 @@ rule encode_chief_tiles:
         batch_size=256,
         stage=as_written(config["encoding"]["stage"]),
     params:
-        encoder=CHIEF_ENCODER,
+        encoder=CHIEF_ENTRY.parameters(),
         weights=get_chief_encoder_weights,
         encoding=ENCODING,
         tolerance=config["scale"]["tolerance"],

@@ -10,6 +10,7 @@ POOLINGS = config["slide_embeddings"]
 CHIEF_ENCODER = ATTENTION.get("encoder", "ctranspath_chief")
 if isinstance(CHIEF_ENCODER, str):
     CHIEF_ENCODER = {"name": CHIEF_ENCODER}
+CHIEF_ENTRY = entry_from(CHIEF_ENCODER)
 
 if "attention" in POOLINGS and not HAS_ATTENTION:
     raise WorkflowError(

@@ -5,9 +5,18 @@ Variants share files: a path names the factors (encoder, masking, procedure), no
 
 from typing import NamedTuple
 
-from histohet.encoders.configured import entry_of
+from histohet.encoders.catalogue import entry_of, read_catalogue
+from histohet.encoders.settings import EncoderSettings
 from histohet.variants import VARIANTS as KNOWN_VARIANTS
 from histohet.variants import SECTION_OF_CHOICE, Variant, read_variants, varied
+
+
+CATALOGUE = read_catalogue()
+
+
+def entry_from(section):
+    """The encoder that a section like `encoder` means."""
+    return entry_of(EncoderSettings(**section), CATALOGUE)
 
 
 class Settled(NamedTuple):
@@ -122,7 +131,7 @@ for name, settled in VARIANTS.items():
 ENTRIES = {}
 for name, settled in VARIANTS.items():
     try:
-        entry = entry_of(settled.config["encoder"])
+        entry = entry_from(settled.config["encoder"])
         if not all(map(is_imported, SLIDES)):
             entry.check_tile_px(config["tiles"]["tile_px"])
     except ValueError as error:

@@ -36,7 +36,7 @@ rule encode_tiles:
         batch_size=256,
         stage=as_written(config["encoding"]["stage"]),
     params:
-        encoder=lambda wildcards: ENCODERS[wildcards.encoder],
+        encoder=lambda wildcards: ENTRIES[wildcards.encoder].parameters(),
         weights=get_encoder_weights,
         masking=get_masking_parameters,
         encoding=ENCODING,

@@ -80,7 +80,7 @@ rule collect_preflight:
         runtime=growing(20),
     params:
         patient_pattern=as_written(config.get("patient_pattern")),
-        encoder=config["encoder"],
+        encoder=entry_from(config["encoder"]).parameters(),
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"

@@ -18,7 +18,7 @@ rule prefetch:
         mem_mb=1000,
         runtime=480,
     params:
-        weights=WEIGHTS,
+        weights={name: written(weights) for name, weights in WEIGHTS.items()},
         lock=WEIGHTS_LOCK,
     message:
         f"Fetching weights into the hub's cache, recording them in {WEIGHTS_LOCK}"

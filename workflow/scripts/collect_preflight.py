@@ -8,7 +8,6 @@ from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
 from histohet.common.html import write_html
 from histohet.common.tables import write_tsv
-from histohet.encoders.configured import entry_of
 from histohet.preflight import Problem, disagreeing_features, list_problems
 from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.sheet import read_slide_sheet
@@ -41,8 +40,8 @@ def read_records(paths: list[str]) -> list[SlideRecord]:
 
 def check_features(records: list[SlideRecord]) -> None:
     """Stop if finished features do not go with each other, or with those that will be made."""
-    encoder = entry_of(snakemake.params.encoder)
-    problem = disagreeing_features(records, encoder.name, encoder.width)
+    encoder = snakemake.params.encoder
+    problem = disagreeing_features(records, encoder["name"], encoder["width"])
     if problem:
         raise SystemExit(problem)
 

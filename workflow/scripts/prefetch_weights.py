@@ -1,24 +1,23 @@
 """Fetch and verify the weights of every model, and record them in the lock."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from histohet.common.jobs import job_log
-from histohet.encoders.weights import WeightsError, WeightsSource, local_sha256, weights_source
+from histohet.encoders.settings import HubFile
+from histohet.encoders.weights import WeightsError, file_sha256
 
 
-def prefetch(settings: Mapping[str, Any]) -> str:
+def prefetch(weights: Mapping[str, Any] | str | None) -> str:
     """Have the weights of one model, and say which they are."""
-    source = weights_source(settings)
-    if source is None:
+    if weights is None:
         return "needs no weights"
-    if isinstance(source, Path):
-        return f"{source}, sha256 {local_sha256(source)}"
-    return fetch_from_hub(source)
+    if isinstance(weights, str):
+        return f"{weights}, sha256 {file_sha256(weights)}"
+    return fetch_from_hub(HubFile(**weights))
 
 
-def fetch_from_hub(source: WeightsSource) -> str:
+def fetch_from_hub(source: HubFile) -> str:
     """Fetch from the hub; only now is its client needed."""
     try:
         from histohet.encoders.hub import fetch
@@ -33,9 +32,9 @@ def fetch_from_hub(source: WeightsSource) -> str:
 
 with job_log(snakemake, network=True) as log:
     failures = []
-    for name, settings in snakemake.params.weights.items():
+    for name, weights in snakemake.params.weights.items():
         try:
-            log.info("%s: %s", name, prefetch(settings))
+            log.info("%s: %s", name, prefetch(weights))
         except WeightsError as error:
             failures.append(f"{name}: {error}")
     if failures:

@@ -1,16 +1,15 @@
 """Lay tiles over the tissue of one slide."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.outcome import Outcome, Status
 from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import draw_tiles, save_picture
-from histohet.tiles.file import TileTable, tile_attributes, write_tiles
-from histohet.tiles.lattice import in_tissue, lattice
+from histohet.tiles.file import TileTable, lay_tiles, no_tiles, write_tiles
 from histohet.tiles.settings import TileSpec
 from histohet.tissue.file import read_tissue
 
@@ -19,16 +18,10 @@ def make_tiles(record: SlideRecord, spec: TileSpec) -> TileTable:
     """Return the tiles on tissue."""
     tissue, outcome = read_tissue(snakemake.input.tissue)
     if not outcome.ok:
-        return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome)
-    size = (record.width, record.height)
+        return no_tiles(record.slide, outcome)
     folder = Path(snakemake.output.tiles).parent.as_posix()
-    attributes = tile_attributes(record.slide, spec, record.mpp, size, folder)
-    attributes["tissue_mm2"] = tissue.area_mm2
-    coords = lattice(*size, spec, record.mpp)
-    coords = coords[in_tissue(coords, spec.side_px(record.mpp), tissue.pieces)]
-    if len(coords) == 0:
-        outcome = Outcome(Status.NO_TILES, f"no tile of {spec.tile_um:g} µm lies on tissue")
-    return TileTable(coords, attributes, outcome)
+    tiles = lay_tiles(record.slide, spec, record.mpp, record.size, tissue.pieces, folder)
+    return replace(tiles, attributes={**tiles.attributes, "tissue_mm2": tissue.area_mm2})
 
 
 def draw(tiles: TileTable, record: SlideRecord) -> np.ndarray:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,17 @@ pytest.importorskip("torch", reason="the encoders' requirements are not installe
 import safetensors.torch
 import torch
 
-from histohet.encoders.base import EncoderError, EncoderOutOfMemory
-from histohet.encoders.entry import IMAGENET, EncoderEntry
-from histohet.encoders.make import make_encoder
+from helpers.encoders import made
+from histohet.encoders.base import EncoderOutOfMemory
+from histohet.encoders.entry import EncoderEntry, EncoderError
+from histohet.encoders.networks import import_timm
 from histohet.encoders.timm_model import TimmModel, read_state_dict
-from histohet.encoders.torchvision_operators import import_timm
 
 MODEL = "vit_tiny_patch16_224"
 SMALL = {"embed_dim": 48, "depth": 2, "num_heads": 3}
-TINY = EncoderEntry("tiny", MODEL, None, 48, IMAGENET, input_px=None, arguments=SMALL)
+TINY = EncoderEntry(
+    name="tiny", model=MODEL, width=48, normalisation="imagenet", input_px=None, arguments=SMALL
+)
 
 
 def build(entry: EncoderEntry) -> torch.nn.Module:
@@ -72,19 +73,22 @@ def test_turned_tile_has_the_same_embedding_with_symmetry(checkpoint: Path) -> N
     config = {"kind": "timm", "name": "tiny", "model": MODEL, "width": 48, "arguments": SMALL}
     config |= {"normalisation": "imagenet", "checkpoint": str(checkpoint)}
     tiles, turned = some_tiles(2), np.rot90(some_tiles(2), axes=(1, 2))
-    plain, averaged = make_encoder(config, 224), make_encoder(config | {"symmetry": "d4"}, 224)
+    plain, averaged = made(config, 224), made(config | {"symmetry": "d4"}, 224)
     np.testing.assert_allclose(averaged.encode(turned), averaged.encode(tiles), atol=1e-6)
     assert np.abs(plain.encode(turned) - plain.encode(tiles)).max() > 1e-3
 
 
 def test_class_token_and_mean_leaves_out_the_registers(tmp_path: Path) -> None:
     arguments = SMALL | {"reg_tokens": 4}
-    entry = replace(TINY, arguments=arguments, pooling="class_token_and_mean", width=96)
+    changes = {"arguments": arguments, "pooling": "class_token_and_mean", "width": 96}
+    entry = TINY.model_copy(update=changes)
     model = build(entry).eval()
     safetensors.torch.save_file(model.state_dict(), tmp_path / "registers.safetensors")
     tiles = some_tiles(2)
     image = torch.from_numpy(tiles).permute(0, 3, 1, 2) / 255
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in IMAGENET)
+    mean, std = (
+        torch.tensor(values).view(3, 1, 1) for values in (TINY.channels.mean, TINY.channels.std)
+    )
     with torch.inference_mode():
         tokens = model.forward_features((image - mean) / std)
     assert tokens.shape == (2, 1 + 4 + 14 * 14, 48)
@@ -182,7 +186,7 @@ def test_unusable_checkpoints(weights: dict, tmp_path: Path) -> None:
 
 def test_settings_are_checked(checkpoint: Path) -> None:
     def use(**changes: Any) -> TimmModel:
-        return TimmModel(replace(TINY, **changes), checkpoint, 224)
+        return TimmModel(TINY.model_copy(update=changes), checkpoint, 224)
 
     with pytest.raises(EncoderError, match=r"shape \(48,\), the configuration says width 1536"):
         use(width=1536)
@@ -208,6 +212,6 @@ def test_configuration_makes_the_encoder(checkpoint: Path) -> None:
         "normalisation": "imagenet",
         "arguments": SMALL,
     }
-    assert make_encoder(config, 224, checkpoint).width == 48
+    assert made(config, 224, checkpoint).width == 48
     with pytest.raises(EncoderError, match="from somewhere else does not exist"):
-        make_encoder(config, 224)
+        made(config, 224)

@@ -8,9 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,37 +20,40 @@ from helpers import ROOT
 pytest.importorskip("huggingface_hub", reason="the encoders' requirements are not installed")
 
 from helpers.hubserver import COMMIT, NEXT_COMMIT, Hub, Repository, running_hub
-from histohet.encoders.checksums import SETTLED_S, file_sha256
+from histohet.encoders.settings import HubFile
 from histohet.encoders.weights import (
     LockedWeights,
     WeightsError,
-    WeightsSource,
-    locate_pinned,
+    locate,
     locked_weights,
     pin,
     read_lock,
-    weights_source,
     write_lock,
 )
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-SOURCE = WeightsSource("lab/model", "sub/model.safetensors")
-LOCKED = LockedWeights("lab/model", "sub/model.safetensors", COMMIT, SHA256, len(CONTENT))
+SOURCE = HubFile(repository="lab/model", file="sub/model.safetensors")
+LOCKED = LockedWeights(
+    repository="lab/model",
+    file="sub/model.safetensors",
+    revision=COMMIT,
+    sha256=SHA256,
+    size=len(CONTENT),
+)
 
 DRIVER = """
 import json, logging, sys
-from dataclasses import asdict
-from pathlib import Path
-from histohet.encoders.weights import WeightsError, WeightsSource, locate, read_lock
+from histohet.encoders.settings import HubFile
+from histohet.encoders.weights import WeightsError, locate, pin
 logging.basicConfig(level=logging.INFO)
-what, lock, source = sys.argv[1], Path(sys.argv[2]), WeightsSource(**json.loads(sys.argv[3]))
+what, lock, source = sys.argv[1], sys.argv[2], HubFile(**json.loads(sys.argv[3]))
 try:
     if what == "fetch":
         from histohet.encoders.hub import fetch
-        print(json.dumps(asdict(fetch(source, lock))))
+        print(json.dumps(fetch(source, lock).canonical()))
     else:
-        print(json.dumps(str(locate(source, read_lock(lock)))))
+        print(json.dumps(str(locate(pin(source, lock)))))
 except WeightsError as error:
     print(error)
     sys.exit(3)
@@ -87,12 +89,12 @@ class Machine:
             **changes,
         }
 
-    def command(self, what: str, source: WeightsSource) -> list[str]:
-        arguments = [what, str(self.lock), json.dumps(asdict(source))]
+    def command(self, what: str, source: HubFile) -> list[str]:
+        arguments = [what, str(self.lock), json.dumps(source.canonical())]
         return [sys.executable, "-c", DRIVER, *arguments]
 
     def run(
-        self, what: str, source: WeightsSource, *prefix: str, **changes: str
+        self, what: str, source: HubFile, *prefix: str, **changes: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*prefix, *self.command(what, source)],
@@ -105,18 +107,18 @@ class Machine:
         assert done.returncode in (0, 3), done.stdout + done.stderr
         return done
 
-    def fetch(self, source: WeightsSource = SOURCE, **changes: str) -> LockedWeights:
+    def fetch(self, source: HubFile = SOURCE, **changes: str) -> LockedWeights:
         done = self.run("fetch", source, **changes)
         assert done.returncode == 0, done.stdout
         return LockedWeights(**json.loads(done.stdout))
 
-    def locate(self, source: WeightsSource = SOURCE, **changes: str) -> Path:
+    def locate(self, source: HubFile = SOURCE, **changes: str) -> Path:
         done = self.run("locate", source, HF_ENDPOINT="http://127.0.0.1:9", **changes)
         assert done.returncode == 0, done.stdout
         return Path(json.loads(done.stdout))
 
     def refusal(
-        self, what: str = "fetch", source: WeightsSource = SOURCE, *prefix: str, **changes: str
+        self, what: str = "fetch", source: HubFile = SOURCE, *prefix: str, **changes: str
     ) -> str:
         """Message of a call that fails; it always names the repository."""
         done = self.run(what, source, *prefix, **changes)
@@ -137,6 +139,10 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture
 def machine(tmp_path: Path, hub: Hub) -> Machine:
     return Machine(tmp_path, hub)
+
+
+def at(commit: str) -> HubFile:
+    return SOURCE.model_copy(update={"revision": commit})
 
 
 # Fetching and locating ----------------------------------------------------------------------------
@@ -171,11 +177,11 @@ def test_a_stated_revision_is_the_one_that_is_fetched(machine: Machine) -> None:
     machine.fetch()
     commits = machine.hub.repositories["lab/model"].commits
     commits[NEXT_COMMIT] = {SOURCE.file: b"retrained"}
-    stated = WeightsSource(SOURCE.repository, SOURCE.file, NEXT_COMMIT)
+    stated = at(NEXT_COMMIT)
     assert "states revision" in machine.refusal("locate", stated)
     assert machine.fetch(stated).revision == NEXT_COMMIT
     assert machine.locate(stated).read_bytes() == b"retrained"
-    assert machine.fetch(WeightsSource(SOURCE.repository, SOURCE.file, COMMIT)) == LOCKED
+    assert machine.fetch(at(COMMIT)) == LOCKED
 
 
 def test_small_files_are_checked_by_their_git_id(machine: Machine) -> None:
@@ -188,7 +194,7 @@ def test_several_files_share_a_lock_that_is_sorted(machine: Machine) -> None:
     machine.hub.repositories["lab/another"] = Repository({COMMIT: files})
     machine.fetch()
     for file in files:
-        machine.fetch(WeightsSource("lab/another", file))
+        machine.fetch(HubFile(repository="lab/another", file=file))
     keys = list(json.loads(machine.lock.read_text()))
     assert keys == ["lab/another/a.bin", "lab/another/b.bin", SOURCE.key]
 
@@ -255,7 +261,7 @@ def test_message_not_logged_in(machine: Machine) -> None:
 
 
 def test_message_not_logged_in_or_no_such_repository(machine: Machine) -> None:
-    message = machine.refusal(source=WeightsSource("lab/modle", "model.safetensors"))
+    message = machine.refusal(source=HubFile(repository="lab/modle", file="model.safetensors"))
     assert "not logged in" in message
     assert "misspelt" in message
 
@@ -283,13 +289,13 @@ def test_message_repository_not_found(machine: Machine) -> None:
 
 
 def test_message_revision_not_found(machine: Machine) -> None:
-    source = WeightsSource(SOURCE.repository, SOURCE.file, NEXT_COMMIT)
+    source = at(NEXT_COMMIT)
     message = machine.refusal(source=source)
     assert f"no such revision: {NEXT_COMMIT}" in message
 
 
 def test_message_file_not_found(machine: Machine) -> None:
-    message = machine.refusal(source=WeightsSource(SOURCE.repository, "pytorch_model.bin"))
+    message = machine.refusal(source=SOURCE.model_copy(update={"file": "pytorch_model.bin"}))
     assert "no such file: pytorch_model.bin" in message
     assert "/tree/main" in message
 
@@ -402,7 +408,7 @@ def test_message_not_in_this_machines_cache(machine: Machine) -> None:
 def test_prefetches_at_once_leave_a_whole_lock_and_cache(machine: Machine) -> None:
     files = {f"{number}.bin": os.urandom(200_000) for number in range(3)}
     machine.hub.repositories["lab/model"].commits[COMMIT] |= files
-    sources = [SOURCE, *(WeightsSource("lab/model", file) for file in files)]
+    sources = [SOURCE, *(HubFile(repository="lab/model", file=file) for file in files)]
     processes = [
         subprocess.Popen(
             machine.command("fetch", source),
@@ -419,7 +425,7 @@ def test_prefetches_at_once_leave_a_whole_lock_and_cache(machine: Machine) -> No
     assert set(lock) == {source.key for source in sources}
     for file, content in files.items():
         assert lock[f"lab/model/{file}"].sha256 == hashlib.sha256(content).hexdigest()
-        assert machine.locate(WeightsSource("lab/model", file)).read_bytes() == content
+        assert machine.locate(HubFile(repository="lab/model", file=file)).read_bytes() == content
     # The second prefetch of a file waited for the first and found everything done.
     assert machine.hub.downloads() == len(sources)
     assert {path.name for path in machine.lock.parent.iterdir()} == {
@@ -479,11 +485,11 @@ def test_the_lock_is_read_as_written(tmp_path: Path) -> None:
     [
         "<<<<<<< HEAD",
         "[]",
-        json.dumps({"lab/model/x": asdict(LOCKED)}),
-        json.dumps({LOCKED.key: asdict(LOCKED) | {"sha256": SHA256[:-1]}}),
-        json.dumps({LOCKED.key: asdict(LOCKED) | {"revision": "main"}}),
-        json.dumps({LOCKED.key: asdict(LOCKED) | {"revision": None}}),
-        json.dumps({LOCKED.key: asdict(LOCKED) | {"size": "1"}}),
+        json.dumps({"lab/model/x": LOCKED.canonical()}),
+        json.dumps({LOCKED.key: LOCKED.canonical() | {"sha256": SHA256[:-1]}}),
+        json.dumps({LOCKED.key: LOCKED.canonical() | {"revision": "main"}}),
+        json.dumps({LOCKED.key: LOCKED.canonical() | {"revision": None}}),
+        json.dumps({LOCKED.key: LOCKED.canonical() | {"size": "1"}}),
         json.dumps({LOCKED.key: {"sha256": SHA256}}),
         json.dumps({LOCKED.key: SHA256}),
     ],
@@ -494,34 +500,7 @@ def test_a_damaged_lock_is_refused(tmp_path: Path, text: str) -> None:
         read_lock(tmp_path / "lock.json")
 
 
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        (("model", "x.bin"), "'model' is not a repository"),
-        (("../lab/model", "x.bin"), "not a repository"),
-        (("https://huggingface.co/lab/model", "x.bin"), "not a repository"),
-        (("lab/model", "../x.bin"), "not a path inside"),
-        (("lab/model", "/x.bin"), "not a path inside"),
-        (("lab/model", ""), "not a path inside"),
-        (("lab/model", "x.bin", "main"), "'main' is not a commit"),
-    ],
-)
-def test_malformed_sources_are_refused(source: tuple[str, ...], message: str) -> None:
-    with pytest.raises(WeightsError, match=message):
-        WeightsSource(*source)
-
-
 # What a step is told ------------------------------------------------------------------------------
-
-
-def test_where_weights_come_from() -> None:
-    hub = {"repository": "lab/model", "file": "x.bin"}
-    assert weights_source({"name": "stain_texture"}) is None
-    assert weights_source({"checkpoint": "x.pth"}) == Path("x.pth")
-    assert weights_source({"checkpoint": "x.pth", "weights": hub}) == Path("x.pth")
-    assert weights_source({"weights": hub}) == WeightsSource("lab/model", "x.bin")
-    assert weights_source({"checkpoint": None, "weights": asdict(SOURCE)}) == SOURCE
-    assert weights_source({"checkpoint": None, "weights": None}) is None
 
 
 def test_a_pin_names_the_content_not_the_commit(tmp_path: Path) -> None:
@@ -530,89 +509,36 @@ def test_a_pin_names_the_content_not_the_commit(tmp_path: Path) -> None:
     pinned = pin(SOURCE, lock)
     expected = {"repository": "lab/model", "file": SOURCE.file, "sha256": SHA256, "lock": str(lock)}
     assert pinned == expected
-    moved: dict[str, Any] = asdict(LOCKED) | {"revision": NEXT_COMMIT}
+    moved: dict[str, Any] = LOCKED.canonical() | {"revision": NEXT_COMMIT}
     write_lock(lock, {LOCKED.key: LockedWeights(**moved)})
     assert pin(SOURCE, lock) == pinned
 
 
 def test_pins_of_local_files_and_of_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(CONTENT)
-    pinned = pin(tmp_path / "x.pth", tmp_path / "lock.json")
+    pinned = pin(str(tmp_path / "x.pth"), tmp_path / "lock.json")
     assert pinned == {"file": str(tmp_path / "x.pth"), "sha256": SHA256}
-    assert locate_pinned(pinned) == tmp_path / "x.pth"
+    assert locate(pinned) == tmp_path / "x.pth"
     assert pin(None, tmp_path / "lock.json") == {}
-    assert locate_pinned({}) is None
+    assert locate({}) is None
 
 
 def test_a_local_file_that_changes_after_planning_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     path.write_bytes(CONTENT)
-    pinned = pin(path, tmp_path / "lock.json")
+    pinned = pin(str(path), tmp_path / "lock.json")
     path.write_bytes(CONTENT[::-1])
     with pytest.raises(WeightsError, match="start snakemake again"):
-        locate_pinned(pinned)
+        locate(pinned)
     path.unlink()
     with pytest.raises(WeightsError, match=r"x\.pth: No such file.*checkpoint"):
-        locate_pinned(pinned)
+        locate(pinned)
     with pytest.raises(WeightsError, match=r"x\.pth: No such file.*checkpoint"):
-        pin(path, tmp_path / "lock.json")
+        pin(str(path), tmp_path / "lock.json")
 
 
 def test_pins_need_a_fetch(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"lab/model.*not fetched yet.*snakemake prefetch"):
         pin(SOURCE, tmp_path / "lock.json")
     with pytest.raises(WeightsError, match="not fetched yet"):
-        locked_weights(SOURCE, {})
-
-
-# Checksums ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "histohet" / "checksums"
-
-
-def settled(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    time.sleep(SETTLED_S + 0.1)
-    return path
-
-
-def test_a_checksum_is_remembered_until_the_file_changes(tmp_path: Path, memory: Path) -> None:
-    path = settled(tmp_path / "x.bin", b"old")
-    assert file_sha256(path) == hashlib.sha256(b"old").hexdigest()
-    [record] = memory.iterdir()
-    record.write_text("f" * 64)
-    assert file_sha256(path) == "f" * 64
-    # Same size, same modification time, same place: still another content.
-    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
-    path.write_bytes(b"new")
-    os.utime(path, ns=times)
-    assert file_sha256(path) == hashlib.sha256(b"new").hexdigest()
-    # A file moved here with its times.
-    other = settled(tmp_path / "y.bin", b"new")
-    os.utime(other, ns=times)
-    other.replace(path)
-    assert file_sha256(path) == hashlib.sha256(b"new").hexdigest()
-
-
-def test_a_file_that_was_just_written_is_not_remembered(tmp_path: Path, memory: Path) -> None:
-    (tmp_path / "x.bin").write_bytes(b"x")
-    assert file_sha256(tmp_path / "x.bin") == hashlib.sha256(b"x").hexdigest()
-    assert not memory.exists()
-
-
-def test_damaged_or_impossible_records_only_cost_time(
-    tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = settled(tmp_path / "x.bin", b"x")
-    expected = hashlib.sha256(b"x").hexdigest()
-    assert file_sha256(path) == expected
-    [record] = memory.iterdir()
-    for damaged in (b"", b"f" * 63, b"\xff" * 64):
-        record.write_bytes(damaged)
-        assert file_sha256(path) == expected
-    monkeypatch.setenv("XDG_CACHE_HOME", str(path))
-    assert file_sha256(path) == expected
+        locked_weights(SOURCE, tmp_path / "absent.json")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from histohet.encoders.base import EncoderError
+from histohet.encoders.entry import EncoderError
 from histohet.encoders.networks import computed_buffers
 
 HEADS = {"head", "fc", "classifier"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,103 @@ import numpy.typing as npt
 
 from histohet.common.files import StorageError
 from histohet.common.logs import logger, track
-from histohet.common.outcome import Outcome, Status
+from histohet.common.outcome import Outcome, Status, attempt
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import Encoder, EncoderOutOfMemory
+from histohet.encoders.entry import EncoderEntry
+from histohet.encoders.make import make_encoder
 from histohet.encoders.pixels import TileSource
-from histohet.encoders.workers import read_batches
-from histohet.features.file import feature_file
+from histohet.encoders.weights import locate
+from histohet.encoders.workers import read_batches, torch_with_gpu
+from histohet.features.file import feature_file, write_no_features
 from histohet.features.partial import PartialFeatures, partial_features
 from histohet.slides.reader import Pixels, SlideError
+from histohet.slides.staging import staged
 from histohet.tiles.file import TileTable
 from histohet.tiles.lattice import Coords
+
+CPU_BATCH = 32
+"""Tiles per forward pass without a GPU: more keep no core busier, and fall out of its cache."""
 
 
 class TooManyUnreadableError(SlideError):
     """More tiles of a slide than allowed cannot be decoded."""
+
+
+def encode_job(
+    job: Any,
+    provenance: Provenance,
+    tiles: TileTable,
+    choose: Callable[[], tuple[npt.NDArray[np.int64], TileSource]],
+) -> None:
+    """Write the feature file of a slide; one without rows that says why if the slide is lost.
+
+    Parameters
+    ----------
+    job
+        The object ``snakemake`` of a script, with the parameters ``encoder``, ``weights`` and
+        ``encoding``, the resources ``batch_size`` and ``stage``, and the output ``features``.
+    tiles
+        All tiles of the slide.
+    choose
+        Returns the rows of the tiles to encode, and where their pixels come from; not asked of a
+        slide that is lost already.
+    """
+
+    def encode() -> tuple[int, Outcome]:
+        tiles.outcome.raise_if_lost()
+        index, source = choose()
+        return len(index), _encode(job, provenance, tiles, index, source)
+
+    (n_encoded, found), outcome = attempt(encode, (0, tiles.outcome))
+    if outcome.ok:
+        outcome = found
+    else:
+        encoder = job.params.encoder["name"]
+        write_no_features(job.output.features, tiles, outcome, encoder, provenance)
+    logger.info("%d of %d tiles, %s", n_encoded, len(tiles.coords), outcome)
+
+
+def _encode(
+    job: Any,
+    provenance: Provenance,
+    tiles: TileTable,
+    index: npt.NDArray[np.int64],
+    source: TileSource,
+) -> Outcome:
+    checkpoint = locate(job.params.weights)
+    encoder = make_encoder(EncoderEntry(**job.params.encoder), source.tile_px, checkpoint)
+    with staged(source.slide, job.resources.get("stage", "")) as slide:
+        return encode_slide(
+            job.output.features,
+            tiles,
+            index,
+            replace(source, slide=slide),
+            encoder,
+            provenance,
+            _what_rows_depend_on(job, source, tiles.coords[index]),
+            batch_size=batch_size_here(job.resources.batch_size),
+            workers=job.threads if job.threads > 1 else 0,
+            # A network shares no memory between processes; a descriptor has nothing to share.
+            in_workers=checkpoint is None,
+            max_bad_tiles=job.params.encoding["max_bad_tiles"],
+        )
+
+
+def _what_rows_depend_on(job: Any, source: TileSource, coords: Coords) -> Mapping[str, Any]:
+    """All that makes the embeddings what they are; a partial file of anything else is useless."""
+    files = {str(name): Path(name).stat() for name in job.input}
+    return {
+        "parameters": dict(job.params.items()),
+        "source": asdict(source),
+        "tiles": hashlib.sha256(coords.tobytes()).hexdigest(),
+        "inputs": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()},
+    }
+
+
+def batch_size_here(largest: int) -> int:
+    """Return how many tiles are encoded at once; where memory is short, `FittingEncoder` halves."""
+    return largest if torch_with_gpu() else min(largest, CPU_BATCH)
 
 
 class FittingEncoder:

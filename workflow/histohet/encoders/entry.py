@@ -2,100 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from histohet.encoders.base import EncoderError
-from histohet.encoders.weights import WeightsSource
+from pydantic import Field, model_validator
 
-Rgb = tuple[float, float, float]
-Pooling = Literal["own", "class_token_and_mean"]
-Precision = Literal["float32", "bfloat16", "float16"]
+from histohet.common.settings import FilePath, Name, Settings
+from histohet.encoders.settings import (
+    ChannelStatistics,
+    HubFile,
+    Kind,
+    Normalisation,
+    Pooling,
+    Precision,
+    Symmetry,
+)
+
 Layout = Literal["timm", "dinov2", "old_swin"]
 
-IMAGENET: tuple[Rgb, Rgb] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-HALF: tuple[Rgb, Rgb] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-NORMALISATIONS = {"imagenet": IMAGENET, "half": HALF}
-"""Channel means and standard deviations by name, for RGB in 0 to 1."""
+NORMALISATIONS = {
+    "imagenet": ChannelStatistics(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    "half": ChannelStatistics(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+}
 
-NEEDS_NO_MODEL = "stain_texture"
+ABOUT = {"weights", "licence", "gated", "reference", "checked", "n_parameters", "sha256"}
+"""What an entry says about an encoder, and embeddings do not depend on."""
 
 
-@dataclass(frozen=True)
-class EncoderEntry:
-    """What has to be known to run an encoder.
+class EncoderError(ValueError):
+    """An encoder cannot be used as configured; the message says which setting and why."""
 
-    Attributes
-    ----------
-    name
-        Name under which it is configured and its features are kept.
-    model
-        timm architecture, or one of `architectures.ARCHITECTURES`.
-    arguments
-        Further arguments of the architecture. Layers are named by their place, such as
-        ``timm.layers.SwiGLUPacked``.
-    pooling
-        ``own``: what the model returns without its classifier (the class token of a vision
-        transformer, the mean of a Swin transformer or a convolutional network, the attentional
-        pooling of CONCH). ``class_token_and_mean``: the class token, then the mean of the tokens of
-        the patches (without registers).
-    weights
-        Where the weights are published; None where only a local file will do.
-    input_px
-        Side of the tiles it was published for, and takes; None if any that the model accepts.
-    mean, std
-        Of the channels, RGB in 0 to 1.
-    width
-        Length of an embedding.
-    n_parameters
-        Of the encoder without classifier and without what only training uses; None if unknown.
-    precision
-        In which it computes on a GPU (autocast). On a CPU it is always float32.
-    licence, gated
-        Of the weights, and whether the hub hands them out only after terms are accepted; None if
-        unknown.
-    reference
-        Paper or model card.
-    layout
-        Names of the parameters in the published file, one of `layouts.LAYOUTS`.
-    checked
-        How the layout of the published file was checked; None if it was not.
-    sha256
-        Of the published file, where another file of the same layout could be taken for it.
-    """
 
-    name: str
-    model: str
-    weights: WeightsSource | None
-    width: int
-    normalisation: tuple[Rgb, Rgb]
-    n_parameters: int | None = None
-    input_px: int | None = 224
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    pooling: Pooling = "own"
-    precision: Precision = "float32"
-    licence: str | None = None
-    gated: bool | None = None
-    reference: str | None = None
-    layout: Layout = "timm"
-    checked: str | None = None
-    sha256: str | None = None
+class EncoderEntry(Settings):
+    """What has to be known to run an encoder: an entry of ``resources/encoders.yaml``."""
+
+    name: Name = Field(description="Under which it is configured and its features are kept.")
+    kind: Kind = Field("timm", description="What runs it, one of `make.KINDS`.")
+    model: str = Field("", description="timm architecture, or one of `networks.ARCHITECTURES`.")
+    arguments: dict[str, Any] = Field(
+        {},
+        description="Further arguments of the architecture. Layers are named by their place, such "
+        "as `timm.layers.SwiGLUPacked`.",
+    )
+    pooling: Pooling = Field(
+        "own",
+        description="`own`: what the model returns without its classifier (the class token of a "
+        "vision transformer, the mean of a Swin transformer or a convolutional network, the "
+        "attentional pooling of CONCH). `class_token_and_mean`: the class token, then the mean of "
+        "the tokens of the patches (without registers).",
+    )
+    width: int = Field(ge=1, description="Length of an embedding.")
+    normalisation: Normalisation = Field(description="Of the channels, RGB in 0 to 1.")
+    input_px: int | None = Field(
+        224,
+        ge=1,
+        description="Side of the tiles it was published for, and takes; null if any that the model "
+        "accepts.",
+    )
+    precision: Precision = Field(
+        "float32",
+        description="In which it computes on a GPU (autocast). On a CPU it is always float32.",
+    )
+    symmetry: Symmetry = Field(
+        "none", description="`d4`: the mean over the turns and mirror images of a tile."
+    )
+    layout: Layout = Field(
+        "timm",
+        description="Names of the parameters in the published file, one of `checkpoints.LAYOUTS`.",
+    )
+    weights: HubFile | FilePath | None = Field(
+        None, description="Where the weights are published, or a local file."
+    )
+    sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="Of the published file, where another file of the same layout could be taken "
+        "for it.",
+    )
+    n_parameters: int | None = Field(
+        None, description="Without classifier and without what only training uses."
+    )
+    licence: str | None = Field(None, description="Of the weights.")
+    gated: bool | None = Field(
+        None, description="Whether the hub hands the weights out only after terms are accepted."
+    )
+    reference: str | None = Field(None, description="Paper or model card.")
+    checked: str | None = Field(
+        None, description="How the layout of the published file was checked; null if it was not."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> EncoderEntry:
+        if self.needs_torch and not self.model:
+            raise ValueError(f"an encoder of kind '{self.kind}' needs a 'model'")
+        return self
 
     @property
-    def mean(self) -> Rgb:
-        """Mean of the channels."""
-        return self.normalisation[0]
-
-    @property
-    def std(self) -> Rgb:
-        """Standard deviation of the channels."""
-        return self.normalisation[1]
+    def channels(self) -> ChannelStatistics:
+        """Means and standard deviations of the channels."""
+        if isinstance(self.normalisation, str):
+            return NORMALISATIONS[self.normalisation]
+        return self.normalisation
 
     @property
     def needs_torch(self) -> bool:
         """Whether PyTorch, weights and preferably a GPU are needed."""
-        return self.model != NEEDS_NO_MODEL
+        return self.kind != "stain_texture"
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what embeddings depend on, as plain values; the weights are pinned apart."""
+        return {key: value for key, value in self.canonical().items() if key not in ABOUT}
 
     def check_tile_px(self, tile_px: int) -> None:
         """Check that the encoder takes tiles of this side.

@@ -1,55 +1,53 @@
-"""How the configured encoder is made."""
+"""How an encoder is made from its entry."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from histohet.encoders.base import Encoder, EncoderError
-from histohet.encoders.configured import entry_of
-from histohet.encoders.entry import EncoderEntry
-from histohet.encoders.symmetry import SymmetryAverage
+from histohet.encoders.base import Encoder, SymmetryAverage
+from histohet.encoders.entry import EncoderEntry, EncoderError
+from histohet.encoders.settings import Kind
 
 
-def make_encoder(
-    config: Mapping[str, Any], tile_px: int, checkpoint: Path | None = None
-) -> Encoder:
-    """Build the configured encoder.
+def make_encoder(entry: EncoderEntry, tile_px: int, checkpoint: Path | None = None) -> Encoder:
+    """Build the encoder of an entry.
 
     Parameters
     ----------
-    config
-        The ``encoder`` section of the configuration: see `entry_of`; with ``symmetry: d4`` the
-        mean over the turns and mirror images of a tile.
     tile_px
         Side of the tiles it will see.
     checkpoint
-        Weights, where the encoder has any; by default ``config["checkpoint"]``. Nothing is
-        downloaded.
+        Weights, where the encoder has any. Nothing is downloaded.
 
     Raises
     ------
     EncoderError
-        If a setting is missing, contradicts the checkpoint, or does not fit `tile_px`.
+        If something contradicts the checkpoint, or does not fit `tile_px`.
     """
-    symmetry = config.get("symmetry") or "none"
-    if symmetry not in {"none", "d4"}:
-        raise EncoderError(f"encoder.symmetry '{symmetry}' is unknown; there is 'none', 'd4'")
-    if checkpoint is None and config.get("checkpoint"):
-        checkpoint = Path(config["checkpoint"])
-    encoder = _encoder_of(entry_of(config), tile_px, checkpoint)
-    return SymmetryAverage(encoder) if symmetry == "d4" else encoder
+    encoder = KINDS[entry.kind](entry, tile_px, checkpoint)
+    return SymmetryAverage(encoder) if entry.symmetry == "d4" else encoder
 
 
-def _encoder_of(entry: EncoderEntry, tile_px: int, checkpoint: Path | None) -> Encoder:
-    # Imported here because only one of the two is needed, and PyTorch takes seconds to import.
-    if not entry.needs_torch:
-        from histohet.encoders.stain_texture.descriptor import StainTexture
+# Imported where they are made, because only one is needed, and PyTorch takes seconds to import.
 
-        return StainTexture()
-    if checkpoint is None:
-        raise EncoderError(f"encoder '{entry.name}': no file with its weights was given")
+
+def _stain_texture(entry: EncoderEntry, tile_px: int, checkpoint: Path | None) -> Encoder:
+    from histohet.encoders.stain_texture.descriptor import StainTexture
+
+    return StainTexture()
+
+
+def _timm_model(entry: EncoderEntry, tile_px: int, checkpoint: Path | None) -> Encoder:
     from histohet.encoders.timm_model import TimmModel
 
+    if checkpoint is None:
+        raise EncoderError(f"encoder '{entry.name}': no file with its weights was given")
     return TimmModel(entry, checkpoint, tile_px)
+
+
+KINDS: Mapping[Kind, Callable[[EncoderEntry, int, Path | None], Encoder]] = {
+    "stain_texture": _stain_texture,
+    "timm": _timm_model,
+}
+"""What makes an encoder, by the `kind` of its entry."""

@@ -6,17 +6,24 @@ Modules bear the names under which the parameters are published.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch import library as operators
 from torch.nn import functional
 
-from histohet.encoders.base import EncoderError
-from histohet.encoders.catalogue import CATALOGUE
-from histohet.encoders.entry import EncoderEntry
-from histohet.encoders.torchvision_operators import import_timm
+from histohet.encoders.entry import EncoderEntry, EncoderError
+
+TORCHVISION_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+TORCHVISION_SYMPTOM = "operator torchvision::nms does not exist"
 
 LAYER_MODULES = {"timm.layers", "torch.nn", __name__}
 """Modules whose classes the arguments of an architecture may name."""
@@ -163,6 +170,39 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {"conch_v1_5": ConchV15}
 """Networks that timm does not have, by the name that `EncoderEntry.model` gives them."""
 
 
+@cache
+def _declare_operators() -> operators.Library:
+    """Declare the schemas; the cache keeps the object, without which PyTorch forgets them."""
+    declared = operators.Library("torchvision", "FRAGMENT")
+    for schema in TORCHVISION_SCHEMAS:
+        declared.define(schema)
+    return declared
+
+
+def import_timm() -> ModuleType:
+    """Import timm, also beside a PyTorch without CUDA.
+
+    The published torchvision wheels are built for CUDA. Beside a CPU-only PyTorch their compiled
+    operators do not load, and ``import torchvision`` (which timm needs) fails while it registers
+    shape functions for them. Declaring the schemas of the two operators is enough to import it;
+    image encoders never call them. Otherwise nothing happens here.
+
+    Raises
+    ------
+    RuntimeError
+        If the import fails for any other reason.
+    """
+    try:
+        return importlib.import_module("timm")
+    except RuntimeError as error:
+        if TORCHVISION_SYMPTOM not in str(error) or torch.version.cuda is not None:
+            raise
+    _declare_operators()
+    for name in [n for n in sys.modules if n.split(".")[0] in {"torchvision", "timm"}]:
+        del sys.modules[name]
+    return importlib.import_module("timm")
+
+
 def create_architecture(entry: EncoderEntry) -> nn.Module:
     """Create the network of an entry without its classifier and without weights.
 
@@ -189,17 +229,23 @@ def create_empty(entry: EncoderEntry) -> nn.Module:
     """Create the network of an entry, where possible without memory for its parameters.
 
     Where a network computes something of its own that no checkpoint holds (the index tables of Swin
-    transformers), it is created in full; likewise outside the catalogue, where it might do so out
-    of sight.
+    transformers), it is created in full.
     """
-    known = CATALOGUE.get(entry.name)
-    if known is None or known.model != entry.model:
-        return create_architecture(entry)
     # Outside of the block below, so that nothing that timm creates on import lacks its memory.
     import_timm()
-    with torch.device("meta"):
-        model = create_architecture(entry)
-    return create_architecture(entry) if computed_buffers(model) else model
+    try:
+        with torch.device("meta"):
+            model = create_architecture(entry)
+    except EncoderError:
+        # Either it computes while it is created, or it cannot be created at all.
+        return create_architecture(entry)
+    return create_architecture(entry) if _computes_more(model) else model
+
+
+def _computes_more(model: nn.Module) -> bool:
+    """Whether a network holds tensors that no checkpoint brings, as buffers or out of sight."""
+    attributes = [value for module in model.modules() for value in vars(module).values()]
+    return bool(computed_buffers(model)) or any(map(torch.is_tensor, attributes))
 
 
 def computed_buffers(model: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,10 +15,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from histohet.encoders.base import EncoderError, EncoderOutOfMemory
-from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders.base import EncoderOutOfMemory
 from histohet.encoders.checkpoints import load_published
-from histohet.encoders.entry import EncoderEntry
+from histohet.encoders.entry import EncoderEntry, EncoderError
 from histohet.encoders.networks import create_empty
 from histohet.slides.reader import Pixels
 
@@ -55,7 +53,7 @@ class TimmModel:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._mean, self._std = (
             torch.tensor(values, device=self._device).view(1, 3, 1, 1)
-            for values in (entry.mean, entry.std)
+            for values in (entry.channels.mean, entry.channels.std)
         )
         self._model = load_model(entry, checkpoint).to(self._device)
         self._check_output(tile_px)
@@ -126,11 +124,10 @@ def load_model(entry: EncoderEntry, checkpoint: Path) -> torch.nn.Module:
     Raises
     ------
     EncoderError
-        If the checkpoint is missing, unreadable, another entry's, or does not fit.
+        If the checkpoint is missing, unreadable, or does not fit.
     """
     model = create_empty(entry)
     published = read_state_dict(checkpoint)
-    _refuse_twin(entry, checkpoint)
     try:
         load_published(model, published, entry.layout)
     except EncoderError as error:
@@ -139,23 +136,6 @@ def load_model(entry: EncoderEntry, checkpoint: Path) -> torch.nn.Module:
             f"arguments: {error}"
         ) from error
     return model.eval()
-
-
-def _refuse_twin(entry: EncoderEntry, checkpoint: Path) -> None:
-    """Refuse the published file of another entry whose parameters have the same names and shapes.
-
-    CTransPath's own weights and CHIEF's load into each other's encoder without complaint.
-    """
-    if entry.sha256 is None:
-        return
-    with checkpoint.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    for twin in CATALOGUE.values():
-        if twin.sha256 == digest and twin.sha256 != entry.sha256:
-            raise EncoderError(
-                f"encoder '{entry.name}': {checkpoint} is the checkpoint of '{twin.name}', "
-                "the same architecture with other weights"
-            )
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

@@ -25,7 +25,6 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.encoders.base import Encoder
-from histohet.encoders.device_memory import pinned
 from histohet.encoders.pixels import TileReader, TileSource
 from histohet.slides.reader import Pixels, SlideError
 from histohet.tiles.lattice import Coords
@@ -152,7 +151,7 @@ def _start(
         file = _anonymous_file(prod(shape))
         stack.callback(os.close, file)
         slots = _map(file, shape)
-        stack.enter_context(pinned(slots))
+        stack.enter_context(_pinned(slots))
         team: list[_Worker] = []
         for _ in range(workers):
             errors = stack.enter_context(tempfile.TemporaryFile())
@@ -160,6 +159,28 @@ def _start(
             stack.callback(team[-1].stop)
             team[-1].ask((source, encoder, shape))
         yield team, slots
+
+
+def torch_with_gpu() -> Any:
+    """Return PyTorch if an encoder has imported it and there is a GPU, else None."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and torch.cuda.is_available() else None
+
+
+@contextmanager
+def _pinned(array: Pixels) -> Iterator[None]:
+    """Keep an array in physical memory during the block, if there is a GPU to copy it to."""
+    torch = torch_with_gpu()
+    if torch is None:
+        yield
+        return
+    runtime = torch.cuda.cudart()
+    done = int(runtime.cudaHostRegister(array.ctypes.data, array.nbytes, 0)) == 0
+    try:
+        yield
+    finally:
+        if done:
+            runtime.cudaHostUnregister(array.ctypes.data)
 
 
 def _anonymous_file(size: int) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
+from histohet.common.outcome import Outcome
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import TileTable, tiles_of, write_coords
 
@@ -139,6 +140,15 @@ def feature_file(
         yield writer
         if writer._filled != len(tile_index):
             raise ValueError(f"{path}: {writer._filled} of {len(tile_index)} tiles were encoded")
+
+
+def write_no_features(
+    path: str | Path, tiles: TileTable, outcome: Outcome, encoder: str, provenance: Provenance
+) -> None:
+    """Write a feature file without rows that says why the slide has none."""
+    nothing = TileTable(tiles.coords[:0], tiles.attributes, outcome)
+    with feature_file(path, nothing, NO_ROWS, 1, encoder, provenance):
+        pass
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.common.files import writing
-from histohet.slides.reader import SlideError
+from histohet.common.outcome import SlideLost
 
 FORMAT = "histohet partial features 1"
 ROWS_AT_ONCE = 4096
@@ -118,7 +118,7 @@ def partial_features(
 ) -> Iterator[PartialFeatures]:
     """Open, or begin, the partial file of a feature file.
 
-    It is removed when the block succeeds or the slide turns out to be unreadable, and stays after
+    It is removed when the block succeeds or the slide turns out to be lost, and stays after
     anything else, for the next attempt.
 
     Parameters
@@ -140,7 +140,7 @@ def partial_features(
         try:
             with _open(partial, header) as file:
                 yield PartialFeatures(file, len(header), width)
-        except SlideError:
+        except SlideLost:
             partial.unlink(missing_ok=True)
             raise
         partial.unlink(missing_ok=True)

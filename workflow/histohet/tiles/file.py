@@ -16,11 +16,12 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
+from shapely import Polygon
 
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file, outcome_of
-from histohet.common.outcome import Outcome
+from histohet.common.outcome import OK, Outcome, SlideLost, Status
 from histohet.common.provenance import Provenance
-from histohet.tiles.lattice import Coords
+from histohet.tiles.lattice import Coords, in_tissue, lattice
 from histohet.tiles.settings import TileSpec
 
 # Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
@@ -100,6 +101,36 @@ class TileTable:
         return self.spec.step_px(self.mpp)
 
 
+def no_tiles(slide: str, outcome: Outcome, attributes: TileAttributes | None = None) -> TileTable:
+    """Return the tiles of a slide that has none, and why."""
+    return TileTable(np.empty((0, 2), np.int64), {"name": slide, **(attributes or {})}, outcome)
+
+
+def lay_tiles(
+    slide: str,
+    spec: TileSpec,
+    mpp: float,
+    size: tuple[int, int],
+    pieces: list[Polygon],
+    folder: str,
+) -> TileTable:
+    """Return the tiles of a lattice that lie on tissue.
+
+    Parameters
+    ----------
+    slide, mpp, size, folder
+        See `tile_attributes`.
+    pieces
+        Outlines of the tissue, level-0 px.
+    """
+    coords = lattice(*size, spec, mpp)
+    coords = coords[in_tissue(coords, spec.side_px(mpp), pieces)]
+    outcome = OK
+    if len(coords) == 0:
+        outcome = Outcome(Status.NO_TILES, f"no tile of {spec.tile_um:g} µm lies on tissue")
+    return TileTable(coords, tile_attributes(slide, spec, mpp, size, folder), outcome)
+
+
 def write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) -> None:
     """Write the tiles that the rows of a new file stand for."""
     dataset = file.create_dataset(
@@ -139,6 +170,22 @@ def write_column(
     """Write one float32 value per tile, in the order of the tile file."""
     with new_file(path, outcome, provenance) as file:
         file.create_dataset(name, data=np.asarray(values, np.float32))
+
+
+def covered_tiles(path: str | Path, least: float) -> npt.NDArray[np.int64]:
+    """Return the rows of the tiles with more than `least` epithelium, from a file of coverage.
+
+    Raises
+    ------
+    SlideLost
+        If there is none, or the slide has no mask.
+    """
+    coverage, outcome = read_column(path, "coverage")
+    outcome.raise_if_lost()
+    rows = np.flatnonzero(coverage > least)
+    if len(rows) == 0:
+        raise SlideLost(f"no tile is more than {least:.0%} epithelium", Status.NO_EPITHELIUM)
+    return rows
 
 
 def read_column(path: str | Path, name: str) -> tuple[npt.NDArray[np.float32], Outcome]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.encoders.make import make_encoder
-from histohet.encoders.symmetry import SymmetryAverage
+from helpers.encoders import made
+from histohet.encoders.base import SymmetryAverage
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -75,7 +75,7 @@ def test_batches_are_no_larger_than_without() -> None:
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_configured_for_stain_texture(turns: int) -> None:
     tiles = some_tiles(4, 2, 64)
-    encoder = make_encoder({"symmetry": "d4"}, 64)
+    encoder = made({"symmetry": "d4"}, 64)
     assert encoder.name == "stain_texture_d4"
     moved = np.ascontiguousarray(np.rot90(tiles, turns, axes=(1, 2)))
     np.testing.assert_array_equal(encoder.encode(moved), encoder.encode(tiles))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,12 +27,18 @@ from helpers.published_layouts import (
     random_tensors,
     weightless,
 )
-from histohet.encoders.base import EncoderError
-from histohet.encoders.catalogue import CATALOGUE
+from histohet.encoders import networks
+from histohet.encoders.catalogue import read_catalogue
 from histohet.encoders.checkpoints import load_published
-from histohet.encoders.networks import computed_buffers, create_architecture, create_empty
-from histohet.encoders.torchvision_operators import import_timm
+from histohet.encoders.entry import EncoderError
+from histohet.encoders.networks import (
+    computed_buffers,
+    create_architecture,
+    create_empty,
+    import_timm,
+)
 
+CATALOGUE = read_catalogue()
 WITH_WEIGHTS = [name for name, entry in CATALOGUE.items() if entry.needs_torch]
 LIBRARY = ROOT / "workflow"
 # The same network with other weights.
@@ -46,11 +52,11 @@ def test_layouts_written_down_here_have_the_reported_numbers_of_parameters() -> 
 
 
 def test_a_fresh_process_finds_layers_by_name() -> None:
-    """Beside a PyTorch without CUDA timm can only be imported with care (torchvision_operators)."""
+    """Beside a PyTorch without CUDA timm can only be imported with care (import_timm)."""
     code = (
         "from histohet.encoders.networks import create_empty\n"
-        "from histohet.encoders.catalogue import CATALOGUE\n"
-        "assert create_empty(CATALOGUE['uni2h']).num_features == 1536\n"
+        "from histohet.encoders.catalogue import read_catalogue\n"
+        "assert create_empty(read_catalogue()['uni2h']).num_features == 1536\n"
     )
     environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
     done = subprocess.run(
@@ -119,7 +125,8 @@ def test_phikon_v2_is_dinov2_as_transformers_computes_it() -> None:
     w = random_tensors(dinov2(width, depth, 16, 17), seed=0)
     w = {name: tensor * 10 for name, tensor in w.items()}
     arguments = {"img_size": 64, "depth": depth, "embed_dim": width, "num_heads": heads}
-    entry = replace(CATALOGUE["phikon_v2"], arguments=arguments | {"init_values": 1.0}, width=width)
+    changes = {"arguments": arguments | {"init_values": 1.0}, "width": width}
+    entry = CATALOGUE["phikon_v2"].model_copy(update=changes)
     model = create_empty(entry)
     load_published(model, w, "dinov2")
     kernel = "embeddings.patch_embeddings.projection"
@@ -167,7 +174,8 @@ def test_conch_pools_its_tokens_by_a_learned_query(side: int) -> None:
     depth, width, token_width, heads = 2, 16, 24, 3
     w = {k: t * 10 for k, t in random_tensors(conch(width, token_width, depth, 16, 17), 0).items()}
     trunk = {"img_size": 64, "depth": depth, "embed_dim": token_width, "num_heads": heads}
-    entry = replace(CATALOGUE["conch_v1_5"], arguments=trunk | {"width": width}, width=width)
+    changes = {"arguments": trunk | {"width": width}, "width": width}
+    entry = CATALOGUE["conch_v1_5"].model_copy(update=changes)
     model = create_empty(entry)
     load_published(model, w, "timm")
     image = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
@@ -267,3 +275,32 @@ def test_many_problems_make_one_message() -> None:
         load_published(create_empty(entry), weightless(PUBLISHED["phikon_v2"]), entry.layout)
     with pytest.raises(EncoderError, match="Dinov2Model has no place for reg_token"):
         load_published(create_empty(CATALOGUE["uni2h"]), {}, "dinov2")
+
+
+class Hidden(torch.nn.Module):
+    """A network with a tensor that is neither parameter nor buffer, as `made` creates it."""
+
+    num_features = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(2))
+        self.table = torch.arange(2.0)
+
+
+class Measured(Hidden):
+    """One that computes with values of its own while it is created."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = self.table[-1].item()
+
+
+@pytest.mark.parametrize("network", [Hidden, Measured])
+def test_what_a_network_computes_itself_has_memory(
+    network: type[Hidden], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(networks)["ARCHITECTURES"], "hidden", network)
+    entry = CATALOGUE["uni"].model_copy(update={"model": "hidden", "arguments": {}})
+    model: Any = create_empty(entry)
+    assert torch.equal(model.table, torch.arange(2.0))

@@ -16,7 +16,7 @@ import openslide
 import pytest
 
 from helpers import ROOT
-from helpers.encoders import ColourBlocks, Greedy
+from helpers.encoders import ColourBlocks, Greedy, made
 from helpers.slidefiles import (
     break_tiff_tiles,
     gradient,
@@ -34,7 +34,6 @@ from histohet.encoders.encode import (
     encode_slide,
     encode_tiles,
 )
-from histohet.encoders.make import make_encoder
 from histohet.encoders.pixels import MaskSource, TileReader, TileSource
 from histohet.encoders.workers import WorkerError, read_batches
 from histohet.features.file import open_features
@@ -175,7 +174,7 @@ def test_a_job_that_outlived_its_snakemake_does_not_harm_the_next(
 KILLED = """
 import json, sys, time
 from pathlib import Path
-from test_encoding import *
+from test_encode import *
 class Slow(ColourBlocks):
     def encode(self, tiles):
         time.sleep(0.1)
@@ -402,7 +401,7 @@ def test_feature_file_has_the_same_bytes_after_an_interruption_and_with_any_work
 
 def test_unmasked_tiles_are_encoded_as_by_plain_timm(tmp_path: Path) -> None:
     """`none`: the tile as Pillow has it, through timm's own evaluation transform and model."""
-    timm = pytest.importorskip("histohet.encoders.torchvision_operators").import_timm()
+    timm = pytest.importorskip("histohet.encoders.networks").import_timm()
     torch = pytest.importorskip("torch")
     save_file = pytest.importorskip("safetensors.torch").save_file
     torch.manual_seed(1)
@@ -431,7 +430,7 @@ def test_unmasked_tiles_are_encoded_as_by_plain_timm(tmp_path: Path) -> None:
     with torch.inference_mode():
         crops = [handle.read_region((x, y), 0, (64, 64)).convert("RGB") for x, y in places.tolist()]
         expected = model(torch.stack([transform(crop) for crop in crops])).numpy()
-    encoder = make_encoder(config, 64)
+    encoder = made(config, 64)
     source = TileSource(str(slide), 64.0, 64)
     for options in ({"batch_size": 1}, {"batch_size": 2, "workers": 2}, {"batch_size": 8}):
         found = encoded(tmp_path / "a.h5", source, places, encoder, **options)
