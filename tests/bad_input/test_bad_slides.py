@@ -20,6 +20,7 @@ from helpers.pictures import section
 from helpers.slidefiles import write_jpeg_tiff, write_plain
 from histohet.common.tables import read_tsv
 from histohet.preflight import check_companions, check_slide, list_problems
+from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import COMPANIONS, missing_files, read_slide_sheet
 from histohet.tiles.settings import TileSpec
 
@@ -119,8 +120,7 @@ def test_preflight_refuses_what_it_can_tell_and_nothing_else(
         check_slide(
             row,
             tiles=TileSpec(),
-            mpp_tolerance=0.1,
-            prefer_mpp="file",
+            scale=ScaleSettings(),
             problems_of_files=row.problems_of_files(missing),
         )
         for row in sheet.slides.values()

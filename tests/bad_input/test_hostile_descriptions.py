@@ -10,6 +10,7 @@ import pyvips
 
 from helpers.slidefiles import gradient
 from histohet.preflight import check_slide
+from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow
 from histohet.tiles.settings import TileSpec
 
@@ -57,7 +58,7 @@ def test_a_hostile_description_costs_neither_memory_nor_the_slide(
     picture.tiffsave(str(path), bigtiff=kind == "Leica", **tiling)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     row = SlideRow(2, "a", "a", str(path), mpp="0.5")
-    record = check_slide(row, tiles=TileSpec(), mpp_tolerance=0.1, prefer_mpp="file")
+    record = check_slide(row, tiles=TileSpec(), scale=ScaleSettings())
     assert record.outcome.ok
     assert (record.width, record.mpp) == (256, 0.5)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000

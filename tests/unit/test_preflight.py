@@ -5,12 +5,15 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.featurefiles import write_clam, write_trident
 from helpers.slidefiles import gradient, write_aperio, write_plain
+from histohet.clinical.join import PROBLEM_COLUMNS, ClinicalTable
 from histohet.preflight import (
     Problem,
+    check_companions,
     check_slide,
     disagreeing_features,
     list_problems,
@@ -18,10 +21,11 @@ from histohet.preflight import (
 )
 from histohet.slides.reader import SlideInfo
 from histohet.slides.record import SlideRecord, read_record, write_record
+from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow, missing_files, read_slide_sheet
 from histohet.tiles.settings import TileSpec
 
-SETTINGS = {"tiles": TileSpec(), "mpp_tolerance": 0.1, "prefer_mpp": "file"}
+SETTINGS = {"tiles": TileSpec(), "scale": ScaleSettings()}
 
 
 def check(row: SlideRow, **more: object) -> SlideRecord:
@@ -98,7 +102,11 @@ def problems_of(path: Path, patients: set[str] | None) -> list[Problem]:
         for slide, row in sheet.slides.items()
     ]
     opened = {record.slide for record in records if record.outcome.ok}
-    return list_problems(records, opened, sheet, "slides.tsv", patients)
+    clinical = None
+    if patients is not None:
+        nothing = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
+        clinical = ClinicalTable(pd.DataFrame({"patient": sorted(patients)}), nothing)
+    return list_problems(records, opened, sheet, "slides.tsv", clinical)
 
 
 def test_problems_of_the_sheet(tmp_path: Path) -> None:
@@ -263,3 +271,71 @@ def test_features_that_cannot_be_compared_are_named_with_their_slides() -> None:
     assert disagreeing_features([record_of("a", "uni_v2", 1536), record_of("b")], "uni", None)
     refused = SlideRecord("r", None, "a", status="refused", reason="no", encoder="z")
     assert disagreeing_features([refused, record_of("b")], "uni", None) is None
+
+
+ATTENTION = "x_coord,y_coord,attention_value\n"
+
+
+def problem_beside(files: dict[str, str], size: tuple[int, int] | None = (800, 600)) -> str | None:
+    width, height = size or (None, None)
+    record = SlideRecord("a", None, mpp=1.0, width=width, height=height)
+    return check_companions(record, files, TileSpec(100, 100)).reason or None
+
+
+def problem_of(tmp_path: Path, **contents: str) -> str | None:
+    files = {}
+    for column, text in contents.items():
+        files[column] = str(tmp_path / f"{column}.csv")
+        Path(files[column]).write_text(text)
+    return problem_beside(files)
+
+
+def mask_problem(path: Path) -> str | None:
+    return problem_beside({"mask": str(path)})
+
+
+def test_sound_files_are_no_problem(tmp_path: Path) -> None:
+    assert problem_of(tmp_path) is None
+    assert (
+        problem_of(
+            tmp_path,
+            attention=ATTENTION + "0,0,0.1\n799,599,0.2\n",
+            traits="x,y,A\n0,0,1\n",
+        )
+        is None
+    )
+
+
+def test_every_bad_file_is_named(tmp_path: Path) -> None:
+    problem = problem_of(
+        tmp_path,
+        attention=ATTENTION + "0,0,0.1\n800,0,0.2\n",
+        traits="x,y,A\n0,0,2\n",
+    )
+    assert problem is not None
+    attention, traits = problem.split("; ", 1)
+    assert attention.startswith("attention: ")
+    assert "1 of 2 tiles lie outside the slide of 800 × 600 px, the first at (800, 0)" in attention
+    assert traits.startswith("traits: ")
+
+
+def test_without_a_slide_only_negative_places_are_outside(tmp_path: Path) -> None:
+    def problem(place: str) -> str | None:
+        path = tmp_path / "attention.csv"
+        path.write_text(f"{ATTENTION}{place},0.1\n")
+        return problem_beside({"attention": str(path)}, None)
+
+    assert problem("900000,0") is None
+    assert "outside the slide, the first at (-1, 0)" in (problem("-1,0") or "")
+
+
+@pytest.mark.parametrize(("side", "fits"), [(8, True), (7, False)])
+def test_a_pixel_of_a_mask_is_no_larger_than_a_tile(tmp_path: Path, side: int, fits: bool) -> None:
+    mask = write_plain(tmp_path / "a.tif", np.zeros((side * 6 // 8, side), np.uint8))
+    problem = mask_problem(mask)
+    assert problem is None if fits else "114 px of the slide, a tile 100" in (problem or "")
+
+
+def test_outlines_are_left_for_later(tmp_path: Path) -> None:
+    (tmp_path / "a.geojson").write_text("no GeoJSON")
+    assert mask_problem(tmp_path / "a.geojson") is None

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import combinations
-from typing import Literal
 
-from histohet.common.outcome import Status
-from histohet.companions import problem_of_companions
+import pandas as pd
+
+from histohet.agreement.truth import read_truth
+from histohet.clinical.join import ClinicalTable
+from histohet.common.outcome import SlideLost, Status
+from histohet.epithelium.masks import MaskError, check_mask
 from histohet.features.imported.layouts import (
     canonical_encoder,
     read_source,
     read_tile_positions,
 )
 from histohet.features.imported.placement import check_tile_size, place_tiles
-from histohet.features.imported.tile_facts import FeatureFileError
-from histohet.slides.reader import SlideError, SlideInfo, open_slide
+from histohet.measures.traits import read_traits
+from histohet.slides.reader import SlideInfo, open_slide
 from histohet.slides.record import SlideRecord
-from histohet.slides.scale import Scale, ScaleUnknownError, resolve_scale, resolve_scale_of_features
+from histohet.slides.scale import Scale, resolve_scale, resolve_scale_of_features
+from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow, SlideSheet
 from histohet.tiles.settings import TileSpec
+from histohet.tumour.attention import read_attention_of
 
 NAMED_SLIDES = 5
 """So many slides are named in a message about many."""
@@ -37,13 +42,15 @@ class Problem:
     problem: str
     consequence: str
 
+    def __str__(self) -> str:
+        return f"{self.sheet}, row {self.row}: {self.subject}: {self.problem}"
+
 
 def check_slide(
     row: SlideRow,
     *,
     tiles: TileSpec,
-    mpp_tolerance: float,
-    prefer_mpp: Literal["file", "sheet"],
+    scale: ScaleSettings,
     duplicate_rows: Sequence[int] = (),
     problems_of_files: Sequence[str] = (),
 ) -> SlideRecord:
@@ -55,11 +62,8 @@ def check_slide(
     ----------
     tiles
         Tiles that will be read, or were read for finished features.
-    mpp_tolerance
-        How much coarser than the tiles a slide may be, as a fraction of their scale; how far the
-        tiles of finished features may be off in size and distance.
-    prefer_mpp
-        Which of two disagreeing scales counts, see `histohet.slides.scale.resolve_scale`.
+    scale
+        Which of two disagreeing scales counts, and how far from the tiles' a slide's may be.
     duplicate_rows
         All rows of the sheet that carry this id, if more than one does.
     problems_of_files
@@ -77,11 +81,11 @@ def check_slide(
             with open_slide(row.path) as slide:
                 info = slide.info
                 slide.read(len(info.level_dimensions) - 1, 0, 0, 1, 1)
-        except SlideError as error:
+        except SlideLost as error:
             return _refuse(record, str(error))
         record = _with_header(record, info)
     check = _check_scale if row.features is None else _check_features
-    return check(record, row, info, tiles, mpp_tolerance, prefer_mpp)
+    return check(record, row, info, tiles, scale)
 
 
 def check_companions(record: SlideRecord, files: Mapping[str, str], tiles: TileSpec) -> SlideRecord:
@@ -96,9 +100,41 @@ def check_companions(record: SlideRecord, files: Mapping[str, str], tiles: TileS
     """
     if not record.outcome.ok or record.mpp is None:
         return record
-    size = None if record.width is None else record.size
-    problem = problem_of_companions(files, size, tiles.side_px(record.mpp))
+    problem = _problem_of_companions(files, record.known_size, tiles.side_px(record.mpp))
     return _refuse(record, problem) if problem else record
+
+
+def _problem_of_companions(
+    files: Mapping[str, str], size: tuple[int, int] | None, side_px: float
+) -> str | None:
+    """Read mask, attention, traits and truth of a slide as far as it goes; say what is wrong.
+
+    Of a label image only the header is read, of GeoJSON nothing: it may be large.
+
+    Parameters
+    ----------
+    files
+        By column of the sheet, `histohet.slides.sheet.COMPANIONS`.
+    size
+        (width, height) of level 0; None without a slide, which then has no mask either.
+    side_px
+        Side of a tile, level-0 px.
+    """
+    checks: dict[str, Callable[[str], object]] = {
+        "mask": lambda path: None if size is None else check_mask(path, size, side_px),
+        "attention": lambda path: read_attention_of(path, size),
+        "traits": read_traits,
+        "truth": read_truth,
+    }
+    problems = []
+    for column, file in files.items():
+        try:
+            checks[column](file)
+        except MaskError as error:
+            problems.append(str(error))
+        except ValueError as error:
+            problems.append(f"{column}: {error}")
+    return "; ".join(problems) or None
 
 
 def _check_scale(
@@ -106,20 +142,19 @@ def _check_scale(
     row: SlideRow,
     info: SlideInfo | None,
     tiles: TileSpec,
-    tolerance: float,
-    prefer_mpp: Literal["file", "sheet"],
+    settings: ScaleSettings,
 ) -> SlideRecord:
     """Find out the scale of a slide, and whether tiles can be made at it."""
     try:
-        scale = resolve_scale(info, _positive(row.mpp), prefer_mpp)
-    except ScaleUnknownError as error:
+        scale = resolve_scale(info, _positive(row.mpp), settings.prefer)
+    except SlideLost as error:
         return _refuse(record, str(error))
     record = _with_scale(record, scale)
-    if scale.mpp > tiles.mpp * (1 + tolerance):
+    if scale.mpp > tiles.mpp * (1 + settings.tolerance):
         return _refuse(
             record,
             f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {tiles.mpp:.4g} "
-            f"(scale.tolerance {tolerance:.0%}): too coarse",
+            f"(scale.tolerance {settings.tolerance:.0%}): too coarse",
         )
     return record
 
@@ -129,8 +164,7 @@ def _check_features(
     row: SlideRow,
     info: SlideInfo | None,
     tiles: TileSpec,
-    tolerance: float,
-    prefer_mpp: Literal["file", "sheet"],
+    settings: ScaleSettings,
 ) -> SlideRecord:
     """Read all of the finished features but the embeddings, and place their tiles."""
     try:
@@ -143,7 +177,7 @@ def _check_features(
         )
         positions = None if row.tiles is None else read_tile_positions(row.tiles)
         features_mpp = source.facts.mpp or (positions.facts.mpp if positions else None)
-        scale = resolve_scale_of_features(features_mpp, info, _positive(row.mpp), prefer_mpp)
+        scale = resolve_scale_of_features(features_mpp, info, _positive(row.mpp), settings.prefer)
         record = _with_scale(record, scale)
         placed = place_tiles(
             source,
@@ -152,8 +186,8 @@ def _check_features(
             side_px=_positive(row.tile_px_level0),
             size=None if info is None else (info.width, info.height),
         )
-        check_tile_size(source.path, placed, scale.mpp, tiles, tolerance)
-    except (FeatureFileError, ScaleUnknownError) as error:
+        check_tile_size(source.path, placed, scale.mpp, tiles, settings.tolerance)
+    except SlideLost as error:
         return _refuse(record, str(error))
     return replace(record, notes="; ".join(placed.notes))
 
@@ -208,9 +242,11 @@ def list_problems(
     opened: Collection[str],
     sheet: SlideSheet,
     name: str,
-    patients: set[str] | None,
+    clinical: ClinicalTable | None,
 ) -> list[Problem]:
-    """List what is wrong with the slides: refusals, contradicted scales, patients not to be found.
+    """List what is wrong with the slides, and with the clinical rows of their patients.
+
+    Of slides: refusals, contradicted scales, patients not to be found.
 
     Parameters
     ----------
@@ -220,10 +256,11 @@ def list_problems(
         Slides that `check_slide` found sound, whatever lies beside them.
     name
         The sheet as the user knows it (its path).
-    patients
-        Patients of the clinical tables, or None if the run has none.
+    clinical
+        The clinical tables, or None if the run has none.
     """
     problems = []
+    patients = None if clinical is None else set(clinical.frame["patient"])
     for record in records:
         row = sheet.slides[record.slide]
         # Of an id that comes again, the row to look at is the one that repeats it.
@@ -241,7 +278,37 @@ def list_problems(
             problem = f"patient '{row.patient}' has no usable row in the clinical tables"
             consequence = "measured, but not in the survival analysis"
             problems.append(Problem(name, row.row, record.slide, problem, consequence))
+    if clinical is not None:
+        problems += _problems_of_rows(clinical, {row.patient for row in sheet.slides.values()})
     return problems
+
+
+def _problems_of_rows(clinical: ClinicalTable, patients: Collection[str]) -> list[Problem]:
+    """List what is wrong with the clinical rows of `patients`, and with whole clinical tables."""
+    found = clinical.problems
+    return [
+        Problem(
+            row["table"],
+            int(row["row"]),
+            row["patient"],
+            f"{row['column']} '{row['value']}': {row['problem']}",
+            row["consequence"],
+        )
+        for _, row in found[found["patient"].isin({*patients, ""})].iterrows()
+    ]
+
+
+def slide_table(records: Sequence[SlideRecord], sheet: SlideSheet) -> pd.DataFrame:
+    """Return one row per slide: its record, and its patient."""
+    table = pd.DataFrame([asdict(record) for record in records])
+    table.insert(1, "patient", [sheet.slides[record.slide].patient for record in records])
+    return table
+
+
+def problem_table(problems: Sequence[Problem]) -> pd.DataFrame:
+    """Return one row per problem."""
+    columns = [field.name for field in fields(Problem)]
+    return pd.DataFrame([asdict(problem) for problem in problems], columns=columns)
 
 
 def disagreeing_features(

@@ -3,6 +3,7 @@
 from histohet.common.jobs import job_log
 from histohet.preflight import check_slide
 from histohet.slides.record import write_record
+from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow
 from histohet.tiles.settings import TileSpec
 
@@ -11,8 +12,7 @@ with job_log(snakemake) as log:
     record = check_slide(
         SlideRow(**params.row),
         tiles=TileSpec(**params.tiles),
-        mpp_tolerance=params.scale["tolerance"],
-        prefer_mpp=params.scale["prefer"],
+        scale=ScaleSettings(**params.scale),
         duplicate_rows=params.duplicate_rows,
         problems_of_files=params.problems_of_files,
     )

@@ -5,8 +5,7 @@ import numpy as np
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.logs import track
 from histohet.common.outcome import OK, Outcome, Status
-from histohet.companions import check_mask, outcome_of_mask
-from histohet.epithelium.masks import MaskError, open_mask
+from histohet.epithelium.masks import MaskError, check_mask, open_mask, outcome_of_mask
 from histohet.epithelium.segmentation import read_outcome
 from histohet.slides.record import SlideRecord, read_record
 from histohet.tiles.file import TileTable, read_tiles, write_column

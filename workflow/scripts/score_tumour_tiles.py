@@ -4,11 +4,10 @@ import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import Outcome, Status
-from histohet.companions import read_attention_of
 from histohet.slides.record import read_record
 from histohet.tiles.file import read_column, read_tiles, write_column
 from histohet.tiles.settings import CHIEF_TILES
-from histohet.tumour.attention import tile_scores
+from histohet.tumour.attention import read_attention_of, tile_scores
 
 with job_log(snakemake) as log:
     tumour = snakemake.params.tumour
@@ -21,8 +20,7 @@ with job_log(snakemake) as log:
         _, outcome = read_column(snakemake.input.chief, "attention")
     if outcome.ok:
         try:
-            size = None if record.width is None else record.size
-            xy, values = read_attention_of(snakemake.input.attention, size)
+            xy, values = read_attention_of(snakemake.input.attention, record.known_size)
             attention_px = attention_um / tiles.mpp
             scores = tile_scores(
                 tiles.coords, tiles.side_px, xy, attention_px, values, tumour["match"]

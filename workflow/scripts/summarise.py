@@ -7,7 +7,7 @@ import pandas as pd
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import write_json
 from histohet.common.tables import read_tsv
-from histohet.summary import (
+from histohet.report import (
     agreement_figures,
     planted_estimate,
     slide_figures,

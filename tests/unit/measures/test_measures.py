@@ -21,7 +21,7 @@ from histohet.measures.heterogeneity import cluster_table, nested_measures
 from histohet.measures.slide import NO_ATTENTION, NO_THRESHOLD, SlideMeasures
 from histohet.measures.tile_correlations import NO_SCORES, SCORES
 from histohet.measures.traits import read_traits
-from histohet.summary import (
+from histohet.report import (
     agreement_figures,
     flattened,
     hazard_ratios,

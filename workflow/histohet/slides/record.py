@@ -68,9 +68,14 @@ class SlideRecord:
         ValueError
             If the slide was never opened.
         """
-        if self.width is None or self.height is None:
+        if self.known_size is None:
             raise ValueError(f"slide '{self.slide}' has no known size: {self.reason}")
-        return self.width, self.height
+        return self.known_size
+
+    @property
+    def known_size(self) -> tuple[int, int] | None:
+        """Width and height of level 0; None if the slide was never opened."""
+        return None if self.width is None or self.height is None else (self.width, self.height)
 
     @property
     def bounds_offset(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from histohet.common.outcome import SlideLost
 from histohet.slides.reader import SlideInfo
 
 MPP_RANGE = (0.05, 100.0)
@@ -16,7 +17,7 @@ OBJECTIVE_TIMES_MPP = (7.0, 14.0)
 """Objective power × mpp of a sound scan: about 10 (40x at 0.25, 20x at 0.5)."""
 
 
-class ScaleUnknownError(ValueError):
+class ScaleUnknownError(SlideLost):
     """No usable micrometres per pixel, neither in the file nor in the sheet."""
 
 

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from histohet.common.files import read_json, write_text
 from histohet.common.otsu import otsu_split
 from histohet.common.sheets import read_rows
-from histohet.tiles.lattice import LARGEST_PX
+from histohet.tiles.lattice import LARGEST_PX, outside
 from histohet.tiles.neighbours import nearest
 
 Match = Literal["centre", "corner"]
@@ -65,6 +65,27 @@ def read_attention(path: str | Path) -> tuple[npt.NDArray[np.int64], Floats]:
         _number(cells[attention], f"{path}, line {line}: {attention}") for line, cells in rows
     ]
     return np.array(xy, np.int64), np.array(values)
+
+
+def read_attention_of(
+    path: str | Path, size: tuple[int, int] | None
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Read the attention of a slide as `read_attention` does.
+
+    Parameters
+    ----------
+    size
+        (width, height) of level 0; None if it is not known.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, or lies outside the slide.
+    """
+    xy, values = read_attention(path)
+    if problem := outside(xy, size):
+        raise ValueError(f"{path}: {problem}")
+    return xy, values
 
 
 def write_attention(
