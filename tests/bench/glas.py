@@ -27,7 +27,7 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from histohet.common.files import write_json
-from histohet.epithelium.epithelium_stain import (
+from histohet.epithelium.segmentation import (
     SEGMENTATION_MPP,
     fit_epithelium,
     segment_epithelium,

@@ -7,7 +7,7 @@ import numpy as np
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clustering.file import ClusterTable, read_clusters
 from histohet.common.qupath import TileObject, write_tile_objects
-from histohet.drawing.palette import cluster_rgb
+from histohet.drawing.style import cluster_rgb
 from histohet.slides.record import read_record
 from histohet.tiles.file import read_column
 from histohet.tumour.attention import cluster_scores

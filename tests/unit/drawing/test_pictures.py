@@ -21,8 +21,7 @@ from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import ClusterTable
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
-from histohet.drawing.palette import NEUTRAL, cluster_rgb, rgb
-from histohet.drawing.style import save_figure
+from histohet.drawing.style import NEUTRAL, cluster_rgb, rgb, save_figure
 from histohet.slides.reader import open_slide
 from histohet.slides.thumbnail import (
     THUMBNAIL_PX,

@@ -20,8 +20,11 @@ from PIL import Image
 
 from histohet.clinical.covariates import Covariate
 from histohet.common.provenance import Provenance
-from histohet.drawing.palette import CLUSTER_COLOURS, NEUTRAL, cluster_colour, cluster_rgb
 from histohet.drawing.style import (
+    CLUSTER_COLOURS,
+    NEUTRAL,
+    cluster_colour,
+    cluster_rgb,
     message_figure,
     save_figure,
 )

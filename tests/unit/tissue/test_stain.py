@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -129,11 +127,6 @@ def test_the_order_of_the_pixels_does_not_matter() -> None:
     pixels = section(HEMATOXYLIN, EOSIN, n=2000)
     shuffled = np.random.default_rng(4).permutation(pixels)
     assert fit_stain(pixels) == fit_stain(shuffled)
-
-
-def test_model_survives_json() -> None:
-    model = fit_stain(section(unit(0.5, 0.8, 0.3), EOSIN, n=2000))
-    assert StainModel.from_dict(json.loads(json.dumps(model.as_dict()))) == model
 
 
 def amounts(rgb: npt.NDArray[np.uint8], model: StainModel) -> npt.NDArray[np.float32]:

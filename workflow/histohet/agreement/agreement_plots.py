@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from histohet.drawing.palette import cluster_colour
-from histohet.drawing.style import FAINT, message_figure, new_figure, style
+from histohet.drawing.style import FAINT, cluster_colour, message_figure, new_figure, style
 
 STAGES = {"ari_start": "k-means", "ari_raw": "before smoothing", "ari": "result"}
 

@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from histohet.agreement.pathologist import Floats, RankEstimate, group_means
-from histohet.drawing.palette import cluster_colour
-from histohet.drawing.style import FAINT, INK, message_figure, new_figure, style
+from histohet.drawing.style import FAINT, INK, cluster_colour, message_figure, new_figure, style
 
 NAMES = {
     "kendall_tau_b": "Kendall's τ-b",

@@ -16,9 +16,15 @@ from scipy.spatial import cKDTree
 from histohet.agreement.expression import SpotAgreement
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusterTable
-from histohet.drawing.palette import cluster_colour, cluster_rgb
 from histohet.drawing.panels import crop, faded, overlay, scale_bar, tile_squares
-from histohet.drawing.style import INK, SMALL_FONT_SIZE, new_figure, style
+from histohet.drawing.style import (
+    INK,
+    SMALL_FONT_SIZE,
+    cluster_colour,
+    cluster_rgb,
+    new_figure,
+    style,
+)
 from histohet.slides.reader import Pixels
 
 PANEL_INCH = 4.2

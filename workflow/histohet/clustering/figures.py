@@ -16,7 +16,6 @@ from matplotlib.ticker import MaxNLocator
 
 from histohet.clustering.certainty import Certainty
 from histohet.clustering.file import ClusterTable
-from histohet.drawing.palette import NEUTRAL, Rgb, cluster_colour, cluster_rgb, rgb
 from histohet.drawing.panels import (
     colour_bar,
     crop,
@@ -25,7 +24,18 @@ from histohet.drawing.panels import (
     scale_bar,
     tile_squares,
 )
-from histohet.drawing.style import FAINT, INK, SMALL_FONT_SIZE, new_figure, style
+from histohet.drawing.style import (
+    FAINT,
+    INK,
+    NEUTRAL,
+    SMALL_FONT_SIZE,
+    Rgb,
+    cluster_colour,
+    cluster_rgb,
+    new_figure,
+    rgb,
+    style,
+)
 from histohet.slides.reader import Pixels
 
 PANEL_INCH = 3.0

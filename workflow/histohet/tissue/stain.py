@@ -11,8 +11,7 @@ component is colour noise, in that plane it is hematoxylin against eosin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -66,21 +65,6 @@ class StainModel:
     eosin: Vector = (float(EOSIN[0]), float(EOSIN[1]), float(EOSIN[2]))
     reference: tuple[float, float] = DEFAULT_REFERENCE
     estimated: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable dictionary; `from_dict` is its inverse."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StainModel:
-        """Build the model from what `as_dict` gave, also after a round trip through JSON."""
-        return cls(
-            white=_vector(data["white"]),
-            hematoxylin=_vector(data["hematoxylin"]),
-            eosin=_vector(data["eosin"]),
-            reference=(float(data["reference"][0]), float(data["reference"][1])),
-            estimated=bool(data["estimated"]),
-        )
 
 
 def fit_stain(pixels: UInt8) -> StainModel:

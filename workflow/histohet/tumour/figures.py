@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from histohet.drawing.palette import Rgb
 from histohet.drawing.panels import colour_bar, crop, faded, overlay, scale_bar, tile_squares
-from histohet.drawing.style import new_figure, style
+from histohet.drawing.style import Rgb, new_figure, style
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from histohet.drawing.palette import NEUTRAL, cluster_colour
-from histohet.drawing.style import INK, message_figure, new_figure, style
+from histohet.drawing.style import INK, NEUTRAL, cluster_colour, message_figure, new_figure, style
 
 TITLE = "Tumour score of the clusters of all slides"
 

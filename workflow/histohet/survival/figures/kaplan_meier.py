@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from histohet.drawing.palette import cluster_colour
 from histohet.drawing.style import (
     GROUP_COLOURS,
     SMALL_FONT_SIZE,
+    cluster_colour,
     message_figure,
     new_figure,
     style,

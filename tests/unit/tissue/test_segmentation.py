@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pydantic import ValidationError
 
 from helpers.pictures import fluorescence, pen_marks, photo, plain, section
 from helpers.slidefiles import tissue_like, write_plain
-from histohet.common.settings import explain
 from histohet.slides.reader import SlideInfo, open_slide
 from histohet.tissue.segmentation import (
     background_colour,
@@ -20,9 +17,7 @@ from histohet.tissue.segmentation import (
 )
 from histohet.tissue.settings import (
     TISSUE_PRESETS,
-    TissueOverrides,
     TissueParameters,
-    TissueSettings,
 )
 
 # One image pixel is 64 level-0 px: a 512 × 512 patch is 64 of them.
@@ -38,21 +33,6 @@ def loose(**changes: float) -> TissueParameters:
 
 def areas(pieces: list) -> list[float]:
     return [piece.area / (SCALE[0] * SCALE[1]) for piece in pieces]
-
-
-def test_published_defaults_and_presets() -> None:
-    """FORMATS: CLAM's create_patches_fp.py and its preset files."""
-    expected = {
-        "default": (8, 7, 4, 100, 16, 8),
-        "bwh_biopsy": (15, 11, 2, 1, 1, 2),
-        "bwh_resection": (15, 11, 4, 100, 16, 8),
-        "tcga": (8, 7, 4, 16, 4, 8),
-    }
-    found = {
-        name: (p.sthresh, p.mthresh, p.close, p.a_t, p.a_h, p.max_n_holes)
-        for name, p in TISSUE_PRESETS.items()
-    }
-    assert found == expected
 
 
 def test_piece_with_hole_has_the_area_of_its_contour() -> None:
@@ -173,37 +153,6 @@ def test_single_level_slide(tmp_path: Path) -> None:
     assert tissue.white == (245, 245, 245)
     # Single level: segmented at 8 µm per pixel, so borders are within two of those.
     assert tissue.pieces[0].bounds == pytest.approx((400, 320, 1200, 960), abs=32)
-
-
-def test_overrides_stand_in_place_of_the_preset() -> None:
-    settings = TissueSettings(preset="tcga", overrides=TissueOverrides(sthresh=20))
-    assert settings.parameters == TISSUE_PRESETS["tcga"].model_copy(update={"sthresh": 20})
-    # So does a value that is the default of another preset.
-    assert TissueSettings(**{"preset": "bwh_biopsy", "overrides": {"sthresh": 8.0}}).parameters == (
-        BIOPSY.model_copy(update={"sthresh": 8})
-    )
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (
-            {"preset": "biopsy"},
-            "preset: there is no tissue preset 'biopsy'; did you mean bwh_biopsy?",
-        ),
-        ({"overrides": {"sthres": 3}}, "overrides.sthres: unknown key; did you mean sthresh?"),
-        ({"overrides": {"max_ink": 2}}, "overrides.max_ink: 2 must be at most 1"),
-    ],
-)
-def test_wrong_settings_are_named(wrong: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValidationError) as error:
-        TissueSettings(**wrong)
-    assert message in explain(error.value, wrong)
-
-
-def test_a_median_blur_has_a_middle() -> None:
-    with pytest.raises(ValidationError, match="the side of a median blur is odd, got 4"):
-        TissueParameters(mthresh=4)
 
 
 @pytest.mark.real

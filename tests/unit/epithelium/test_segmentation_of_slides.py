@@ -1,4 +1,4 @@
-"""Epithelium of whole slides; the segmentation of an image is tested in test_epithelium_stain."""
+"""Epithelium of whole slides; the segmentation of an image is tested in test_segmentation."""
 
 from __future__ import annotations
 

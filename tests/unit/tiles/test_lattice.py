@@ -5,11 +5,9 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from histohet.common.settings import explain
 from histohet.tiles.lattice import in_tissue, lattice
-from histohet.tiles.settings import TileSettings, TileSpec
+from histohet.tiles.settings import TileSpec
 
 
 def test_paper_tiles_are_224_px_at_20x_and_448_at_40x() -> None:
@@ -47,28 +45,6 @@ def test_pitch_does_not_drift() -> None:
     xs = np.unique(lattice(100_000, 500, TileSpec(), 0.2527)[:, 0])
     exact = np.arange(len(xs)) * 112 / 0.2527
     assert np.abs(xs - exact).max() <= 0.5
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"tile_um": 0}, "tile_um: 0 must be above 0"),
-        ({"tile_um": -5}, "tile_um: -5 must be above 0"),
-        ({"tile_px": 0}, "tile_px: 0 must be above 0"),
-        ({"overlap_um": -1}, "overlap_um: -1 must be at least 0"),
-        ({"overlap_um": 112}, "an overlap of 112 µm leaves nothing of tiles of 112 µm"),
-    ],
-)
-def test_impossible_sizes(wrong: dict[str, float], message: str) -> None:
-    with pytest.raises(ValidationError) as error:
-        TileSpec(**wrong)
-    assert message in explain(error.value, wrong)
-
-
-def test_an_encoder_takes_no_tiles_of_a_few_pixels() -> None:
-    assert TileSpec(tile_px=1).mpp == 112
-    with pytest.raises(ValidationError, match="16"):
-        TileSettings(tile_px=15)
 
 
 def test_four_point_rule() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import glas
-from histohet.epithelium.epithelium_stain import (
+from histohet.epithelium.segmentation import (
     DEFAULT_THRESHOLD,
     FLOOR,
     HALO_PX,
@@ -231,11 +231,6 @@ def test_small_and_plain_images_pass(shape: tuple[int, int, int], value: int) ->
     rgb = np.full(shape, value, np.uint8)
     assert segment_epithelium(rgb, MODEL).shape == shape[:2]
     assert np.isfinite(cohesion(rgb, STAIN)).all()
-
-
-def test_model_survives_json() -> None:
-    model = fit_epithelium([SECTION], fit_stain(SECTION.reshape(-1, 3)))
-    assert EpitheliumModel.from_dict(json.loads(json.dumps(model.as_dict()))) == model
 
 
 def test_an_image_of_another_type_is_refused() -> None:
