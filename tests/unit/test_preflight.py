@@ -279,7 +279,7 @@ ATTENTION = "x_coord,y_coord,attention_value\n"
 def problem_beside(files: dict[str, str], size: tuple[int, int] | None = (800, 600)) -> str | None:
     width, height = size or (None, None)
     record = SlideRecord("a", None, mpp=1.0, width=width, height=height)
-    return check_companions(record, files, TileSpec(100, 100)).reason or None
+    return check_companions(record, files, TileSpec(tile_um=100, tile_px=100)).reason or None
 
 
 def problem_of(tmp_path: Path, **contents: str) -> str | None:
