@@ -20,7 +20,7 @@ PYTHON = "3.11"
 
 TABLES = ["numpy", "openpyxl", "pandas", "pydantic", "PyYAML", "scipy"]
 PIXELS = ["opencv-python-headless", "openslide-bin", "openslide-python", "pillow", "pyvips-binary"]
-SLIDES = [*TABLES, *PIXELS, "huggingface_hub", "h5py", "matplotlib", "numba", "pyvips", "shapely"]
+SLIDES = [*TABLES, *PIXELS, "h5py", "matplotlib", "numba", "pyvips", "shapely"]
 CLUSTERING = [*SLIDES, "scikit-learn", "threadpoolctl"]
 
 KINDS = {

@@ -121,6 +121,7 @@ OF_SCRIPT = environments_of_scripts()
 
 def test_every_environment_is_some_rules() -> None:
     assert set(OF_SCRIPT.values()) == set(ENVIRONMENTS)
+    assert set(OF_SCRIPT) == set((WORKFLOW / "scripts").glob("*.py"))
 
 
 @pytest.mark.parametrize("script", OF_SCRIPT, ids=lambda script: script.stem)

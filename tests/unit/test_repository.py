@@ -1,14 +1,11 @@
-"""Files that must agree with each other: documentation, rules, schema."""
+"""Files that must agree with each other: documentation, rules, rooms."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
-
-import yaml
 
 from helpers import ROOT
 
@@ -34,6 +31,15 @@ def test_parsing_the_configuration_loads_no_numerical_library() -> None:
     assert found.stdout.split() == []
 
 
+def test_the_library_is_a_house_of_rooms() -> None:
+    library = ROOT / "workflow/histohet"
+    assert len(list(library.glob("*.py"))) <= 6
+    for folder in {file.parent for file in library.rglob("*.py")} - {library}:
+        module = ast.parse((folder / "__init__.py").read_text())
+        assert ast.get_docstring(module), f"{folder}: what it is for"
+        assert len(module.body) == 1, f"{folder}: code where nobody looks for it"
+
+
 def rules() -> set[str]:
     files = [*ROOT.glob("workflow/rules/*.smk"), ROOT / "workflow/phantoms.smk"]
     defined = re.compile(r"^(?:rule|use rule \w+ as) (\w+)", re.M)
@@ -44,21 +50,3 @@ def test_the_rule_graph_of_the_documentation_names_every_rule() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     graph = text.split("```mermaid\n")[1].split("```")[0]
     assert set(re.findall(r"[a-z]\w+", graph)) - {"flowchart"} == rules() - {"all"}
-
-
-def keys(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in schema.get("properties", {}).items():
-        if "properties" in value:
-            yield from keys(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def test_every_configuration_key_is_documented() -> None:
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    text = (ROOT / "config/README.md").read_text()
-    documented = set(re.findall(r"`([\w.]+)`", text))
-    for key in keys(schema):
-        section, _, name = key.rpartition(".")
-        described_together = section in documented and re.search(rf"\b{name}\b", text)
-        assert key in documented or described_together, key
