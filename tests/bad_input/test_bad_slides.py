@@ -28,7 +28,6 @@ CONFIG = {
     "slides": "slides.tsv",
     "tissue": {"preset": "bwh_biopsy"},
     "clustering": {"q": 4, "restarts": 0, "min_tiles": 10},
-    "measures": {"hta_permutations": 9},
     "max_failed_fraction": 0.95,
 }
 

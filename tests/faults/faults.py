@@ -35,7 +35,6 @@ CHANGES = {
     "agreement": {
         "pathologist": {"table": "given/counts.tsv", "column": "n_subclones"},
         "expression": [{"slide": "whole", "spots": "given/spots.csv", "label": "subclone"}],
-        "permutations": 49,
     },
     "statistics": {"permutations": 99, "bootstrap_replicates": 100},
     "analyses": [MAIN_ANALYSIS],

@@ -57,7 +57,6 @@ CONFIG: dict[str, Any] = {
     "variants": ["full", "no_mask", "no_potts", "no_tumor_filter", "paper"],
     "tissue": {"preset": "bwh_biopsy"},
     "clustering": {"q": 8, "restarts": 3, "min_tiles": 20},
-    "measures": {"hta_permutations": 99},
     "analyses": [MAIN_ANALYSIS],
 }
 

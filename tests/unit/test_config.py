@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from helpers import ROOT
-from histohet.config import Config, OwnVariant, read_config, varied
+from histohet.config import Config, NamedVariant, OwnVariant, read_config, varied
+from histohet.variants import VARIANTS
 
 DEMO: dict[str, Any] = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
 EXAMPLE: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -73,6 +74,10 @@ def test_a_variant_has_its_own_settings_in_place() -> None:
     # What it does not name stays; of the encoder, nothing.
     assert changed.clustering.restarts == config.clustering.restarts == 3
     assert changed.tissue == config.tissue
+
+
+def test_every_variant_has_a_name_in_the_configuration() -> None:
+    assert get_args(NamedVariant) == tuple(VARIANTS)
 
 
 def test_what_is_given_is_not_changed() -> None:

@@ -40,7 +40,6 @@ def test_counts_and_spots_on_phantoms(finished: Cohort, tmp_path: Path) -> None:
     agreement = {
         "pathologist": {"table": str(tmp_path / "counts.tsv"), "column": "n_subclones"},
         "expression": [section],
-        "permutations": 49,
     }
     folder = results / "agreement"
     expression = folder / "expression/full/phantom_01.json"
@@ -105,7 +104,6 @@ def test_a_slide_without_tissue_has_no_agreement_and_stops_nothing(small: Cohort
         ({"expression": [SECTION | {"spots": "none.csv"}]}, ["none.csv"]),
         ({"pathologist": {"table": "c.tsv", "column": "n", "unit": "tile"}}, ["tile", "patient"]),
         ({"expresion": []}, ["expresion"]),
-        ({"permutations": 0}, ["permutations", "0"]),
     ],
 )
 def test_mistakes_are_named(small: Cohort, change: dict[str, Any], messages: list[str]) -> None:

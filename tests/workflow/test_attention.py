@@ -171,13 +171,6 @@ def test_chiefs_slide_embedding_weighs_its_own_features(cohort: Cohort) -> None:
     np.testing.assert_array_equal(table.loc["scored"], table.loc["own"])
 
 
-def test_columns_can_be_the_order_of_the_table(cohort: Cohort) -> None:
-    changed = cohort.config["attention"] | {"order": "columns"}
-    target = "results/chief/attention/scored.csv"
-    rules = cohort.rules(target, attention=changed)
-    assert rules == {"score_chief_attention": 1}
-
-
 def test_without_the_section_nothing_is_added(cohort: Cohort) -> None:
     config = {k: v for k, v in cohort.config.items() if k not in {"attention", "slide_embeddings"}}
     plain = Cohort(cohort.folder, cohort.workflow, config)

@@ -156,15 +156,7 @@ def test_an_embedding_has_the_tiles_of_the_configured_coverage(cohort: Cohort) -
 
 
 def test_published_settings_can_be_configured(cohort: Cohort) -> None:
-    published = {
-        "reach": None,
-        "energy": "cosine",
-        "minimiser": "annealing",
-        "model_choice": "bic_full",
-        "n_init": None,
-        "restarts": 0,
-    }
-    assert cohort.rules(clustering=published)["cluster_tiles"] == 1
+    assert cohort.rules(clustering={"procedure": "paper", "q": 30})["cluster_tiles"] == 1
 
 
 def test_timm_encoder_asks_for_a_gpu(cohort: Cohort) -> None:

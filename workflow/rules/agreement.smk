@@ -60,7 +60,6 @@ rule agree_with_expression:
         runtime=growing(60),
     params:
         columns=get_spot_columns,
-        permutations=AGREEMENT.get("permutations"),
         seed=config["seed"],
         code=code_of("agree_with_expression.py"),
     script:

@@ -52,7 +52,6 @@ rule score_chief_attention:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        order=ATTENTION.get("order", "rows"),
         code=code_of("score_chief_attention.py"),
     script:
         "../scripts/score_chief_attention.py"

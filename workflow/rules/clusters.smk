@@ -53,7 +53,7 @@ rule score_tumour_tiles:
         runtime=growing(3),
     params:
         # Not the threshold: no tile depends on it.
-        tumour={k: v for k, v in config["tumour"].items() if k != "threshold"},
+        attention_tile_um=config["tumour"]["attention_tile_um"],
         code=code_of("score_tumour_tiles.py"),
     script:
         "../scripts/score_tumour_tiles.py"

@@ -7,7 +7,13 @@ import pandas as pd
 from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.agreement.expression import TileMap, compare_spots, confusion, no_agreement
+from histohet.agreement.expression import (
+    N_PLACEMENTS,
+    TileMap,
+    compare_spots,
+    confusion,
+    no_agreement,
+)
 from histohet.agreement.figures import Section, draw_section
 from histohet.agreement.spots import SpotColumns, read_spots
 from histohet.clustering.file import read_clusters
@@ -29,8 +35,7 @@ with job_log(snakemake) as log:
         if outcome.ok
     }
     agreement = {
-        stage: compare_spots(spots, tiles, snakemake.params.permutations, seed)
-        for stage, tiles in maps.items()
+        stage: compare_spots(spots, tiles, N_PLACEMENTS, seed) for stage, tiles in maps.items()
     } or dict.fromkeys(STAGES, no_agreement(spots, f"{outcome.status}: {outcome.reason}"))
     result = agreement["labels"]
     log.info("%s", result)

@@ -7,7 +7,12 @@ from histohet.clustering.certainty import UNKNOWN
 from histohet.clustering.file import ClusterTable, read_clusters
 from histohet.common.files import write_json
 from histohet.common.outcome import Outcome, Status
-from histohet.measures.heterogeneity import cluster_table, nested_measures, trait_hti
+from histohet.measures.heterogeneity import (
+    HTA_PERMUTATIONS,
+    cluster_table,
+    nested_measures,
+    trait_hti,
+)
 from histohet.measures.slide import SlideMeasures
 from histohet.measures.traits import read_traits
 from histohet.tiles.file import read_column
@@ -54,7 +59,7 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
             scores,
             n_possible=clusters.q,
             region_px=settings["hta_region_um"] / tiles.mpp,
-            permutations=settings["hta_permutations"],
+            permutations=HTA_PERMUTATIONS,
             seed=snakemake.params.seed,
         )
     if outcome.ok and coverage_outcome.ok:

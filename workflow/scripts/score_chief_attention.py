@@ -23,7 +23,7 @@ def source_of(checkpoint: str) -> Provenance:
 
 
 with job_log(snakemake) as log:
-    checkpoint, order = snakemake.input.checkpoint, snakemake.params.order
+    checkpoint = snakemake.input.checkpoint
     source = source_of(checkpoint)
     with open_features(snakemake.input.features) as table:
         tiles, values = table.tiles, np.empty(0)
@@ -35,6 +35,6 @@ with job_log(snakemake) as log:
     write_column(
         snakemake.output.column, "attention", values.astype(np.float32), tiles.outcome, source
     )
-    write_attention(snakemake.output.table, tiles.coords, values, order)
+    write_attention(snakemake.output.table, tiles.coords, values)
     outcome = {"status": str(tiles.outcome.status), "reason": tiles.outcome.reason}
     write_json(f"{snakemake.output.table}.provenance.json", source.as_dict() | outcome)

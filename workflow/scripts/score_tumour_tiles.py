@@ -10,11 +10,10 @@ from histohet.tiles.settings import CHIEF_TILES
 from histohet.tumour.attention import read_attention_of, tile_scores
 
 with job_log(snakemake) as log:
-    tumour = snakemake.params.tumour
     record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
     outcome, scores = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
-    attention_um = tumour["attention_tile_um"]
+    attention_um = snakemake.params.attention_tile_um
     if outcome.ok and snakemake.input.get("chief"):
         attention_um = CHIEF_TILES.tile_um
         _, outcome = read_column(snakemake.input.chief, "attention")
@@ -22,9 +21,7 @@ with job_log(snakemake) as log:
         try:
             xy, values = read_attention_of(snakemake.input.attention, record.known_size)
             attention_px = attention_um / tiles.mpp
-            scores = tile_scores(
-                tiles.coords, tiles.side_px, xy, attention_px, values, tumour["match"]
-            )
+            scores = tile_scores(tiles.coords, tiles.side_px, xy, attention_px, values)
         except ValueError as error:
             outcome = Outcome(Status.REFUSED, f"attention: {error}")
     log.info("%d tiles, %s", len(scores), outcome)

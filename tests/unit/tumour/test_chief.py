@@ -140,10 +140,11 @@ def test_tridents_features_are_scored_in_their_own_order(
         values = network.raw_attention(file["features"])
         xy = file["coords"][:]
     np.testing.assert_allclose(values, network.raw_attention(features), rtol=1e-12)
-    write_attention(tmp_path / "t.csv", xy, values, "columns")
+    write_attention(tmp_path / "t.csv", xy, values)
     found_xy, found = read_attention(tmp_path / "t.csv")
-    np.testing.assert_array_equal(found_xy, coords)
-    np.testing.assert_allclose(found, values, rtol=1e-8)
+    by_row = np.lexsort(coords.T)
+    np.testing.assert_array_equal(found_xy, coords[by_row])
+    np.testing.assert_allclose(found, values[by_row], rtol=1e-8)
 
 
 def test_chunks_of_a_large_slide_are_put_together() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from histohet.encoders.settings import EncoderSettings
 from histohet.tumour.settings import AttentionSettings, TumourSettings
 
 
 def test_a_name_is_a_section_of_an_encoder() -> None:
     attention = AttentionSettings.model_validate({"from": "sheet", "encoder": "uni"})
-    assert attention.encoder == {"name": "uni"}
+    assert attention.encoder == EncoderSettings(name="uni")
     assert AttentionSettings.model_validate(attention.canonical()) == attention
     assert attention.canonical()["from"] == "sheet"
 

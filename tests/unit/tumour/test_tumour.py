@@ -80,23 +80,10 @@ def test_attention_goes_out_and_comes_back(tmp_path):
     assert first == "x_coord,y_coord,attention_value"
 
 
-def test_attention_is_written_by_rows_or_by_columns(tmp_path):
+def test_attention_is_written_row_by_row(tmp_path):
     xy, values = np.array([[0, 0], [7, 0], [0, 9], [7, 9]]), np.arange(4.0)
-    write_attention(tmp_path / "rows.csv", xy[::-1], values[::-1], "rows")
-    write_attention(tmp_path / "columns.csv", xy, values, "columns")
-    assert (tmp_path / "rows.csv").read_text().split()[1:] == ["0,0,0", "7,0,1", "0,9,2", "7,9,3"]
-    assert (tmp_path / "columns.csv").read_text().split()[1:] == [
-        "0,0,0",
-        "0,9,2",
-        "7,0,1",
-        "7,9,3",
-    ]
-    tiles = grid(3, 4)
-    by_rows, by_columns = (
-        tile_scores(tiles, 4, as_read[0], 8, as_read[1])
-        for as_read in (read_attention(tmp_path / f"{name}.csv") for name in ("rows", "columns"))
-    )
-    assert by_rows.tolist() == by_columns.tolist()
+    write_attention(tmp_path / "a.csv", xy[::-1], values[::-1])
+    assert (tmp_path / "a.csv").read_text().split()[1:] == ["0,0,0", "7,0,1", "0,9,2", "7,9,3"]
 
 
 def test_no_attention_is_a_table_without_rows(tmp_path):
@@ -106,16 +93,12 @@ def test_no_attention_is_a_table_without_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "order", "message"),
-    [
-        ([1.0], "rows", "1 attention values for 2"),
-        ([1.0, np.nan], "rows", "not finite"),
-        ([1.0, 2.0], "trident", "not 'trident'"),
-    ],
+    ("values", "message"),
+    [([1.0], "1 attention values for 2"), ([1.0, np.nan], "not finite")],
 )
-def test_attention_that_nobody_could_read_is_not_written(tmp_path, values, order, message):
+def test_attention_that_nobody_could_read_is_not_written(tmp_path, values, message):
     with pytest.raises(ValueError, match=message):
-        write_attention(tmp_path / "a.csv", np.zeros((2, 2), np.int64), np.array(values), order)
+        write_attention(tmp_path / "a.csv", np.zeros((2, 2), np.int64), np.array(values))
     assert not (tmp_path / "a.csv").exists()
 
 
@@ -136,18 +119,16 @@ def test_tiles_take_the_mean_of_their_nearest_attention():
             assert score == pytest.approx(expected, rel=1e-6)
 
 
-def test_corners_shift_the_grids_by_half_the_difference_of_tile_sizes():
+def test_centres_are_compared_whatever_the_sizes_of_the_tiles():
     # One attention tile per 1024 px, its value its column. The tile lies in the middle of column 2.
     attention = grid(6, 1024)
     values = attention[:, 0] / 1024.0
     tile = np.array([[2 * 1024 + 288, 2 * 1024 + 288]])
-    centre = tile_scores(tile, 448, attention, 1024, values, "centre", neighbours=1)
+    centre = tile_scores(tile, 448, attention, 1024, values, neighbours=1)
     assert centre.tolist() == [2.0]
-    # By corners the same tile seems to lie 288 px right of the attention tile it is inside of;
-    # 260 px further right it goes to the next column although its centre is still in column 2.
+    # By its corner it would go to the next column although its centre is still in column 2.
     further = tile + np.array([260, 0])
-    assert tile_scores(further, 448, attention, 1024, values, "centre", 1).tolist() == [2.0]
-    assert tile_scores(further, 448, attention, 1024, values, "corner", 1).tolist() == [3.0]
+    assert tile_scores(further, 448, attention, 1024, values, 1).tolist() == [2.0]
 
 
 def test_ties_do_not_depend_on_the_order_of_the_file():
@@ -181,8 +162,6 @@ def test_attention_that_cannot_belong_to_the_tiles_is_refused():
         tile_scores(tiles, 448, attention, 448, np.ones(15))
     with pytest.raises(ValueError, match="0 attention values"):
         tile_scores(tiles, 448, attention[:0], 448, np.ones(0))
-    with pytest.raises(ValueError, match="not 'middle'"):
-        tile_scores(tiles, 448, attention, 448, np.ones(16), "middle")
 
 
 def test_attention_tiles_may_overlap_by_half_and_stand_twice():

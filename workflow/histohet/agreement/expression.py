@@ -37,6 +37,9 @@ MIN_OVERLAP = 0.8
 """Number of spots that a placement has to keep on tiles, as a share of those compared. With half of
 them, tests of very smooth maps reject too often (docs/agreement.md)."""
 
+N_PLACEMENTS = 999
+"""Random placements of the spots behind a p-value, which is at least 0.001."""
+
 MAX_TRIES_PER_PLACEMENT = 200
 QUERIES_PER_BATCH = 200_000
 OUTSIDE = -1

@@ -22,6 +22,9 @@ Base = Literal["possible", "observed"]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+HTA_PERMUTATIONS = 999
+"""Random rearrangements behind the p-value of HTA, which is at least 0.001."""
+
 
 def hti(counts: npt.ArrayLike, n_possible: int | None) -> float:
     """Return the heterogeneity index -sum p_i log_C p_i, between 0 (one kind) and 1 (equal shares).

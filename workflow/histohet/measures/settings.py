@@ -15,6 +15,3 @@ class MeasuresSettings(Settings):
         gt=0,
         description="Side of the squares that the spatial index HTA compares, about ten tiles, µm.",
     )
-    hta_permutations: int = Field(
-        999, ge=1, description="Random rearrangements of the clusters behind the p-value of HTA."
-    )

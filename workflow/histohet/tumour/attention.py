@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +15,6 @@ from histohet.common.sheets import read_rows
 from histohet.tiles.lattice import LARGEST_PX, outside
 from histohet.tiles.neighbours import nearest
 
-Match = Literal["centre", "corner"]
-Order = Literal["rows", "columns"]
 Floats = npt.NDArray[np.float64]
 
 CLOSEST_PITCH = 0.45
@@ -92,9 +89,8 @@ def write_attention(
     path: str | Path,
     xy: npt.NDArray[np.integer],
     values: npt.NDArray[np.floating],
-    order: Order = "rows",
 ) -> None:
-    """Write tumour attention per tile as `read_attention` reads it.
+    """Write tumour attention per tile as `read_attention` reads it, row by row from the top.
 
     Parameters
     ----------
@@ -102,23 +98,18 @@ def write_attention(
         (M, 2) top-left corners, level-0 pixels.
     values
         (M,) raw attention, written with 9 significant digits.
-    order
-        ``rows``: row by row from the top, as our own tile files and TRIDENT 0.3 have them;
-        ``columns``: column by column from the left, as earlier versions of TRIDENT have them.
 
     Raises
     ------
     ValueError
-        If lengths differ, a value is not finite, or `order` is unknown.
+        If lengths differ or a value is not finite.
     """
-    if order not in ("rows", "columns"):
-        raise ValueError(f"order is 'rows' or 'columns', not '{order}'")
     if len(values) != len(xy):
         raise ValueError(f"{len(values)} attention values for {len(xy)} positions")
     if not np.isfinite(values).all():
         raise ValueError("attention that is not finite cannot be written")
     x, y = np.asarray(xy).reshape(-1, 2).T
-    sequence = np.lexsort((x, y) if order == "rows" else (y, x))
+    sequence = np.lexsort((x, y))
     lines = [",".join(ATTENTION_COLUMNS)]
     lines += [f"{x[tile]},{y[tile]},{values[tile]:.9g}" for tile in sequence.tolist()]
     write_text(path, "\n".join(lines) + "\n")
@@ -130,10 +121,12 @@ def tile_scores(
     attention_xy: npt.NDArray[np.integer],
     attention_side_px: float,
     values: npt.NDArray[np.floating],
-    match: Match = "centre",
     neighbours: int = 4,
 ) -> npt.NDArray[np.float32]:
     """Return the tumour score of each tile: the mean of its nearest attention tiles.
+
+    Nearest are those whose centres are. HETMAP compares the top-left corners, which shifts the two
+    grids by half the difference of their tile sizes.
 
     Parameters
     ----------
@@ -143,9 +136,6 @@ def tile_scores(
         Sides of the two kinds of tiles in level-0 pixels (rounded to whole ones here).
     values
         (M,) attention.
-    match
-        Which points are compared: ``centre`` of the tiles, or the top-left ``corner`` as published,
-        which shifts the two grids by half the difference of their tile sizes.
     neighbours
         How many attention tiles are averaged; all if there are fewer.
 
@@ -157,12 +147,10 @@ def tile_scores(
     Raises
     ------
     ValueError
-        If there is no attention, shapes disagree, `match` is unknown, attention tiles overlap by
-        more than half, or most tiles lie far from all attention, which means that the coordinates
-        are of another slide or another level.
+        If there is no attention, shapes disagree, attention tiles overlap by more than half, or
+        most tiles lie far from all attention, which means that the coordinates are of another slide
+        or another level.
     """
-    if match not in ("centre", "corner"):
-        raise ValueError(f"match is 'centre' or 'corner', not '{match}'")
     if not len(values) or len(values) != len(attention_xy):
         raise ValueError(f"{len(values)} attention values for {len(attention_xy)} positions")
     pitch_px = _pitch(attention_xy)
@@ -172,10 +160,8 @@ def tile_scores(
             f"{pitch_px:.4g} px apart: coordinates that are no level-0 pixels, or a wrong width"
         )
     # Twice the coordinates, so that centres are integers too and ties are exact.
-    tiles, attention = 2 * np.asarray(tile_xy), 2 * np.asarray(attention_xy)
-    if match == "centre":
-        tiles = tiles + round(tile_side_px)
-        attention = attention + round(attention_side_px)
+    tiles = 2 * np.asarray(tile_xy) + round(tile_side_px)
+    attention = 2 * np.asarray(attention_xy) + round(attention_side_px)
     near = nearest(attention, tiles, min(neighbours, len(values)))
     distance_px = np.hypot(*(tiles - attention[near[:, 0]]).T) / 2
     far = int((distance_px > 4 * attention_side_px).sum())

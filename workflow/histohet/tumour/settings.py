@@ -9,9 +9,6 @@ from pydantic import Field, model_validator
 from histohet.common.settings import FilePath, Settings, Text
 from histohet.encoders.settings import EncoderOrName, EncoderSettings
 
-Match = Literal["centre", "corner"]
-Order = Literal["rows", "columns"]
-
 
 class TumourSettings(Settings):
     """How attention becomes a choice of tumour clusters."""
@@ -21,12 +18,6 @@ class TumourSettings(Settings):
         gt=0,
         description="Side of the tiles in the attention files of the sheet, µm (CHIEF: 256 px at "
         "10x).",
-    )
-    match: Match = Field(
-        "centre",
-        description="A tile takes the mean of its four nearest attention tiles, compared by "
-        "`centre` or, as published, by `corner`, which shifts the two grids by half the difference "
-        "of their tile sizes (HETMAP).",
     )
     threshold: float | Text = Field(
         "otsu",
@@ -53,11 +44,6 @@ class AttentionSettings(Settings):
         EncoderSettings(name="ctranspath_chief"),
         description="Encoder of CHIEF's tiles: a name of the catalogue, or a section like "
         "`encoder`. CHIEF's CTransPath is not the original one.",
-    )
-    order: Order = Field(
-        "rows",
-        description="Order of tiles in CHIEF's CSV: `rows` (from the top, as our tile files) or "
-        "`columns` (from the left, as earlier versions of TRIDENT). Readers here take any.",
     )
 
     @model_validator(mode="after")
