@@ -6,33 +6,31 @@ import numpy as np
 from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.outcome import Outcome, Status
+from histohet.common.outcome import OK, SlideLost, attempt
 from histohet.common.qupath import TileObject, write_tile_objects
 from histohet.drawing.style import message_figure, save_figure
-from histohet.slides.record import SlideRecord, read_record
+from histohet.slides.record import read_record
 from histohet.tiles.file import TileTable, read_column, tile_attributes
 from histohet.tiles.settings import CHIEF_TILES, TileSpec
 from histohet.tumour.attention import read_attention
 from histohet.tumour.figures import draw_attention_map, fifths
 
 
-def read(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
-    """Return the tiles that have attention, with the outcome, and their values."""
-    outcome, tile_um = record.outcome, snakemake.params.tile_um
-    if outcome.ok and snakemake.input.get("chief"):
+def read() -> tuple[TileTable, np.ndarray]:
+    """Return the tiles that have attention, and their values."""
+    record.outcome.raise_if_lost()
+    tile_um = snakemake.params.tile_um
+    if snakemake.input.get("chief"):
         tile_um = CHIEF_TILES.tile_um
-        _, outcome = read_column(snakemake.input.chief, "attention")
-    if outcome.ok:
-        try:
-            xy, values = read_attention(snakemake.input.attention)
-        except ValueError as error:
-            outcome = Outcome(Status.REFUSED, str(error))
-        else:
-            # Nothing is read at this resolution: only the size on the slide counts.
-            spec = TileSpec(tile_um=tile_um, tile_px=1)
-            attributes = tile_attributes(record.slide, spec, record.mpp, record.size, "")
-            return TileTable(xy, attributes, outcome), values
-    return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome), np.empty(0)
+        read_column(snakemake.input.chief, "attention")[1].raise_if_lost()
+    try:
+        xy, values = read_attention(snakemake.input.attention)
+    except ValueError as error:
+        raise SlideLost(str(error)) from error
+    # Nothing is read at this resolution: only the size on the slide counts.
+    spec = TileSpec(tile_um=tile_um, tile_px=1)
+    attributes = tile_attributes(record.slide, spec, record.mpp, record.size, "")
+    return TileTable(xy, attributes, OK), values
 
 
 def tile_objects(tiles: TileTable, values: np.ndarray) -> Iterator[TileObject]:
@@ -44,8 +42,8 @@ def tile_objects(tiles: TileTable, values: np.ndarray) -> Iterator[TileObject]:
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
-    tiles, values = read(record)
-    source, outcome = provenance_of(snakemake), tiles.outcome
+    (tiles, values), outcome = attempt(read, (None, np.empty(0)))
+    source = provenance_of(snakemake)
     if outcome.ok:
         thumbnail = np.asarray(Image.open(snakemake.input.thumbnail))
         figure = draw_attention_map(record.slide, thumbnail, tiles, values)
@@ -56,7 +54,7 @@ with job_log(snakemake) as log:
         snakemake.output.tiles,
         record.slide,
         tiles.side_px if outcome.ok else 0.0,
-        tile_objects(tiles, values),
+        tile_objects(tiles, values) if outcome.ok else (),
         record.bounds_offset,
         source,
         kind="attention tile",

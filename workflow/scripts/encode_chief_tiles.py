@@ -5,20 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.outcome import Outcome, Status
+from histohet.common.outcome import Outcome, Status, attempt
 from histohet.encoders.encode import encode_job
 from histohet.encoders.pixels import TileSource
-from histohet.slides.record import SlideRecord, read_record
+from histohet.slides.record import read_record
 from histohet.tiles.file import TileTable, lay_tiles, no_tiles, tile_attributes
 from histohet.tiles.settings import CHIEF_TILES as SPEC
 from histohet.tissue.file import read_tissue
 
 
-def make_tiles(record: SlideRecord) -> TileTable:
+def make_tiles() -> TileTable:
     """Return CHIEF's tiles on tissue, on a lattice of their own."""
-    tissue, outcome = read_tissue(snakemake.input.tissue)
-    if not outcome.ok:
-        return no_tiles(record.slide, outcome)
+    tissue = read_tissue(snakemake.input.tissue)
     folder = Path(snakemake.output.features).parent.as_posix()
     about = (record.slide, SPEC, record.mpp, record.size)
     if record.mpp > SPEC.mpp * (1 + snakemake.params.tolerance):
@@ -37,5 +35,6 @@ def choose() -> tuple[np.ndarray, TileSource]:
 
 with job_log(snakemake):
     record = read_record(snakemake.input.record)
-    tiles = make_tiles(record)
+    tiles, outcome = attempt(make_tiles, None)
+    tiles = tiles or no_tiles(record.slide, outcome)
     encode_job(snakemake, provenance_of(snakemake), tiles, choose)

@@ -15,7 +15,7 @@ def mask() -> MaskSource | None:
     settings = snakemake.params.masking
     if not settings or settings["fill"] == "none":
         return None
-    white = read_tissue(snakemake.input.tissue)[0].white
+    white = read_tissue(snakemake.input.tissue).white
     return MaskSource(
         snakemake.input.get("mask") or snakemake.input.get("stain") or None,
         tuple(settings["classes"]),

@@ -4,16 +4,19 @@ import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.logs import track
-from histohet.common.outcome import OK, Outcome, Status
-from histohet.epithelium.masks import MaskError, check_mask, open_mask, outcome_of_mask
+from histohet.common.outcome import OK, Outcome, attempt
+from histohet.epithelium.masks import check_mask, open_mask, outcome_of_mask
 from histohet.epithelium.segmentation import read_outcome
-from histohet.slides.record import SlideRecord, read_record
-from histohet.tiles.file import TileTable, read_tiles, write_column
+from histohet.slides.record import read_record
+from histohet.tiles.file import read_tiles, write_column
 from histohet.tiles.lattice import lattice
 
 
-def measure(record: SlideRecord, tiles: TileTable) -> tuple[np.ndarray, Outcome]:
-    """Return the coverage of each tile, float32 (N,), and the outcome."""
+def measure() -> tuple[np.ndarray, Outcome]:
+    """Return the coverage of each tile, float32 (N,), and whether it can be the slide's."""
+    tiles.outcome.raise_if_lost()
+    if snakemake.input.get("stain"):
+        read_outcome(snakemake.input.stain).raise_if_lost()
     path = snakemake.input.get("mask") or snakemake.input.get("stain")
     if not path:
         return np.ones(len(tiles.coords), np.float32), OK
@@ -31,12 +34,12 @@ def measure(record: SlideRecord, tiles: TileTable) -> tuple[np.ndarray, Outcome]
     if snakemake.input.get("stain"):
         return coverage, OK
     # Where tiles come with the features, those that do not may be tissue too.
-    around = [] if record.imported else off_tissue(record, tiles)
+    around = [] if record.imported else off_tissue()
     elsewhere = sum(mask.coverage(x, y, tiles.side_px) for x, y in around)
     return coverage, outcome_of_mask(mask, path, float(coverage.sum()), elsewhere)
 
 
-def off_tissue(record: SlideRecord, tiles: TileTable) -> list[tuple[int, int]]:
+def off_tissue() -> list[tuple[int, int]]:
     """Return the corners of all tiles of the slide that are not on tissue."""
     on_tissue = set(map(tuple, tiles.coords.tolist()))
     everywhere = lattice(*record.size, tiles.spec, tiles.mpp).tolist()
@@ -46,13 +49,7 @@ def off_tissue(record: SlideRecord, tiles: TileTable) -> list[tuple[int, int]]:
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
-    outcome, coverage = tiles.outcome, np.zeros(len(tiles.coords), np.float32)
-    if outcome.ok and snakemake.input.get("stain"):
-        outcome = read_outcome(snakemake.input.stain)
-    if outcome.ok:
-        try:
-            coverage, outcome = measure(record, tiles)
-        except MaskError as error:
-            outcome = Outcome(Status.REFUSED, str(error))
+    (coverage, found), outcome = attempt(measure, (np.zeros(len(tiles.coords), np.float32), None))
+    outcome = found or outcome
     log.info("%s: %.1f tiles of epithelium, %s", record.slide, coverage.sum(), outcome)
     write_column(snakemake.output.coverage, "coverage", coverage, outcome, provenance_of(snakemake))

@@ -46,13 +46,17 @@ def write_tissue(
     write_json(path, {"type": "FeatureCollection", "histohet": head, "features": features})
 
 
-def read_tissue(path: str | Path) -> tuple[Tissue, Outcome]:
-    """Read what `write_tissue` wrote."""
+def read_tissue(path: str | Path) -> Tissue:
+    """Read what `write_tissue` wrote.
+
+    Raises
+    ------
+    SlideLost
+        If the slide was lost.
+    """
     data = read_json(path)
     head = data["histohet"]
+    Outcome(Status(head["status"]), head["reason"]).raise_if_lost()
     red, green, blue = head["white"]
     pieces = [shapely.geometry.shape(feature["geometry"]) for feature in data["features"]]
-    return (
-        Tissue(pieces, float(head["area_mm2"]), (red, green, blue)),
-        Outcome(Status(head["status"]), head["reason"]),
-    )
+    return Tissue(pieces, float(head["area_mm2"]), (red, green, blue))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from histohet.common.outcome import OK, Outcome, Status
 from histohet.slides.reader import Pixels, Slide, SlideInfo, read_overview
 from histohet.tissue.settings import TissueParameters
 from histohet.tissue.stain import StainModel, ink
@@ -75,6 +76,21 @@ def segment_tissue(slide: Slide, mpp: float, params: TissueParameters) -> Tissue
     area_mm2 = float(sum(piece.area for piece in pieces)) * mpp**2 / 1e6
     white = background_colour(image, params)
     return Tissue(pieces, area_mm2, white, _least_ink(image, scale, pieces, white))
+
+
+def outcome_of_tissue(tissue: Tissue, max_ink: float) -> Outcome:
+    """Say whether a slide has tissue to go on with; see `TissueParameters.max_ink`."""
+    if not tissue.pieces:
+        reason = "no piece of tissue is above the size limit of tissue.preset and overrides"
+        return Outcome(Status.NO_TISSUE, reason)
+    if tissue.ink > max_ink:
+        reason = (
+            f"{tissue.ink:.0%} or more of every coloured piece is too blue, green or grey for "
+            "hematoxylin and eosin: pen, fluorescence, another stain, or no slide at all "
+            "(if it is a slide, raise max_ink in tissue.overrides)"
+        )
+        return Outcome(Status.NO_TISSUE, reason)
+    return OK
 
 
 def segment_image(
