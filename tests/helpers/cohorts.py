@@ -61,6 +61,15 @@ CONFIG: dict[str, Any] = {
 }
 
 
+def in_another_form(value: Any) -> Any:
+    """Return the same with the keys of sections in another order and whole numbers as floats."""
+    if isinstance(value, dict):
+        return {key: in_another_form(value[key]) for key in reversed(value)}
+    if isinstance(value, list):
+        return [in_another_form(one) for one in value]
+    return float(value) if type(value) is int else value
+
+
 @dataclass
 class Job:
     """One job of a dry run."""
@@ -95,7 +104,7 @@ class Cohort:
         replaced by `changes`."""
         # Tests of several processes may look at one cohort.
         config = self.folder / f"config_{os.getpid()}.yaml"
-        config.write_text(yaml.safe_dump(self.config | changes))
+        config.write_text(yaml.safe_dump(self.config | changes, sort_keys=False))
         return [
             *(sys.executable, "-m", "snakemake"),
             *("--snakefile", str(self.workflow.parent / snakefile)),

@@ -9,20 +9,12 @@ import pytest
 import yaml
 
 from helpers import ROOT
+from helpers.cohorts import in_another_form
 from histohet.config import Config, NamedVariant, OwnVariant, read_config, varied
 from histohet.variants import VARIANTS
 
 DEMO: dict[str, Any] = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
 EXAMPLE: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-
-
-def turned(value: Any) -> Any:
-    """Return the same with the keys of sections in another order and whole numbers as floats."""
-    if isinstance(value, dict):
-        return {key: turned(value[key]) for key in reversed(value)}
-    if isinstance(value, list):
-        return [turned(one) for one in value]
-    return float(value) if type(value) is int else value
 
 
 def test_the_example_says_the_defaults() -> None:
@@ -37,7 +29,7 @@ def test_the_example_says_the_defaults() -> None:
 
 def test_order_number_types_and_defaults_written_out_change_nothing() -> None:
     config = read_config(DEMO)
-    for form in (turned(DEMO), config.canonical(), turned(config.canonical())):
+    for form in (in_another_form(DEMO), config.canonical(), in_another_form(config.canonical())):
         assert repr(read_config(form).canonical()) == repr(config.canonical())
 
 

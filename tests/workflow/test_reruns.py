@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from helpers import ROOT
-from helpers.cohorts import CONFIG, MAIN_ANALYSIS, Cohort, copy_workflow
+from helpers.cohorts import CONFIG, MAIN_ANALYSIS, Cohort, copy_workflow, in_another_form
+from histohet.config import read_config
 from histohet.slides.sheet import read_slide_sheet
 
 PER_SLIDE = (
@@ -39,6 +40,12 @@ COHORT_STEPS = {
 
 def test_rerunning_does_nothing(finished: Cohort) -> None:
     assert finished.jobs() == []
+
+
+def test_another_form_of_the_same_configuration_reruns_nothing(finished: Cohort) -> None:
+    """Keys in another order, whole numbers as floats; then also all defaults written out."""
+    for same in (CONFIG, read_config(CONFIG).canonical()):
+        assert finished.jobs(**in_another_form(same)) == []
 
 
 def test_changing_k_reruns_clustering_and_what_follows(finished: Cohort) -> None:
