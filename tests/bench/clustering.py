@@ -48,9 +48,11 @@ from synthetic_slides import PITCH_PX, SEPARATIONS, make_slide
 from threadpoolctl import threadpool_limits
 
 from histohet.clustering import cluster as engine
-from histohet.clustering.annealing import AnnealingSchedule, anneal
+from histohet.clustering import published as library
 from histohet.clustering.potts.minimise import gap_percent, minimise
-from histohet.clustering.potts.model import PottsModel, unary_cosine
+from histohet.clustering.potts.model import PottsModel
+from histohet.clustering.published import AnnealingSchedule, anneal, edge_similarity, unary_cosine
+from histohet.clustering.settings import ClusteringSettings
 from histohet.common.code import code_hash
 from histohet.common.files import read_json, write_json
 from histohet.encoders.pixels import TileSource
@@ -58,7 +60,7 @@ from histohet.encoders.stain_texture.descriptor import StainTexture
 from histohet.encoders.workers import read_batches
 from histohet.slides.reader import open_slide
 from histohet.tiles.lattice import in_tissue, lattice
-from histohet.tiles.neighbours import edge_similarity, knn_edges
+from histohet.tiles.neighbours import knn_edges
 from histohet.tiles.settings import TileSpec
 from histohet.tissue.segmentation import segment_tissue
 from histohet.tissue.settings import TissueOverrides, TissueSettings
@@ -105,22 +107,22 @@ class Run:
 
 
 # What an engine does where the published procedure computes unary terms and anneals.
-POTTS_STAGE = ("_smooth",)
+POTTS_STAGE = {"default": (engine, ("_smooth",)), "paper": (library, ("cosine_energy", "_smooth"))}
 # Restarts tell how stable a result is; they are no part of finding it.
-PARAMS = engine.ClusteringParams(restarts=0)
-PROCEDURES = {"default": "potts", "paper": "paper"}
+SETTINGS = {
+    "default": ClusteringSettings(restarts=0),
+    "paper": ClusteringSettings(procedure="paper"),
+}
 
 
 def run_engine(name: str, features: np.ndarray, coords: np.ndarray, seed: int) -> Run:
     """Cluster a slide with the engine `name`."""
-    procedure = PROCEDURES[name]
-    with cpu_of(engine, POTTS_STAGE) as potts:
+    with cpu_of(*POTTS_STAGE[name]) as potts:
         before = time.process_time()
-        found = engine.cluster_tiles(features, coords, PITCH_PX, PARAMS, [procedure], seed)
+        found = engine.cluster_tiles(features, coords, PITCH_PX, SETTINGS[name], seed)
         cpu_s = time.process_time() - before
-    clusters = found[procedure]
-    gap = clusters.certificate.gap_percent if clusters.certificate else None
-    return Run(clusters.labels, clusters.n_clusters, gap, cpu_s, potts["cpu_s"])
+    gap = found.certainty.gap_percent
+    return Run(found.labels, found.n_clusters, gap, cpu_s, potts["cpu_s"])
 
 
 def minimise_by_cuts(model: PottsModel, start: np.ndarray) -> tuple[float, float]:

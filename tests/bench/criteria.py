@@ -49,24 +49,34 @@ from sklearn.metrics import adjusted_rand_score
 from synthetic_slides import PITCH_PX, make_slide
 from threadpoolctl import threadpool_limits
 
-from histohet.clustering.embedding import principal_components, unit_rows
-from histohet.clustering.evidence import PRIOR_TILES, SHARED_TILES, WEIGHT_ROUNDS
+from histohet.clustering.cluster import K_MEANS_STARTS
+from histohet.clustering.energy import estimate_coupling, log_likelihood, neighbour_counts
+from histohet.clustering.evidence import (
+    PRIOR_TILES,
+    REGRESSION_RIDGE,
+    SHARED_TILES,
+    WEIGHT_ROUNDS,
+    TileField,
+)
 from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
-from histohet.clustering.neighbour_labels import estimate_coupling, log_likelihood, neighbour_counts
 from histohet.clustering.number_of_clusters import Stage, merge_path
-from histohet.clustering.numbering import compact
 from histohet.clustering.potts.model import Floats, Ints, neighbour_lists
-from histohet.clustering.published import bic_embedding, gaussian_bic
-from histohet.clustering.settings import ClusteringParams
+from histohet.clustering.published import bic_embedding, first_improving_merge
+from histohet.clustering.result import compact
+from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample
-from histohet.clustering.tile_field import REGRESSION_RIDGE, TileField
-from histohet.clustering.tiles import MODEL_COMPONENTS, START_COMPONENTS
+from histohet.clustering.tiles import (
+    MODEL_COMPONENTS,
+    START_COMPONENTS,
+    principal_components,
+    unit_rows,
+)
 from histohet.common.files import write_json
 from histohet.tiles.neighbours import knn_edges
 
 TILES = (500, 2_000)
 SLIDES = 3
-PARAMS = ClusteringParams()
+SETTINGS = ClusteringSettings()
 RESAMPLES = 4
 # The gap statistic looks at up to so many clusters, and only on slides small enough for it: its
 # surrogates need all eigenvectors of the graph.
@@ -112,8 +122,8 @@ class Case:
 
 
 def merge(components: Floats, coords: Ints, seed: int) -> tuple[TileField, list[Stage]]:
-    start = KMeans(PARAMS.q, n_init=PARAMS.n_init, random_state=seed).fit(components).labels_
-    edges = knn_edges(coords, PARAMS.k, PARAMS.reach * PITCH_PX)
+    start = KMeans(SETTINGS.q, n_init=K_MEANS_STARTS, random_state=seed).fit(components).labels_
+    edges = knn_edges(coords, SETTINGS.k, SETTINGS.reach * PITCH_PX)
     rows = np.ascontiguousarray(components[:, :MODEL_COMPONENTS])
     field = TileField.of(rows, neighbour_lists(edges, len(rows)))
     return field, merge_path(field, compact(start))
@@ -133,7 +143,7 @@ def evidence_scores(case: Case, without: str | None = None) -> list[float]:
         score, weights = evidence(case.field, stage.labels, weights, without)
         scores.append(score)
     if without is None:
-        np.testing.assert_allclose(scores, [stage.evidence for stage in case.path], atol=0.01)
+        np.testing.assert_allclose(scores, [stage.step.criterion for stage in case.path], atol=0.01)
     return scores
 
 
@@ -296,7 +306,7 @@ def adjacency(case: Case) -> csr_array:
 
 def published_scores(case: Case) -> list[float]:
     embedding = bic_embedding(unit_rows(case.features, np.arange(len(case.features))))
-    return [-gaussian_bic(embedding, stage.labels) for stage in case.path]
+    return [-first_improving_merge(embedding, stage.labels).bic for stage in case.path]
 
 
 # --- Stability ---

@@ -33,7 +33,7 @@ from sklearn.metrics import adjusted_rand_score, confusion_matrix
 from sklearn.preprocessing import normalize
 
 from histohet.clustering.cluster import cluster_tiles
-from histohet.clustering.settings import ClusteringParams
+from histohet.clustering.settings import ClusteringSettings
 from histohet.common.files import write_json
 from histohet.encoders.base import Encoder
 from histohet.encoders.catalogue import entry_of, read_catalogue
@@ -154,8 +154,7 @@ def nearest_moved(as_is: Embeddings, turned: Embeddings, seed: int) -> float:
 def labels_of(embeddings: Embeddings, where: npt.NDArray[np.int64], seed: int) -> Labels:
     """Cluster tiles as the workflow does by default, without the restarts."""
     coords = where[:, ::-1].copy()
-    found = cluster_tiles(embeddings, coords, 1.0, ClusteringParams(restarts=0), ["potts"], seed)
-    return found["potts"].labels
+    return cluster_tiles(embeddings, coords, 1.0, ClusteringSettings(restarts=0), seed).labels
 
 
 def encode(encoder: Encoder, tiles: Pixels) -> Embeddings:

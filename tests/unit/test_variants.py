@@ -83,16 +83,16 @@ def test_mistakes_are_named(entries: list[Any], message: str) -> None:
 
 
 def test_every_combination_of_settings_has_a_name_that_tells_it() -> None:
-    few = Variant(settings={"clustering": {"n_init": 1}})
+    few = Variant(settings={"clustering": {"k": 1}})
     found = varied({"few": few}, {"q": [20, 30], "min_coverage": [0.5]})
     assert list(found) == ["few_q20_min_coverage0.5", "few_q30_min_coverage0.5"]
     variant, words = found["few_q20_min_coverage0.5"]
     assert variant.settings == {
-        "clustering": {"n_init": 1, "q": 20},
+        "clustering": {"k": 1, "q": 20},
         "epithelium": {"min_coverage": 0.5},
     }
     assert words == {"variant": "few", "q": "20", "min_coverage": "0.5"}
-    assert few.settings == {"clustering": {"n_init": 1}}
+    assert few.settings == {"clustering": {"k": 1}}
 
 
 def test_settings_without_effect_are_not_varied() -> None:

@@ -17,6 +17,7 @@ from helpers import ROOT
 from helpers.cohorts import CONFIG, Cohort
 from helpers.slidefiles import tissue_like, write_plain
 from histohet.clustering.file import read_clusters
+from histohet.clustering.settings import ClusteringSettings
 from histohet.variants import VARIANTS as DEFINITIONS
 
 SLIDES = [f"phantom_{number:02d}" for number in range(1, 5)]
@@ -82,7 +83,7 @@ def test_variants_share_what_their_factor_does_not_touch(finished: Cohort) -> No
         potts, unsmoothed = (
             read_clusters(
                 finished.folder / f"results/clusters/stain_texture/masked/{procedure}/{slide}.h5"
-            )
+            ).clustering
             for procedure in ("potts", "unsmoothed")
         )
         np.testing.assert_array_equal(potts.start, unsmoothed.start)
@@ -120,18 +121,21 @@ def test_a_stricter_variant_clusters_some_of_the_encoded_tiles(finished: Cohort)
     np.testing.assert_array_equal(found.tile_index, wanted)
     rows = np.flatnonzero(np.isin(all_tiles.tile_index, wanted))
     np.testing.assert_array_equal(found.tiles.coords, all_tiles.tiles.coords[rows])
-    assert len(found.labels) == len(wanted)
+    assert len(found.clustering.labels) == len(wanted)
 
 
 def test_published_clustering_ignores_the_settings_of_ours(finished: Cohort) -> None:
     found = read_clusters(
         finished.folder / f"results/clusters/stain_texture/masked/paper/{SLIDES[0]}.h5"
     )
-    assert (found.q, found.model_choice) == (20, "bic_full")
+    assert found.clustering.settings.canonical() == {
+        **ClusteringSettings(procedure="paper").canonical(),
+        "min_tiles": CONFIG["clustering"].get("min_tiles", 20),
+    }
     ours = read_clusters(
         finished.folder / f"results/clusters/stain_texture/masked/potts/{SLIDES[0]}.h5"
     )
-    assert (ours.q, ours.model_choice) == (8, "evidence")
+    assert (ours.clustering.settings.q, ours.clustering.settings.procedure) == (8, "histohet")
 
 
 def test_every_file_says_where_it_came_from(finished: Cohort) -> None:
@@ -176,7 +180,9 @@ def test_any_variant_can_be_shown_in_qupath(finished: Cohort, variant: str) -> N
     clusters = finished.folder / "results/clusters/stain_texture"
     folder = clusters / chosen.masking / chosen.procedure
     found = [tile["properties"]["measurements"]["cluster"] for tile in tiles]
-    np.testing.assert_array_equal(found, read_clusters(folder / f"{slide}.h5").labels + 1)
+    np.testing.assert_array_equal(
+        found, read_clusters(folder / f"{slide}.h5").clustering.labels + 1
+    )
 
 
 def test_report_holds_every_figure(finished: Cohort) -> None:

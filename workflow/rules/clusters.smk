@@ -23,10 +23,10 @@ rule cluster_tiles:
             5, per_1000_tiles=0.6 if is_published(wildcards) else 0.12
         )(wildcards, attempt),
     params:
-        procedure=lambda wildcards: PROCEDURES[wildcards.procedure].variant.procedure,
-        clustering=get_clustering_parameters,
+        clustering=get_clustering_settings,
+        smoothed=lambda wildcards: PROCEDURES[wildcards.procedure].variant.procedure
+        != "unsmoothed",
         min_coverage=get_stricter_min_coverage,
-        min_tiles=config["clustering"]["min_tiles"],
         seed=config["seed"],
         code=code_of("cluster_tiles.py"),
     script:

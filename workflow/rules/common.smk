@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 include: "library.smk"
 
 
+from histohet.clustering.settings import ClusteringSettings
 from histohet.common.files import StorageError, read_json, write_json
 from histohet.common.code import code_hash
 from histohet.common.sheets import SheetError

@@ -140,12 +140,12 @@ def is_published(wildcards):
     return PROCEDURES[wildcards.procedure].variant.procedure == "paper"
 
 
-def get_clustering_parameters(wildcards):
-    """How tiles are clustered; the published procedure has nothing to set."""
-    if is_published(wildcards):
-        return {}
+def get_clustering_settings(wildcards):
+    """How tiles are clustered; the published procedure has its own numbers."""
     settings = PROCEDURES[wildcards.procedure].config["clustering"]
-    return {k: v for k, v in settings.items() if k not in ("procedure", "min_tiles")}
+    if is_published(wildcards):
+        settings = {"procedure": "paper", "min_tiles": settings["min_tiles"]}
+    return ClusteringSettings(**settings).canonical()
 
 
 def units(variant):

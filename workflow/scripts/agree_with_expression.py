@@ -30,7 +30,7 @@ with job_log(snakemake) as log:
     found = read_clusters(given.clusters)
     outcome = found.tiles.outcome
     maps = {
-        stage: TileMap(found.tiles.coords, found.tiles.side_px, getattr(found, stage))
+        stage: TileMap(found.tiles.coords, found.tiles.side_px, getattr(found.clustering, stage))
         for stage in STAGES
         if outcome.ok
     }

@@ -24,7 +24,8 @@ def compare(clusters_path: str, truth_path: str) -> Agreement | None:
         log.warning("left out: %s", error)
         return None
     subclones = subclone_of_tiles(truth, table.tiles.coords, table.tiles.side_px)
-    return agree(subclones, truth.n_subclones, table.start, table.raw, table.labels)
+    found = table.clustering
+    return agree(subclones, truth.n_subclones, found.start, found.raw, found.labels)
 
 
 with job_log(snakemake) as log:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.clustering.certainty import UNKNOWN
-from histohet.clustering.file import ClusterTable, read_clusters
+from histohet.clustering.file import ClusteredTiles, read_clusters
+from histohet.clustering.result import UNKNOWN
 from histohet.common.files import write_json
 from histohet.common.outcome import Outcome, Status
 from histohet.measures.heterogeneity import (
@@ -20,14 +20,14 @@ from histohet.tiles.neighbours import adjacent_edges
 from histohet.tumour.attention import cluster_scores
 
 
-def tumour_scores(clusters: ClusterTable) -> tuple[np.ndarray | None, Outcome]:
+def tumour_scores(clusters: ClusteredTiles) -> tuple[np.ndarray | None, Outcome]:
     """Return the tumour score of each cluster, None without attention, and the outcome."""
     if not snakemake.input.get("tumour"):
         return None, clusters.tiles.outcome
     tile_scores, outcome = read_column(snakemake.input.tumour, "tumour_score")
     if not (clusters.tiles.outcome.ok and outcome.ok):
         return None, outcome if clusters.tiles.outcome.ok else clusters.tiles.outcome
-    return cluster_scores(clusters.labels, tile_scores[clusters.tile_index]), outcome
+    return cluster_scores(clusters.clustering.labels, tile_scores[clusters.tile_index]), outcome
 
 
 def trait_measures() -> tuple[dict[str, float], Outcome | None]:
@@ -41,23 +41,23 @@ def trait_measures() -> tuple[dict[str, float], Outcome | None]:
     return {base: trait_hti(traits, base) for base in ("possible", "observed")}, None
 
 
-def measure(clusters: ClusterTable) -> SlideMeasures:
+def measure(clusters: ClusteredTiles) -> SlideMeasures:
     """Measure everything."""
     coverage, coverage_outcome = read_column(snakemake.input.coverage, "coverage")
     scores, outcome = tumour_scores(clusters)
     traits, trait_problem = trait_measures()
     outcome = trait_problem if outcome.ok and trait_problem else outcome
     rows, sets, epithelium_mm2 = [], [], None
-    tiles = clusters.tiles
+    tiles, found = clusters.tiles, clusters.clustering
     if outcome.ok:
         settings = snakemake.params.measures
         edges = adjacent_edges(tiles.coords, tiles.pitch_px)
-        rows = cluster_table(clusters.labels, scores, edges)
+        rows = cluster_table(found.labels, scores, edges)
         sets = nested_measures(
-            clusters.labels,
+            found.labels,
             tiles.coords,
             scores,
-            n_possible=clusters.q,
+            n_possible=found.settings.q,
             region_px=settings["hta_region_um"] / tiles.mpp,
             permutations=HTA_PERMUTATIONS,
             seed=snakemake.params.seed,
@@ -71,9 +71,9 @@ def measure(clusters: ClusterTable) -> SlideMeasures:
         tissue_mm2=tiles.attributes.get("tissue_mm2"),
         epithelium_mm2=epithelium_mm2,
         n_tissue_tiles=len(coverage),
-        n_clustered_tiles=len(clusters.labels),
+        n_clustered_tiles=len(found.labels),
         has_attention=scores is not None,
-        certainty=clusters.certainty if outcome.ok else UNKNOWN,
+        certainty=found.certainty if outcome.ok else UNKNOWN,
         clusters=tuple(rows),
         sets=tuple(sets),
         traits=traits,

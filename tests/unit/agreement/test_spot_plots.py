@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from matplotlib.colors import to_hex
 from histohet.agreement.expression import TileMap, compare_spots, confusion
 from histohet.agreement.figures import Section, draw_section
 from histohet.agreement.spots import Spots
-from histohet.clustering.certainty import Certainty
-from histohet.clustering.file import ClusterTable
+from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.result import at_most_one_cluster
+from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import cluster_colour, save_figure
@@ -25,18 +27,10 @@ def section() -> Section:
     coords = lattice(4500, 3200, spec, mpp)[:120]
     labels = (coords[:, 0] > 2000).astype(np.int32) + 2 * (coords[:, 1] > 2000)
     tiles = TileTable(coords, tile_attributes("s", spec, mpp, (4500, 3200), ""), OK)
-    blank = np.zeros(len(coords), np.int32)
-    clusters = ClusterTable(
-        tiles,
-        np.arange(len(coords)),
-        *(blank, blank, labels.astype(np.int32)),
-        agreement=blank.astype(np.float32),
-        q=3,
-        model_choice="evidence",
-        numbers=(),
-        criterion=(),
-        certainty=Certainty(),
+    found = replace(
+        at_most_one_cluster(ClusteringSettings(), len(coords)), labels=labels.astype(np.int32)
     )
+    clusters = ClusteredTiles(tiles, np.arange(len(coords)), found)
     x, y = np.meshgrid(np.arange(150, 4300, 400.0), np.arange(150, 2900, 400.0))
     centres = np.stack([x.ravel(), y.ravel()], axis=1)
     kinds = np.where(centres[:, 0] > 2100, "right", "left").astype("U8")
@@ -69,7 +63,10 @@ def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> 
     for kind in ("left", "right"):
         assert of_kind[kind] == {cluster_colour(best[kind]).lower()}
     # Without a pair, a colour that no cluster of the map has.
-    used = {cluster_colour(number).lower() for number in np.unique(data.clusters.labels).tolist()}
+    used = {
+        cluster_colour(number).lower()
+        for number in np.unique(data.clusters.clustering.labels).tolist()
+    }
     assert len(of_kind["rare"]) == 1
     assert not of_kind["rare"] & used
     hollow = np.isin(data.spots.labels, ["", "outside"])

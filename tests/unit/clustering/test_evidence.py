@@ -5,17 +5,18 @@ import pytest
 from scipy.stats import multivariate_normal, multivariate_t, norm
 from scipy.stats import t as student_t
 
+from histohet.clustering.energy import estimate_coupling, log_likelihood, neighbour_counts
 from histohet.clustering.evidence import (
     PRIOR_TILES,
+    REGRESSION_RIDGE,
     SHARED_TILES,
     WEIGHT_ROUNDS,
+    TileField,
     assess,
     best_merge,
 )
 from histohet.clustering.mixture import TAIL_FREEDOM
-from histohet.clustering.neighbour_labels import estimate_coupling, log_likelihood, neighbour_counts
 from histohet.clustering.potts.model import neighbour_lists
-from histohet.clustering.tile_field import REGRESSION_RIDGE, TileField
 from histohet.tiles.neighbours import knn_edges
 
 

@@ -16,9 +16,10 @@ from PIL import Image
 
 from helpers.slidefiles import gradient, write_plain
 from histohet.agreement.agreement_plots import draw_agreement
-from histohet.clustering.certainty import UNKNOWN, Certainty
 from histohet.clustering.figures import SlideMap, draw_slide_map
-from histohet.clustering.file import ClusterTable
+from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step
+from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import NEUTRAL, cluster_rgb, rgb, save_figure
@@ -77,30 +78,34 @@ def test_pictures_carry_their_provenance(tmp_path: Path) -> None:
         assert kept == PROVENANCE.as_json()
 
 
-def slide_map(scores: dict[int, float] | None = None, **changes: Any) -> SlideMap:
+def slide_map(
+    scores: dict[int, float] | None = None,
+    procedure: str = "histohet",
+    numbers: tuple[int, ...] = (4, 3, 2, 1),
+    criterion: tuple[float, ...] = (-90.0, -70.0, -55.0, -300.0),
+    **changes: Any,
+) -> SlideMap:
     coords = np.stack(np.meshgrid(np.arange(10), np.arange(8)), axis=2).reshape(-1, 2) * 224
     labels = (coords[:, 0] > 1000).astype(np.int32)
     attributes = tile_attributes("phantom", TileSpec(), 0.5, (2500, 2000), "tiles")
-    settings = {
-        "tiles": TileTable(coords, attributes, OK),
-        "tile_index": np.arange(len(labels)),
+    criteria = dict(zip(numbers, criterion, strict=True))
+    values = {
+        "settings": ClusteringSettings(procedure=procedure),
         "start": np.arange(len(labels), dtype=np.int32) % 7,
         "raw": labels[::-1].copy(),
         "labels": labels,
         "agreement": np.where(labels == 0, 1.0, 0.25).astype(np.float32),
-        "q": 20,
-        "model_choice": "evidence",
-        "numbers": (4, 3, 2, 1),
-        "criterion": (-90.0, -70.0, -55.0, -300.0),
+        "steps": tuple(Step(number, value, None) for number, value in criteria.items()),
         "certainty": Certainty(-7.0, -7.1, 0.0123, 1.25, 0.875, 2, 3),
+        "notes": (),
     }
-    clusters = ClusterTable(**(settings | changes))
-    numbers = range(int(clusters.labels.max()) + 1)
+    found = Clustering(**(values | changes))
+    clusters = ClusteredTiles(TileTable(coords, attributes, OK), np.arange(len(labels)), found)
     return SlideMap(
         slide="phantom",
         thumbnail=np.full((400, 500, 3), 255, np.uint8),
         clusters=clusters,
-        counted={number: number != 1 for number in numbers},
+        counted={number: number != 1 for number in range(found.n_clusters)},
         scores=scores,
         tumour_filter="score > 3",
     )
@@ -163,7 +168,7 @@ def test_map_colours_tiles_by_cluster_and_greys_what_does_not_count() -> None:
 
 def test_map_colours_tiles_by_agreement_and_greys_those_never_drawn() -> None:
     data = slide_map()
-    agreement = data.clusters.agreement.copy()
+    agreement = data.clusters.clustering.agreement.copy()
     agreement[data.clusters.tiles.coords[:, 1] > 1000] = np.nan
     image = panels(draw_slide_map(slide_map(agreement=agreement)))["Stability"].images[0]
     shades = matplotlib.colormaps["viridis"]
@@ -174,16 +179,16 @@ def test_map_colours_tiles_by_agreement_and_greys_those_never_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model_choice", "criterion", "expected", "name"),
+    ("procedure", "criterion", "expected", "name"),
     [
-        ("evidence", (-90.0, -70.0, -55.0, -300.0), (-35, -15, 0, -245), "higher is better"),
-        ("bic_full", (190.0, 170.0, 155.0, 300.0), (35, 15, 0, 145), "lower is better"),
+        ("histohet", (-90.0, -70.0, -55.0, -300.0), (-35, -15, 0, -245), "higher is better"),
+        ("paper", (190.0, 170.0, 155.0, 300.0), (35, 15, 0, 145), "lower is better"),
     ],
 )
 def test_map_draws_the_criterion_and_the_number_chosen(
-    model_choice: str, criterion: tuple[float, ...], expected: tuple[float, ...], name: str
+    procedure: str, criterion: tuple[float, ...], expected: tuple[float, ...], name: str
 ) -> None:
-    figure = draw_slide_map(slide_map(model_choice=model_choice, criterion=criterion))
+    figure = draw_slide_map(slide_map(procedure=procedure, criterion=criterion))
     axes = panels(figure)["Number of clusters"]
     curve, chosen = axes.lines
     np.testing.assert_array_equal(curve.get_xdata(), (4, 3, 2, 1))

@@ -13,7 +13,7 @@ import pytest
 
 from histohet.agreement.agreement import agree
 from histohet.agreement.truth import Truth, read_truth, subclone_of_tiles
-from histohet.clustering.certainty import UNKNOWN, Certainty
+from histohet.clustering.result import UNKNOWN, Certainty
 from histohet.cohort.settings import Measure
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.measures.heterogeneity import cluster_table, nested_measures

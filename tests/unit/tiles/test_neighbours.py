@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from histohet.tiles.neighbours import adjacent_edges, edge_similarity, knn_edges, nearest
+from histohet.tiles.neighbours import adjacent_edges, knn_edges, nearest
 
 POSITIONS = hnp.arrays(
     np.int64, st.tuples(st.integers(0, 30), st.just(2)), elements=st.integers(-4, 4)
@@ -182,28 +182,6 @@ def test_adjacency_survives_a_fractional_pitch():
     corners = np.rint(np.arange(200) * 447.43).astype(np.int64)
     coords = np.stack([corners, np.zeros_like(corners)], axis=1)
     assert len(adjacent_edges(coords, 447.43)) == 199
-
-
-def test_edge_similarity_is_the_cosine(monkeypatch):
-    monkeypatch.setattr("histohet.tiles.neighbours.EDGES_PER_CHUNK", 7)
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((30, 5)).astype(np.float32)
-    features[3] = 0
-    edges = knn_edges(rng.integers(0, 50, (30, 2)), 4)
-    expected = [
-        0.0
-        if 3 in (u, v)
-        else float(np.dot(features[u], features[v]))
-        / (float(np.linalg.norm(features[u])) * float(np.linalg.norm(features[v])))
-        for u, v in edges
-    ]
-    np.testing.assert_allclose(edge_similarity(features, edges), expected, atol=1e-6)
-
-
-def test_edge_similarity_of_equal_tiles_is_one():
-    features = np.full((2, 1536), 0.1, np.float32)
-    assert edge_similarity(features, np.array([[0, 1]])) == pytest.approx(1.0, abs=1e-12)
-    assert edge_similarity(features, np.empty((0, 2), np.int64)).shape == (0,)
 
 
 @pytest.mark.real

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from histohet.agreement.expression import SpotAgreement
 from histohet.agreement.spots import Spots
-from histohet.clustering.file import ClusterTable
+from histohet.clustering.file import ClusteredTiles
 from histohet.drawing.panels import crop, faded, overlay, scale_bar, tile_squares
 from histohet.drawing.style import (
     INK,
@@ -56,7 +56,7 @@ class Section:
 
     title: str
     thumbnail: Pixels
-    clusters: ClusterTable
+    clusters: ClusteredTiles
     spots: Spots
     labels: list[str]
     numbers: list[int]
@@ -74,7 +74,7 @@ def draw_section(section: Section) -> Figure:
     corners = np.rint(centres - tiles.side_px / 2).astype(np.int64)
     everything = replace(tiles, coords=np.vstack([tiles.coords, corners]))
     corner, picture, scale = crop(section.thumbnail, everything, PANEL_INCH)
-    colours = [cluster_rgb(label) for label in section.clusters.labels.tolist()]
+    colours = [cluster_rgb(label) for label in section.clusters.clustering.labels.tolist()]
     backdrop = faded(picture)
     painted = overlay(backdrop, tile_squares(tiles, scale, corner), colours)
     order, matched = _pairs(section)
@@ -113,13 +113,13 @@ def _pairs(section: Section) -> tuple[list[int], dict[int, int]]:
         int(row): section.numbers[column] for row, column in pairs if section.counts[row, column]
     }
     alone = [row for row in range(len(section.labels)) if row not in matched]
-    free = int(section.clusters.labels.max()) + 1
+    free = int(section.clusters.clustering.labels.max()) + 1
     order = [*sorted(matched, key=matched.__getitem__), *alone]
     return order, matched | {row: free + place for place, row in enumerate(alone)}
 
 
 def _tiles_title(section: Section) -> str:
-    number = len(np.unique(section.clusters.labels))
+    number = len(np.unique(section.clusters.clustering.labels))
     return f"Tiles: {number} cluster{'' if number == 1 else 's'}"
 
 

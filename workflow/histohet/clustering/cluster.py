@@ -1,61 +1,85 @@
-"""Tiles of a slide to spatial clusters: a start of many clusters, their merging, smoothing.
+"""Tiles of a slide to spatial clusters: a start of many, their merging, smoothing over the slide.
 
-Every part has two forms, ours and the published one (HETMAP), which go together in any combination:
-the energy (`energies`), its minimiser (`minimiser`, `annealing`) and the number of clusters
-(`evidence`, `model_choice`).
+Ours is here: the start by k-means, then the clusters there is evidence for (`number_of_clusters`),
+then labels of least energy (`energy`, `potts`). The published procedure (HETMAP) is `published`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from histohet.clustering.annealing import anneal
-from histohet.clustering.embedding import Features
-from histohet.clustering.energy import Energy, calibrated_energy, cosine_energy, typical_coupling
-from histohet.clustering.mixture import nearest
-from histohet.clustering.number_of_clusters import dissolve_small, merge_path
-from histohet.clustering.numbering import compact, number_by_size
-from histohet.clustering.potts.minimise import gap_percent, lower_bound, minimise
-from histohet.clustering.potts.model import Ints, Neighbours, neighbour_lists
-from histohet.clustering.published import bic_embedding, first_improving_merge
-from histohet.clustering.result import Certificate, Clustering, Step
-from histohet.clustering.settings import PUBLISHED, ClusteringParams
-from histohet.clustering.stability import resample, summarise_restarts
-from histohet.clustering.start_clusters import start_clusters
-from histohet.clustering.tile_field import TileField
-from histohet.clustering.tiles import OrderedTiles
+from histohet.clustering import published
+from histohet.clustering.energy import calibrated_energy, typical_coupling
+from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.number_of_clusters import choose_clusters, dissolve_small, least_tiles
+from histohet.clustering.potts.minimise import minimise
+from histohet.clustering.potts.model import Ints
+from histohet.clustering.result import (
+    UNKNOWN,
+    Certainty,
+    Clustering,
+    at_most_one_cluster,
+    compact,
+    numbered,
+)
+from histohet.clustering.settings import ClusteringSettings
+from histohet.clustering.stability import resample, with_stability
+from histohet.clustering.tiles import Graph, OrderedTiles, Source
 from histohet.common.logs import logger
-from histohet.tiles.neighbours import knn_edges
-from histohet.variants import Procedure
+from histohet.common.outcome import SlideLost, Status, attempt
+from histohet.features.file import FeatureTable
 
-# The number of clusters is searched for on at most about so many tiles, in square blocks of this
-# many pitches a side that are spread over the slide; enough to know the clusters by.
-SEARCHED_TILES = 40_000
-BLOCK_PITCHES = 32
+# K-means has so many starts, is fitted to at most so many tiles (the others join the nearest
+# centre), and looks for at most one cluster per so many.
+K_MEANS_STARTS = 5
+FITTED_TILES = 16_384
+TILES_PER_CLUSTER = 10
 # Labels and the description of their clusters settle each other; they do within a few rounds.
 SETTLING_ROUNDS = 10
 
 
+def cluster_slide(
+    table: FeatureTable, settings: ClusteringSettings, seed: int, smoothed: bool = True
+) -> ClusteredTiles:
+    """Cluster the tiles of one slide; none of them if it is lost or has too few.
+
+    Parameters
+    ----------
+    table
+        Embeddings of the tiles.
+    settings, seed, smoothed
+        As of `cluster_tiles`.
+    """
+
+    def step() -> Clustering:
+        tiles, least = table.tiles, settings.min_tiles
+        tiles.outcome.raise_if_lost()
+        if len(tiles.coords) < least:
+            raise SlideLost(
+                f"{len(tiles.coords)} tiles to cluster, at least {least} are needed",
+                Status.TOO_FEW_TILES,
+            )
+        return cluster_tiles(table.features, tiles.coords, tiles.pitch_px, settings, seed, smoothed)
+
+    found, outcome = attempt(step, otherwise=at_most_one_cluster(settings, 0))
+    kept = table if outcome.ok else table.only(np.empty(0, np.int64))
+    return ClusteredTiles(replace(kept.tiles, outcome=outcome), kept.tile_index, found)
+
+
 def cluster_tiles(
-    features: npt.NDArray[np.floating],
+    features: Source,
     coords: npt.NDArray[np.integer],
     pitch_px: float,
-    params: ClusteringParams,
-    procedures: Sequence[Procedure],
+    settings: ClusteringSettings,
     seed: int,
-) -> dict[Procedure, Clustering]:
-    """Cluster the tiles of one slide by each of the wanted procedures.
-
-    ``potts`` is what `params` say; ``unsmoothed`` leaves out that neighbours attract each other's
-    labels and changes nothing else; ``paper`` is `PUBLISHED`.
+    smoothed: bool = True,
+) -> Clustering:
+    """Cluster the tiles of one slide.
 
     The result belongs to the tiles, not to their order: tiles are sorted by position on entry, and
     positions enter only through differences. It does not depend on the number of threads either,
@@ -66,222 +90,119 @@ def cluster_tiles(
     ----------
     features
         (N, D) float embeddings; an array, a memory map or anything that takes ascending row
-        numbers. Read in chunks, unless the published parts need them whole.
+        numbers. Read in chunks, unless the published procedure needs them whole.
     coords
         (N, 2) integer level-0 positions of the tiles.
     pitch_px
         Distance between neighbouring tiles in level-0 pixels.
-    params
+    settings
         How to cluster.
-    procedures
-        ``potts``, ``unsmoothed`` or ``paper``.
     seed
         Seed of k-means, resampling and annealing.
+    smoothed
+        Whether neighbours attract each other's labels; nothing else depends on it.
 
     Raises
     ------
     ValueError
-        If shapes disagree, a feature is not finite or a procedure is unknown.
+        If shapes disagree or a feature is not finite.
     """
-    unknown = [name for name in procedures if name not in get_args(Procedure)]
-    if unknown:
-        raise ValueError(f"procedure is {', '.join(get_args(Procedure))}, not '{unknown[0]}'")
     if features.ndim != 2 or not features.shape[1] or coords.shape != (len(features), 2):
         raise ValueError(
             f"features {features.shape} and coordinates {coords.shape} are not (N, D) and (N, 2)"
         )
     with threadpool_limits(limits=1):
         tiles = OrderedTiles.of(features, coords, pitch_px, seed)
-        return {name: _in_order(_run(tiles, params, name, seed), tiles.rows) for name in procedures}
+        found = _with_restarts(tiles, settings, seed, smoothed)
+        return found.of_tiles(np.argsort(tiles.rows))
 
 
-class _Graph(NamedTuple):
-    edges: Ints
-    neighbours: Neighbours
-
-
-class _Smoothed(NamedTuple):
-    labels: Ints
-    certificate: Certificate
-
-
-Smooth = Callable[[Ints], _Smoothed]
-
-
-class _Chosen(NamedTuple):
-    """Labels before and after the last smoothing, in one numbering, and how they came about."""
-
-    raw: Ints
-    labels: Ints
-    steps: tuple[Step, ...]
-    certificate: Certificate | None
-    notes: tuple[str, ...] = ()
-
-
-def _run(
-    tiles: OrderedTiles, params: ClusteringParams, procedure: Procedure, seed: int
+def _with_restarts(
+    tiles: OrderedTiles, settings: ClusteringSettings, seed: int, smoothed: bool
 ) -> Clustering:
     """Cluster the tiles, and resampled ones to see how stable that is."""
-    if procedure == "paper":
-        params = PUBLISHED
-    smoothed = procedure != "unsmoothed"
-    found = _cluster(tiles, params, smoothed, seed)
-    logger.info("%s: %d clusters, %s", procedure, found.n_clusters, found.certificate)
-    if not params.restarts or len(tiles) < 2:
+    cluster = published.cluster if settings.procedure == "paper" else _cluster
+    found = cluster(tiles, settings, seed, smoothed)
+    logger.info("%d clusters, %s", found.n_clusters, found.certainty)
+    if not settings.restarts or len(tiles) < 2:
         return found
     drawn, labels = [], []
-    for restart in range(params.restarts):
+    for restart in range(settings.restarts):
         rows = resample(len(tiles), seed, restart)
-        again = _cluster(tiles.subset(rows), params, smoothed, seed + restart + 1)
+        again = cluster(tiles.subset(rows), settings, seed + restart + 1, smoothed)
         drawn.append(rows)
-        labels.append(again.labels.astype(np.int64))
-        logger.info("%s: restart %d, %d clusters", procedure, restart + 1, again.n_clusters)
-    return replace(found, stability=summarise_restarts(found.labels, drawn, labels))
+        labels.append(again.labels)
+        logger.info("restart %d, %d clusters", restart + 1, again.n_clusters)
+    return with_stability(found, drawn, labels)
 
 
 def _cluster(
-    tiles: OrderedTiles, params: ClusteringParams, smoothed: bool, seed: int
+    tiles: OrderedTiles, settings: ClusteringSettings, seed: int, smoothed: bool
 ) -> Clustering:
-    start, notes = start_clusters(tiles, params, seed)
+    start, notes = _start(tiles, settings.q, seed)
     if start.max(initial=0) < 1:
-        same = start.astype(np.int32)
-        certificate = Certificate(0.0, 0.0, 0.0, 0.0) if smoothed else None
-        return Clustering(same, same, same, min(len(start), 1), (), certificate, None, notes)
-    graph = _graph(tiles, params)
-    rng = np.random.default_rng(seed)
-    smooth = partial(_smooth, _energy(tiles, graph, params), params, rng) if smoothed else None
-    if params.model_choice == "evidence":
-        chosen = _choose_by_evidence(tiles, graph, start, smooth)
-    else:
-        chosen = _choose_by_bic(tiles, params, start, smooth)
-    final, raw = number_by_size(chosen.labels, chosen.raw)
-    return Clustering(
-        start=number_by_size(start, start)[0],
-        raw=raw,
-        labels=final,
-        n_clusters=int(final.max()) + 1,
-        steps=chosen.steps,
-        certificate=chosen.certificate,
-        stability=None,
-        notes=notes + chosen.notes,
-    )
+        return at_most_one_cluster(settings, len(tiles), smoothed, notes)
+    graph = tiles.graph(settings.k, settings.reach)
+    chosen = choose_clusters(tiles, graph.edges, start, smoothed)
+    if chosen.n_dissolved:
+        least = least_tiles(tiles.described)
+        dissolved = f"clusters of fewer than {least} tiles, dissolved: {chosen.n_dissolved}"
+        notes = (*notes, dissolved)
+    raw, labels, certainty = chosen.labels, chosen.labels, UNKNOWN
+    if smoothed:
+        raw, labels, certainty = _smooth(tiles, graph, chosen.labels)
+    return numbered(settings, start, raw, labels, chosen.steps, certainty, notes)
 
 
-def _graph(tiles: OrderedTiles, params: ClusteringParams) -> _Graph:
-    reach_px = None if params.reach is None else params.reach * tiles.pitch_px
-    edges = knn_edges(tiles.coords, params.k, reach_px)
-    return _Graph(edges, neighbour_lists(edges, len(tiles)))
+def _start(tiles: OrderedTiles, q: int, seed: int) -> tuple[Ints, tuple[str, ...]]:
+    """Find the many clusters that are merged afterwards, by k-means of principal components.
+
+    Returns
+    -------
+    labels
+        (N,) int64 in 0..K-1, each used; fewer than `q` where the tiles do not support them.
+    notes
+        Sentences for the reader: why they are fewer.
+    """
+    rows = tiles.components
+    most = max(1, min(q, len(rows) // TILES_PER_CLUSTER))
+    found = tiles.count_different(most) if rows.shape[1] else min(len(rows), 1)
+    notes: tuple[str, ...] = ()
+    if found < most:
+        notes = (published.too_few_different(len(rows), found, q),)
+    elif found < q:
+        notes = (f"{len(rows)} tiles: {found} instead of {q} clusters at the start",)
+    if found < 2:
+        return np.zeros(len(rows), np.int64), notes
+    k_means = KMeans(found, n_init=K_MEANS_STARTS, random_state=seed)
+    k_means.fit(rows[:: -(-len(rows) // FITTED_TILES)])
+    return compact(k_means.predict(rows)), notes
 
 
-def _energy(tiles: OrderedTiles, graph: _Graph, params: ClusteringParams) -> Energy:
-    if params.energy == "cosine":
-        return cosine_energy(tiles.features, graph.edges)
-    return calibrated_energy(tiles.described, graph.edges, graph.neighbours)
+def _smooth(tiles: OrderedTiles, graph: Graph, labels: Ints) -> tuple[Ints, Ints, Certainty]:
+    """Let labels and the description of their clusters settle each other, by least energy.
 
-
-def _smooth(
-    energy: Energy, params: ClusteringParams, rng: np.random.Generator, labels: Ints
-) -> _Smoothed:
-    """Minimise the energy of the clusters that `labels` describe, from `labels`."""
-    model = energy(labels)
-    # Repelling neighbours are left out of what is minimised exactly and of the bound, which holds
-    # all the more: they could only raise the energy.
-    attracting = replace(model, weights=np.maximum(model.weights, 0.0))
-    coupling = typical_coupling(model)
-    if params.minimiser == "annealing":
-        annealed = anneal(model, labels, params.schedule, rng)
-        bound = min(annealed.energy, lower_bound(attracting, annealed.labels))
-        gap = gap_percent(attracting, annealed.energy, bound)
-        return _Smoothed(annealed.labels, Certificate(annealed.energy, bound, gap, coupling))
-    found = minimise(attracting, labels)
-    certificate = Certificate(found.energy, found.lower_bound, found.gap_percent, coupling)
-    return _Smoothed(found.labels, certificate)
-
-
-def _choose_by_evidence(
-    tiles: OrderedTiles, graph: _Graph, start: Ints, smooth: Smooth | None
-) -> _Chosen:
-    """Merge down to one cluster, go back to the most evidence, without odd tiles, and smooth."""
-    blocks = _blocks(tiles)
-    rows = tiles.described[blocks]
-    edges = graph.edges if len(blocks) == len(tiles) else _edges_within(graph.edges, blocks)
-    tile_field = TileField.of(rows, neighbour_lists(edges, len(rows)))
-    path = merge_path(tile_field, compact(start[blocks]), smoothed=smooth is not None)
-    steps = tuple(
-        Step(int(stage.labels.max()) + 1, stage.evidence, stage.merged_sizes) for stage in path
-    )
-    best = max(path, key=lambda stage: stage.evidence).labels
-    # As many as it takes to span the space in which clusters are described.
-    least = rows.shape[1] + 1
-    labels = dissolve_small(rows, best, least)
-    dissolved = int(best.max() - labels.max())
-    notes = (f"clusters of fewer than {least} tiles, dissolved: {dissolved}",) if dissolved else ()
-    if len(blocks) < len(tiles):
-        labels = nearest(tiles.described, rows, labels)
-    energy = calibrated_energy(tiles.described, graph.edges, graph.neighbours)
-    if smooth is None:
-        return _Chosen(labels, labels, steps, None, notes)
+    Returns
+    -------
+    raw
+        (N,) int64 best cluster of each tile by its embedding alone.
+    labels
+        (N,) int64 in the same numbering.
+    certainty
+        How near the minimum they are.
+    """
+    rows = tiles.described
     for _ in range(SETTLING_ROUNDS):
-        smoothed = smooth(labels)
+        model = calibrated_energy(rows, graph, labels)
+        found = minimise(model, labels)
         before = labels
-        labels = dissolve_small(tiles.described, compact(smoothed.labels), least)
+        labels = dissolve_small(rows, compact(found.labels), least_tiles(rows))
         if np.array_equal(labels, before):
             break
-    alone = np.argmin(energy(before).unary, axis=1).astype(np.int64)
-    return _Chosen(alone, smoothed.labels, steps, smoothed.certificate, notes)
-
-
-def _blocks(tiles: OrderedTiles) -> Ints:
-    """Return the rows of all tiles, or of those in every so many blocks of a large slide."""
-    every = -(-len(tiles) // SEARCHED_TILES)
-    block = (tiles.coords - tiles.coords.min(axis=0)) // round(BLOCK_PITCHES * tiles.pitch_px)
-    number = np.unique(block[:, ::-1], axis=0, return_inverse=True)[1].ravel()
-    return np.flatnonzero(number % every == 0).astype(np.int64)
-
-
-def _edges_within(edges: Ints, rows: Ints) -> Ints:
-    """Return the edges between two of the sorted `rows`, as positions among them."""
-    u, v = np.searchsorted(rows, edges).clip(max=len(rows) - 1).T
-    inside = (rows[u] == edges[:, 0]) & (rows[v] == edges[:, 1])
-    return np.stack([u[inside], v[inside]], axis=1)
-
-
-def _choose_by_bic(
-    tiles: OrderedTiles, params: ClusteringParams, raw: Ints, smooth: Smooth | None
-) -> _Chosen:
-    """Smooth, merge and refit k-means until no merge lowers BIC (HETMAP)."""
-    embedding = bic_embedding(tiles.features, params.variance)
-    steps: list[Step] = []
-    while True:
-        smoothed = smooth(raw) if smooth else None
-        labels = smoothed.labels if smoothed else raw
-        clusters = compact(labels)
-        search = first_improving_merge(embedding, clusters)
-        sizes = np.bincount(clusters).tolist()
-        merged = (sizes[search.merge[0]], sizes[search.merge[1]]) if search.merge else None
-        steps.append(Step(len(sizes), search.bic, merged))
-        if search.merge is None:
-            return _Chosen(raw, labels, tuple(steps), smoothed.certificate if smoothed else None)
-        source, target = search.merge
-        clusters = compact(np.where(clusters == source, target, clusters))
-        raw = _refit(tiles.features, clusters)
-
-
-def _refit(features: Features, clusters: Ints) -> Ints:
-    """Return the labels of k-means that starts from the means of the clusters."""
-    means = [features[clusters == k].mean(axis=0, dtype=np.float64) for k in np.unique(clusters)]
-    init = np.array(means, np.float32)
-    return compact(KMeans(len(init), init=init, n_init=1).fit(features).labels_)
-
-
-def _in_order(clustering: Clustering, order: Ints) -> Clustering:
-    """Return a clustering of sorted tiles in the order that the tiles had before."""
-    back = np.argsort(order)
-    stability = clustering.stability
-    return replace(
-        clustering,
-        start=clustering.start[back],
-        raw=clustering.raw[back],
-        labels=clustering.labels[back],
-        stability=stability and replace(stability, agreement=stability.agreement[back]),
+    alone = np.argmin(model.unary, axis=1).astype(np.int64)
+    coupling = typical_coupling(model)
+    return (
+        alone,
+        found.labels,
+        Certainty(found.energy, found.lower_bound, found.gap_percent, coupling),
     )

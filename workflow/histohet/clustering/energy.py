@@ -1,73 +1,209 @@
-"""The energies of a slide: what they say of tiles and of edges, given clusters.
+"""The energy of a slide: a hidden Markov random field, in which nothing is set by hand.
 
-An energy takes labels (N,), whose clusters it describes, and returns the terms that any labelling
-of the tiles by those clusters is judged with. Minimisers know nothing else of it.
+How badly a tile fits a cluster is minus the log density of `mixture`; what equal neighbours earn
+is the coupling under which the labels are most likely. Both are in units of log likelihood and so
+weigh against each other as they should, whatever the width and the similarities of the encoder.
+
+The coupling is that of the Potts model as a distribution of labels. Given its neighbours, a tile
+has label k with probability proportional to exp(coupling * c_k), where c_k is the number of its
+neighbours with label k. The product of these conditionals over all tiles is the pseudo-likelihood
+(Besag, The Statistician 24:179, 1975), which stands in for the likelihood, whose normalising
+constant nobody can compute. Counts are whole numbers, so exp(coupling * c) is looked up in a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import numpy.typing as npt
+from numba import njit
 
 from histohet.clustering.mixture import misfit
-from histohet.clustering.neighbour_labels import estimate_coupling, neighbour_counts
-from histohet.clustering.potts.model import Floats, Ints, Neighbours, PottsModel, unary_cosine
-from histohet.tiles.neighbours import edge_similarity
+from histohet.clustering.potts.model import Floats, Ints, Neighbours, PottsModel
+from histohet.clustering.tiles import Graph
 
-Energy = Callable[[Ints], PottsModel]
-
-
-def cosine_energy(features: npt.NDArray[np.floating], edges: Ints) -> Energy:
-    """Return HETMAP's energy: cosines of neighbours, and of tiles and the means of their clusters.
-
-    Both terms weigh alike: the second is multiplied by edges / tiles. Neighbours that point in
-    opposite directions have negative weights.
-
-    Parameters
-    ----------
-    features
-        (N, D) float embeddings.
-    edges
-        (E, 2) int64.
-    """
-    weights = edge_similarity(features, edges)
-
-    def terms(labels: Ints) -> PottsModel:
-        centres = [features[labels == k].mean(axis=0) for k in range(int(labels.max()) + 1)]
-        unary = unary_cosine(features, np.array(centres), len(edges) / len(features))
-        return PottsModel(edges, weights, unary)
-
-    return terms
+# Labels without a single border have no finite estimate; beyond this a lone tile never stands.
+LARGEST_COUPLING = 4.0
+ACCURACY = 1e-6
+# Only tiles of more than 150 neighbours, all of them at one place, come near it.
+LARGEST_EXPONENT = 600.0
 
 
-def calibrated_energy(rows: Floats, edges: Ints, neighbours: Neighbours) -> Energy:
-    """Return the energy of a hidden Markov random field, in which nothing is set by hand.
-
-    How badly a tile fits a cluster is minus the log density of `gaussian_clusters`; what equal
-    neighbours earn is the coupling under which the given labels are most likely
-    (`neighbour_labels`). Both are in units of log likelihood and so weigh against each other as
-    they should, whatever the width and the similarities of the encoder.
+def calibrated_energy(rows: Floats, graph: Graph, labels: Ints) -> PottsModel:
+    """Return the terms that any labelling by the clusters of `labels` is judged with.
 
     Parameters
     ----------
     rows
         (N, d) float64 embeddings.
-    edges, neighbours
-        The graph, as edges and as lists.
+    labels
+        (N,) int64 in 0..K-1, each used; they describe the clusters.
     """
-
-    def terms(labels: Ints) -> PottsModel:
-        first_guess = misfit(rows, labels, np.ones(len(rows)))
-        unary, _ = misfit(rows, labels, first_guess[1])
-        counts = neighbour_counts(neighbours, labels, unary.shape[1])
-        coupling = estimate_coupling(counts, labels)
-        return PottsModel(edges, np.full(len(edges), coupling), unary)
-
-    return terms
+    _, weights = misfit(rows, labels, np.ones(len(rows)))
+    unary, _ = misfit(rows, labels, weights)
+    counts = neighbour_counts(graph.neighbours, labels, unary.shape[1])
+    coupling = estimate_coupling(counts, labels)
+    return PottsModel(graph.edges, np.full(len(graph.edges), coupling), unary)
 
 
 def typical_coupling(model: PottsModel) -> float:
     """Return the mean weight of an edge, 0 without edges."""
     return float(model.weights.mean()) if len(model.weights) else 0.0
+
+
+@njit(cache=True)
+def neighbour_counts(neighbours: Neighbours, labels: Ints, n_labels: int) -> Ints:
+    """Return how many neighbours of each tile have each label, (N, K) int64."""
+    counts = np.zeros((len(labels), n_labels), np.int64)
+    for tile in range(len(labels)):
+        for arc in range(neighbours.first[tile], neighbours.first[tile + 1]):
+            counts[tile, labels[neighbours.tile[arc]]] += 1
+    return counts
+
+
+def estimate_coupling(counts: Ints, labels: Ints) -> float:
+    """Return the coupling of largest pseudo-likelihood, from 0 to `LARGEST_COUPLING`.
+
+    Parameters
+    ----------
+    counts
+        (N, K) int64 of `neighbour_counts`.
+    labels
+        (N,) int64 in 0..K-1.
+    """
+    if counts.shape[1] < 2 or _slope(counts, labels, _powers(counts, 0.0))[0] <= 0:
+        return 0.0
+    low, high = 0.0, LARGEST_COUPLING
+    coupling = 1.0
+    # Newton's method on a concave function, held between the bounds that it has found.
+    while high - low > ACCURACY:
+        slope, curvature = _slope(counts, labels, _powers(counts, coupling))
+        if slope > 0:
+            low = coupling
+        else:
+            high = coupling
+        step = slope / curvature if curvature > 0 else np.inf
+        if abs(step) < ACCURACY:
+            break
+        coupling += step
+        if not low < coupling < high:
+            coupling = (low + high) / 2
+    return float(coupling)
+
+
+def log_likelihood(counts: Ints, labels: Ints, coupling: float) -> float:
+    """Return the log pseudo-likelihood of labels at a coupling; arguments as above."""
+    return float(_log_likelihood(counts, labels, _powers(counts, coupling)))
+
+
+def merge_gains(counts: Ints, labels: Ints, coupling: float) -> Floats:
+    """Return how much `log_likelihood` rises when two labels become one, at the same coupling.
+
+    Returns
+    -------
+    ndarray
+        (K, K) float64, symmetric, with a diagonal of 0.
+    """
+    gains = _merge_gains(counts, labels, _powers(counts, coupling))
+    return np.asarray(gains + gains.T)
+
+
+@njit(cache=True)
+def descend(
+    neighbours: Neighbours, unary: Floats, coupling: float, labels: Ints, max_sweeps: int = 20
+) -> Ints:
+    """Return labels that no change of a single tile improves (iterated conditional modes).
+
+    Fast and near-sighted: good enough on the way, not for the result (see `potts.minimise`).
+
+    Parameters
+    ----------
+    unary
+        (N, K) float64 cost of label k for tile i; every equal neighbour earns `coupling`.
+    labels
+        (N,) int64 start in 0..K-1.
+    """
+    n_labels = unary.shape[1]
+    labels = labels.copy()
+    cost = np.empty(n_labels)
+    for _ in range(max_sweeps):
+        n_changed = 0
+        for tile in range(len(labels)):
+            cost[:] = unary[tile]
+            for arc in range(neighbours.first[tile], neighbours.first[tile + 1]):
+                cost[labels[neighbours.tile[arc]]] -= coupling
+            best = labels[tile]
+            for label in range(n_labels):
+                if cost[label] < cost[best]:
+                    best = label
+            if best != labels[tile]:
+                labels[tile] = best
+                n_changed += 1
+        if n_changed == 0:
+            break
+    return labels
+
+
+def _powers(counts: Ints, coupling: float) -> Floats:
+    most = int(counts.sum(axis=1).max(initial=0))
+    return np.asarray(np.exp(np.minimum(coupling * np.arange(most + 1), LARGEST_EXPONENT)))
+
+
+@njit(cache=True)
+def _slope(counts: Ints, labels: Ints, powers: Floats) -> tuple[float, float]:
+    """Return the derivative of the log pseudo-likelihood by the coupling, and minus the second."""
+    slope, curvature = 0.0, 0.0
+    for tile in range(len(labels)):
+        total, first, second = 0.0, 0.0, 0.0
+        for label in range(counts.shape[1]):
+            count = counts[tile, label]
+            power = powers[count]
+            total += power
+            first += count * power
+            second += count * count * power
+        mean = first / total
+        slope += counts[tile, labels[tile]] - mean
+        curvature += second / total - mean * mean
+    return slope, curvature
+
+
+@njit(cache=True)
+def _log_likelihood(counts: Ints, labels: Ints, powers: Floats) -> float:
+    result = 0.0
+    for tile in range(len(labels)):
+        total = 0.0
+        for label in range(counts.shape[1]):
+            total += powers[counts[tile, label]]
+        result += np.log(powers[counts[tile, labels[tile]]] / total)
+    return result
+
+
+@njit(cache=True)
+def _merge_gains(counts: Ints, labels: Ints, powers: Floats) -> Floats:
+    """Return the gains above the diagonal.
+
+    A pair that is absent around a tile removes one of the tile's empty labels, whichever pair it
+    is; that part is summed once. Pairs with a label present there are counted one by one.
+    """
+    n_labels = counts.shape[1]
+    gains = np.zeros((n_labels, n_labels))
+    of_absent = 0.0
+    for tile in range(len(labels)):
+        own = labels[tile]
+        total = 0.0
+        for label in range(n_labels):
+            total += powers[counts[tile, label]]
+        before = np.log(powers[counts[tile, own]] / total)
+        absent = np.log(total / (total - 1.0)) if total > 1.5 else 0.0
+        of_absent += absent
+        for a in range(n_labels):
+            a_present = counts[tile, a] > 0 or a == own
+            for b in range(a + 1, n_labels):
+                if not (a_present or counts[tile, b] > 0 or b == own):
+                    continue
+                together = powers[counts[tile, a] + counts[tile, b]]
+                merged = total - powers[counts[tile, a]] - powers[counts[tile, b]] + together
+                mine = together if own in (a, b) else powers[counts[tile, own]]
+                gains[a, b] += np.log(mine / merged) - before - absent
+    for a in range(n_labels):
+        for b in range(a + 1, n_labels):
+            gains[a, b] += of_absent
+    return gains

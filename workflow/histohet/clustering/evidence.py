@@ -12,7 +12,7 @@ mean residual of its neighbours, by one regression for the slide; what remains, 
 with a covariance of the cluster's own. If two clusters are halves of a drifting one, their means
 add nothing to what neighbours predict; if they are two kinds, neighbours across the border
 mispredict.
-The labels follow the Potts model of `neighbour_labels`: labels that do not hang together are
+The labels follow the Potts model of `energy`: labels that do not hang together are
 improbable. The evidence of a labelling is the sum of
 
 - the log density of the e_i, with every cluster's covariance integrated out: a priori it is inverse
@@ -25,7 +25,7 @@ improbable. The evidence of a labelling is the sum of
   pays for where it lies, and small ones pay more for the same distance than in BIC.
 
 It is a pseudo-likelihood (Besag 1975): every tile given its neighbours. Tiles have the weights of a
-t distribution (`gaussian_clusters`), and its log density in place of the Gaussian one.
+t distribution (`mixture`), and its log density in place of the Gaussian one.
 
 From sufficient statistics
 --------------------------
@@ -38,22 +38,26 @@ the determinant of a covariance shared by all clusters, and the leading ones jud
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
-from histohet.clustering.merger_ranking import pooled_gains
-from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
-from histohet.clustering.neighbour_labels import (
+from histohet.clustering.energy import (
     estimate_coupling,
     log_likelihood,
     merge_gains,
     neighbour_counts,
 )
-from histohet.clustering.potts.model import Floats, Ints
-from histohet.clustering.tile_field import Sums, TileField, label_shares, regress, sum_up
+from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
+from histohet.clustering.potts.model import Floats, Ints, Neighbours
 
+# The regression on neighbours is shrunk by this share of their residuals' variance: a small slide
+# does not teach d x d slopes, and what they overfit would count against separate means.
+REGRESSION_RIDGE = 0.1
 # Tiles that the clusters' covariances may share, from hardly any to all.
 SHARED_TILES = 2.0 ** np.arange(1, 14)
 # Tiles that the prior of a mean may be worth.
@@ -62,6 +66,48 @@ PRIOR_TILES = 2.0 ** np.arange(-20, 16)
 WEIGHT_ROUNDS = 2
 # Pairs whose merger is judged in full.
 JUDGED_PAIRS = 8
+
+
+@dataclass(frozen=True)
+class TileField:
+    """Embeddings on the graph of the tiles.
+
+    Attributes
+    ----------
+    rows
+        (N, d) float64 embeddings.
+    around
+        (N, d) float64 mean embedding of each tile's neighbours; zeros where there are none.
+    neighbours
+        The graph.
+    """
+
+    rows: Floats
+    around: Floats
+    neighbours: Neighbours
+
+    @classmethod
+    def of(cls, rows: Floats, neighbours: Neighbours) -> TileField:
+        """Return the field of embeddings `rows` (N, d), centred, on a graph of N tiles."""
+        centred = rows - rows.mean(axis=0)
+        return cls(centred, _mean_around(centred, neighbours), neighbours)
+
+
+class Sums(NamedTuple):
+    """Weighted sums over the tiles of each cluster; y is explained above.
+
+    Attributes
+    ----------
+    one, y, yy
+        (K,), (K, 2d + K) and (K, 2d + K, 2d + K) float64.
+    ridge
+        Variance that every covariance gets on top.
+    """
+
+    one: Floats
+    y: Floats
+    yy: Floats
+    ridge: float
 
 
 @dataclass(frozen=True)
@@ -112,7 +158,7 @@ def assess(field: TileField, labels: Ints, weights: Floats) -> Assessment:
     counts = neighbour_counts(field.neighbours, labels, n_labels)
     floor = ridge(field.rows)
     weights, tails = _settle_weights(field, labels, counts, weights, floor)
-    sums = sum_up(field, labels, counts, weights, floor)
+    sums = _sum_up(field, labels, counts, weights, floor)
     covariances, shared_tiles = _covariance_evidence(sums, np.arange(n_labels), sizes, d)
     coupling = estimate_coupling(counts, labels)
     evidence = covariances + tails + log_likelihood(counts, labels, coupling)
@@ -136,7 +182,7 @@ def best_merge(now: Assessment, d: int) -> tuple[int, int]:
     of_labels = merge_gains(now.counts, now.labels, now.coupling)
     pairs = np.stack(np.triu_indices(now.n_clusters, 1), axis=1)
     first, second = pairs.T
-    ranking = pooled_gains(now.sums, d)[first, second] + of_labels[first, second]
+    ranking = _pooled_gains(now.sums, d)[first, second] + of_labels[first, second]
     best, best_pair = -np.inf, (0, 1)
     for a, b in pairs[np.argsort(-ranking, kind="stable")[:JUDGED_PAIRS]]:
         onto = np.arange(now.n_clusters)
@@ -157,14 +203,14 @@ def _settle_weights(
     Both with the covariance of all unpredicted parts together.
     """
     n, d = field.rows.shape
-    shares = label_shares(field, counts)
+    shares = _label_shares(field, counts)
     squared = np.zeros(n)
     for _ in range(WEIGHT_ROUNDS):
         means = weighted_means(field.rows, labels, weights, counts.shape[1])
         residual = field.rows - means[labels]
         around = field.around - shares @ means
         weighted = around * weights[:, None]
-        slopes = regress(weighted.T @ around, weighted.T @ residual, floor * weights.sum())
+        slopes = _regress(weighted.T @ around, weighted.T @ residual, floor * weights.sum())
         unpredicted = residual - around @ slopes
         pooled = (unpredicted * weights[:, None]).T @ unpredicted / n
         pooled[np.diag_indices(d)] += floor
@@ -184,7 +230,7 @@ def _scatters(sums: Sums, onto: Ints, d: int) -> Floats:
     means = (means / totals[:, None])[onto]
     to_around = np.concatenate([np.zeros((d, d)), np.eye(d), -means.T], axis=1)
     total = sums.yy.sum(axis=0)
-    slopes = regress(
+    slopes = _regress(
         to_around @ total @ to_around.T,
         to_around @ (total[:, :d] - sums.y.T @ means),
         sums.ridge * sums.one.sum(),
@@ -259,3 +305,152 @@ def _log_multigamma(a: Floats, d: int) -> Floats:
 def _log_determinant(matrices: Floats) -> Floats:
     diagonal = np.diagonal(np.linalg.cholesky(matrices), axis1=-2, axis2=-1)
     return np.asarray(2 * np.log(diagonal).sum(axis=-1))
+
+
+def _label_shares(field: TileField, counts: Ints) -> Floats:
+    """Return the share of every label among each tile's neighbours, (N, K)."""
+    return np.asarray(counts / np.maximum(np.diff(field.neighbours.first), 1)[:, None])
+
+
+def _sum_up(field: TileField, labels: Ints, counts: Ints, weights: Floats, floor: float) -> Sums:
+    """Return the sums over the clusters.
+
+    Parameters
+    ----------
+    labels, weights
+        (N,) cluster and weight of every tile.
+    counts
+        (N, K) neighbours of every label.
+    floor
+        Variance that every covariance gets on top.
+    """
+    d, n_labels = field.rows.shape[1], counts.shape[1]
+    width = 2 * d + n_labels
+    order = np.argsort(labels, kind="stable")
+    y = np.empty((len(labels), width))
+    y[:, :d], y[:, d : 2 * d] = field.rows[order], field.around[order]
+    y[:, 2 * d :] = _label_shares(field, counts)[order]
+    ends = np.concatenate([[0], np.cumsum(np.bincount(labels, minlength=n_labels))])
+    sums, products = np.empty((n_labels, width)), np.empty((n_labels, width, width))
+    for label, (begin, end) in enumerate(pairwise(ends)):
+        weighted = y[begin:end] * weights[order[begin:end], None]
+        sums[label] = weighted.sum(axis=0)
+        products[label] = weighted.T @ y[begin:end]
+    ones = np.bincount(labels, weights, n_labels).astype(np.float64)
+    return Sums(ones, sums, products, floor)
+
+
+def _regress(around_around: Floats, around_residual: Floats, floor: float) -> Floats:
+    """Return the (d, d) slopes of the residual on the residual around."""
+    d = len(around_around)
+    regular = around_around.copy()
+    regular[np.diag_indices(d)] += REGRESSION_RIDGE * np.trace(around_around) / d + floor
+    return np.asarray(np.linalg.solve(regular, around_residual))
+
+
+@njit(cache=True)
+def _mean_around(rows: Floats, neighbours: Neighbours) -> Floats:
+    mean = np.zeros_like(rows)
+    for tile in range(len(rows)):
+        begin, end = neighbours.first[tile], neighbours.first[tile + 1]
+        for arc in range(begin, end):
+            mean[tile] += rows[neighbours.tile[arc]]
+        if end > begin:
+            mean[tile] /= end - begin
+    return mean
+
+
+def _pooled_gains(sums: Sums, d: int) -> Floats:
+    """Return how much the log density changes by every merger if all clusters share a covariance.
+
+    A quick (K, K) ranking: a merger changes residuals along one direction only, the difference of
+    the two means, so every moment of them changes by a few outer products.
+    """
+    total = sums.yy.sum(axis=0)
+    means = sums.y[:, :d] / sums.one[:, None]
+    to_around = np.concatenate([np.zeros((d, d)), np.eye(d), -means.T], axis=1)
+    # Moments of residuals (r) and residuals around (a), and of both with labels and their shares.
+    rr = total[:d, :d] - means.T @ sums.y[:, :d]
+    ra = (total[:, :d] - sums.y.T @ means).T @ to_around.T
+    aa = to_around @ total @ to_around.T
+    labels_a = sums.y @ to_around.T
+    shares_r = total[2 * d :, :d] - sums.y[:, 2 * d :].T @ means
+    shares_a = total[2 * d :] @ to_around.T
+    return np.asarray(
+        _rank_mergers(
+            sums.one,
+            means,
+            rr,
+            ra,
+            aa,
+            labels_a,
+            shares_r,
+            shares_a,
+            np.ascontiguousarray(sums.y[:, 2 * d :]),
+            np.ascontiguousarray(total[2 * d :, 2 * d :]),
+            sums.ridge,
+        )
+    )
+
+
+@njit(cache=True)
+def _rank_mergers(
+    ones: Floats,
+    means: Floats,
+    rr: Floats,
+    ra: Floats,
+    aa: Floats,
+    labels_a: Floats,
+    shares_r: Floats,
+    shares_a: Floats,
+    labels_shares: Floats,
+    shares_shares: Floats,
+    floor: float,
+) -> Floats:
+    n_labels, d = means.shape
+    n = ones.sum()
+    gains = np.zeros((n_labels, n_labels))
+    before = _unpredicted_log_determinant(rr, ra, aa, n, floor)
+    for a in range(n_labels):
+        for b in range(a + 1, n_labels):
+            # Tiles of a and b move by these shares of the difference of their means.
+            u, v = ones[b] / (ones[a] + ones[b]), -ones[a] / (ones[a] + ones[b])
+            delta = means[a] - means[b]
+            moved = ones[a] * u * u + ones[b] * v * v
+            moved_a = u * labels_a[a] + v * labels_a[b]
+            around_r = u * shares_r[a] + v * shares_r[b]
+            around_a = u * shares_a[a] + v * shares_a[b]
+            both = u * (u * labels_shares[a, a] + v * labels_shares[a, b])
+            both += v * (u * labels_shares[b, a] + v * labels_shares[b, b])
+            around = u * u * shares_shares[a, a] + v * v * shares_shares[b, b]
+            around += 2 * u * v * shares_shares[a, b]
+            new_rr, new_ra, new_aa = rr.copy(), ra.copy(), aa.copy()
+            for i in range(d):
+                for j in range(d):
+                    square = delta[i] * delta[j]
+                    new_rr[i, j] += moved * square
+                    new_ra[i, j] += delta[i] * moved_a[j] + around_r[i] * delta[j] + both * square
+                    new_aa[i, j] += delta[i] * around_a[j] + around_a[i] * delta[j]
+                    new_aa[i, j] += around * square
+            after = _unpredicted_log_determinant(new_rr, new_ra, new_aa, n, floor)
+            gains[a, b] = -n / 2 * (after - before)
+            gains[b, a] = gains[a, b]
+    return gains
+
+
+@njit(cache=True)
+def _unpredicted_log_determinant(
+    rr: Floats, ra: Floats, aa: Floats, n: float, floor: float
+) -> float:
+    """Return the log determinant of the covariance of what regression on `a` leaves of `r`."""
+    d = len(rr)
+    regular = aa.copy()
+    own = REGRESSION_RIDGE * np.trace(aa) / d + floor * n
+    for i in range(d):
+        regular[i, i] += own
+    slopes = np.linalg.solve(regular, np.ascontiguousarray(ra.T))
+    predicted = ra @ slopes
+    covariance = (rr - predicted - predicted.T + slopes.T @ (aa @ slopes)) / n
+    for i in range(d):
+        covariance[i, i] += floor
+    return float(2 * np.log(np.diag(np.linalg.cholesky(covariance))).sum())

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from histohet.clustering.certainty import Certainty
-from histohet.clustering.file import ClusterTable
+from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.result import Certainty, Clustering
 from histohet.drawing.panels import (
     colour_bar,
     crop,
@@ -71,7 +71,7 @@ class SlideMap:
 
     slide: str
     thumbnail: Pixels
-    clusters: ClusterTable
+    clusters: ClusteredTiles
     counted: Mapping[int, bool]
     scores: Mapping[int, float] | None
     tumour_filter: str
@@ -106,17 +106,19 @@ def draw_slide_map(data: SlideMap) -> Figure:
             axes.set_axis_off()
             axes.set_anchor("NW")
             scale_bar(axes, um_per_px, width, height)
-        if data.clusters.certainty.stability_ari is not None:
+        if data.clusters.clustering.certainty.stability_ari is not None:
             label = "share of restarts that agree"
             colour_bar(axes, tall * width / height, tall, AGREEMENT_COLOURS, (0, 1), label)
-        _draw_criterion(figure.add_subplot(grid[1, 2:]), data.clusters, rows[1] - BETWEEN_INCH)
+        _draw_criterion(
+            figure.add_subplot(grid[1, 2:]), data.clusters.clustering, rows[1] - BETWEEN_INCH
+        )
         _legend(figure, data)
     return figure
 
 
 def _stages(data: SlideMap) -> dict[str, list[Rgb]]:
     """Return the title of every panel with tiles, and their colours."""
-    found = data.clusters
+    found = data.clusters.clustering
     counted = [data.counted[label] for label in found.labels.tolist()]
     tumour = zip(_colours(found.labels), counted, strict=True)
     result = "Result" if found.certainty.energy is None else "Smoothed"
@@ -131,7 +133,7 @@ def _stages(data: SlideMap) -> dict[str, list[Rgb]]:
     }
 
 
-def _stability_title(found: ClusterTable) -> str:
+def _stability_title(found: Clustering) -> str:
     certainty = found.certainty
     if certainty.stability_ari is None:
         return "Stability: no restarts"
@@ -159,7 +161,7 @@ def _colours(labels: npt.NDArray[np.int32]) -> list[Rgb]:
     return [cluster_rgb(label) for label in labels.tolist()]
 
 
-def _draw_criterion(place: Axes, found: ClusterTable, tall: float) -> None:
+def _draw_criterion(place: Axes, found: Clustering, tall: float) -> None:
     """Draw the criterion of every number of clusters tried, relative to the best.
 
     The plot is inset into its place, `tall` inches high, so that its labels move no map.
@@ -167,15 +169,16 @@ def _draw_criterion(place: Axes, found: ClusterTable, tall: float) -> None:
     place.set_axis_off()
     height = min(tall, CRITERION_INCH[1]) - 0.5
     axes = place.inset_axes((0.17, 1 - height / tall, 0.81, height / tall))
-    certainty, chosen = found.certainty, len(np.unique(found.labels))
+    certainty, chosen = found.certainty, found.n_clusters
+    numbers = [step.n_clusters for step in found.steps]
     axes.set_title(f"Number of clusters: {chosen}", weight="normal")
-    if len(found.numbers) > 1:
-        evidence = found.model_choice == "evidence"
-        criterion = np.array(found.criterion)
+    if len(numbers) > 1:
+        evidence = found.settings.procedure == "histohet"
+        criterion = np.array([step.criterion for step in found.steps])
         criterion -= criterion.max() if evidence else criterion.min()
-        if evidence and chosen < found.numbers[int(np.argmax(criterion))]:
+        if evidence and chosen < numbers[int(np.argmax(criterion))]:
             axes.set_title(f"Number of clusters: {chosen}, tiny ones dissolved", weight="normal")
-        axes.plot(found.numbers, criterion, "o-", color=INK, markersize=3)
+        axes.plot(numbers, criterion, "o-", color=INK, markersize=3)
         axes.axvline(chosen, color=cluster_colour(5), linestyle="--")
         # Differences of a few units decide, where those to one cluster are in the thousands.
         axes.set_yscale("symlog", linthresh=CRITERION_LINEAR)
@@ -201,7 +204,7 @@ def _certificate(certainty: Certainty) -> str:
 
 def _legend(figure: Figure, data: SlideMap) -> None:
     """Name clusters with their share and score; those that do not count are said so."""
-    labels = data.clusters.labels
+    labels = data.clusters.clustering.labels
     sizes = np.bincount(labels)
     handles = []
     for label, size in enumerate(sizes[:MAX_LEGEND_ENTRIES].tolist()):

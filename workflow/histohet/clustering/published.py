@@ -1,13 +1,20 @@
-"""Which clusters to merge: the Bayesian information criterion (BIC) of one Gaussian per cluster.
+"""The published clustering (HETMAP), its defects mended: cosines, annealing, full-covariance BIC.
 
-HETMAP's criterion with its defects mended. The embedding is the PCA of the scaled features, not a
-second PCA of the unscaled ones, and no covariance is singular.
+K-means; then, until no merge lowers BIC: annealing of the Potts energy, one merge, k-means again.
 
-Why the covariances are shrunk, and by how much
-------------------------------------------------
-The maximum-likelihood covariance of a cluster with fewer than d + 1 members is singular: its
-likelihood is infinite and the cluster can never be merged. Replacing it by a maximum a posteriori
-estimate inside BIC is the regularisation of Fraley and Raftery (J. Classification 24:155, 2007).
+The energy
+----------
+Cosines of neighbours, and of tiles and the means of their clusters. Both terms weigh alike: the
+second is multiplied by edges / tiles. Neighbours that point in opposite directions have negative
+weights.
+
+The number of clusters
+----------------------
+The Bayesian information criterion (BIC) of one Gaussian per cluster. The embedding is the PCA of
+the scaled features, not a second PCA of the unscaled ones, and no covariance is singular: the
+maximum-likelihood covariance of a cluster with fewer than d + 1 members is, so its likelihood is
+infinite and the cluster can never be merged. Replacing it by a maximum a posteriori estimate inside
+BIC is the regularisation of Fraley and Raftery (J. Classification 24:155, 2007).
 The prior weighs **one tile**, the "unit information" BIC itself assumes (Kass and Wasserman, JASA
 90:928, 1995), and is centred on the pooled within-cluster covariance P:
 
@@ -27,15 +34,330 @@ keep more than one cluster.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 from scipy.linalg import cho_factor, cho_solve
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-Floats = npt.NDArray[np.float64]
+from histohet.clustering.energy import typical_coupling
+from histohet.clustering.potts.minimise import gap_percent, lower_bound
+from histohet.clustering.potts.model import (
+    Floats,
+    Indices,
+    Ints,
+    PottsModel,
+    energy,
+    neighbour_lists,
+)
+from histohet.clustering.result import (
+    UNKNOWN,
+    Certainty,
+    Clustering,
+    Step,
+    at_most_one_cluster,
+    compact,
+    numbered,
+)
+from histohet.clustering.settings import ClusteringSettings
+from histohet.clustering.tiles import Features, OrderedTiles
+
+# Share of the variance that the space of BIC keeps (HETMAP).
+VARIANCE = 0.8
+# What the prior of a covariance weighs.
+PRIOR_TILES = 1.0
+EDGES_PER_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class AnnealingSchedule:
+    """Cooling of the published annealing.
+
+    The temperature starts at `t_start` and is multiplied by `factor` after every
+    `proposals_per_temperature` proposals until it is below `t_end`. The published rule for what
+    comes then may run to `max_proposals` without changing a label. Here the cold chain goes on in
+    sweeps of N * K proposals (every label of every tile once, on average) until one sweep lowers
+    the energy by no more than `tolerance` of its magnitude.
+    """
+
+    t_start: float = 2.0
+    factor: float = 0.9
+    proposals_per_temperature: int = 10_000
+    t_end: float = 0.01
+    max_proposals: int = 10_000_000
+    tolerance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if not (self.t_start > 0 and self.t_end > 0 and 0 < self.factor < 1):
+            raise ValueError(f"annealing must cool from a positive temperature: {self}")
+        if self.proposals_per_temperature < 1 or self.max_proposals < 0 or self.tolerance < 0:
+            raise ValueError(f"annealing needs proposals and a tolerance of 0 or more: {self}")
+
+
+SCHEDULE = AnnealingSchedule()
+"""That of HETMAP."""
+
+
+def cluster(
+    tiles: OrderedTiles, settings: ClusteringSettings, seed: int, smoothed: bool
+) -> Clustering:
+    """Cluster tiles as published.
+
+    Parameters
+    ----------
+    settings
+        Those of HETMAP are `ClusteringSettings(procedure="paper")`.
+    seed
+        Of k-means, which has `settings.q` starts (HETMAP), and of annealing.
+    smoothed
+        Whether there is annealing.
+    """
+    start, notes = _start(tiles, settings.q, seed)
+    if start.max(initial=0) < 1:
+        return at_most_one_cluster(settings, len(tiles), smoothed, notes)
+    edges = tiles.graph(settings.k, settings.reach).edges
+    weights = edge_similarity(tiles.features, edges)
+    rng = np.random.default_rng(seed)
+    embedding = bic_embedding(tiles.features)
+    raw, steps = start, list[Step]()
+    while True:
+        labels, certainty = raw, UNKNOWN
+        if smoothed:
+            model = cosine_energy(tiles.features, edges, weights, raw)
+            labels, certainty = _smooth(model, raw, rng)
+        clusters = compact(labels)
+        search = first_improving_merge(embedding, clusters)
+        sizes = np.bincount(clusters).tolist()
+        merged = (sizes[search.merge[0]], sizes[search.merge[1]]) if search.merge else None
+        steps.append(Step(len(sizes), search.bic, merged))
+        if search.merge is None:
+            return numbered(settings, start, raw, labels, tuple(steps), certainty, notes)
+        source, target = search.merge
+        raw = _refit(tiles.features, compact(np.where(clusters == source, target, clusters)))
+
+
+def too_few_different(n_tiles: int, different: int, q: int) -> str:
+    """Return the note that there are fewer clusters at the start because tiles are alike."""
+    return (
+        f"{n_tiles} tiles with {different} different feature vectors:"
+        f" {different} instead of {q} clusters at the start"
+    )
+
+
+def _start(tiles: OrderedTiles, q: int, seed: int) -> tuple[Ints, tuple[str, ...]]:
+    """Return the labels (N,) of the first k-means, and why they are fewer than `q`."""
+    different = tiles.count_different(q)
+    notes = () if different == q else (too_few_different(len(tiles), different, q),)
+    if different < 2:
+        return np.zeros(len(tiles), np.int64), notes
+    k_means = KMeans(different, n_init=q, random_state=seed)
+    return compact(k_means.fit(tiles.features).labels_), notes
+
+
+def _smooth(model: PottsModel, labels: Ints, rng: np.random.Generator) -> tuple[Ints, Certainty]:
+    """Anneal the labels, and tell how near the minimum they come."""
+    annealed = anneal(model, labels, SCHEDULE, rng)
+    # Repelling neighbours are left out of the bound, which holds all the more: they could only
+    # raise the energy.
+    attracting = replace(model, weights=np.maximum(model.weights, 0.0))
+    bound = min(annealed.energy, lower_bound(attracting, annealed.labels))
+    gap = gap_percent(attracting, annealed.energy, bound)
+    return annealed.labels, Certainty(annealed.energy, bound, gap, typical_coupling(model))
+
+
+def _refit(features: Features, clusters: Ints) -> Ints:
+    """Return the labels of k-means that starts from the means of the clusters."""
+    means = [features[clusters == k].mean(axis=0, dtype=np.float64) for k in np.unique(clusters)]
+    init = np.array(means, np.float32)
+    return compact(KMeans(len(init), init=init, n_init=1).fit(features).labels_)
+
+
+def cosine_energy(
+    features: npt.NDArray[np.floating], edges: Ints, weights: Floats, labels: Ints
+) -> PottsModel:
+    """Return the terms that any labelling by the clusters of `labels` is judged with.
+
+    Parameters
+    ----------
+    features
+        (N, D) float embeddings.
+    edges, weights
+        (E, 2) int64, and their (E,) `edge_similarity`.
+    labels
+        (N,) int64 in 0..K-1, each used; they describe the clusters.
+    """
+    centres = [features[labels == k].mean(axis=0) for k in range(int(labels.max()) + 1)]
+    unary = unary_cosine(features, np.array(centres), len(edges) / len(features))
+    return PottsModel(edges, weights, unary)
+
+
+def unary_cosine(
+    features: npt.NDArray[np.floating], centres: npt.NDArray[np.floating], weight: float
+) -> Floats:
+    """Return -weight * cos(centre_k, x_i) for every tile i and label k, the fit of HETMAP.
+
+    Parameters
+    ----------
+    features
+        (N, D) float; rows of zeros have cosine 0.
+    centres
+        (K, D) float.
+    weight
+        c of the published energy, number of edges / number of tiles, so that both terms weigh
+        alike.
+
+    Returns
+    -------
+    ndarray
+        (N, K) float64.
+    """
+    products = (features @ centres.astype(features.dtype).T).astype(np.float64)
+    norms = np.outer(_row_norms(features), _row_norms(centres))
+    cosine = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+    return -weight * cosine
+
+
+def _row_norms(rows: npt.NDArray[np.floating]) -> Floats:
+    squared: Floats = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return np.sqrt(squared)
+
+
+def edge_similarity(features: npt.NDArray[np.floating], edges: Ints) -> Floats:
+    """Return the cosine similarity of the two tiles of every edge.
+
+    Works through the edges in chunks: the N x N matrix of all similarities never exists.
+
+    Parameters
+    ----------
+    features
+        (N, D) float, need not be normalised. The similarity with an all-zero row is 0.
+    edges
+        (E, 2) int64.
+
+    Returns
+    -------
+    ndarray
+        (E,) float64 in [-1, 1].
+    """
+    norm = np.sqrt(np.einsum("ij,ij->i", features, features, dtype=np.float64))
+    scale = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0)
+    similarity = np.empty(len(edges), np.float64)
+    for first in range(0, len(edges), EDGES_PER_CHUNK):
+        u, v = edges[first : first + EDGES_PER_CHUNK].T
+        product = np.einsum("ij,ij->i", features[u], features[v], dtype=np.float64)
+        similarity[first : first + EDGES_PER_CHUNK] = product * scale[u] * scale[v]
+    return np.clip(similarity, -1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """What the annealing came to.
+
+    Attributes
+    ----------
+    labels
+        (N,) int64 in 0..K-1; labels may have become unused.
+    start_energy, energy
+        Energy of the labels at the start and of `labels`, computed afresh.
+    n_proposals
+        Proposals made.
+    trace
+        (B,) float64 energy after each block of proposals of one temperature.
+    """
+
+    labels: Ints
+    start_energy: float
+    energy: float
+    n_proposals: int
+    trace: Floats
+
+
+def anneal(
+    model: PottsModel,
+    start: npt.NDArray[np.integer],
+    schedule: AnnealingSchedule,
+    rng: np.random.Generator,
+) -> Annealed:
+    """Minimise the energy by single-site Metropolis annealing from the labels `start`.
+
+    A proposal draws a tile and a label uniformly (drawing the tile's own label changes nothing but
+    counts) and is accepted if it lowers the energy or with probability exp(-rise / T).
+
+    Random numbers are drawn here, block by block, so that the compiled part is a pure function.
+    """
+    n, n_labels = model.unary.shape
+    labels = start.astype(np.int64)
+    start_energy = now = energy(model, labels)
+    neighbours = neighbour_lists(model.edges, n)
+    weights = model.weights[neighbours.edge]
+    trace = []
+    done = 0
+    temperature = schedule.t_start
+    sweep = max(n * n_labels, schedule.proposals_per_temperature)
+    sweep_start, sweep_energy = 0, now
+    while n and n_labels > 1 and done < schedule.max_proposals:
+        size = min(schedule.proposals_per_temperature, schedule.max_proposals - done)
+        tiles = rng.integers(n, size=size)
+        proposals = rng.integers(n_labels, size=size)
+        uniforms = rng.random(size)
+        now += _metropolis(
+            neighbours.first,
+            neighbours.tile,
+            weights,
+            model.unary,
+            labels,
+            tiles,
+            proposals,
+            uniforms,
+            temperature,
+        )
+        done += size
+        trace.append(now)
+        if temperature >= schedule.t_end:
+            temperature *= schedule.factor
+            sweep_start, sweep_energy = done, now
+        elif done - sweep_start >= sweep:
+            if sweep_energy - now <= schedule.tolerance * abs(sweep_energy):
+                break
+            sweep_start, sweep_energy = done, now
+    trace_energies = np.array(trace, np.float64)
+    return Annealed(labels, start_energy, energy(model, labels), done, trace_energies)
+
+
+@njit(cache=True)
+def _metropolis(
+    first: Ints,
+    neighbour: Indices,
+    weight: Floats,
+    unary: Floats,
+    labels: Ints,
+    tiles: Ints,
+    proposals: Ints,
+    uniforms: Floats,
+    temperature: float,
+) -> float:
+    """Try the proposals in order, changing `labels` in place; return the change of energy."""
+    change = 0.0
+    for step in range(len(tiles)):
+        tile, new = tiles[step], proposals[step]
+        old = labels[tile]
+        if new == old:
+            continue
+        rise = unary[tile, new] - unary[tile, old]
+        for arc in range(first[tile], first[tile + 1]):
+            label = labels[neighbour[arc]]
+            if label == old:
+                rise += weight[arc]
+            elif label == new:
+                rise -= weight[arc]
+        if rise < 0 or uniforms[step] < np.exp(-rise / temperature):
+            labels[tile] = new
+            change += rise
+    return change
 
 
 @dataclass(frozen=True)
@@ -58,7 +380,7 @@ class MergeSearch:
     bic_merged: float | None = None
 
 
-def bic_embedding(features: npt.NDArray[np.floating], variance: float = 0.8) -> Floats:
+def bic_embedding(features: npt.NDArray[np.floating], variance: float = VARIANCE) -> Floats:
     """Return the principal components of the scaled features that explain `variance`.
 
     Parameters
@@ -81,33 +403,6 @@ def bic_embedding(features: npt.NDArray[np.floating], variance: float = 0.8) -> 
     d = min(int(np.searchsorted(explained, variance)) + 1, len(explained))
     axes = pca.components_[:d].T
     return np.ascontiguousarray(scaled @ axes - pca.mean_ @ axes, np.float64)
-
-
-def gaussian_bic(
-    embedding: Floats, labels: npt.NDArray[np.integer], prior_tiles: float = 1.0
-) -> float:
-    """Return BIC = -2 log L + p log n of one full-covariance Gaussian per cluster.
-
-    L is the likelihood of tiles *and* labels: a tile of cluster k contributes n_k / n times its
-    Gaussian density. The published p = K (d + d (d + 1) / 2) + K - 1 counts the K - 1 free
-    proportions, so the likelihood must contain them.
-
-    Parameters
-    ----------
-    embedding
-        (N, d) float64 of full column rank, as `bic_embedding` returns it.
-    labels
-        (N,) integers 0..K-1, each used.
-    prior_tiles
-        Weight of the prior of the covariances (see the module); 0 is the published formula.
-
-    Raises
-    ------
-    ValueError
-        If a label is unused or a covariance is singular (possible with `prior_tiles` 0 only, or
-        with an embedding that is not of full rank).
-    """
-    return _Gaussians(embedding, labels, prior_tiles).bic()
 
 
 def first_improving_merge(embedding: Floats, labels: npt.NDArray[np.integer]) -> MergeSearch:
@@ -138,9 +433,7 @@ def first_improving_merge(embedding: Floats, labels: npt.NDArray[np.integer]) ->
 class _Gaussians:
     """Sufficient statistics of the clusters: number of tiles, mean and scatter."""
 
-    def __init__(
-        self, embedding: Floats, labels: npt.NDArray[np.integer], prior_tiles: float = 1.0
-    ) -> None:
+    def __init__(self, embedding: Floats, labels: npt.NDArray[np.integer]) -> None:
         self.counts = np.bincount(labels)
         if not self.counts.all():
             raise ValueError(f"no tile has label {int(np.argmin(self.counts))}: labels have a gap")
@@ -156,8 +449,7 @@ class _Gaussians:
         centred = embedding - embedding.mean(axis=0)
         total = centred.T @ centred / self.n
         within = self.scatters.sum(axis=0)
-        self.prior_tiles = prior_tiles
-        self.pooled = (within + prior_tiles * total) / (self.n + prior_tiles)
+        self.pooled = (within + PRIOR_TILES * total) / (self.n + PRIOR_TILES)
         self.deviances = np.array(
             [self._deviance(*cluster) for cluster in zip(self.counts, self.scatters, strict=True)]
         )
@@ -187,7 +479,7 @@ class _Gaussians:
 
     def _deviance(self, count: int, scatter: Floats) -> float:
         """Return a cluster's share of -2 log L."""
-        covariance = (scatter + self.prior_tiles * self.pooled) / (count + self.prior_tiles)
+        covariance = (scatter + PRIOR_TILES * self.pooled) / (count + PRIOR_TILES)
         try:
             factor = cho_factor(covariance, lower=True)
         except np.linalg.LinAlgError as error:

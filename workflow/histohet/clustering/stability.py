@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -13,32 +13,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
 from histohet.clustering.potts.model import Ints
+from histohet.clustering.result import Clustering
 
 DRAWN_SHARE = 0.8
-
-
-@dataclass(frozen=True)
-class Stability:
-    """Agreement of clusterings of resampled tiles, with each other and with that of all tiles.
-
-    Attributes
-    ----------
-    n_restarts
-        Clusterings, each of its own 80 % of the tiles, from its own seed.
-    mean_ari
-        Mean adjusted Rand index of two restarts on the tiles that both have drawn.
-    fewest, most
-        Interval of the number of clusters.
-    agreement
-        (N,) float32 share of the restarts with a tile in which it was in the cluster that
-        corresponds to its own; NaN where no restart drew it.
-    """
-
-    n_restarts: int
-    mean_ari: float
-    fewest: int
-    most: int
-    agreement: npt.NDArray[np.float32]
 
 
 def resample(n: int, seed: int, restart: int) -> Ints:
@@ -47,39 +24,40 @@ def resample(n: int, seed: int, restart: int) -> Ints:
     return np.sort(rng.choice(n, max(1, round(DRAWN_SHARE * n)), replace=False)).astype(np.int64)
 
 
-def summarise_restarts(
-    labels: npt.NDArray[np.integer], drawn: Sequence[Ints], restarts: Sequence[Ints]
-) -> Stability:
-    """Compare restarts with each other and with the labels of all tiles.
+def with_stability(
+    found: Clustering, drawn: Sequence[Ints], restarts: Sequence[npt.NDArray[np.integer]]
+) -> Clustering:
+    """Return a clustering with how far restarts agree with each other and with it.
 
     A restart's clusters correspond to those of all tiles one to one, so that as many tiles as
     possible agree; clusters beyond the smaller number of the two correspond to none.
 
     Parameters
     ----------
-    labels
-        (N,) integer labels of all tiles.
+    found
+        Of all tiles.
     drawn
         Rows of the tiles of each restart.
     restarts
         Their labels.
     """
+    labels = found.labels
     times_drawn = np.zeros(len(labels))
     times_equal = np.zeros(len(labels))
-    for rows, found in zip(drawn, restarts, strict=True):
+    for rows, again in zip(drawn, restarts, strict=True):
         times_drawn[rows] += 1
-        times_equal[rows] += _corresponding(labels[rows], found)
+        times_equal[rows] += _corresponding(labels[rows], again)
     agreement = np.full(len(labels), np.nan, np.float32)
     seen = times_drawn > 0
     agreement[seen] = times_equal[seen] / times_drawn[seen]
-    numbers = [len(np.unique(found)) for found in restarts]
-    return Stability(
-        len(restarts),
-        _mean_ari(len(labels), drawn, restarts),
-        min(numbers),
-        max(numbers),
-        agreement,
+    numbers = [len(np.unique(again)) for again in restarts]
+    certainty = replace(
+        found.certainty,
+        stability_ari=_mean_ari(len(labels), drawn, restarts),
+        n_all_clusters_low=min(numbers),
+        n_all_clusters_high=max(numbers),
     )
+    return replace(found, agreement=agreement, certainty=certainty)
 
 
 def _corresponding(
@@ -95,7 +73,7 @@ def _corresponding(
     return np.asarray(partner[label_rows] == found_rows)
 
 
-def _mean_ari(n: int, drawn: Sequence[Ints], restarts: Sequence[Ints]) -> float:
+def _mean_ari(n: int, drawn: Sequence[Ints], restarts: Sequence[npt.NDArray[np.integer]]) -> float:
     """Return the mean over pairs of restarts; 1 for a single one, which agrees with itself."""
     scores = []
     for (rows_a, labels_a), (rows_b, labels_b) in combinations(

@@ -1,21 +1,52 @@
-"""The tiles of a slide in an order of their own, and what is known of their embeddings."""
+"""The tiles of a slide in an order of their own: principal components of embeddings, the graph."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.decomposition import PCA
 
-from histohet.clustering.embedding import Features, principal_components, unit_rows
-from histohet.clustering.potts.model import Floats, Ints
+from histohet.clustering.potts.model import Floats, Ints, Neighbours, neighbour_lists
+from histohet.features.file import FeatureRows
+from histohet.tiles.neighbours import knn_edges
+
+# Embeddings (N, D) in memory, or in a file that is read by ascending row numbers.
+Source = npt.NDArray[np.floating] | FeatureRows
+Features = npt.NDArray[np.float32]
 
 # Principal components in which k-means looks for clusters, and those in which they are described:
 # no more than the tiles can support.
 START_COMPONENTS = 32
 MODEL_COMPONENTS = 20
 TILES_PER_COMPONENT = 25
+# Tiles whose embeddings are compared at once when different ones are counted.
+COUNTED_TILES = 1_024
+# Axes are fitted to at most so many tiles, evenly spread: they are known well enough by then.
+FITTED_TILES = 16_384
+ROWS_PER_CHUNK = 8_192
+# Features of unit rows that vary by less than this are constant but for rounding; so are axes that
+# vary by less than this share of the leading one.
+ROUNDING = 1e-5
+SMALLEST_SPREAD = 1e-5
+# Wider features than this are reduced by a randomised decomposition (Halko et al., 2011).
+EXACT_WIDTH = 256
+POWER_ITERATIONS = 3
+
+
+class Graph(NamedTuple):
+    """Neighbouring tiles, as edges (E, 2) int64 and as lists."""
+
+    edges: Ints
+    neighbours: Neighbours
+
+    @classmethod
+    def of(cls, edges: Ints, n_tiles: int) -> Graph:
+        """Return the graph of edges between `n_tiles` tiles."""
+        return cls(edges, neighbour_lists(edges, n_tiles))
 
 
 @dataclass(frozen=True)
@@ -36,7 +67,7 @@ class OrderedTiles:
         (N, up to `START_COMPONENTS`) float64, along the leading principal axes of all tiles.
     """
 
-    source: npt.NDArray[np.floating]
+    source: Source
     rows: Ints
     coords: npt.NDArray[np.integer]
     pitch_px: float
@@ -45,7 +76,7 @@ class OrderedTiles:
     @classmethod
     def of(
         cls,
-        features: npt.NDArray[np.floating],
+        features: Source,
         coords: npt.NDArray[np.integer],
         pitch_px: float,
         seed: int,
@@ -69,6 +100,21 @@ class OrderedTiles:
         d = max(1, min(MODEL_COMPONENTS, len(self) // TILES_PER_COMPONENT))
         return np.ascontiguousarray(self.components[:, :d])
 
+    def graph(self, k: int, reach: float | None) -> Graph:
+        """Join every tile with its `k` nearest, at most `reach` pitches away if not None."""
+        reach_px = None if reach is None else reach * self.pitch_px
+        return Graph.of(knn_edges(self.coords, k, reach_px), len(self))
+
+    def count_different(self, at_most: int) -> int:
+        """Count different embeddings, and stop counting at `at_most`."""
+        seen: set[bytes] = set()
+        for first in range(0, len(self), COUNTED_TILES):
+            for row in unit_rows(self.source, self.rows[first : first + COUNTED_TILES]):
+                seen.add(row.tobytes())
+                if len(seen) == at_most:
+                    return at_most
+        return len(seen)
+
     def subset(self, drawn: Ints) -> OrderedTiles:
         """Return the tiles `drawn`, with the principal components of all."""
         return replace(
@@ -79,7 +125,7 @@ class OrderedTiles:
         )
 
 
-def _canonical_order(features: npt.NDArray[np.floating], coords: npt.NDArray[np.integer]) -> Ints:
+def _canonical_order(features: Source, coords: npt.NDArray[np.integer]) -> Ints:
     """Return the order of tiles by y, then x; the first feature decides between tiles of one place.
 
     Tiles of one place show the same image, so they hardly ever differ in anything else.
@@ -89,3 +135,86 @@ def _canonical_order(features: npt.NDArray[np.floating], coords: npt.NDArray[np.
     if (in_rows[1:] == in_rows[:-1]).all(axis=1).any():
         order = np.lexsort((features[:, 0], coords[:, 0], coords[:, 1])).astype(np.int64)
     return order
+
+
+def unit_rows(features: Source, tiles: Ints) -> Features:
+    """Return the embeddings of `tiles`, in that order, L2-normalised; zeros stay zeros.
+
+    Parameters
+    ----------
+    features
+        (N, D) float; an array, a memory map or anything that takes ascending row numbers.
+    tiles
+        (M,) int64 row numbers, each once.
+
+    Returns
+    -------
+    ndarray
+        (M, D) float32.
+
+    Raises
+    ------
+    ValueError
+        If an embedding is not finite.
+    """
+    ascending = np.argsort(tiles, kind="stable")
+    rows = np.empty((len(tiles), features.shape[1]), np.float32)
+    rows[ascending] = features[tiles[ascending]]
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    if not np.isfinite(norms).all():
+        tile = int(tiles[~np.isfinite(norms)].min())
+        raise ValueError(f"the feature vector of tile {tile} is not finite; encode the slide again")
+    norms[norms == 0] = 1
+    rows /= norms[:, None]
+    return rows
+
+
+def principal_components(features: Source, tiles: Ints, n_components: int, seed: int) -> Floats:
+    """Return the leading principal components of the standardised unit rows of `tiles`.
+
+    Every feature has the same say, whatever its scale, as in HETMAP's space of the model choice.
+    Reads the features in chunks and twice at most, so they may be far larger than the memory.
+
+    Parameters
+    ----------
+    features, tiles
+        As in `unit_rows`.
+    n_components
+        The most components; fewer where the rows span fewer dimensions.
+    seed
+        Of the randomised decomposition of wide features.
+
+    Returns
+    -------
+    ndarray
+        (M, d) float64 of descending variance; d = 0 where all rows are equal.
+    """
+    sample = unit_rows(features, tiles[:: max(1, -(-len(tiles) // FITTED_TILES))])
+    most = min(n_components, len(sample) - 1, features.shape[1])
+    if most < 1:
+        return np.empty((len(tiles), 0))
+    # In place, for the sample of a large slide is as large as everything else together.
+    centre = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+    sample -= centre
+    spread = np.sqrt(np.einsum("ij,ij->j", sample, sample, dtype=np.float64) / len(sample))
+    varies = spread > ROUNDING
+    if not varies.any():
+        return np.empty((len(tiles), 0))
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=varies)
+    sample *= scale.astype(np.float32)
+    if features.shape[1] > EXACT_WIDTH and most < min(sample.shape) // 2:
+        solver = {"svd_solver": "randomized", "iterated_power": POWER_ITERATIONS}
+    else:
+        solver = {"svd_solver": "full"}
+    pca = PCA(most, random_state=seed, **solver).fit(sample)
+    kept = pca.singular_values_ > SMALLEST_SPREAD * pca.singular_values_[0]
+    axes = pca.components_[kept].T
+    if len(sample) == len(tiles):
+        return np.asarray(sample @ axes, np.float64)
+    to_axes = (scale[:, None] * axes).astype(np.float32)
+    offset = centre @ to_axes
+    components = np.empty((len(tiles), axes.shape[1]))
+    for first in range(0, len(tiles), ROWS_PER_CHUNK):
+        chunk = slice(first, first + ROWS_PER_CHUNK)
+        components[chunk] = unit_rows(features, tiles[chunk]) @ to_axes - offset
+    return components

@@ -85,6 +85,16 @@ class FeatureTable:
             self.features.only(rows), self.tile_index[rows], tiles, self.unreadable_index
         )
 
+    def covered(self, coverage: npt.NDArray[np.floating], least: float) -> FeatureTable:
+        """Return the tiles with more than `least` epithelium.
+
+        Parameters
+        ----------
+        coverage
+            (N,) share of epithelium of every tile of the tile file.
+        """
+        return self.only(np.flatnonzero(coverage[self.tile_index] > least))
+
 
 class FeatureWriter:
     """Feature file under construction: batches are appended as they are computed."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from histohet.clustering.certainty import Certainty
+from histohet.clustering.result import Certainty
 from histohet.common.outcome import Outcome, Status
 from histohet.measures.heterogeneity import ClusterRow, SetMeasures, measures_above
 

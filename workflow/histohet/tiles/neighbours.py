@@ -1,4 +1,4 @@
-"""Which tiles are neighbours: exact nearest neighbours, kNN edges and their feature similarity."""
+"""Which tiles are neighbours: exact nearest neighbours, edges between near or adjacent tiles."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from scipy.spatial import cKDTree
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-EDGES_PER_CHUNK = 4096
 
 
 def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k: int) -> Ints:
@@ -124,33 +122,6 @@ def adjacent_edges(coords: npt.NDArray[np.integer], pitch_px: float) -> Ints:
         return np.empty((0, 2), np.int64)
     pairs = cKDTree(coords).query_pairs(math.ceil(pitch_px), p=np.inf, output_type="ndarray")
     return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
-
-
-def edge_similarity(features: npt.NDArray[np.floating], edges: Ints) -> Floats:
-    """Return the cosine similarity of the two tiles of every edge.
-
-    Works through the edges in chunks: the N x N matrix of all similarities never exists.
-
-    Parameters
-    ----------
-    features
-        (N, D) float, need not be normalised. The similarity with an all-zero row is 0.
-    edges
-        (E, 2) int64.
-
-    Returns
-    -------
-    ndarray
-        (E,) float64 in [-1, 1].
-    """
-    norm = np.sqrt(np.einsum("ij,ij->i", features, features, dtype=np.float64))
-    scale = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0)
-    similarity = np.empty(len(edges), np.float64)
-    for first in range(0, len(edges), EDGES_PER_CHUNK):
-        u, v = edges[first : first + EDGES_PER_CHUNK].T
-        product = np.einsum("ij,ij->i", features[u], features[v], dtype=np.float64)
-        similarity[first : first + EDGES_PER_CHUNK] = product * scale[u] * scale[v]
-    return np.clip(similarity, -1.0, 1.0)
 
 
 def _integer_coords(coords: npt.NDArray[np.integer]) -> Ints:

@@ -16,8 +16,7 @@ from numba import njit
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from histohet.clustering.potts.integer_potts import IntegerModel, restrict
-from histohet.clustering.potts.model import Floats, Indices, Ints
+from histohet.clustering.potts.model import Floats, Indices, IntegerModel, Ints, restrict
 
 # Lets loops over labels run in vector registers; whole numbers may be added in any order.
 REORDER = {"nnan", "ninf", "nsz", "reassoc"}

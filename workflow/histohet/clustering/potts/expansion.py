@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from histohet.clustering.potts.integer_potts import IntegerModel
 from histohet.clustering.potts.max_flow import source_side
-from histohet.clustering.potts.model import Ints
+from histohet.clustering.potts.model import IntegerModel, Ints
 
 
 class Expansion(NamedTuple):

@@ -23,14 +23,16 @@ from histohet.clustering.potts.bound import (
     tighten,
 )
 from histohet.clustering.potts.expansion import better_parts, certain, expand
-from histohet.clustering.potts.integer_potts import (
+from histohet.clustering.potts.model import (
     IntegerModel,
+    Ints,
+    PottsModel,
+    energy,
     integer_energy,
     offset,
     quantise,
     restrict,
 )
-from histohet.clustering.potts.model import Ints, PottsModel, energy
 
 # A further cut for certain tiles pays if the last one settled this share of those in doubt.
 WORTHWHILE_SHARE = 0.02
@@ -78,7 +80,7 @@ def minimise(
 ) -> Minimum:
     """Minimise the energy from the labels `start` and prove how near the minimum is.
 
-    Terms are rounded once, to the quantum of `integer_potts.quantise`; from there on everything is
+    Terms are rounded once, to the quantum of `model.quantise`; from there on everything is
     exact. The labels cannot be improved by expanding any label (Boykov, Veksler and Zabih, 2001).
     Expansion does not care for the order of the tiles; messages are passed in it, so labels that
     messages improved short of a proved minimum may. Give tiles in an order of their own, by rows.

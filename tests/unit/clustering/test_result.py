@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from histohet.clustering.numbering import compact, number_by_size
+from histohet.clustering.result import compact, number_by_size
 
 
 def test_compact_closes_gaps_and_keeps_the_order():

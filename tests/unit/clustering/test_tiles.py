@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from histohet.clustering import embedding
-from histohet.clustering.embedding import (
+from histohet.clustering import tiles as ordered_tiles
+from histohet.clustering.tiles import (
     EXACT_WIDTH,
     FITTED_TILES,
     ROWS_PER_CHUNK,
@@ -182,7 +182,7 @@ def test_more_tiles_than_one_chunk_and_than_the_axes_are_fitted_to():
 def test_chunks_do_not_show(monkeypatch):
     features = low_rank(90, 12, rank=5, noise=0.05)
     tiles = np.random.default_rng(0).permutation(90)
-    monkeypatch.setattr(embedding, "FITTED_TILES", 45)
+    monkeypatch.setattr(ordered_tiles, "FITTED_TILES", 45)
     whole = principal_components(features, tiles, 5, 0)
-    monkeypatch.setattr(embedding, "ROWS_PER_CHUNK", 7)
+    monkeypatch.setattr(ordered_tiles, "ROWS_PER_CHUNK", 7)
     np.testing.assert_allclose(principal_components(features, tiles, 5, 0), whole, atol=1e-6)

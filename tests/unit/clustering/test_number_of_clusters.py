@@ -5,11 +5,10 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from histohet.clustering.evidence import assess
+from histohet.clustering.evidence import TileField, assess
 from histohet.clustering.number_of_clusters import Stage, dissolve_small, merge_path
-from histohet.clustering.numbering import compact
 from histohet.clustering.potts.model import neighbour_lists
-from histohet.clustering.tile_field import TileField
+from histohet.clustering.result import compact
 from histohet.tiles.neighbours import knn_edges
 
 
@@ -28,7 +27,7 @@ def k_means(rows: np.ndarray, k: int) -> np.ndarray:
 
 
 def best(path: list[Stage]) -> np.ndarray:
-    return max(path, key=lambda stage: stage.evidence).labels
+    return max(path, key=lambda stage: stage.step.criterion).labels
 
 
 def planted(seed: int = 0, side: int = 24, n_kinds: int = 3, d: int = 4, apart: float = 3):
@@ -59,18 +58,18 @@ def test_path_leads_to_one_cluster_in_ever_fewer(path):
     for stage, n_clusters in zip(path, numbers, strict=True):
         assert stage.labels.dtype == np.int64
         assert np.unique(stage.labels).tolist() == list(range(n_clusters))
-        assert np.isfinite(stage.evidence)
+        assert np.isfinite(stage.step.criterion)
 
 
 def test_merged_sizes_are_those_of_two_clusters_of_the_stage(path):
-    assert path[-1].merged_sizes is None
+    assert path[-1].step.merged_sizes is None
     for stage in path[:-1]:
         sizes = np.bincount(stage.labels).tolist()
-        for size in stage.merged_sizes:
+        for size in stage.step.merged_sizes:
             sizes.remove(size)
     # The last merger leaves nothing over.
     assert sizes == []
-    assert sum(path[-2].merged_sizes) == len(path[-1].labels)
+    assert sum(path[-2].step.merged_sizes) == len(path[-1].labels)
 
 
 @pytest.mark.parametrize(("smoothed", "apart"), [(True, 3), (False, 6)])
@@ -87,7 +86,7 @@ def test_evidence_of_the_start_is_that_of_its_labels(slide, smoothed):
     rows, coords, kind = slide
     field = field_of(rows, coords)
     first = merge_path(field, kind, smoothed)[0]
-    assert first.evidence == assess(field, first.labels, np.ones(len(rows))).evidence
+    assert first.step.criterion == assess(field, first.labels, np.ones(len(rows))).evidence
 
 
 def test_tiles_of_the_start_move_to_the_clusters_that_suit_them(slide):
@@ -104,7 +103,7 @@ def test_path_from_one_cluster_is_that_cluster(slide):
     start = np.zeros(len(rows), np.int64)
     (only,) = merge_path(field_of(rows, coords), start)
     assert only.labels.tolist() == start.tolist()
-    assert only.merged_sizes is None
+    assert only.step.merged_sizes is None
 
 
 def test_start_is_left_alone_and_the_path_is_the_same_every_time(slide):
@@ -114,7 +113,7 @@ def test_start_is_left_alone_and_the_path_is_the_same_every_time(slide):
     field = field_of(rows, coords)
     first, second = merge_path(field, start), merge_path(field, start)
     assert start.tolist() == given.tolist()
-    assert [s.evidence for s in first] == [s.evidence for s in second]
+    assert [s.step.criterion for s in first] == [s.step.criterion for s in second]
     assert [s.labels.tobytes() for s in first] == [s.labels.tobytes() for s in second]
 
 
@@ -125,7 +124,7 @@ def test_numbers_of_the_start_do_not_matter(slide):
     renamed = merge_path(field, np.array([3, 5, 0, 1, 4, 2])[start])
     for one, other in zip(merge_path(field, start), renamed, strict=True):
         assert adjusted_rand_score(one.labels, other.labels) > 0.999
-        assert other.evidence == pytest.approx(one.evidence, rel=1e-6)
+        assert other.step.criterion == pytest.approx(one.step.criterion, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["linear", "sinusoidal"])

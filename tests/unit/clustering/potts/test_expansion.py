@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from histohet.clustering.potts.expansion import better_parts, certain, expand
-from histohet.clustering.potts.integer_potts import IntegerModel, integer_energy
-from histohet.clustering.potts.model import neighbour_lists
+from histohet.clustering.potts.model import IntegerModel, integer_energy, neighbour_lists
 
 
 def integer_model(seed: int, n: int, n_labels: int, largest: int = 4) -> IntegerModel:

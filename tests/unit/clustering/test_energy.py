@@ -7,16 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.stats import multivariate_t
 
-from histohet.clustering.neighbour_labels import (
+from histohet.clustering.energy import (
     LARGEST_COUPLING,
+    calibrated_energy,
     descend,
     estimate_coupling,
     log_likelihood,
     merge_gains,
     neighbour_counts,
+    typical_coupling,
 )
+from histohet.clustering.mixture import SHARED_TILES, TAIL_FREEDOM
 from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists
+from histohet.clustering.tiles import Graph
 from histohet.tiles.neighbours import knn_edges
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -238,3 +243,91 @@ def test_descent_keeps_labels_that_are_as_good_as_any():
     start = np.array([2, 0, 1, 2])
     neighbours = neighbour_lists(np.empty((0, 2), np.int64), 4)
     assert descend(neighbours, np.zeros((4, 3)), 1.0, start).tolist() == start.tolist()
+
+
+def planted(seed: int, side: int = 12, d: int = 3):
+    """Stripes of three kinds whose embeddings lie around 1, with a few tiles far out."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.arange(side), np.arange(side))
+    coords = np.stack([x.ravel(), y.ravel()], axis=1)
+    labels = coords[:, 0] * 3 // side
+    rows = 2 * rng.standard_normal((3, d))[labels] + rng.standard_t(3, (side**2, d)) + 1
+    labels = np.where(rng.random(side**2) < 0.1, rng.integers(3, size=side**2), labels)
+    return rows, knn_edges(coords, 8, 1.5), labels
+
+
+def of_slide(rows, edges, labels) -> PottsModel:
+    return calibrated_energy(rows, Graph.of(edges, len(rows)), labels)
+
+
+def density_once(rows, labels, weights):
+    """Log densities (N, K) of the clusters' t distributions, and new weights, by scipy."""
+    d = rows.shape[1]
+    n_labels = labels.max() + 1
+    means = [
+        np.average(rows[labels == k], axis=0, weights=weights[labels == k]) for k in range(n_labels)
+    ]
+    scatters = []
+    for k in range(n_labels):
+        apart = rows[labels == k] - means[k]
+        scatters.append((apart * weights[labels == k, None]).T @ apart)
+    shared = sum(scatters) / len(rows) + 1e-6 * rows.var(axis=0).mean() * np.eye(d)
+    log_density = np.empty((len(rows), n_labels))
+    new_weights = np.empty(len(rows))
+    for k in range(n_labels):
+        members = labels == k
+        covariance = (scatters[k] + SHARED_TILES * shared) / (members.sum() + SHARED_TILES)
+        log_density[:, k] = multivariate_t(means[k], covariance, df=TAIL_FREEDOM).logpdf(rows)
+        for tile in np.flatnonzero(members):
+            apart = rows[tile] - means[k]
+            squared = apart @ np.linalg.solve(covariance, apart)
+            new_weights[tile] = (TAIL_FREEDOM + d) / (TAIL_FREEDOM + squared)
+    return log_density, new_weights
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_calibrated_terms_are_densities_and_the_estimated_coupling(seed):
+    rows, edges, labels = planted(seed)
+    model = of_slide(rows, edges, labels)
+    _, weights = density_once(rows, labels, np.ones(len(rows)))
+    log_density, _ = density_once(rows, labels, weights)
+    apart = model.unary + log_density
+    # Equal up to one constant for all tiles and clusters.
+    np.testing.assert_allclose(apart, np.full(apart.shape, apart[0, 0]), atol=1e-8)
+    counts = neighbour_counts(neighbour_lists(edges, len(rows)), labels, 3)
+    coupling = estimate_coupling(counts, labels)
+    assert coupling > 0
+    assert model.weights.tolist() == [coupling] * len(edges)
+    assert model.edges is edges
+    assert typical_coupling(model) == pytest.approx(coupling)
+
+
+def test_calibrated_terms_do_not_depend_on_the_unit_of_the_embedding():
+    rows, edges, labels = planted(0)
+    model, scaled = (of_slide(x, edges, labels) for x in (rows, rows * 2.0**-7))
+    np.testing.assert_allclose(
+        scaled.unary - scaled.unary[:, :1], model.unary - model.unary[:, :1], atol=1e-8
+    )
+    assert scaled.weights.tolist() == model.weights.tolist()
+
+
+def test_calibrated_terms_do_not_depend_on_the_numbers_of_the_clusters():
+    rows, edges, labels = planted(1)
+    number = np.array([2, 0, 1])
+    model, renamed = of_slide(rows, edges, labels), of_slide(rows, edges, number[labels])
+    np.testing.assert_allclose(renamed.unary[:, number], model.unary, atol=1e-10)
+    assert typical_coupling(renamed) == pytest.approx(typical_coupling(model), abs=1e-6)
+
+
+def test_one_cluster_and_no_edges_attract_nothing():
+    rows, edges, labels = planted(2)
+    alone = of_slide(rows, edges, np.zeros_like(labels))
+    assert alone.unary.shape == (len(rows), 1)
+    assert typical_coupling(alone) == 0
+    no_edges = np.empty((0, 2), np.int64)
+    assert typical_coupling(of_slide(rows, no_edges, labels)) == 0
+
+
+def test_typical_coupling_without_edges_is_zero():
+    model = PottsModel(np.empty((0, 2), np.int64), np.empty(0), np.zeros((3, 2)))
+    assert typical_coupling(model) == 0

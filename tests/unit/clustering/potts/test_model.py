@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists, unary_cosine
-from histohet.tiles.neighbours import edge_similarity, knn_edges
+from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists
+from histohet.clustering.published import edge_similarity, unary_cosine
+from histohet.tiles.neighbours import knn_edges
 
 
 def small_slide(seed: int, n: int = 7, n_labels: int = 3):
@@ -73,9 +74,3 @@ def test_neighbour_lists_say_both_directions_of_every_edge():
             assert {tile, found.tile[arc]} == set(edges[found.edge[arc]].tolist())
             assert found.tile[found.reverse[arc]] == tile
             assert found.edge[found.reverse[arc]] == found.edge[arc]
-
-
-def test_unary_of_zero_rows_is_zero():
-    features = np.array([[0, 0], [3, 4]], np.float32)
-    centres = np.array([[0, 1], [0, 0]], np.float32)
-    assert unary_cosine(features, centres, 2.0) == pytest.approx(np.array([[0, 0], [-1.6, 0]]))

@@ -13,8 +13,7 @@ from histohet.clustering.potts.bound import (
     silent,
     tighten,
 )
-from histohet.clustering.potts.integer_potts import IntegerModel, integer_energy, restrict
-from histohet.clustering.potts.model import neighbour_lists
+from histohet.clustering.potts.model import IntegerModel, integer_energy, neighbour_lists, restrict
 
 
 def chain_model(seed: int, sizes: list[int], n_labels: int, cross_links: int = 0) -> IntegerModel:

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.clustering.potts.expansion import expand
-from histohet.clustering.potts.integer_potts import quantise
 from histohet.clustering.potts.minimise import gap_percent, lower_bound, minimise
-from histohet.clustering.potts.model import PottsModel, energy
+from histohet.clustering.potts.model import PottsModel, energy, quantise
 from histohet.tiles.neighbours import knn_edges
 
 
