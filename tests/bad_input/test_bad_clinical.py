@@ -12,10 +12,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from openpyxl import Workbook
 
-from histohet.clinical.covariates import Covariate
-from histohet.clinical.formats import clinical_sources
+from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical, read_clinical_tsv
-from histohet.clinical.tables import ClinicalError
+from histohet.clinical.settings import Covariate
 from histohet.common.provenance import Provenance
 from histohet.common.sheets import LARGEST_WORKBOOK, MOST_ROWS
 from histohet.common.tables import write_tsv
@@ -222,8 +221,10 @@ def test_every_wrong_row_of_one_table_is_listed_with_what_becomes_of_it(tmp_path
     table: dict[str, Any] = {"table": str(path), "patient": "id", "endpoints": {"OS": OS}}
     levels = {"N0": ("N0",), "N1": ("N1",)}
     covariates = [
-        Covariate("age", "numeric", "age"),
-        Covariate("N", "categorical", "N", "N0", ("NX",), levels),
+        Covariate(column="age", kind="numeric", name="age"),
+        Covariate(
+            column="N", kind="categorical", name="N", reference="N0", drop=("NX",), levels=levels
+        ),
     ]
     found = read_clinical(clinical_sources([table]), (), covariates).problems
     listed = found[["row", "problem", "consequence"]].itertuples(index=False, name=None)

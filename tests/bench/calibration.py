@@ -28,7 +28,7 @@ from clustering import circumstances, say
 from scipy.stats import norm
 from simulated_cohorts import ENDPOINTS, PATIENTS, SCORES, Simulated, simulate
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.common.files import write_json
 from histohet.survival.cox import fit_design
 from histohet.survival.curves import log_rank
@@ -45,7 +45,7 @@ from histohet.survival.ranking import concordance
 
 LEVEL = 0.05
 HAZARD_RATIOS = (1.5, 2.0, 3.0)
-STAGE = Covariate("stage", "numeric", "stage")
+STAGE = Covariate(column="stage", kind="numeric", name="stage")
 
 Json = dict[str, Any]
 

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from histohet.cohort.grouping import Grouping
-from histohet.cohort.groups import assign_groups
+from histohet.cohort.select import assign_groups
 from histohet.tumour.attention import otsu_threshold
 
 Floats = npt.NDArray[np.float64]
@@ -91,7 +90,7 @@ def simulate(seed: Any, log_hazard_ratio: float = 0.0, patients: int = PATIENTS)
             "patient": np.arange(n).astype(str),
             "score": score,
             "n_tiles": tiles,
-            "group": assign_groups(pd.Series(score), Grouping("quartiles")).to_numpy(),
+            "group": assign_groups(pd.Series(score), "quartiles").to_numpy(),
             "time_months": times[:, 0],
             "event": events[:, 0].astype(int),
             "stage": stage.astype(float),

@@ -22,15 +22,15 @@ import numpy as np
 import pandas as pd
 from clustering import circumstances, say
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.common.files import write_json
 from histohet.survival.endpoint import analyse_endpoint
 from histohet.survival.estimates import estimate_table
 from histohet.survival.permutation import best_cut
 
 COVARIATES = (
-    Covariate("age", "numeric", "age"),
-    Covariate("N", "categorical", "N", reference="N0"),
+    Covariate(column="age", kind="numeric", name="age"),
+    Covariate(column="N", kind="categorical", name="N", reference="N0"),
 )
 SEED = 271
 

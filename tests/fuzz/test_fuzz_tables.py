@@ -16,10 +16,9 @@ from helpers.mutations import message_of, mutated
 from histohet.agreement.pathologist import read_counts
 from histohet.agreement.spots import SpotColumns, read_spots
 from histohet.agreement.truth import read_truth
-from histohet.clinical.covariates import Covariate
-from histohet.clinical.formats import clinical_sources
+from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical
-from histohet.clinical.tables import ClinicalError
+from histohet.clinical.settings import Covariate
 from histohet.common.sheets import SheetError
 from histohet.measures.traits import read_traits
 from histohet.slides.sheet import SLIDE_ID, read_slide_sheet
@@ -74,7 +73,10 @@ def counts(path: Path) -> None:
 
 def clinical(path: Path) -> None:
     table = {"table": str(path), "patient": "id", "endpoints": {"OS": OS}}
-    covariates = [Covariate("age", "numeric", "age"), Covariate("N", "categorical", "N", "N0")]
+    covariates = [
+        Covariate(column="age", kind="numeric", name="age"),
+        Covariate(column="N", kind="categorical", name="N", reference="N0"),
+    ]
     found = read_clinical(clinical_sources([table]), ["site"], covariates)
     months = found.frame["OS_months"].dropna()
     assert ((months >= 0) & (months < math.inf)).all()

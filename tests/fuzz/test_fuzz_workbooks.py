@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from helpers.mutations import message_of, mutated
-from histohet.clinical.formats import clinical_sources
+from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical
-from histohet.clinical.tables import ClinicalError
 
 TOKENS = (
     *(b"<", b">", b"/>", b"&", b"&amp;", b"&lt;", b"&x;", b'"', b"<!--", b"]]>", b"<![CDATA["),

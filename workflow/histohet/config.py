@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from histohet.agreement.settings import AgreementSettings
-from histohet.clinical.settings import ClinicalTable
+from histohet.clinical.settings import ClinicalTableSettings
 from histohet.clustering.settings import ClusteringSettings
 from histohet.cohort.settings import AnalysisSettings
 from histohet.common.settings import FaultyKeyError, FilePath, Name, Settings, Text, explain, quoted
@@ -80,7 +80,7 @@ class Config(Settings):
         "of the sheet without one, such as `^(TCGA-..-....)`. An id that does not match is an "
         "error.",
     )
-    clinical: Annotated[tuple[ClinicalTable, ...], Field(min_length=1)] | None = Field(
+    clinical: Annotated[tuple[ClinicalTableSettings, ...], Field(min_length=1)] | None = Field(
         None,
         description="Clinical tables, joined by patient; without them there is no survival "
         "analysis.",
@@ -182,6 +182,17 @@ class Config(Settings):
                     f"{key}.analysis",
                     f"no analysis is called '{section.analysis}', there are {quoted(known)}",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_choices(self) -> Self:
+        curve = self.specification_curve
+        if curve is not None:
+            named = [one for one in self.analyses if one.name == curve.analysis]
+            try:
+                curve.check_against((named or self.analyses)[0])
+            except ValueError as error:
+                raise FaultyKeyError("specification_curve", str(error)) from error
         return self
 
     @model_validator(mode="after")

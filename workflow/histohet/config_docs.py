@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from histohet.clinical.settings import ClinicalTable
+from histohet.clinical.settings import ClinicalSource, ReadyMadeTable
 from histohet.cohort.settings import AnalysisSettings
 from histohet.common.files import write_text
 from histohet.common.settings import Settings
@@ -22,7 +22,8 @@ README = REPOSITORY / "config/README.md"
 
 TABLES: dict[str, type[Settings]] = {
     "config.yaml": Config,
-    "clinical": ClinicalTable,
+    "ready-made": ReadyMadeTable,
+    "clinical": ClinicalSource,
     "analyses": AnalysisSettings,
     "variants": OwnVariant,
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from histohet.clinical.join import endpoints_of
+from histohet.clinical.endpoints import endpoints_of
 from histohet.cohort.select import of_endpoint
 from histohet.survival.cox import fit_cox
 from histohet.survival.endpoint import BEST_CUT, SCORE

@@ -1,15 +1,7 @@
 """The analyses of the configuration, and functions that name their files."""
 
-from histohet.cohort.analyses import read_analyses
-from histohet.survival.analysis_choices import Choices
-
-try:
-    SPECS = read_analyses(config["analyses"])
-except ValueError as error:
-    raise WorkflowError(f"config, analyses: {error}") from error
-
-# By name, as configured: what rules depend on.
-ANALYSES = dict(zip(SPECS, config["analyses"], strict=True))
+# By name: what rules depend on.
+ANALYSES = {analysis["name"]: analysis for analysis in config["analyses"]}
 CLINICAL_DATA = {
     "clinical": "results/cohort/clinical.tsv",
     "problems": "results/cohort/clinical_problems.tsv",
@@ -22,25 +14,6 @@ wildcard_constraints:
 
 if CURVE:
     CURVE_ANALYSIS = CURVE.get("analysis", next(iter(ANALYSES)))
-    if not HAS_CLINICAL:
-        raise WorkflowError(
-            "config, specification_curve: it needs survival, so the section `clinical`"
-        )
-    if CURVE_ANALYSIS not in ANALYSES:
-        raise WorkflowError(
-            f"config, specification_curve.analysis: no analysis is called '{CURVE_ANALYSIS}', "
-            f"there are {', '.join(ANALYSES)}"
-        )
-    CURVE_CHOICES = {
-        key: CURVE[key]
-        for key in ("scores", "groupings", "trims", "adjusted")
-        if key in CURVE
-    }
-    try:
-        # Before anything runs; the job reads them again.
-        Choices.from_config(CURVE_CHOICES, SPECS[CURVE_ANALYSIS])
-    except ValueError as error:
-        raise WorkflowError(f"config, {error}") from error
 
 
 def get_analysis(wildcards):
@@ -51,7 +24,7 @@ def get_analysis(wildcards):
 
 def get_wanted_of_clinical():
     """What the analyses ask of the clinical tables, without what is none of their business."""
-    keys = ("name", "preset", "endpoints", "where", "covariates")
+    keys = ("name", "endpoints", "where", "covariates")
     return [{k: one[k] for k in keys if k in one} for one in ANALYSES.values()]
 
 

@@ -30,7 +30,7 @@ rule draw_specification_curve:
         variants={name: words for name, (_, words) in CURVE_VARIANTS.items()},
         pooled=[name for name in CURVE_VARIANTS if VARIANTS[name].variant.pooled],
         analysis=ANALYSES[CURVE_ANALYSIS],
-        choices=CURVE_CHOICES,
+        choices=CURVE,
         code=code_of("draw_specification_curve.py"),
     script:
         "../scripts/draw_specification_curve.py"

@@ -5,9 +5,9 @@ from dataclasses import asdict
 import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.clinical.join import endpoints_of
-from histohet.cohort.analyses import AnalysisSpec
+from histohet.clinical.endpoints import endpoints_of
 from histohet.cohort.select import of_endpoint
+from histohet.cohort.settings import AnalysisSettings
 from histohet.common.files import write_json
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
@@ -18,7 +18,7 @@ from histohet.survival.figures.kaplan_meier import draw_kaplan_meier
 from histohet.survival.table_one import table_one
 
 with job_log(snakemake) as log:
-    spec = AnalysisSpec.from_config(snakemake.params.analysis)
+    spec = AnalysisSettings(**snakemake.params.analysis)
     variant, statistics = snakemake.wildcards.variant, snakemake.params.statistics
     patients = read_tsv(snakemake.input.patients)
     frames = {name: of_endpoint(patients, name) for name in endpoints_of(patients)}
@@ -26,7 +26,7 @@ with job_log(snakemake) as log:
         endpoint: analyse_endpoint(
             frame,
             spec.covariates,
-            groups=groups_of(spec.grouping.how),
+            groups=groups_of(spec.grouping),
             permutations=statistics["permutations"],
             replicates=statistics["bootstrap_replicates"],
             seed=snakemake.params.seed,

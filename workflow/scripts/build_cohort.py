@@ -2,15 +2,14 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.join import read_clinical_tsv
-from histohet.cohort.analyses import AnalysisSpec
 from histohet.cohort.figures import draw_flow
-from histohet.cohort.flow import flow_table
-from histohet.cohort.select import build_cohort
+from histohet.cohort.select import build_cohort, flow_table
+from histohet.cohort.settings import AnalysisSettings
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 
 with job_log(snakemake) as log:
-    spec = AnalysisSpec.from_config(snakemake.params.analysis)
+    spec = AnalysisSettings(**snakemake.params.analysis)
     slides = read_tsv(snakemake.input.slides)
     clinical = read_clinical_tsv(snakemake.input.clinical, snakemake.input.problems)
     cohort = build_cohort(slides, clinical, spec)

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.clinical.join import endpoints_of
-from histohet.cohort.analyses import AnalysisSpec
+from histohet.clinical.endpoints import endpoints_of
+from histohet.cohort.settings import AnalysisSettings
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
 from histohet.report import flattened, variant_figures
@@ -18,7 +18,7 @@ from histohet.survival.variants import (
 
 with job_log(snakemake) as log:
     names, inputs = snakemake.params.variants, snakemake.input
-    spec = AnalysisSpec.from_config(snakemake.params.analysis)
+    spec = AnalysisSettings(**snakemake.params.analysis)
     slides = dict(zip(names, map(read_tsv, inputs.slides), strict=True))
     estimates = dict(zip(names, map(read_tsv, inputs.estimates), strict=bool(inputs.estimates)))
     patients = dict(zip(names, map(read_tsv, inputs.patients), strict=bool(inputs.patients)))

@@ -1,15 +1,14 @@
 """Read the clinical tables, check every row, and join them by patient."""
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.clinical.formats import clinical_sources
+from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical
-from histohet.clinical.tables import ClinicalError
-from histohet.cohort.analyses import read_analyses
+from histohet.cohort.settings import AnalysisSettings
 from histohet.common.tables import write_tsv
 
 with job_log(snakemake) as log:
-    analyses = read_analyses(snakemake.params.analyses).values()
-    columns = [column for analysis in analyses for column in analysis.filter_columns]
+    analyses = [AnalysisSettings(**one) for one in snakemake.params.analyses]
+    columns = [column for analysis in analyses for column in analysis.where]
     covariates = [covariate for analysis in analyses for covariate in analysis.covariates]
     try:
         clinical = read_clinical(clinical_sources(snakemake.params.clinical), columns, covariates)

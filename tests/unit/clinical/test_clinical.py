@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from histohet.clinical.covariates import Covariate
-from histohet.clinical.formats import clinical_sources
+from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import ClinicalTable, read_clinical, read_clinical_tsv
-from histohet.clinical.tables import ClinicalError
+from histohet.clinical.settings import Covariate
 from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
 
@@ -30,8 +29,8 @@ OS = {
 }
 PFS = {"time": "PFS", "unit": "months", "event": "P", "events": [1], "censored": [0, 2]}
 COVARIATES = (
-    Covariate("Age", "numeric", "age"),
-    Covariate("N", "categorical", "N", "N0", drop=("NX",)),
+    Covariate(column="Age", kind="numeric", name="age"),
+    Covariate(column="N", kind="categorical", name="N", reference="N0", drop=("NX",)),
 )
 HEADER = "Patient ID\tOS\tStatus\tAge\tN"
 GOOD = ("a\t10\t1:DECEASED\t60\tN0", "b\t12.5\t0:LIVING\t71\tN1")
@@ -164,7 +163,14 @@ def test_time_zero_is_noted_and_kept(tmp_path: Path) -> None:
 
 
 def test_covariates_are_checked_with_their_rows(tmp_path: Path) -> None:
-    stage = Covariate("N", "categorical", "stage", "low", ("NX",), {"low": ("N0",)})
+    stage = Covariate(
+        column="N",
+        kind="categorical",
+        name="stage",
+        reference="low",
+        drop=("NX",),
+        levels={"low": ("N0",)},
+    )
     table = read(
         tmp_path,
         "a\t5\t0:LIVING\tNA\tN0",
@@ -461,7 +467,7 @@ def test_the_stomach_cancers_of_cbioportal_and_tcga_cdr(real_data: Path) -> None
         ]
     )
     m_stage = "American Joint Committee on Cancer Metastasis Stage Code"
-    age = Covariate("Diagnosis Age", "numeric", "age")
+    age = Covariate(column="Diagnosis Age", kind="numeric", name="age")
     table = read_clinical(sources, ["Subtype", m_stage], [age])
     raw = pd.read_csv(stad, sep="\t", dtype=str)
     joined = table.frame.set_index("patient").loc[raw["Patient ID"]]

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.clinical.formats import clinical_sources
+from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical
-from histohet.clinical.tables import ClinicalError
 
 OS: dict[str, Any] = {"time": "t", "unit": "days", "event": "e", "events": [1], "censored": [0]}
 
@@ -28,21 +27,27 @@ def os_with(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (table(patient=None), r"clinical table 1 \(t\.tsv\): it lacks 'patient'"),
-        (table(pateint="x"), "it has no key 'pateint'"),
-        ({"patient": "id"}, r"clinical table 1 \(without name\): it lacks 'table'"),
-        (table(endpoints=["OS"]), "say what the columns of its 'endpoints' are"),
-        (table(endpoints={"OS": {"time": "t"}}), "endpoint 'OS' lacks 'censored', 'event'"),
+        (table(patient=None), r"clinical, \[0\]\.patient: is missing"),
+        (table(pateint="x"), "pateint: unknown key; did you mean patient"),
+        ({"patient": "id"}, r"\[0\]\.table: is missing"),
+        (table(endpoints=["OS"]), r"endpoints: \['OS'\] is no section with keys"),
+        (table(endpoints={"OS": {"time": "t"}}), "endpoints.OS.unit: is missing"),
         (table(endpoints={"O S": OS}), "'O S' must be named by letters and digits"),
-        (os_with(tiem=1), "endpoint 'OS' has no key 'tiem'"),
-        (os_with(unit="weeks"), "OS: time unit 'weeks' is not one of days | months"),
-        (os_with(censored=[]), "OS: 'events' and 'censored' must both list codes"),
-        (os_with(events="1"), "must be a list"),
-        (os_with(censored=[1, 0]), r"codes \['1'\] are in 'events' and in 'censored'"),
+        (os_with(tiem=1), "endpoints.OS.tiem: unknown key; did you mean time"),
+        (os_with(unit="weeks"), "OS.unit: 'weeks' is none of 'days', 'months', 'years'"),
+        (os_with(censored=[]), "OS.censored: must not be empty"),
+        (os_with(events="1"), "OS.events: '1' is no list"),
+        (os_with(censored=[1, 0]), "OS: '1' stand in 'events' and in 'censored'"),
         (os_with(events=[True]), "quotes"),
-        (os_with(time={"event": "d"}), "'time' of endpoint 'OS' lacks 'censored'"),
-        ({"table": "t", "format": "cbio"}, "format 'cbio' is not one of cbioportal | tcga_cdr"),
-        ({"table": "t", "format": "gdc", "patient": "id"}, "has no key 'patient'"),
+        (os_with(time={"event": "d"}), "OS.time.censored: is missing"),
+        (
+            {"table": "t", "format": "cbio"},
+            "format 'cbio' is none of 'cbioportal', 'tcga_cdr', 'gdc'",
+        ),
+        (
+            {"table": "t", "format": "gdc", "patient": "id"},
+            "patient: unknown key; there are 'table', 'format', 'endpoints'",
+        ),
         ({"table": "t", "format": "gdc", "endpoints": ["PFS"]}, "'gdc' has no endpoint 'PFS'"),
     ],
 )

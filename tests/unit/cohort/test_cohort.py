@@ -19,9 +19,8 @@ from histohet.clinical.join import (
     read_clinical,
     read_clinical_tsv,
 )
-from histohet.cohort.analyses import AnalysisSpec
-from histohet.cohort.flow import FLOW_COLUMNS, flow_table
-from histohet.cohort.select import Cohort, build_cohort, of_endpoint
+from histohet.cohort.select import FLOW_COLUMNS, Cohort, build_cohort, flow_table, of_endpoint
+from histohet.cohort.settings import AnalysisSettings
 from histohet.common.provenance import Provenance
 from histohet.common.tables import read_tsv, write_tsv
 
@@ -37,9 +36,9 @@ STAGE = {
 NO_COVARIATES = ["a", "b", "e", "f", "h"]
 
 
-def spec(**changes: Any) -> AnalysisSpec:
+def spec(**changes: Any) -> AnalysisSettings:
     config = {"name": "main", "grouping": "median", "covariates": [AGE, STAGE]} | changes
-    return AnalysisSpec.from_config(config)
+    return AnalysisSettings.model_validate(config)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +154,7 @@ def test_clinical_columns_may_have_the_names_of_ours(tmp_path: Path) -> None:
     gleason = {"column": "without", "kind": "numeric", "name": "Gleason score"}
     how = spec(where={"score": ["high"], "slide": ["x", "y"]}, covariates=[gleason])
     table = {"table": str(path), "patient": "id", "endpoints": {"OS": os}}
-    read = read_clinical(clinical_sources([table]), how.filter_columns, how.covariates)
+    read = read_clinical(clinical_sources([table]), how.where, how.covariates)
     patients = build_cohort(SLIDES, read, how).patients.set_index("patient")
     assert patients.index[patients["analysed"]].tolist() == ["a", "d"]
     assert patients.at["b", "excluded_because"] == "score: low"
@@ -271,11 +270,11 @@ def test_a_cohort_comes_back_from_its_file_as_it_was(tmp_path: Path, patients: l
     source.write_text("id,m,d,grade\n01,1.1,1,0\n02,2,0,\n", encoding="utf-8")
     os = {"time": "m", "unit": "months", "event": "d", "events": [1], "censored": [0]}
     grade = {"column": "grade", "name": "notes", "kind": "categorical", "reference": "0"}
-    how = spec(score="k", covariates=[grade])
+    how = spec(score="hta", covariates=[grade])
     table = {"table": str(source), "patient": "id", "endpoints": {"OS": os}}
     clinical = read_clinical(clinical_sources([table]), (), how.covariates)
     slides = pd.DataFrame({"slide": patients, "patient": patients, "status": "ok", "reason": ""})
-    slides["k"] = np.arange(len(slides)) / 3
+    slides["hta"] = np.arange(len(slides)) / 3
     cohort = build_cohort(slides.assign(n_tiles=7), clinical, how).patients
     write_tsv(target, cohort, Provenance())
     back = read_tsv(target)
@@ -386,9 +385,9 @@ def test_the_bookkeeping_adds_up(
 def test_the_published_selection_on_the_real_table(real_data: Path) -> None:
     """440 patients, 223 STAD_CIN, 196 of them M0; no T or N code of the table is left to guess."""
     path = real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv"
-    hetmap = AnalysisSpec.from_config({"preset": "hetmap_stad", "endpoints": ["OS"]})
+    hetmap = AnalysisSettings.model_validate({"preset": "hetmap_stad", "endpoints": ["OS"]})
     sources = clinical_sources([{"table": str(path), "format": "cbioportal", "endpoints": ["OS"]}])
-    found = read_clinical(sources, hetmap.filter_columns, hetmap.covariates)
+    found = read_clinical(sources, hetmap.where, hetmap.covariates)
     assert not found.problems["problem"].str.contains("in no level").any()
     raw = pd.read_csv(path, sep="\t", dtype=str).rename(columns={"Patient ID": "patient"})
     slides = raw[["patient"]].assign(slide=raw["patient"] + "-01Z-00-DX1", status="ok", reason="")
@@ -396,7 +395,7 @@ def test_the_published_selection_on_the_real_table(real_data: Path) -> None:
     slides["n_tiles"] = 100.0 + np.arange(len(slides))
     cohort = build_cohort(slides, found, hetmap)
     t_stage, n_stage = (covariate.column for covariate in hetmap.covariates[1:])
-    chosen = raw[(raw["Subtype"] == "STAD_CIN") & (raw[hetmap.filter_columns[1]] == "M0")]
+    chosen = raw[(raw["Subtype"] == "STAD_CIN") & (raw[list(hetmap.where)[1]] == "M0")]
     complete = chosen[
         (chosen[t_stage] != "TX") & (chosen[n_stage] != "NX") & chosen["Diagnosis Age"].notna()
     ]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from histohet.cohort.figures import draw_flow
-from histohet.cohort.flow import FLOW_COLUMNS
+from histohet.cohort.select import FLOW_COLUMNS
 
 COLUMN = "American Joint Committee on Cancer Metastasis Stage Code"
 STEPS = [

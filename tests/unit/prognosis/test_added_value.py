@@ -15,13 +15,13 @@ from histohet.drawing.style import save_figure
 from histohet.prognosis.added_value import (
     MODELS,
     AddedValue,
-    Settings,
     compare_models,
     patient_embeddings,
 )
 from histohet.prognosis.figures import draw_added_value
+from histohet.prognosis.settings import AddedValueSettings
 
-QUICK = Settings(folds=3, repeats=1, horizons=(12.0, 24.0), seed=1)
+QUICK = AddedValueSettings(folds=3, repeats=1, horizons=(12, 24))
 COVARIATES = ("age", "stage")
 
 
@@ -52,10 +52,11 @@ def make(
 
 def compare(
     data: tuple[pd.DataFrame, pd.DataFrame],
-    settings: Settings = QUICK,
+    settings: AddedValueSettings = QUICK,
     covariates: Sequence[str] = COVARIATES,
+    seed: int = 1,
 ) -> AddedValue:
-    return compare_models(*data, covariates, settings)
+    return compare_models(*data, covariates, settings, seed)
 
 
 def of_measure(found: AddedValue, measure: str) -> pd.DataFrame:
@@ -70,7 +71,7 @@ def data() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def found(data: tuple[pd.DataFrame, pd.DataFrame]) -> AddedValue:
-    return compare(data, Settings(folds=3, repeats=2, horizons=(12.0, 24.0), seed=1))
+    return compare(data, AddedValueSettings(folds=3, repeats=2, horizons=(12, 24)))
 
 
 def test_every_model_and_measure_is_there(found: AddedValue) -> None:
@@ -157,7 +158,7 @@ def test_order_of_rows_does_not_matter_and_the_seed_does() -> None:
     shuffled = compare((patients.iloc[order], embeddings.iloc[order[::-1]]))
     pd.testing.assert_frame_equal(shuffled.estimates, first.estimates, check_exact=True)
     pd.testing.assert_frame_equal(shuffled.risks, first.risks, check_exact=True)
-    other = compare((patients, embeddings), Settings(3, 1, (12.0, 24.0), seed=2))
+    other = compare((patients, embeddings), seed=2)
     assert not other.risks.equals(first.risks)
 
 
@@ -202,7 +203,7 @@ def test_too_few_events_are_a_result_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_horizons_out_of_reach_are_not_estimable() -> None:
-    settings = Settings(3, 1, (0.0001, 24.0, 500.0), seed=1)
+    settings = AddedValueSettings(folds=3, repeats=1, horizons=(500, 24, 0.0001))
     found = compare(make(7), settings, covariates=())
     table = found.estimates.set_index(["measure", "horizon_months"]).sort_index()
     for months in (0.0001, 500.0):
@@ -213,7 +214,7 @@ def test_horizons_out_of_reach_are_not_estimable() -> None:
     assert (far["status"] == "not_estimable").all()
     assert far["reason"].str.startswith("nobody is followed for 500").all()
     assert (table.loc[[("auc", 24.0)], "status"] == "ok").all()
-    only_far = Settings(3, 1, (500.0,), seed=1)
+    only_far = AddedValueSettings(folds=3, repeats=1, horizons=(500,))
     estimates = compare(make(7), only_far, ()).estimates.assign(endpoint="OS")
     figure = draw_added_value(estimates, title="x")
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
@@ -223,7 +224,7 @@ def test_horizons_out_of_reach_are_not_estimable() -> None:
 def test_unfit_patients_are_errors() -> None:
     patients, embeddings = make(7)
     with pytest.raises(ValueError, match="no column 'stage', 'grade'"):
-        compare_models(patients.drop(columns="stage"), embeddings, ["stage", "grade"], QUICK)
+        compare_models(patients.drop(columns="stage"), embeddings, ["stage", "grade"], QUICK, 1)
     twice = pd.concat([patients, patients.iloc[[2]]])
     name = patients["patient"].iloc[2]
     with pytest.raises(ValueError, match=f"'{name}' has two rows"):
@@ -231,17 +232,6 @@ def test_unfit_patients_are_errors() -> None:
     for column in ("score", "time_months", "event"):
         with pytest.raises(ValueError, match=f"'{name}' has no {column}"):
             compare((patients.assign(**{column: patients[column].drop(index=2)}), embeddings))
-
-
-def test_settings_are_read_and_checked() -> None:
-    config = {"pooling": "mean", "folds": 4, "horizons": [12, 6]}
-    assert Settings.from_config(config, seed=3) == Settings(4, 5, (6.0, 12.0), 3)
-    assert Settings.from_config({}, seed=0) == Settings()
-    with pytest.raises(ValueError, match="at least 2 folds"):
-        Settings(folds=1)
-    for horizons in ((), (12.0, 6.0), (0.0, 6.0)):
-        with pytest.raises(ValueError, match="positive and ascending"):
-            Settings(horizons=horizons)
 
 
 def test_embeddings_of_patients_are_means_over_their_slides() -> None:

@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from lifelines import CoxPHFitter
 
 from helpers.patients import AML, TIED
-from histohet.clinical.covariates import Covariate
 from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import read_clinical
-from histohet.cohort.analyses import AnalysisSpec
+from histohet.clinical.settings import Covariate
 from histohet.cohort.select import build_cohort, of_endpoint
+from histohet.cohort.settings import AnalysisSettings
 from histohet.survival.cox import CoxResult, fit_cox
 from histohet.survival.design import per_standard_deviation
 from histohet.survival.endpoint import HIGH_VS_LOW
 
-STAGE = Covariate("stage", "categorical", "stage", reference="I")
-AGE = Covariate("age", "numeric", "age")
+STAGE = Covariate(column="stage", kind="categorical", name="stage", reference="I")
+AGE = Covariate(column="age", kind="numeric", name="age")
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def aml_frame() -> pd.DataFrame:
 
 def test_cox_of_aml() -> None:
     """R: coxph(Surv(time, status) ~ x, aml); its times are tied."""
-    x = Covariate("x", "categorical", "x", reference="Maintained")
+    x = Covariate(column="x", kind="categorical", name="x", reference="Maintained")
     model = fit_cox(aml_frame(), [x])
     expected = [0.915532575, 0.5119342752, 0.07371486064, 2.498105326, 0.9159072574, 6.813495766]
     np.testing.assert_allclose(coefficients(model), [expected], rtol=1e-8)
@@ -63,7 +63,10 @@ def test_cox_of_aml() -> None:
     assert term.label == "x: Nonmaintained vs Maintained"
     assert (term.n, term.events, reference.n, reference.events) == (12, 11, 11, 7)
     # The other way round, as R gives it after relevel.
-    turned = fit_cox(aml_frame(), [Covariate("x", "categorical", "x", reference="Nonmaintained")])
+    turned = fit_cox(
+        aml_frame(),
+        [Covariate(column="x", kind="categorical", name="x", reference="Nonmaintained")],
+    )
     assert turned.terms[0].hazard_ratio == pytest.approx(0.4003033777, rel=1e-8)
     assert turned.terms[0].lower == pytest.approx(0.1467675382, rel=1e-8)
 
@@ -91,7 +94,9 @@ def test_patients_without_a_covariate_are_left_out_and_counted() -> None:
     gaps = TIED.assign(age=TIED["age"].astype(float))
     gaps.loc[[0, 5], "age"] = np.nan
     gaps.loc[[1, 5], "stage"] = np.nan
-    stage = Covariate("stage", "categorical", "stage", reference="I", drop=("III",))
+    stage = Covariate(
+        column="stage", kind="categorical", name="stage", reference="I", drop=("III",)
+    )
     model = fit_cox(gaps, [stage, AGE])
     complete = gaps.dropna()
     complete = complete[complete["stage"] != "III"]
@@ -102,7 +107,7 @@ def test_patients_without_a_covariate_are_left_out_and_counted() -> None:
 
 
 def test_levels_that_are_numbers_are_refused() -> None:
-    grade = Covariate("grade", "categorical", "grade", reference="1")
+    grade = Covariate(column="grade", kind="categorical", name="grade", reference="1")
     with pytest.raises(ValueError, match="levels of 'grade' must be text"):
         fit_cox(TIED.assign(grade=[1, 2] * 12), [grade])
     assert fit_cox(TIED.assign(grade=["1", "2"] * 12), [grade]).status == "ok"
@@ -135,8 +140,8 @@ def frame(**columns: Any) -> pd.DataFrame:
 
 LONG = {"time_months": [1.0, 2, 3, 4, 5, 6, 7, 8], "event": [1, 0, 1, 1, 0, 1, 0, 1]}
 HALVES = ["low", "high"] * 4
-X = Covariate("x", "numeric", "x")
-Y = Covariate("y", "numeric", "y")
+X = Covariate(column="x", kind="numeric", name="x")
+Y = Covariate(column="y", kind="numeric", name="y")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +218,7 @@ def test_rossi(real_data: Path) -> None:
     rossi = pd.read_csv(real_data / "survival" / "rossi.csv").rename(
         columns={"week": "time_months", "arrest": "event"}
     )
-    model = fit_cox(rossi, [Covariate(name, "numeric", name) for name in names])
+    model = fit_cox(rossi, [Covariate(column=name, kind="numeric", name=name) for name in names])
     expected = [
         (-0.3794221665, 0.1913794807, 0.04741609487, 0.684256681, 0.470236718, 0.995684064),
         (-0.0574377427, 0.0219994706, 0.00903123990, 0.944180671, 0.904334547, 0.985782465),
@@ -237,9 +242,11 @@ def test_lung(real_data: Path) -> None:
     model = fit_cox(
         lung,
         [
-            Covariate("sex", "categorical", "sex", reference="male"),
+            Covariate(column="sex", kind="categorical", name="sex", reference="male"),
             AGE,
-            Covariate("ph.ecog", "categorical", "ecog", reference="0", drop=("3",)),
+            Covariate(
+                column="ph.ecog", kind="categorical", name="ecog", reference="0", drop=("3",)
+            ),
         ],
     )
     assert (model.n, model.left_out) == (226, {"ecog": 2})
@@ -310,7 +317,7 @@ def stomach(real_data: Path) -> pd.DataFrame:
 @pytest.mark.real
 def test_stomach_cancer_from_the_file_to_the_hazard_ratio(real_data: Path) -> None:
     """R: coxph(Surv(t, e) ~ age + M + Sex, read.delim(...), subset = M != "MX")."""
-    spec = AnalysisSpec.from_config(
+    spec = AnalysisSettings.model_validate(
         {
             "name": "stomach",
             "grouping": "none",
@@ -422,7 +429,7 @@ def test_proportional_hazards_of_rossi(real_data: Path) -> None:
     rossi = pd.read_csv(real_data / "survival" / "rossi.csv").rename(
         columns={"week": "time_months", "arrest": "event"}
     )
-    model = fit_cox(rossi, [Covariate(name, "numeric", name) for name in names])
+    model = fit_cox(rossi, [Covariate(column=name, kind="numeric", name=name) for name in names])
     expected = [
         *(0.8026960327310, 0.0145184627740, 0.1503924881358, 0.0398421117133),
         *(0.3146582281404, 0.8921493439606, 0.4705925638172),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.common.provenance import Provenance
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.survival.cox import fit_cox
@@ -30,8 +30,8 @@ from histohet.survival.estimates import (
     estimate_table,
 )
 
-AGE = Covariate("age", "numeric", "age")
-NODES = Covariate("n", "categorical", "N", reference="N0", drop=("NX",))
+AGE = Covariate(column="age", kind="numeric", name="age")
+NODES = Covariate(column="n", kind="categorical", name="N", reference="N0", drop=("NX",))
 EFFORT: dict[str, Any] = {"permutations": 99, "replicates": 40, "seed": 1}
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.survival import permutation as module
 from histohet.survival.design import make_design
 from histohet.survival.partial_likelihood import RiskSets, maximise
@@ -25,8 +25,8 @@ from histohet.survival.permutation import (
     permutation_p,
 )
 
-X = Covariate("x", "numeric", "x")
-Z = Covariate("z", "numeric", "z")
+X = Covariate(column="x", kind="numeric", name="x")
+Z = Covariate(column="z", kind="numeric", name="z")
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lifelines import KaplanMeierFitter
 from lifelines.utils import concordance_index
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.survival.cox import fit_design
 from histohet.survival.design import make_design
 from histohet.survival.ranking import (
@@ -293,7 +293,9 @@ def test_of_a_cox_model(
     frame = pd.read_csv(real_data / "survival" / f"{table}.csv").rename(
         columns={time: "time_months", event: "event"}
     )
-    design = make_design(frame, [Covariate(name, "numeric", name) for name in names.split()])
+    design = make_design(
+        frame, [Covariate(column=name, kind="numeric", name=name) for name in names.split()]
+    )
     coefficients = [term.coefficient for term in fit_design(design).terms]
     # Equal patients have equal hazards, whatever the last digit of their sums.
     hazard = (design.matrix @ coefficients).round(10)

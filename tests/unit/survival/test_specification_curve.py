@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 
 from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import ClinicalTable, read_clinical
-from histohet.cohort.analyses import AnalysisSpec, Trim
 from histohet.cohort.select import build_cohort, of_endpoint
-from histohet.survival.analysis_choices import Choices
+from histohet.cohort.settings import AnalysisSettings, TrimSettings
 from histohet.survival.cox import fit_cox
 from histohet.survival.endpoint import HIGH_VS_LOW
 from histohet.survival.figures.specification_curve import draw_specification_curve
-from histohet.survival.specification_curve import curve_summary, specification_curve
+from histohet.survival.settings import CurveSettings
+from histohet.survival.specification_curve import curve_summary, specification_curve, specifications
 
 N = 80
 GRID: dict[str, Any] = {
@@ -28,7 +28,7 @@ GRID: dict[str, Any] = {
     "trims": ["none", [5, 95]],
     "adjusted": [False, True],
 }
-SPEC = AnalysisSpec.from_config(
+SPEC = AnalysisSettings.model_validate(
     {"name": "main", "grouping": "median", "covariates": [{"column": "age", "kind": "numeric"}]}
 )
 
@@ -76,7 +76,7 @@ WORDS = {"full": {"variant": "full", "q": "–"}, "full_q20": {"variant": "full"
 
 @pytest.fixture(scope="module")
 def curve(slides: dict[str, pd.DataFrame], clinical: ClinicalTable) -> pd.DataFrame:
-    choices = Choices.from_config(GRID, SPEC)
+    choices = CurveSettings(**GRID)
     return specification_curve(slides.items(), WORDS, clinical, SPEC, choices)
 
 
@@ -91,7 +91,7 @@ def test_every_combination_is_there_once(curve: pd.DataFrame) -> None:
 def test_an_estimate_is_that_of_the_analysis_alone(
     curve: pd.DataFrame, slides: dict[str, pd.DataFrame], clinical: ClinicalTable
 ) -> None:
-    spec = AnalysisSpec.from_config(
+    spec = AnalysisSettings.model_validate(
         {
             "name": "one",
             "score": "scaled_count",
@@ -115,7 +115,7 @@ def test_an_estimate_is_that_of_the_analysis_alone(
 def test_per_sd_is_per_sd_whatever_the_unit_of_the_score(
     slides: dict[str, pd.DataFrame], clinical: ClinicalTable
 ) -> None:
-    choices = Choices.from_config({"groupings": ["none"], "adjusted": [False]}, SPEC)
+    choices = CurveSettings(groupings=["none"], adjusted=[False])
     larger = slides["full"].assign(n_clusters=slides["full"]["n_clusters"] * 1000)
     words = {"a": {}, "b": {}}
     found = specification_curve(
@@ -129,24 +129,25 @@ def test_per_sd_is_per_sd_whatever_the_unit_of_the_score(
 def test_by_default_only_the_analysis_itself(
     slides: dict[str, pd.DataFrame], clinical: ClinicalTable
 ) -> None:
-    choices = Choices.from_config({}, SPEC)
+    choices = CurveSettings(analysis="main")
     found = specification_curve([("full", slides["full"])], WORDS, clinical, SPEC, choices)
     assert len(found) == 1
     assert found.iloc[0][["grouping", "trim", "adjusted"]].tolist() == ["median", "none", "yes"]
 
 
 def test_trims_take_the_measure_of_the_analysis() -> None:
-    spec = AnalysisSpec.from_config({"name": "a", "trim": {"measure": "tissue_mm2"}})
-    choices = Choices.from_config({"trims": ["none", [10, 90]]}, spec)
-    assert choices.trims == (None, Trim("tissue_mm2", (10.0, 90.0)))
+    spec = AnalysisSettings.model_validate({"name": "a", "trim": {"measure": "tissue_mm2"}})
+    choices = CurveSettings(trims=["none", [10, 90]])
+    trims = [one.trim for _, one, _ in specifications(choices, spec)]
+    assert trims == [None, TrimSettings(measure="tissue_mm2", percentiles=(10, 90))]
 
 
 def test_a_searched_cut_is_no_choice() -> None:
-    with pytest.raises(ValueError, match="best_cut has no p-value but that of its search"):
-        Choices.from_config({"groupings": ["best_cut"]}, SPEC)
-    searched = AnalysisSpec.from_config({"name": "a", "grouping": "best_cut"})
-    with pytest.raises(ValueError, match="best_cut"):
-        Choices.from_config({}, searched)
+    with pytest.raises(ValueError, match="should be 'quartiles', 'median' or 'none'"):
+        CurveSettings(groupings=["best_cut"])
+    searched = AnalysisSettings.model_validate({"name": "a", "grouping": "best_cut"})
+    with pytest.raises(ValueError, match=r"best_cut.* has no p-value but that of its search"):
+        CurveSettings(analysis="a").check_against(searched)
 
 
 def test_adjusting_changes_neither_patients_nor_groups(
@@ -157,9 +158,9 @@ def test_adjusting_changes_neither_patients_nor_groups(
     frame = clinical.frame.assign(stage=np.where(np.arange(N) % 4, "I", "X"))
     stage = {"column": "stage", "kind": "categorical", "reference": "I", "drop": ["X"]}
     age = {"column": "age", "kind": "numeric"}
-    spec = AnalysisSpec.from_config({"name": "a", "covariates": [age, stage]})
-    choices = Choices.from_config({"groupings": ["none"], "adjusted": [False, True]}, spec)
-    words = next(iter(choices.specifications(spec)))
+    spec = AnalysisSettings.model_validate({"name": "a", "covariates": [age, stage]})
+    choices = CurveSettings(groupings=["none"], adjusted=[False, True])
+    words = next(iter(specifications(choices, spec)))
     assert words[1].covariates == spec.covariates
     table = replace(clinical, frame=frame)
     found = specification_curve([("full", slides["full"])], WORDS, table, spec, choices)
@@ -170,10 +171,10 @@ def test_pooled_patients_have_no_slide_to_choose(
     slides: dict[str, pd.DataFrame], clinical: ClinicalTable
 ) -> None:
     table = slides["full"].assign(slide=slides["full"]["patient"])
-    spec = AnalysisSpec.from_config(
+    spec = AnalysisSettings.model_validate(
         {"name": "a", "slides": "first_diagnostic", "grouping": "median"}
     )
-    choices = Choices.from_config({}, spec)
+    choices = CurveSettings(analysis="a")
     for pooled, n in (((), 0), (("full",), N)):
         found = specification_curve([("full", table)], WORDS, clinical, spec, choices, pooled)
         assert found["n"].tolist() == [n]
@@ -183,14 +184,14 @@ def test_pooled_patients_have_no_slide_to_choose(
     ("config", "message"),
     [
         ({"adjusted": [False, True]}, "analysis 'bare' has no covariates"),
-        ({"groupings": [{"cut": 3}, {"low_at_most": 3, "high_above": 3}]}, "groupings: one of"),
+        ({"groupings": [{"cut": 3}, {"cut": 3.0}]}, "comes twice"),
         ({"trims": [[95, 5]]}, "percentiles 95, 5 must be ordered"),
         ({"groupings": [{"cut": 3, "above": 2}]}, "above"),
     ],
 )
 def test_choices_that_are_none_are_refused(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Choices.from_config(config, AnalysisSpec.from_config({"name": "bare"}))
+        CurveSettings(**config).check_against(AnalysisSettings(name="bare"))
 
 
 def test_summary_counts_what_was_estimated(curve: pd.DataFrame) -> None:

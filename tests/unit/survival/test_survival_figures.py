@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import (
     CLUSTER_COLOURS,
@@ -35,8 +35,8 @@ from histohet.survival.figures.forest import draw_forest
 from histohet.survival.figures.kaplan_meier import draw_kaplan_meier
 
 COVARIATES = (
-    Covariate("age", "numeric", "Age at diagnosis"),
-    Covariate("n", "categorical", "Nodal stage", reference="N0"),
+    Covariate(column="age", kind="numeric", name="Age at diagnosis"),
+    Covariate(column="n", kind="categorical", name="Nodal stage", reference="N0"),
 )
 EFFORT: dict[str, Any] = {"permutations": 99, "replicates": 20, "seed": 0}
 PROVENANCE = Provenance({"grouping": "quartiles", "note": '5 < 6 & "µ"'}, {"clinical": "c.tsv"})

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.survival.table_one import table_one
 
-AGE = Covariate("age", "numeric", "age")
-NODES = Covariate("n", "categorical", "N", reference="N0")
-SEX = Covariate("sex", "categorical", "sex", reference="F")
+AGE = Covariate(column="age", kind="numeric", name="age")
+NODES = Covariate(column="n", kind="categorical", name="N", reference="N0")
+SEX = Covariate(column="sex", kind="categorical", name="sex", reference="F")
 PATIENTS = pd.DataFrame(
     {
         "patient": [f"P{i}" for i in range(12)],

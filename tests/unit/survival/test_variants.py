@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.survival.cox import fit_cox
 from histohet.survival.endpoint import analyse_endpoint
 from histohet.survival.estimates import estimate_table

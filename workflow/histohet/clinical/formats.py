@@ -1,121 +1,40 @@
-"""What the columns of clinical tables mean: as configured, or as their publishers write them."""
+"""Clinical tables as files: what their columns mean, and their cells as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
-from histohet.clinical.endpoints import Endpoint
-from histohet.clinical.tables import ClinicalError, ClinicalSource, read_header
-from histohet.common.settings import check_keys, codes, quoted
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
-_CDR_MAIN, _CDR_EXTRA = "TCGA-CDR", "ExtraEndpoints"
+from histohet.clinical.settings import ClinicalSource, ClinicalTableSettings, ReadyMadeTable
+from histohet.common.settings import explain, quoted
+from histohet.common.sheets import SheetError, open_lines, rows_under
 
-
-def _cbioportal(name: str, time: str, event: str, happened: str, censored: str) -> Endpoint:
-    """Describe an endpoint by its status with and without cBioPortal's prefix (``1:DECEASED``)."""
-    return Endpoint(
-        name, time, time, "months", event, (f"1:{happened}", happened), (f"0:{censored}", censored)
-    )
-
-
-def _cdr(name: str, time: str, event: str, *competing: str) -> Endpoint:
-    return Endpoint(name, time, time, "days", event, ("1",), ("0", *competing))
-
-
-CBIOPORTAL = ClinicalSource(
-    path="",
-    patient="Patient ID",
-    endpoints=(
-        _cbioportal(
-            "OS", "Overall Survival (Months)", "Overall Survival Status", "DECEASED", "LIVING"
-        ),
-        _cbioportal(
-            "DSS",
-            "Months of disease-specific survival",
-            "Disease-specific Survival status",
-            "DEAD WITH TUMOR",
-            "ALIVE OR DEAD TUMOR FREE",
-        ),
-        _cbioportal(
-            "DFS",
-            "Disease Free (Months)",
-            "Disease Free Status",
-            "Recurred/Progressed",
-            "DiseaseFree",
-        ),
-        _cbioportal(
-            "PFS",
-            "Progress Free Survival (Months)",
-            "Progression Free Status",
-            "PROGRESSION",
-            "CENSORED",
-        ),
-    ),
+_TABLES: TypeAdapter[tuple[ReadyMadeTable | ClinicalSource, ...]] = TypeAdapter(
+    tuple[ClinicalTableSettings, ...]
 )
-"""Clinical data as cBioPortal lets it be downloaded; every study has some of these endpoints."""
-
-TCGA_CDR = (
-    ClinicalSource(
-        path="",
-        patient="bcr_patient_barcode",
-        sheet=_CDR_MAIN,
-        endpoints=(
-            _cdr("OS", "OS.time", "OS"),
-            _cdr("DFI", "DFI.time", "DFI"),
-            _cdr("PFI", "PFI.time", "PFI"),
-        ),
-    ),
-    ClinicalSource(
-        path="",
-        patient="bcr_patient_barcode",
-        sheet=_CDR_EXTRA,
-        endpoints=(
-            # 2 is death of another cause (sheet ExtraEndpoints_Notes): censored, so that the hazard
-            # is that of the disease, and DSS the same as on the main sheet.
-            _cdr("DSS", "DSS.time.cr", "DSS_cr", "2"),
-            _cdr("PFS", "PFS.time", "PFS"),
-        ),
-    ),
-)
-"""Supplementary table 1 of Liu et al. 2018 (doi:10.1016/j.cell.2018.02.052), the TCGA Clinical Data
-Resource."""
-
-GDC = ClinicalSource(
-    path="",
-    patient="bcr_patient_barcode",
-    header_lines=3,
-    endpoints=(
-        Endpoint(
-            "OS",
-            event_time="death_days_to",
-            censored_time="last_contact_days_to",
-            unit="days",
-            event="vital_status",
-            events=("Dead",),
-            censored=("Alive",),
-        ),
-    ),
-)
-"""Patient table of a TCGA project at the GDC (``clinical_patient_luad.txt``)."""
-
-FORMATS: Mapping[str, tuple[ClinicalSource, ...]] = {
-    "cbioportal": (CBIOPORTAL,),
-    "tcga_cdr": TCGA_CDR,
-    "gdc": (GDC,),
-}
-"""Ready-made mappings by name."""
 
 
-def clinical_sources(config: Sequence[Mapping[str, Any]]) -> tuple[ClinicalSource, ...]:
-    """Read the list of clinical tables from the configuration.
+class ClinicalError(SheetError):
+    """A clinical table cannot be used as configured; the message says why."""
 
-    A table is ``{table, format}``, of a ready-made mapping, with the list of ``endpoints`` to take
-    of it (without: all); or ``{table, patient, endpoints: {name: {time, unit, event, events,
-    censored}}}``, with the ``sheet`` of a workbook (without: its first) and the number of
-    ``header_lines``. Endpoints of a ready-made mapping whose columns are absent are passed over,
-    unless they are named.
+
+def clinical_sources(
+    config: Sequence[Mapping[str, Any] | ReadyMadeTable | ClinicalSource],
+) -> tuple[ClinicalSource, ...]:
+    """Return the clinical tables of the configuration and what their columns mean.
+
+    Endpoints of a ready-made format whose columns are absent are passed over, unless they are
+    named.
+
+    Parameters
+    ----------
+    config
+        The list `clinical`.
 
     Returns
     -------
@@ -128,64 +47,95 @@ def clinical_sources(config: Sequence[Mapping[str, Any]]) -> tuple[ClinicalSourc
         If a key is unknown or unfit, a file that must be looked into cannot be read, or two tables
         define the same endpoint.
     """
+    try:
+        tables = _TABLES.validate_python(tuple(config))
+    except ValidationError as error:
+        raise ClinicalError(explain(error, config, "clinical")) from error
     sources: list[ClinicalSource] = []
-    for number, table in enumerate(config, start=1):
-        try:
-            check_keys(table, required={"table"}, known=set(table), where="it")
-            found = _ready_made(table) if "format" in table else [_spelled_out(table)]
-        except ClinicalError:
-            raise
-        except ValueError as error:
-            name = table.get("table", "without name")
-            raise ClinicalError(f"clinical table {number} ({name}): {error}") from error
+    for table in tables:
+        found = _chosen(table) if isinstance(table, ReadyMadeTable) else [table]
         sources += [source for source in found if source not in sources]
     defined: dict[str, str] = {}
     for source in sources:
-        for endpoint in source.endpoints:
-            if endpoint.name in defined:
+        for name in source.endpoints:
+            if name in defined:
                 raise ClinicalError(
-                    f"endpoint '{endpoint.name}' is in {defined[endpoint.name]} and in "
-                    f"{source.name}: name those to take of each table, `endpoints: [...]`"
+                    f"endpoint '{name}' is in {defined[name]} and in {source.name}: name those to "
+                    "take of each table, `endpoints: [...]`"
                 )
-            defined[endpoint.name] = source.name
+            defined[name] = source.name
     return tuple(sources)
 
 
-def _spelled_out(config: Mapping[str, Any]) -> ClinicalSource:
-    known = {"table", "patient", "endpoints", "sheet", "header_lines"}
-    check_keys(config, required={"table", "patient"}, known=known, where="it")
-    endpoints = config.get("endpoints", {})
-    if not isinstance(endpoints, Mapping):
-        raise ValueError("without a 'format', say what the columns of its 'endpoints' are")
-    return ClinicalSource(
-        path=str(config["table"]),
-        patient=str(config["patient"]),
-        endpoints=tuple(Endpoint.from_config(name, each) for name, each in endpoints.items()),
-        sheet=str(config.get("sheet", "")),
-        header_lines=int(config.get("header_lines", 1)),
-    )
+def _chosen(table: ReadyMadeTable) -> list[ClinicalSource]:
+    """Return its sources with the endpoints that are wanted, or else whose columns are there."""
+    chosen = []
+    for source in table.sources():
+        header = set(read_header(source)) if table.endpoints is None else set()
+        endpoints = {
+            name: endpoint
+            for name, endpoint in source.endpoints.items()
+            if name in (table.endpoints or ()) or header.issuperset(endpoint.columns)
+        }
+        chosen.append(source.model_copy(update={"endpoints": endpoints}))
+    return chosen
 
 
-def _ready_made(config: Mapping[str, Any]) -> list[ClinicalSource]:
-    known = {"table", "format", "endpoints"}
-    check_keys(config, required={"table"}, known=known, where="a ready-made format")
-    if config["format"] not in FORMATS:
-        raise ValueError(f"format '{config['format']}' is not one of {' | '.join(FORMATS)}")
-    sources = FORMATS[config["format"]]
-    there = sorted(endpoint.name for source in sources for endpoint in source.endpoints)
-    wanted = codes(config["endpoints"]) if "endpoints" in config else None
-    unknown = [name for name in wanted or () if name not in there]
-    if unknown:
-        raise ValueError(
-            f"format '{config['format']}' has no endpoint {quoted(unknown)}; it has {quoted(there)}"
-        )
-    placed = [replace(source, path=str(config["table"])) for source in sources]
-    return [replace(source, endpoints=tuple(_taken(source, wanted))) for source in placed]
+def read_header(source: ClinicalSource) -> list[str]:
+    """Return the names of the columns, without reading the rows of a workbook.
+
+    Raises
+    ------
+    ClinicalError
+        If the file cannot be read, or lacks the sheet or a header.
+    """
+    with _open_lines(source) as lines:
+        return _header(lines, source)
 
 
-def _taken(source: ClinicalSource, wanted: Sequence[str] | None) -> Iterator[Endpoint]:
-    """Yield the endpoints that are wanted, or without wishes those whose columns are there."""
-    header = set(read_header(source)) if wanted is None else set()
-    for endpoint in source.endpoints:
-        if endpoint.name in wanted if wanted is not None else header.issuperset(endpoint.columns):
-            yield endpoint
+def read_cells(source: ClinicalSource, columns: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a table as text, indexed by the number of the row in the file.
+
+    Raises
+    ------
+    ClinicalError
+        If the file cannot be read as a table, or a column is missing.
+    """
+    with _open_lines(source) as lines:
+        header = _header(lines, source)
+        absent = [column for column in columns if column not in header]
+        if absent:
+            raise ClinicalError(
+                f"{source.name} has no column {quoted(absent)}; there are {quoted(header)}"
+            )
+        # One by one: a stray cell far to the right makes a line of a workbook long.
+        numbers, cells = [], []
+        for number, row in rows_under(header, lines, source.name):
+            numbers.append(number)
+            cells.append([row[column] for column in columns])
+    return pd.DataFrame(cells, index=numbers, columns=list(columns), dtype=str)
+
+
+def _header(lines: Iterator[tuple[int, list[str]]], source: ClinicalSource) -> list[str]:
+    """Take the header off the lines; a column without a name is called by its number."""
+    taken = [cells for _, cells in islice(lines, source.header_lines)]
+    if len(taken) < source.header_lines:
+        raise ClinicalError(f"{source.name} is empty")
+    first = taken[0]
+    if source.header_lines > 1:
+        second = [*taken[1], *first[len(taken[1]) :]]
+        first = [
+            name if first.count(name) == 1 else other
+            for name, other in zip(first, second, strict=False)
+        ]
+    return [name or f"(column {number})" for number, name in enumerate(first, start=1)]
+
+
+@contextmanager
+def _open_lines(source: ClinicalSource) -> Iterator[Iterator[tuple[int, list[str]]]]:
+    """Open a table; its lines as `open_lines` gives them."""
+    try:
+        with open_lines(source.table, source.sheet) as lines:
+            yield lines
+    except SheetError as error:
+        raise ClinicalError(str(error)) from error

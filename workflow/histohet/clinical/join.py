@@ -8,11 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from histohet.clinical.clinical_values import Finding, is_missing
-from histohet.clinical.covariate_values import read_covariate
-from histohet.clinical.covariates import Covariate
-from histohet.clinical.endpoints import ROW_USED
-from histohet.clinical.tables import ClinicalError, ClinicalSource, read_cells, read_header
+from histohet.clinical.covariates import read_covariate
+from histohet.clinical.endpoints import (
+    ROW_USED,
+    Finding,
+    doubt,
+    endpoints_of,
+    event_column,
+    is_missing,
+    months_column,
+    read_endpoint,
+)
+from histohet.clinical.formats import ClinicalError, read_cells, read_header
+from histohet.clinical.settings import ClinicalSource, Covariate
 from histohet.common.settings import quoted
 from histohet.common.tables import read_tsv
 
@@ -23,7 +31,6 @@ USED_AS_THEY_ARE = "used as they are"
 PROBLEM_COLUMNS = ("table", "row", "patient", "column", "value", "problem", "consequence")
 
 PATIENT = "patient"
-_MONTHS, _EVENT = "_months", "_event"
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,6 @@ class ClinicalTable:
         return {str(patient): "; ".join(found.unique()) for patient, found in reasons}
 
 
-def endpoints_of(table: pd.DataFrame) -> tuple[str, ...]:
-    """Return the endpoints of which a table has months and event, in their order."""
-    names = [name.removesuffix(_MONTHS) for name in table.columns if name.endswith(_MONTHS)]
-    return tuple(name for name in names if name + _EVENT in table.columns)
-
-
 def read_clinical(
     sources: Sequence[ClinicalSource],
     columns: Iterable[str] = (),
@@ -71,7 +72,7 @@ def read_clinical(
     """Read clinical tables, check every row, and join them by patient.
 
     Rows of a table that name the same patient and agree in all that is read count once; where they
-    differ none counts. What is wrong with an endpoint (`Endpoint.read`) leaves the patient out of
+    differ none counts. What is wrong with an endpoint (`read_endpoint`) leaves the patient out of
     that endpoint, not of the others.
 
     Parameters
@@ -92,15 +93,15 @@ def read_clinical(
     checked = list(covariates)
     wanted = list(dict.fromkeys([*columns, *(covariate.column for covariate in checked)]))
     endpoints = [endpoint for source in sources for endpoint in source.endpoints]
-    own = [PATIENT, *(name for one in endpoints for name in (one.months_column, one.event_column))]
+    own = [PATIENT, *(name(one) for one in endpoints for name in (months_column, event_column))]
     if set(own) & set(wanted):
         ours = quoted(sorted(set(own) & set(wanted)))
         raise ClinicalError(f"no filter or covariate can be called {ours}: our own columns are")
     taken = _first_with(sources, wanted)
     parts = [
-        _read(source, taken[source], checked)
-        for source in sources
-        if source.endpoints or taken[source]
+        _read(source, names, checked)
+        for source, names in zip(sources, taken, strict=True)
+        if source.endpoints or names
     ]
     patients = dict.fromkeys(patient for part, _ in parts for patient in part.index)
     joined = pd.DataFrame(index=pd.Index(list(patients), name=PATIENT, dtype=object))
@@ -117,14 +118,12 @@ def read_clinical_tsv(frame: str | Path, problems: str | Path) -> ClinicalTable:
     return ClinicalTable(read_tsv(frame), read_tsv(problems))
 
 
-def _first_with(
-    sources: Sequence[ClinicalSource], wanted: Sequence[str]
-) -> dict[ClinicalSource, list[str]]:
-    """Return which of the wanted columns are taken from which table."""
-    taken: dict[ClinicalSource, list[str]] = {source: [] for source in sources}
-    headers = {source: read_header(source) for source in sources} if wanted else {}
+def _first_with(sources: Sequence[ClinicalSource], wanted: Sequence[str]) -> list[list[str]]:
+    """Return which of the wanted columns are taken from each table."""
+    taken: list[list[str]] = [[] for _ in sources]
+    headers = [read_header(source) for source in sources] if wanted else []
     for column in wanted:
-        having = [source for source, header in headers.items() if column in header]
+        having = [number for number, header in enumerate(headers) if column in header]
         if not having:
             tables = ", ".join(source.name for source in sources) or "there is none"
             raise ClinicalError(f"column '{column}' is in none of the clinical tables ({tables})")
@@ -136,13 +135,13 @@ def _read(
     source: ClinicalSource, columns: Sequence[str], covariates: Sequence[Covariate]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read one table: endpoints and columns by patient, and its problems."""
-    of_endpoints = [column for endpoint in source.endpoints for column in endpoint.columns]
+    of_endpoints = [name for one in source.endpoints.values() for name in one.columns]
     cells = read_cells(source, list(dict.fromkeys([source.patient, *of_endpoints, *columns])))
     rows, findings = _one_row_per_patient(cells, source.patient)
     parts = []
-    for endpoint in source.endpoints:
+    for name, endpoint in source.endpoints.items():
         try:
-            outcome, found = endpoint.read(rows)
+            outcome, found = read_endpoint(name, endpoint, rows)
         except ValueError as error:
             raise ClinicalError(f"{source.name}: {error}") from error
         parts.append(outcome)
@@ -160,11 +159,11 @@ def _read(
         for found in findings
         for row in found.rows.index[found.rows]
     ]
-    for endpoint in source.endpoints:
-        doubt = endpoint.doubt(frame[endpoint.months_column])
-        if doubt:
+    for name, endpoint in source.endpoints.items():
+        reason = doubt(frame[months_column(name)], endpoint.unit)
+        if reason:
             header = (source.name, 1, "", endpoint.event_time, "")
-            noted.append((*header, doubt, USED_AS_THEY_ARE))
+            noted.append((*header, reason, USED_AS_THEY_ARE))
     problems = pd.DataFrame(noted, columns=list(PROBLEM_COLUMNS)).drop_duplicates()
     return frame, problems.sort_values("row", kind="stable", ignore_index=True)
 

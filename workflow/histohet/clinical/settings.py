@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from histohet.common.settings import Code, FilePath, Settings, Text, quoted
+from histohet.common.resources import read_resource
+from histohet.common.settings import Code, FilePath, Settings, Text, did_you_mean, quoted
 
 
 def _endpoint_name(name: str) -> str:
@@ -19,6 +21,7 @@ def _endpoint_name(name: str) -> str:
 # Names columns, files and wildcards.
 EndpointName = Annotated[str, AfterValidator(_endpoint_name)]
 Codes = Annotated[tuple[Code, ...], Field(min_length=1)]
+TimeUnit = Literal["days", "months", "years"]
 
 
 class TimeColumns(Settings):
@@ -34,7 +37,7 @@ class EndpointSettings(Settings):
     time: Text | TimeColumns = Field(
         description="Column with the times, or `{event: column, censored: column}`."
     )
-    unit: Literal["days", "months", "years"] = Field(description="Unit of the times.")
+    unit: TimeUnit = Field(description="Unit of the times.")
     event: Text = Field(description="Column with the status.")
     events: Codes = Field(description="Codes that mean an event.")
     censored: Codes = Field(description="Codes that mean censored, competing events among them.")
@@ -46,61 +49,142 @@ class EndpointSettings(Settings):
             raise ValueError(f"{quoted(both)} stand in 'events' and in 'censored'")
         return self
 
+    @property
+    def event_time(self) -> str:
+        """Column with the time to the event."""
+        return self.time if isinstance(self.time, str) else self.time.event
 
-class ClinicalTable(Settings):
-    """A clinical table: of a ready-made format, or spelled out."""
+    @property
+    def censored_time(self) -> str:
+        """Column with the time to the last contact of the others; mostly the same."""
+        return self.time if isinstance(self.time, str) else self.time.censored
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read, each once."""
+        return tuple(dict.fromkeys((self.event_time, self.censored_time, self.event)))
+
+
+class ClinicalSource(Settings):
+    """A clinical table, or one sheet of a workbook, and what its columns mean."""
 
     table: FilePath = Field(description="TSV, CSV or workbook (.xlsx).")
-    format: Literal["cbioportal", "tcga_cdr", "gdc"] | None = Field(
-        None,
-        description="A ready-made mapping. `cbioportal`: clinical data of a study as downloaded "
-        "(OS, DSS, DFS, PFS, those that it has). `tcga_cdr`: TCGA Clinical Data Resource, "
-        "supplementary table 1 of Liu 2018 (OS, DFI, PFI of sheet `TCGA-CDR`; DSS from `DSS_cr`, "
-        "where 2, death of another cause, is censored, and PFS of sheet `ExtraEndpoints`). `gdc`: "
-        "patient table of a TCGA project with its three header lines (OS: `death_days_to` of the "
-        "dead, `last_contact_days_to` of the living).",
+    patient: Text = Field(description="Column with the patient's id.")
+    endpoints: dict[EndpointName, EndpointSettings] = Field(
+        {}, description="Endpoints that are taken from it, and their columns."
     )
-    patient: Text | None = Field(
-        None, description="Without a format: column with the patient's id."
-    )
-    endpoints: tuple[Code, ...] | dict[EndpointName, EndpointSettings] | None = Field(
-        None,
-        description="With a format, the list of those to take, all if absent. Without: of each "
-        "endpoint its columns and codes.",
-    )
-    sheet: Text | None = Field(None, description="Sheet of a workbook; its first if absent.")
-    header_lines: int | None = Field(
-        None,
+    sheet: str = Field("", description="Sheet of a workbook; its first if empty.")
+    header_lines: int = Field(
+        1,
         ge=1,
-        description="Lines before the first patient, 1 if absent; the first names the columns.",
+        description="Lines before the first patient. The first names the columns; where it uses a "
+        "name twice, the second does.",
     )
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"{self.table}, sheet {self.sheet}" if self.sheet else self.table
+
+
+class ReadyMadeTable(Settings):
+    """A clinical table of a ready-made format."""
+
+    table: FilePath = Field(description="TSV, CSV or workbook (.xlsx).")
+    format: str = Field(
+        description="One of `resources/clinical_formats.yaml`, where more can be added. "
+        "`cbioportal`: clinical data of a study as downloaded (OS, DSS, DFS, PFS, those that it "
+        "has). `tcga_cdr`: TCGA Clinical Data Resource, supplementary table 1 of Liu 2018 (OS, "
+        "DFI, PFI of sheet `TCGA-CDR`; DSS from `DSS_cr`, where 2, death of another cause, is "
+        "censored, and PFS of sheet `ExtraEndpoints`). `gdc`: patient table of a TCGA project with "
+        "its three header lines (OS: `death_days_to` of the dead, `last_contact_days_to` of the "
+        "living)."
+    )
+    endpoints: tuple[Code, ...] | None = Field(
+        None, description="Endpoints to take of it; all whose columns are there, if absent."
+    )
+
+    @field_validator("format")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        formats = read_resource("clinical_formats")
+        if name not in formats:
+            hint = did_you_mean(name, formats)
+            raise ValueError(f"format '{name}' is none of {quoted(formats)}{hint}")
+        return name
 
     @model_validator(mode="after")
-    def _ready_made_or_spelled_out(self) -> Self:
-        if (self.format is None) == (self.patient is None):
-            raise ValueError("either 'format' or 'patient' must be given")
-        if self.format is None and isinstance(self.endpoints, tuple):
-            raise ValueError("without a 'format', say what the columns of its 'endpoints' are")
-        if self.format is not None:
-            if isinstance(self.endpoints, dict):
-                raise ValueError("with a 'format', 'endpoints' is the list of those to take")
-            if self.sheet is not None or self.header_lines is not None:
-                raise ValueError("a 'format' knows its 'sheet' and its 'header_lines'")
+    def _has_the_endpoints(self) -> Self:
+        there = sorted(name for source in self.sources() for name in source.endpoints)
+        unknown = [name for name in self.endpoints or () if name not in there]
+        if unknown:
+            raise ValueError(
+                f"format '{self.format}' has no endpoint {quoted(unknown)}; it has {quoted(there)}"
+            )
         return self
 
+    def sources(self) -> list[ClinicalSource]:
+        """Return the tables, or sheets, of the format, with all their endpoints."""
+        parts = read_resource("clinical_formats")[self.format]
+        return [ClinicalSource(table=self.table, **part) for part in parts]
 
-class CovariateSettings(Settings):
+
+def _kind_of_table(values: object) -> str:
+    ready_made = "format" in values if isinstance(values, Mapping) else hasattr(values, "format")
+    return "ready-made" if ready_made else "spelled out"
+
+
+ClinicalTableSettings = Annotated[
+    Annotated[ReadyMadeTable, Tag("ready-made")] | Annotated[ClinicalSource, Tag("spelled out")],
+    Discriminator(_kind_of_table),
+]
+
+
+class Covariate(Settings):
     """What hazard ratios are adjusted for: a column of the clinical tables, and how it is coded."""
 
     column: Text = Field(description="Its header in the clinical table.")
     kind: Literal["numeric", "categorical"] = Field(
         description="Hazard ratio per unit, or of each level against the reference."
     )
-    name: Text | None = Field(None, description="What tables and figures call it, if not `column`.")
-    reference: Code | None = Field(None, description="Reference level of a categorical covariate.")
-    levels: dict[Code, tuple[Code, ...]] | None = Field(
-        None, description="Codes of each level; without, each code is a level of its own."
+    name: Text = Field("", description="What tables and figures call it, if not `column`.")
+    reference: Code = Field("", description="Reference level of a categorical covariate.")
+    levels: dict[Code, tuple[Code, ...]] = Field(
+        {},
+        description="Codes of each level; without, each code is a level of its own. A code in no "
+        "level excludes the patient and is a problem of its row.",
     )
     drop: tuple[Code, ...] = Field(
-        (), description="Codes that exclude the patient; an empty one stands for a missing value."
+        (),
+        description="Codes that exclude the patient; an empty one stands for a missing value, "
+        "which otherwise only leaves the patient out of the models with this covariate.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_called_as_its_column(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "column" in values:
+            return {"name": values["column"], **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "categorical" and not self.reference:
+            raise ValueError(f"covariate '{self.name}' is categorical and needs a reference level")
+        if self.kind == "numeric" and (self.reference or self.levels):
+            what = "reference level" if self.reference else "levels"
+            raise ValueError(f"covariate '{self.name}' is numeric and has no {what}")
+        if self.reference and self.reference in self.drop:
+            raise ValueError(f"covariate '{self.name}' drops its own reference level")
+        if self.levels and self.reference not in self.levels:
+            raise ValueError(
+                f"covariate '{self.name}': reference '{self.reference}' is none of its levels "
+                f"{quoted(self.levels)}"
+            )
+        meant = [one for level in self.levels.values() for one in level] + list(self.drop)
+        twice = sorted({one for one in meant if meant.count(one) > 1})
+        if twice:
+            raise ValueError(
+                f"covariate '{self.name}': {quoted(twice)} must be in one level, or in 'drop'"
+            )
+        return self

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from histohet.cohort.flow import ENDPOINT, GROUP, STEP
+from histohet.cohort.select import ENDPOINT, GROUP, STEP
 from histohet.drawing.style import (
     FAINT,
     GROUP_COLOURS,
@@ -55,7 +55,7 @@ def draw_flow(flow: pd.DataFrame, *, title: str) -> Figure:
     Parameters
     ----------
     flow
-        From `histohet.cohort.flow.flow_table`.
+        From `histohet.cohort.select.flow_table`.
     title
         Heading.
     """

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from histohet.cohort.analyses import How
+from histohet.cohort.settings import How
 from histohet.common.outcome import Status
 
 _DIAGNOSTIC = re.compile(r"-DX(\d+)(?!\d)")

@@ -1,23 +1,40 @@
-"""The cohort of an analysis: who is analysed, with which score, in which group, and who is not."""
+"""The cohort of an analysis: who is analysed, with which score, in which group, and who is not.
+
+Groups are formed before any outcome is looked at. The flow of patients is reported as CONSORT does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from histohet.clinical.clinical_values import is_missing
-from histohet.clinical.covariate_values import EXCLUDES, read_covariate
-from histohet.clinical.covariates import PATIENT_COLUMNS, Covariate
-from histohet.clinical.join import ClinicalTable, endpoints_of
-from histohet.cohort.analyses import AnalysisSpec, Trim
-from histohet.cohort.groups import assign_groups, known_percentiles
+from histohet.clinical.covariates import EXCLUDES, read_covariate
+from histohet.clinical.endpoints import endpoints_of, event_column, is_missing, months_column
+from histohet.clinical.join import ClinicalTable
+from histohet.clinical.settings import Covariate
 from histohet.cohort.patients import NOT_MEASURED, patient_scores
+from histohet.cohort.settings import (
+    PATIENT_COLUMNS,
+    AnalysisSettings,
+    Cut,
+    Grouping,
+    TrimSettings,
+    TwoCuts,
+)
+from histohet.common.outcome import Status
 
 NO_ROW = "no row in the clinical tables"
 UNUSABLE_ROWS = "contradictory rows in the clinical tables"
+
+PERCENTILES: Mapping[str, tuple[float, float]] = {"quartiles": (25, 75), "median": (50, 50)}
+
+FLOW_COLUMNS = ("kind", "step", "slides", "patients", "events", "lost_slides", "lost", "why")
+
+STEP, GROUP, ENDPOINT = "step", "group", "endpoint"
 
 Exclusion = Callable[["pd.Series[bool]"], "pd.Series[str]"]
 """From who is left to the reason why each of them has to go, "" for who stays."""
@@ -61,7 +78,7 @@ class Cohort:
     steps: tuple[Step, ...]
 
 
-def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSpec) -> Cohort:
+def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSettings) -> Cohort:
     """Select the patients of an analysis and group them.
 
     A patient goes at the first step that it fails: a score, a clinical row, the conditions one
@@ -133,10 +150,10 @@ def of_endpoint(patients: pd.DataFrame, endpoint: str) -> pd.DataFrame:
     endpoints = endpoints_of(patients)
     if endpoint not in endpoints:
         raise ValueError(f"no endpoint '{endpoint}' in the cohort: {', '.join(endpoints)}")
-    months, event = f"{endpoint}_months", f"{endpoint}_event"
+    months, event = months_column(endpoint), event_column(endpoint)
     known = patients["analysed"] & patients[months].notna() & patients[event].notna()
     chosen = patients[known].reset_index(drop=True)
-    outcomes = {f"{name}_{what}" for name in endpoints for what in ("months", "event")}
+    outcomes = {column(name) for name in endpoints for column in (months_column, event_column)}
     covariates = [
         name for name in chosen.columns if name not in outcomes and name not in PATIENT_COLUMNS
     ]
@@ -149,7 +166,7 @@ def of_endpoint(patients: pd.DataFrame, endpoint: str) -> pd.DataFrame:
 
 
 def _selection(
-    spec: AnalysisSpec, scores: pd.DataFrame, rows: pd.DataFrame, no_row: pd.Series[str]
+    spec: AnalysisSettings, scores: pd.DataFrame, rows: pd.DataFrame, no_row: pd.Series[str]
 ) -> Iterator[tuple[str, Exclusion]]:
     """Yield the steps from the sheet to those that are analysed.
 
@@ -159,7 +176,7 @@ def _selection(
     yield "measured", lambda left: without[left].where(without == NOT_MEASURED, "")
     yield f"one score per patient ({spec.slides.replace('_', ' ')})", lambda left: without[left]
     yield "clinical data", lambda left: no_row[left]
-    for column, values in spec.where:
+    for column, values in spec.where.items():
         yield f"{column}: {', '.join(values)}", _condition(rows[column], values)
     if spec.covariates:
         yield "covariates", lambda left: _bad_covariate(rows[left], spec.covariates)
@@ -181,7 +198,7 @@ def _condition(texts: pd.Series[str], values: Sequence[str]) -> Exclusion:
     return exclusion
 
 
-def _trimming(trim: Trim, values: pd.Series[float]) -> Exclusion:
+def _trimming(trim: TrimSettings, values: pd.Series[float]) -> Exclusion:
     def exclusion(left: pd.Series[bool]) -> pd.Series[str]:
         low, high = known_percentiles(values[left], trim.percentiles)
         why = pd.Series(f"{trim.measure} missing", index=values.index)
@@ -224,7 +241,7 @@ def _shown(texts: pd.Series[str]) -> pd.Series[str]:
 
 def _capped(rows: pd.DataFrame, endpoint: str, max_months: float | None) -> pd.DataFrame:
     """Return an endpoint, censored where the follow-up exceeds the cap."""
-    months, event = rows[f"{endpoint}_months"], rows[f"{endpoint}_event"]
+    months, event = rows[months_column(endpoint)], rows[event_column(endpoint)]
     if max_months is not None:
         beyond = months > max_months
         months, event = months.mask(beyond, max_months), event.mask(beyond & event.notna(), 0)
@@ -239,3 +256,111 @@ def _sentences(
     details = scores["reason"].where(excluded == scores["without"], "")
     details = details.mask(excluded == UNUSABLE_ROWS, of_row)
     return excluded.mask((excluded != "") & (details != ""), excluded + " (" + details + ")")
+
+
+def known_percentiles(
+    values: pd.Series[float], percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    """Return two percentiles (numpy's ``linear``) of what is not NaN; NaN, NaN without any."""
+    known = values.dropna()
+    if known.empty:
+        return np.nan, np.nan
+    low, high = np.percentile(known, percentiles)
+    return float(low), float(high)
+
+
+def group_limits(score: pd.Series[float], grouping: Grouping) -> tuple[float, float]:
+    """Return the largest score that is low and the score above which it is high.
+
+    NaN, NaN without any score, and where no groups are formed.
+    """
+    if isinstance(grouping, Cut | TwoCuts):
+        return grouping.limits
+    if grouping not in PERCENTILES:
+        return np.nan, np.nan
+    return known_percentiles(score, PERCENTILES[grouping])
+
+
+def assign_groups(score: pd.Series[float], grouping: Grouping) -> pd.Series[str]:
+    """Return ``low``, ``middle`` or ``high`` for every score, "" where there is none.
+
+    Ties stay together, so groups of a small integer score can be of unequal size or empty. Without
+    groups (``none``, ``best_cut``) all are "".
+    """
+    low_at_most, high_above = group_limits(score, grouping)
+    group = pd.Series("middle", index=score.index, dtype=object)
+    group = group.mask(score <= low_at_most, "low").mask(score > high_above, "high")
+    return group.mask(score.isna() | np.isnan(low_at_most), "")
+
+
+def flow_table(cohort: Cohort, slides: pd.DataFrame, spec: AnalysisSettings) -> pd.DataFrame:
+    """Return how many slides and patients each step left, and how many each reason cost.
+
+    Parameters
+    ----------
+    cohort, slides, spec
+        The analysis, the slides it began with, and its specification.
+
+    Returns
+    -------
+    DataFrame
+        `FLOW_COLUMNS`. Rows of kind ``step``, the last being the patients that are analysed:
+        ``slides`` and ``patients`` left, ``lost_slides`` and ``lost`` patients against the row
+        above, ``why`` ("reason (n = patients); …", of the measuring also slides). Then one row
+        per ``group``, and one per ``endpoint``: patients of whom it is known, their events, and the
+        patients it is not known of.
+    """
+    rows: list[dict[str, object]] = []
+    for before, step in zip((None, *cohort.steps), cohort.steps, strict=False):
+        why = _counts(step.lost)
+        if len(rows) == 1:
+            why = "; ".join(filter(None, (why, _unmeasured(slides, spec.score))))
+        rows.append(
+            {
+                "kind": STEP,
+                "step": step.name,
+                "slides": step.slides,
+                "patients": step.patients,
+                "lost_slides": before.slides - step.slides if before else 0,
+                "lost": before.patients - step.patients if before else 0,
+                "why": why,
+            }
+        )
+    analysed = cohort.patients[cohort.patients["analysed"]]
+    low_at_most, high_above = group_limits(analysed["score"], spec.grouping)
+    meanings = {
+        "low": f"{spec.score} ≤ {low_at_most:.4g}",
+        "middle": f"between {low_at_most:.4g} and {high_above:.4g}",
+        "high": f"{spec.score} > {high_above:.4g}",
+    }
+    for group, meaning in meanings.items():
+        size = int((analysed["group"] == group).sum())
+        if not np.isnan(low_at_most) and (size or group != "middle"):
+            rows.append({"kind": GROUP, "step": group, "patients": size, "why": meaning})
+    for name in endpoints_of(cohort.patients):
+        known = of_endpoint(cohort.patients, name)
+        rows.append(
+            {
+                "kind": ENDPOINT,
+                "step": name,
+                "patients": len(known),
+                "events": int(known["event"].sum()),
+                "lost": len(analysed) - len(known),
+                "why": "time or event not known" if len(known) < len(analysed) else "",
+            }
+        )
+    numbers = dict.fromkeys(("slides", "patients", "events", "lost_slides", "lost"), "Int64")
+    return pd.DataFrame(rows, columns=list(FLOW_COLUMNS)).astype(numbers)
+
+
+def _unmeasured(slides: pd.DataFrame, score: str) -> str:
+    """Return how many slides have no score, by how far they came."""
+    status = slides["status"].astype(str)
+    status = status.mask((status == Status.OK) & slides[score].isna(), "no score")
+    lost = status[status != Status.OK].value_counts(sort=False)
+    counted = _counts({str(name): int(count) for name, count in lost.items()})
+    return f"slides: {counted}".replace("; ", ", ") if counted else ""
+
+
+def _counts(lost: dict[str, int]) -> str:
+    return "; ".join(f"{why} (n = {count})" for why, count in lost.items())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from histohet.clinical.settings import CovariateSettings
+from histohet.clinical.settings import Covariate
 from histohet.common.resources import read_resource
 from histohet.common.settings import Code, Name, Settings, did_you_mean, quoted
 
@@ -30,12 +30,44 @@ Measure = Literal[
     "trait_hti_observed",
 ]
 Percent = Annotated[float, Field(ge=0, le=100)]
+How = Literal["first", "first_diagnostic", "max", "mean"]
+
+PATIENT_COLUMNS = (
+    "patient",
+    "slide",
+    "n_slides",
+    "n_scored",
+    "score",
+    "n_tiles",
+    "group",
+    "analysed",
+    "excluded_because",
+)
+"""Columns of the table of patients (`cohort.select`), before those of endpoints and so on."""
+
+RESERVED = (*PATIENT_COLUMNS, "time_months", "event")
+"""What no covariate may be called: statistics take its column beside these."""
+
+
+def _in_order(percentiles: tuple[float, float]) -> tuple[float, float]:
+    low, high = percentiles
+    if low >= high:
+        raise ValueError(f"percentiles {low:g}, {high:g} must be ordered")
+    return percentiles
+
+
+Percentiles = Annotated[tuple[Percent, Percent], AfterValidator(_in_order)]
 
 
 class Cut(Settings):
     """Low is at most the cut, high is above."""
 
     cut: float
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The largest score that is low, and the score above which it is high."""
+        return self.cut, self.cut
 
 
 class TwoCuts(Settings):
@@ -52,19 +84,24 @@ class TwoCuts(Settings):
             )
         return self
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The largest score that is low, and the score above which it is high."""
+        return self.low_at_most, self.high_above
+
+
+Grouping = Literal["quartiles", "median", "best_cut", "none"] | Cut | TwoCuts
+"""How a score splits patients. Without an outcome: at percentiles, which interpolate linearly
+between order statistics (numpy's ``linear``, R's type 7) over the patients that are analysed, or at
+fixed cuts. ``none`` forms no groups, nor does ``best_cut``, whose cut is chosen by the outcome and
+belongs to the statistics, with its correction."""
+
 
 class TrimSettings(Settings):
     """Leave out extremes: kept is what is strictly between the percentiles."""
 
     measure: Measure = Field(description="Measure whose extremes are left out.")
-    percentiles: tuple[Percent, Percent] = Field((5, 95), description="HETMAP: 5 and 95.")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        low, high = self.percentiles
-        if low >= high:
-            raise ValueError(f"percentiles {low:g}, {high:g} must be ordered")
-        return self
+    percentiles: Percentiles = Field((5, 95), description="HETMAP: 5 and 95.")
 
 
 class AnalysisSettings(Settings):
@@ -96,7 +133,7 @@ class AnalysisSettings(Settings):
     endpoints: tuple[Code, ...] = Field(
         (), description="Endpoints of the clinical tables; none named: all."
     )
-    slides: Literal["first", "first_diagnostic", "max", "mean"] = Field(
+    slides: How = Field(
         "first",
         description="For patients with several slides: `first` measured one in the sheet, `max` or "
         "`mean` of the measured ones, or `first_diagnostic`: TCGA's `-01Z-00-DX1`, without it the "
@@ -113,13 +150,13 @@ class AnalysisSettings(Settings):
         description="`{measure: n_tiles, percentiles: [5, 95]}`: kept is what is strictly between "
         "the percentiles, over the patients that all other conditions leave.",
     )
-    grouping: Literal["quartiles", "median", "best_cut", "none"] | Cut | TwoCuts = Field(
+    grouping: Grouping = Field(
         "quartiles",
         description="`quartiles` (low ≤ 25th, high > 75th percentile, HETMAP), `median`, "
         "`{cut: 0.5}` (low ≤ 0.5), `{low_at_most: 0.3, high_above: 0.7}`. `none` (the score as a "
         "number) and `best_cut` (by the outcome, with its correction) form no groups beforehand.",
     )
-    covariates: tuple[CovariateSettings, ...] = Field(
+    covariates: tuple[Covariate, ...] = Field(
         (),
         description="What hazard ratios are adjusted for: `{column, kind: numeric}` or `{column, "
         "kind: categorical, reference: N0}`; `name` for another name in tables; `levels: {T1-2: "
@@ -143,3 +180,33 @@ class AnalysisSettings(Settings):
             raise ValueError(f"preset '{preset}' is none of {quoted(published)}{hint}")
         own = {key: value for key, value in values.items() if key != "preset"}
         return {"name": preset} | published[preset] | own
+
+    @model_validator(mode="after")
+    def _covariates_have_names_of_their_own(self) -> Self:
+        names = [covariate.name for covariate in self.covariates]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two covariates share a name: {quoted(names)}")
+        for name in names:
+            if name in RESERVED:
+                raise ValueError(
+                    f"covariate '{name}': the cohort table has a column of that name; give it "
+                    "another 'name'"
+                )
+        return self
+
+    def endpoints_among(self, known: Sequence[str]) -> tuple[str, ...]:
+        """Return its endpoints, given those that the clinical tables have.
+
+        Raises
+        ------
+        ValueError
+            If one is not among them, or there are none.
+        """
+        absent = [name for name in self.endpoints if name not in known]
+        if absent or not known:
+            there = quoted(known) or "none"
+            raise ValueError(
+                f"analysis '{self.name}': no clinical table has the endpoint {quoted(absent)}; "
+                f"there are {there}"
+            )
+        return self.endpoints or tuple(known)

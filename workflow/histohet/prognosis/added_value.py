@@ -6,15 +6,15 @@ time-dependent AUC) and by whether the risks they predict come true (calibration
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from histohet.prognosis.evaluation import Estimate, estimate_all
 from histohet.prognosis.models import Models, OutOfFold, Predictors, cross_validate, why_not
+from histohet.prognosis.settings import AddedValueSettings
 
 MODELS: Models = {
     "clinical": ("clinical",),
@@ -25,46 +25,6 @@ MODELS: Models = {
     "clinical + embedding": ("clinical", "embedding"),
     "clinical + embedding + heterogeneity": ("clinical", "embedding", "heterogeneity"),
 }
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How models are compared.
-
-    Attributes
-    ----------
-    folds, repeats
-        Of the outer cross-validation; the inner one has as many folds.
-    horizons
-        Months at which AUC and calibration are taken, ascending.
-    seed
-        Of folds and bootstrap.
-
-    Raises
-    ------
-    ValueError
-        If folds or repeats are too few, or horizons absent, not positive or not ascending.
-    """
-
-    folds: int = 5
-    repeats: int = 5
-    horizons: tuple[float, ...] = (12.0, 36.0, 60.0)
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.folds < 2 or self.repeats < 1:
-            raise ValueError("cross-validation needs at least 2 folds and 1 repetition")
-        steps = np.diff([0.0, *self.horizons])
-        if not self.horizons or not (steps > 0).all():
-            raise ValueError(f"horizons {self.horizons} must be positive and ascending")
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], seed: int) -> Self:
-        """Read ``folds``, ``repeats`` and ``horizons``, in any order; skip the other keys."""
-        chosen = {key: config[key] for key in ("folds", "repeats") if key in config}
-        if "horizons" in config:
-            chosen["horizons"] = tuple(sorted(float(months) for months in config["horizons"]))
-        return cls(**chosen, seed=seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +84,8 @@ def compare_models(
     patients: pd.DataFrame,
     embeddings: pd.DataFrame,
     covariates: Sequence[str],
-    settings: Settings,
+    settings: AddedValueSettings,
+    seed: int,
 ) -> AddedValue:
     """Compare `MODELS` for one endpoint; those with clinical data only if there is any.
 
@@ -141,7 +102,9 @@ def compare_models(
     covariates
         Clinical columns.
     settings
-        Folds, repetitions, horizons, seed.
+        Folds, repetitions, horizons.
+    seed
+        Of folds and bootstrap.
 
     Raises
     ------
@@ -177,10 +140,10 @@ def compare_models(
         models,
         folds=settings.folds,
         repeats=settings.repeats,
-        horizons=settings.horizons,
-        seed=settings.seed,
+        horizons=sorted(settings.horizons),
+        seed=seed,
     )
-    estimates += estimate_all(found, time, event, added="heterogeneity", seed=settings.seed)
+    estimates += estimate_all(found, time, event, added="heterogeneity", seed=seed)
     return AddedValue(_table(estimates), _risks(found, used["patient"]))
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 from scipy.stats import chi2
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 from histohet.survival.design import Column, Design, make_design
 from histohet.survival.partial_likelihood import (
     Booleans,

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
+from histohet.cohort.settings import Grouping
 from histohet.survival.cox import CoxResult, fit_design
 from histohet.survival.curves import KaplanMeier, LogRank, kaplan_meier, log_rank
 from histohet.survival.design import Design, make_design, per_standard_deviation
@@ -177,9 +178,11 @@ def analyse_endpoint(
     )
 
 
-def groups_of(grouping: str) -> Groups:
-    """Return what a configured grouping (`cohort.grouping`) means for the groups of a frame."""
-    return {"best_cut": "searched", "none": "none"}.get(grouping, "given")  # type: ignore[return-value]
+def groups_of(grouping: Grouping) -> Groups:
+    """Return what a configured grouping means for the groups of a frame."""
+    if grouping == "best_cut":
+        return "searched"
+    return "none" if grouping == "none" else "given"
 
 
 def _tile_count(tiles: pd.Series[float]) -> tuple[npt.NDArray[np.floating], float]:

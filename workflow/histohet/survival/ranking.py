@@ -77,10 +77,14 @@ def bootstrapped_c(
     The samples are the same for every risk of the same patients, so that differences between two
     risks can be taken sample by sample. NaN in a sample without comparable pairs.
     """
-    n = np.size(time)
+    order = _by_time(np.asarray(time, dtype=float), np.asarray(event, dtype=bool))
+    n = len(order)
     rng = np.random.default_rng(seed)
-    drawn = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(replicates)]
-    return c_index(time, event, risk, counts=np.array(drawn).reshape(-1, n))
+    counts = np.empty((replicates, n), np.int32)
+    # Drawn in order of time, so that the order of rows does not matter.
+    for row in counts:
+        row[order] = np.bincount(rng.integers(0, n, n), minlength=n)
+    return c_index(time, event, risk, counts=counts)
 
 
 def c_index(
@@ -141,8 +145,7 @@ def count_pairs(
     weights = np.ones((1, len(times))) if counts is None else counts
     found = np.zeros((3, len(weights)), np.int64)
     for here in _strata(times, stratum):
-        # From the longest time to the shortest, at equal times the censored first.
-        order = here[np.lexsort((observed[here], -times[here]))]
+        order = here[_by_time(times[here], observed[here])]
         moment = np.unique(times[order], return_inverse=True)[1]
         level = np.unique(risks[order], return_inverse=True)[1]
         for start in range(0, len(weights), REPLICATES_AT_ONCE):
@@ -212,6 +215,11 @@ def uncensored_before(time: Floats, event: npt.NDArray[np.bool_], at: Floats) ->
 def bootstrap_counts(n: int, resamples: int, rng: np.random.Generator) -> Floats:
     """Draw how often each of `n` patients is in each of `resamples` resamples, (resamples, n)."""
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+
+
+def _by_time(time: Floats, event: npt.NDArray[np.bool_]) -> Ints:
+    """Return rows from the longest time to the shortest, at equal times the censored first."""
+    return np.lexsort((event, -time))
 
 
 def _strata(time: Floats, stratum: npt.ArrayLike | None) -> Iterator[Ints]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from histohet.cohort.settings import Cut, Measure, Percent, TwoCuts
+from histohet.cohort.settings import AnalysisSettings, Cut, Measure, Percentiles, TwoCuts
 from histohet.common.settings import Settings, Several
 
 
@@ -52,7 +52,7 @@ class CurveSettings(Settings):
     groupings: Several[Literal["quartiles", "median", "none"] | Cut | TwoCuts] | None = Field(
         None, description="Groupings of the analysis, other than `best_cut`."
     )
-    trims: Several[Literal["none"] | tuple[Percent, Percent]] | None = Field(
+    trims: Several[Literal["none"] | Percentiles] | None = Field(
         None, description="`none`, or percentiles such as `[5, 95]`."
     )
     adjusted: Several[bool] | None = Field(
@@ -66,3 +66,19 @@ class CurveSettings(Settings):
         if not self.model_fields_set:
             raise ValueError("it names no choice")
         return self
+
+    def check_against(self, analysis: AnalysisSettings) -> None:
+        """Check that the choices can be made in an analysis.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to adjust for, or the cut is searched.
+        """
+        if any(self.adjusted or ()) and not analysis.covariates:
+            raise ValueError(f"adjusted: analysis '{analysis.name}' has no covariates")
+        if self.groupings is None and analysis.grouping == "best_cut":
+            raise ValueError(
+                f"groupings: best_cut, as in analysis '{analysis.name}', has no p-value but that "
+                "of its search, and no interval; it cannot be one of many choices"
+            )

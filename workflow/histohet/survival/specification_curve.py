@@ -6,20 +6,20 @@ had said the opposite (Simonsohn, Simmons and Nelson, Nature Human Behaviour 4:1
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from histohet.clinical.covariates import Covariate
 from histohet.clinical.join import ClinicalTable
-from histohet.cohort.analyses import AnalysisSpec
+from histohet.clinical.settings import Covariate
 from histohet.cohort.select import build_cohort, of_endpoint
-from histohet.survival.analysis_choices import Choices
+from histohet.cohort.settings import AnalysisSettings, Cut, Grouping, TrimSettings, TwoCuts
 from histohet.survival.cox import fit_cox
 from histohet.survival.design import per_standard_deviation
 from histohet.survival.endpoint import HIGH_VS_LOW, SCORE
+from histohet.survival.settings import CurveSettings
 
 CURVE_COLUMNS = (
     "endpoint",
@@ -39,8 +39,8 @@ def specification_curve(
     slides: Iterable[tuple[str, pd.DataFrame]],
     upstream: Mapping[str, Mapping[str, str]],
     clinical: ClinicalTable,
-    spec: AnalysisSpec,
-    choices: Choices,
+    spec: AnalysisSettings,
+    choices: CurveSettings,
     pooled: Collection[str] = (),
 ) -> pd.DataFrame:
     """Estimate the hazard ratio under every combination of choices.
@@ -56,7 +56,7 @@ def specification_curve(
     spec
         The analysis that the choices vary.
     choices
-        Those that need nothing but the table of slides.
+        Those that need nothing but the table of slides are gone through, each with all others.
     pooled
         Names of the ways that pool the slides of a patient, who then has one row, and none to
         choose.
@@ -69,16 +69,60 @@ def specification_curve(
     """
     rows = []
     for name, table in slides:
-        common = replace(spec, slides="first") if name in pooled else spec
-        for words, one, adjusted in choices.specifications(common):
+        common = spec.model_copy(update={"slides": "first"}) if name in pooled else spec
+        for words, one, adjusted in specifications(choices, common):
             patients = build_cohort(table, clinical, one).patients
             covariates = one.covariates if adjusted else ()
             for endpoint in one.endpoints_among(clinical.endpoints):
                 estimate = _estimate(
-                    of_endpoint(patients, endpoint), covariates, grouped=one.grouping.how != "none"
+                    of_endpoint(patients, endpoint), covariates, grouped=one.grouping != "none"
                 )
                 rows.append({**upstream[name], **words, "endpoint": endpoint, **estimate})
     return pd.DataFrame(rows)
+
+
+def specifications(
+    choices: CurveSettings, spec: AnalysisSettings
+) -> Iterator[tuple[dict[str, str], AnalysisSettings, bool]]:
+    """Yield what is chosen, in words, the analysis that it makes, and whether it adjusts.
+
+    What is not chosen is as analysed. Who is analysed, and in which group, does not depend on
+    whether hazard ratios are adjusted: the covariates stay in the analysis, and exclude whom they
+    exclude.
+
+    Raises
+    ------
+    ValueError
+        If the choices cannot be made in the analysis.
+    """
+    choices.check_against(spec)
+    measure = spec.trim.measure if spec.trim else "n_tiles"
+    trims = [
+        None if one == "none" else TrimSettings(measure=measure, percentiles=one)
+        for one in choices.trims or ()
+    ]
+    for score, grouping, trim, adjusted in product(
+        choices.scores or (spec.score,),
+        choices.groupings or (spec.grouping,),
+        trims or (spec.trim,),
+        choices.adjusted or (bool(spec.covariates),),
+    ):
+        words = {
+            "score": score,
+            "grouping": _words(grouping),
+            "trim": f"{trim.percentiles[0]:g}–{trim.percentiles[1]:g} %" if trim else "none",
+            "adjusted": "yes" if adjusted else "no",
+        }
+        changes = {"score": score, "grouping": grouping, "trim": trim}
+        yield words, spec.model_copy(update=changes), adjusted
+
+
+def _words(grouping: Grouping) -> str:
+    if isinstance(grouping, Cut):
+        return f"cut {grouping.cut:g}"
+    if isinstance(grouping, TwoCuts):
+        return f"≤ {grouping.low_at_most:g}, > {grouping.high_above:g}"
+    return "per SD" if grouping == "none" else grouping
 
 
 def curve_summary(curve: pd.DataFrame) -> pd.DataFrame:

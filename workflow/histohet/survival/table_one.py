@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency, fisher_exact, kruskal, spearmanr
 
-from histohet.clinical.covariates import Covariate
+from histohet.clinical.settings import Covariate
 
 LEAST_EXPECTED = 5
 """Below this expected count in a 2 × 2 table, the chi-squared test gives way to Fisher's (Cochran,
