@@ -201,5 +201,5 @@ def test_the_longest_id_names_every_file_of_its_slide(tmp_path: Path) -> None:
     path = tmp_path / "slides.tsv"
     path.write_text("slide\tpath\n" + "a" * 200 + "\tb\n")
     (slide,) = read_slide_sheet(path).slides
-    for name in (f".partial-.partial-{slide}.h5.rows", f"{slide}.json.provenance.json"):
+    for name in (f".partial-.partial-{slide}.h5.part", f"{slide}.json.provenance.json"):
         (tmp_path / name).touch()

@@ -32,7 +32,7 @@ with feature_file(path, tiles, rows, 64, 'e', Provenance()) as file:
         file.append(batch)
 """,
     "rows": """
-with partial_features(path, {}, 64) as rows:
+with partial_features(path, {}) as rows:
     for _ in range(90):
         rows.append(np.ones(100, bool), np.ones((100, 64), np.float32))
 """,
@@ -88,7 +88,7 @@ def test_every_writer_names_the_file_and_leaves_nothing(tmp_path: Path, writer: 
     assert message in (tmp_path / "log/slide_7.log").read_text()
     left = {found.name for found in tmp_path.iterdir()}
     # Of embeddings on their way, those that are done stay.
-    assert left <= {"log", f".partial-{path.name}.rows"}
+    assert left <= {"log", f".partial-{path.name}.part"}
 
 
 @pytest.fixture

@@ -22,10 +22,9 @@ from helpers.featurefiles import (
 )
 from helpers.mutations import message_of, mutated
 from histohet.agreement.anndata import AnnDataError, read_observations
-from histohet.features.imported.layouts import read_source, read_tile_positions
+from histohet.features.imported.layouts import FeatureFileError, read_source, read_tile_positions
 from histohet.features.imported.placement import place_tiles
 from histohet.features.imported.rows import read_rows
-from histohet.features.imported.tile_facts import FeatureFileError
 
 FEATURES = np.arange(36, dtype=np.float32).reshape(9, 4)
 COORDS = np.array([[x, y] for y in (0, 512, 1024) for x in (0, 512, 1024)])

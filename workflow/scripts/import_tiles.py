@@ -6,10 +6,9 @@ import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import Outcome, Status
-from histohet.features.imported.layouts import read_source, read_tile_positions
+from histohet.features.imported.layouts import FeatureFileError, read_source, read_tile_positions
 from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
 from histohet.features.imported.rows import write_imported_tiles
-from histohet.features.imported.tile_facts import FeatureFileError
 from histohet.slides.reader import Pixels, SlideError, open_slide
 from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import (

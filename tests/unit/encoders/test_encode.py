@@ -64,7 +64,7 @@ def coords() -> npt.NDArray[np.int64]:
 def encoded(
     path: Path, source: TileSource, coords: npt.NDArray[np.int64], encoder: Any, **options: Any
 ) -> npt.NDArray[np.float32]:
-    with partial_features(path, {"of": "test"}, encoder.width) as rows:
+    with partial_features(path, {"of": "test"}) as rows:
         encode_tiles(source, coords, encoder, rows, **({"batch_size": 8} | options))
         return np.concatenate(list(rows.vectors()))
 
@@ -157,8 +157,8 @@ def test_a_job_that_outlived_its_snakemake_does_not_harm_the_next(
     rows = np.arange(16 * 3, dtype=np.float32).reshape(4, 4, 3)
     of_old = rows if same_job else rows + 100
     with (
-        partial_features(path, {"of": "a"}, 3) as old,
-        partial_features(path, {"of": "a" if same_job else "b"}, 3) as new,
+        partial_features(path, {"of": "a"}) as old,
+        partial_features(path, {"of": "a" if same_job else "b"}) as new,
     ):
         old.append(all_readable, of_old[0])
         new.append(all_readable, rows[0])
@@ -192,7 +192,6 @@ def test_a_killed_job_is_continued_and_its_workers_end(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.h5"
-    partial = tmp_path / ".partial-a.h5.rows"
     paths = os.pathsep.join(
         str(ROOT / name) for name in ("workflow", "tests", "tests/unit/encoders")
     )
@@ -200,7 +199,7 @@ def test_a_killed_job_is_continued_and_its_workers_end(
         [sys.executable, "-c", KILLED, json.dumps([asdict(source), coords.tolist()]), str(path)],
         env=os.environ | {"PYTHONPATH": paths},
     )
-    while not partial.exists() or partial.stat().st_size < 5000:
+    while len(list(tmp_path.rglob("*.batch"))) < 5:
         assert job.poll() is None
         time.sleep(0.02)
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
@@ -222,7 +221,7 @@ def _runs(process: int) -> bool:
     return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "zeros", "other"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "zeros", "empty", "gone", "other"])
 def test_what_a_kill_or_a_crash_damaged_is_done_again(
     source: TileSource,
     coords: npt.NDArray[np.int64],
@@ -230,24 +229,48 @@ def test_what_a_kill_or_a_crash_damaged_is_done_again(
     tmp_path: Path,
     damage: str,
 ) -> None:
-    path, partial = tmp_path / "a.h5", tmp_path / ".partial-a.h5.rows"
+    path = tmp_path / "a.h5"
     with pytest.raises(RuntimeError, match="stop"):
         encoded(path, source, coords, Greedy(8, stop_after=3))
-    data = bytearray(partial.read_bytes())
-    record = 8 + 4 * ColourBlocks.width
+    first, second, third = sorted(tmp_path.rglob("*.batch"), key=lambda batch: int(batch.stem))
     if damage == "cut":
-        data = data[: -record // 2]
+        third.write_bytes(third.read_bytes()[:-100])
     elif damage == "flip":
-        data[-10 * record] ^= 1
+        data = bytearray(second.read_bytes())
+        data[len(data) // 2] ^= 1
+        second.write_bytes(data)
     elif damage == "zeros":
-        data[-2 * record :] = bytes(2 * record)
+        third.write_bytes(bytes(third.stat().st_size))
+    elif damage == "empty":
+        third.write_bytes(b"")
+    elif damage == "gone":
+        second.unlink()
     else:
-        data = data.replace(b"test", b"tset")
-    partial.write_bytes(data)
+        first.parent.rename(first.parent.with_name("of_other_parameters"))
     again = Greedy(8)
     np.testing.assert_array_equal(encoded(path, source, coords, again), expected)
-    begun = {"cut": 16, "flip": 8, "zeros": 16, "other": 0}[damage]
+    begun = {"flip": 8, "gone": 8, "other": 0}.get(damage, 16)
     assert sum(again.sizes) == len(coords) - begun
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_batches_begin_anew(
+    source: TileSource,
+    coords: npt.NDArray[np.int64],
+    tmp_path: Path,
+) -> None:
+    """So that tiles are encoded in the same company as without interruption."""
+    tiles, index = table(coords), np.arange(len(coords))
+
+    def write(encoder: Any, batch_size: int) -> None:
+        about = (tmp_path / "a.h5", tiles, index, source, encoder, Provenance(), {})
+        encode_slide(*about, batch_size=batch_size)
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write(Greedy(8, stop_after=3), 8)
+    again = Greedy(8)
+    write(again, 7)
+    assert sum(again.sizes) == len(coords)
 
 
 def test_a_worker_that_dies_ends_the_job_with_one_message(
@@ -302,7 +325,7 @@ def test_undecodable_tiles_are_left_out_and_the_others_are_as_ever(
     source, coords = broken
     whole = write_jpeg_tiff(tmp_path / "whole.svs", gradient(512, 512), 64)
     sound = encoded(tmp_path / "w.h5", replace(source, slide=str(whole)), coords, ColourBlocks())
-    with partial_features(tmp_path / "b.h5", {}, ColourBlocks.width) as rows:
+    with partial_features(tmp_path / "b.h5", {}) as rows:
         encode_tiles(
             source, coords, ColourBlocks(), rows, batch_size=7, workers=workers, max_bad_tiles=0.05
         )
@@ -344,7 +367,7 @@ def test_a_tile_that_can_be_read_after_all_is_not_lost(
     monkeypatch.setattr(TileReader, "read", read_with_a_gap)
     with pytest.raises(StorageError, match=r"whole\.svs: the tile at \(256, 128\)"):
         encoded(tmp_path / "b.h5", whole, coords, ColourBlocks(), max_bad_tiles=0.5)
-    with partial_features(tmp_path / "b.h5", {"of": "test"}, ColourBlocks.width) as rows:
+    with partial_features(tmp_path / "b.h5", {"of": "test"}) as rows:
         assert 0 < rows.done <= 20
         assert rows.unreadable == []
     again = encoded(tmp_path / "b.h5", whole, coords, ColourBlocks(), max_bad_tiles=0.5)

@@ -21,9 +21,8 @@ from histohet.encoders.stain_texture.descriptor import (
     describe,
     scale,
 )
-from histohet.encoders.stain_texture.features import PATTERN_OF_CODE, RING
+from histohet.encoders.stain_texture.features import PATTERN_OF_CODE, PIXEL_UM, RING
 from histohet.encoders.stain_texture.layers import LEVELS, separate
-from histohet.encoders.stain_texture.nuclear_features import PIXEL_UM
 from histohet.encoders.stain_texture.nuclei import Nuclei, find_nuclei
 from histohet.tissue.stain import EOSIN, HEMATOXYLIN
 

@@ -15,13 +15,13 @@ from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, open_features
 from histohet.features.imported.layouts import (
+    FeatureFileError,
     canonical_encoder,
     read_source,
     read_tile_positions,
 )
 from histohet.features.imported.placement import place_tiles
 from histohet.features.imported.rows import read_rows
-from histohet.features.imported.tile_facts import FeatureFileError
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import lattice
 from histohet.tiles.settings import TileSpec

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from helpers.featurefiles import stamp_grid, write_clam, write_trident
 from histohet.features.imported.layouts import (
+    FeatureFileError,
     FeatureSource,
+    TileFacts,
     TilePositions,
     read_source,
     read_tile_positions,
 )
 from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
-from histohet.features.imported.tile_facts import FeatureFileError, TileFacts
 from histohet.tiles.settings import TileSpec
 
 TRIDENT = TileFacts(side_px=512, tile_px=256, overlap=0.0, magnification=40, size=(20000, 20000))

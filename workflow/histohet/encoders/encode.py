@@ -174,7 +174,8 @@ def encode_slide(
     index
         int64 (M,), rows of `tiles` to encode.
     depends_on
-        All that the embeddings depend on, see `partial_features`.
+        All that the embeddings depend on beside the encoder's width and the size of batches, see
+        `partial_features`.
     batch_size, workers, in_workers, max_bad_tiles
         See `encode_tiles`.
 
@@ -189,7 +190,9 @@ def encode_slide(
         See `encode_tiles`.
     """
     coords = tiles.coords[index]
-    with partial_features(path, depends_on, encoder.width) as rows:
+    # With other batches tiles would be encoded in other company than without interruption.
+    about = {**depends_on, "width": encoder.width, "batch_size": batch_size}
+    with partial_features(path, about) as rows:
         encode_tiles(
             source,
             coords,
@@ -257,9 +260,7 @@ def encode_tiles(
     SlideError
         If the slide cannot be opened.
     """
-    # Whole batches only, so that tiles are encoded in the same company as without interruption.
-    first = len(coords) if rows.done == len(coords) else rows.done // batch_size * batch_size
-    rows.rewind(first)
+    first = rows.done
     if first:
         logger.info("%d of %d tiles were encoded by a job that was interrupted", first, len(coords))
     here = FittingEncoder(encoder, batch_size)

@@ -1,18 +1,21 @@
-"""Embeddings on their way: a file beside the final one from which a killed job goes on.
+"""Embeddings on their way: a folder beside the final file from which a killed job goes on.
 
-It is no HDF5, which does not survive a kill, but a line that says what the file belongs to, and
-then one record of fixed length per tile, each with a checksum. What a kill or a crash of the
-machine left unfinished is told by its checksum and done again.
+It is no HDF5, which does not survive a kill, but one file for each batch of tiles, whole or absent.
+What a crash of the machine damaged all the same is told by its checksum and done again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -20,52 +23,32 @@ import numpy.typing as npt
 from histohet.common.files import writing
 from histohet.common.outcome import SlideLost
 
-FORMAT = "histohet partial features 1"
-ROWS_AT_ONCE = 4096
+CHECKSUM_BYTES = 4
 
 
 class PartialFeatures:
     """Rows that are done: of each tile, in order, an embedding or that it cannot be decoded."""
 
-    def __init__(self, file: IO[bytes], start: int, width: int) -> None:
-        self._file = file
-        self._start = start
-        self._record = np.dtype(
-            [("checksum", "<u4"), ("readable", "<u4"), ("vector", "<f4", (width,))]
-        )
+    def __init__(self, folder: Path) -> None:
+        """Count what is there up to the first batch that is missing or damaged."""
+        self._folder = folder
+        self._batches: list[Path] = []
         self.done = 0
         self.unreadable: list[int] = []
-        self._recover()
+        while (batch := _read(self._next)) is not None:
+            self._note(batch[0])
 
-    def _recover(self) -> None:
-        """Count what is there up to the first record that is damaged or cut off."""
-        while True:
-            rows = self._read(self.done)
-            for row in rows:
-                if row["checksum"] != _checksum(row):
-                    return
-                self._note(bool(row["readable"]))
-            if len(rows) == 0:
-                return
+    @property
+    def _next(self) -> Path:
+        return self._folder / f"{self.done}.batch"
 
-    def _note(self, readable: bool) -> None:
-        if not readable:
-            self.unreadable.append(self.done)
-        self.done += 1
-
-    def _read(self, first: int) -> npt.NDArray[np.void]:
-        size = self._record.itemsize
-        self._file.seek(self._start + first * size)
-        data = self._file.read(ROWS_AT_ONCE * size)
-        return np.frombuffer(data, self._record, len(data) // size)
-
-    def rewind(self, done: int) -> None:
-        """Forget all rows but the first `done`."""
-        self.done = min(done, self.done)
-        self.unreadable = [row for row in self.unreadable if row < self.done]
+    def _note(self, readable: npt.NDArray[np.bool_]) -> None:
+        self._batches.append(self._next)
+        self.unreadable += (self.done + np.flatnonzero(~readable)).tolist()
+        self.done += len(readable)
 
     def append(self, readable: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32]) -> None:
-        """Append tiles.
+        """Append a batch of tiles.
 
         Parameters
         ----------
@@ -74,51 +57,48 @@ class PartialFeatures:
         vectors
             float32 (R, D), one for each of the R readable ones.
         """
-        rows = np.zeros(len(readable), self._record)
-        rows["readable"] = readable
-        rows["vector"][readable] = vectors
-        for row in rows:
-            row["checksum"] = _checksum(row)
-        self._file.seek(self._start + self.done * self._record.itemsize)
-        self._file.write(rows.tobytes())
-        self._file.flush()
-        for one in readable.tolist():
-            self._note(one)
+        _write(self._next, readable, vectors)
+        self._note(readable)
 
     def vectors(self) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield the embeddings of the readable tiles, in order, a few thousand at a time."""
-        for first in range(0, self.done, ROWS_AT_ONCE):
-            rows = self._read(first)[: self.done - first]
-            yield rows["vector"][rows["readable"] == 1]
+        """Yield the embeddings of the readable tiles, in order, batch by batch."""
+        for path in self._batches:
+            batch = _read(path)
+            if batch is None:
+                raise FileNotFoundError(f"{path} is gone or damaged: another job works on it")
+            yield batch[1]
 
 
-def _checksum(row: np.void) -> int:
-    return zlib.crc32(row.tobytes()[4:])
+def _write(path: Path, readable: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32]) -> None:
+    """Write a batch in one step. A job that lost its Snakemake may be writing the same one."""
+    content = BytesIO()
+    np.save(content, readable)
+    np.save(content, vectors)
+    data = content.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{uuid4().hex}.tmp")
+    partial.write_bytes(zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little") + data)
+    partial.replace(path)
 
 
-def _open(path: Path, header: bytes) -> IO[bytes]:
-    """Open the file that begins with `header`, or a new one in place of any other.
-
-    The other is not emptied: a job that lost its Snakemake may still be writing to it.
-    """
-    if path.exists():
-        file = path.open("r+b")
-        if file.read(len(header)) == header:
-            return file
-        file.close()
-        path.unlink()
-    file = path.open("w+b")
-    file.write(header)
-    return file
+def _read(path: Path) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]] | None:
+    """Read a batch; None if there is none, or not a whole one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    checksum, data = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+    if not data or zlib.crc32(data) != int.from_bytes(checksum, "little"):
+        return None
+    arrays = BytesIO(data)
+    return np.load(arrays), np.load(arrays)
 
 
 @contextmanager
-def partial_features(
-    path: str | Path, belongs_to: Mapping[str, Any], width: int
-) -> Iterator[PartialFeatures]:
-    """Open, or begin, the partial file of a feature file.
+def partial_features(path: str | Path, belongs_to: Mapping[str, Any]) -> Iterator[PartialFeatures]:
+    """Open, or begin, the rows of a feature file that is not finished.
 
-    It is removed when the block succeeds or the slide turns out to be lost, and stays after
+    They are removed when the block succeeds or the slide turns out to be lost, and stay after
     anything else, for the next attempt.
 
     Parameters
@@ -126,21 +106,27 @@ def partial_features(
     path
         The final file.
     belongs_to
-        All that the rows depend on, JSON-serialisable. A file that belongs to anything else is
-        begun anew.
-    width
-        Length of an embedding.
+        All that the rows depend on, JSON-serialisable. Rows that belong to anything else are
+        removed, and begun anew.
     """
-    path = Path(path)
-    about = json.dumps({"format": FORMAT, "width": width, **belongs_to}, sort_keys=True)
-    header = about.encode() + b"\n"
-    with writing(path) as prefix:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = prefix.with_name(f"{prefix.name}.rows")
+    about = json.dumps(belongs_to, sort_keys=True).encode()
+    with writing(Path(path)) as prefix:
+        everything = prefix.with_name(f"{prefix.name}.part")
+        folder = everything / hashlib.sha256(about).hexdigest()[:16]
+        for other in everything.glob("*"):
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            with _open(partial, header) as file:
-                yield PartialFeatures(file, len(header), width)
+            yield PartialFeatures(folder)
         except SlideLost:
-            partial.unlink(missing_ok=True)
+            _remove(folder)
             raise
-        partial.unlink(missing_ok=True)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, and the one around it if no other job has rows there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()

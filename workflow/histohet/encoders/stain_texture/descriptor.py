@@ -18,13 +18,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from histohet.encoders.stain_texture.features import colour, texture
-from histohet.encoders.stain_texture.layers import LEVELS, separate
-from histohet.encoders.stain_texture.nuclear_features import (
+from histohet.encoders.stain_texture.features import (
+    colour,
     nuclear_colour,
     nuclear_population,
     nuclear_shape,
+    texture,
 )
+from histohet.encoders.stain_texture.layers import LEVELS, separate
 from histohet.encoders.stain_texture.nuclei import find_nuclei
 
 UInt8 = npt.NDArray[np.uint8]
@@ -44,10 +45,10 @@ class Feature(NamedTuple):
     spread: float
 
 
-# Units are in the functions that compute them, in `tissue_features` and `nuclear_features`. The
-# constants come from masked tiles of the twelve GlaS colon images, a skin section, a breast
-# carcinoma and twelve phantoms: centre is the mean of the slides' medians, spread the geometric
-# mean of the standard deviations within slides and over all of them; rounded to two digits.
+# Units are in the functions that compute them, in `features`. The constants come from masked tiles
+# of the twelve GlaS colon images, a skin section, a breast carcinoma and twelve phantoms: centre is
+# the mean of the slides' medians, spread the geometric mean of the standard deviations within
+# slides and over all of them; rounded to two digits.
 FEATURES = (
     Feature("glass", 0.12, 0.12),
     Feature("hematoxylin_mean", -1.19, 0.26),

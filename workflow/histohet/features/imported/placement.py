@@ -18,8 +18,12 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from histohet.common.outcome import OK, Outcome, Status
-from histohet.features.imported.layouts import FeatureSource, TilePositions
-from histohet.features.imported.tile_facts import FeatureFileError, TileFacts
+from histohet.features.imported.layouts import (
+    FeatureFileError,
+    FeatureSource,
+    TileFacts,
+    TilePositions,
+)
 from histohet.slides.scale import AGREEMENT_TOLERANCE
 from histohet.tiles.file import TileTable, nominal_magnification, tile_attributes
 from histohet.tiles.lattice import LARGEST_PX, Coords, outside

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.provenance import Provenance
-from histohet.features.imported.layouts import FeatureSource, open_foreign
-from histohet.features.imported.tile_facts import FeatureFileError
+from histohet.features.imported.layouts import FeatureFileError, FeatureSource, open_foreign
 from histohet.tiles.file import TileTable, write_coords
 
 Ints = npt.NDArray[np.int64]
