@@ -12,7 +12,8 @@ import pandas as pd
 from histohet.agreement.truth import read_truth
 from histohet.clinical.join import ClinicalTable
 from histohet.common.outcome import SlideLost, Status
-from histohet.epithelium.masks import MaskError, check_mask
+from histohet.epithelium.coverage import check_mask
+from histohet.epithelium.masks import MaskError
 from histohet.features.imported.layouts import (
     canonical_encoder,
     read_source,

@@ -1,33 +1,30 @@
 """Segment the tissue of one slide and keep a thumbnail of it."""
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.outcome import Outcome, attempt
+from histohet.common.outcome import attempt
 from histohet.slides.reader import Pixels, open_slide
 from histohet.slides.record import read_record
 from histohet.slides.thumbnail import placeholder, read_thumbnail, save_picture
 from histohet.tissue.file import write_tissue
-from histohet.tissue.segmentation import Tissue, outcome_of_tissue, segment_tissue
+from histohet.tissue.segmentation import NOTHING, Tissue, outcome_of_tissue, segment_tissue
 from histohet.tissue.settings import TissueSettings
 
-NOTHING = Tissue(pieces=[], area_mm2=0.0, white=(255, 255, 255))
 
-
-def segment() -> tuple[Tissue, Outcome, Pixels | None]:
-    """Return tissue, whether it is any, and thumbnail."""
+def segment() -> tuple[Tissue, Pixels]:
+    """Return tissue and thumbnail."""
     record.outcome.raise_if_lost()
-    settings = TissueSettings(preset=snakemake.params.preset, overrides=snakemake.params.overrides)
     with open_slide(record.path) as slide:
-        tissue = segment_tissue(slide, record.mpp, settings.parameters)
-        outcome = outcome_of_tissue(tissue, settings.parameters.max_ink)
-        return tissue, outcome, read_thumbnail(slide)
+        return segment_tissue(slide, record.mpp, parameters), read_thumbnail(slide)
 
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
-    (tissue, found, thumbnail), outcome = attempt(segment, (NOTHING, None, None))
-    if thumbnail is None:
-        thumbnail = placeholder(outcome.reason)
-    outcome = found or outcome
+    settings = TissueSettings(preset=snakemake.params.preset, overrides=snakemake.params.overrides)
+    parameters = settings.parameters
+    found, outcome = attempt(segment, None)
+    tissue, thumbnail = found or (NOTHING, placeholder(outcome.reason))
+    if outcome.ok:
+        outcome = outcome_of_tissue(tissue, parameters.max_ink)
     log.info(
         "%s: %d pieces, %.2f mm², %s", record.slide, len(tissue.pieces), tissue.area_mm2, outcome
     )

@@ -19,10 +19,8 @@ from histohet.tissue.file import read_tissue
 def tile() -> tuple[TileTable, Pixels]:
     """Return the tiles on tissue, and the thumbnail with outlines and tiles on it."""
     tissue = read_tissue(snakemake.input.tissue)
-    spec, folder = (
-        TileSpec(**snakemake.params.tiles),
-        Path(snakemake.output.tiles).parent.as_posix(),
-    )
+    spec = TileSpec(**snakemake.params.tiles)
+    folder = Path(snakemake.output.tiles).parent.as_posix()
     tiles = lay_tiles(record.slide, spec, record.mpp, record.size, tissue.pieces, folder)
     tiles = replace(tiles, attributes={**tiles.attributes, "tissue_mm2": tissue.area_mm2})
     if not tiles.outcome.ok:

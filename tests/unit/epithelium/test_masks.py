@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.slidefiles import write_plain
-from histohet.common.outcome import OK, Status
 from histohet.epithelium.masks import (
     LabelImage,
     MaskError,
@@ -19,7 +18,6 @@ from histohet.epithelium.masks import (
     WholeTissue,
     apply_mask,
     open_mask,
-    outcome_of_mask,
     read_polygons,
 )
 from histohet.slides.files import LARGEST_GEOJSON
@@ -275,47 +273,3 @@ def test_fill() -> None:
     assert (black[~inside] == 0).all()
     assert (apply_mask(tile, inside, (245, 243, 242))[~inside] == (245, 243, 242)).all()
     assert (tile == 90).all()
-
-
-def label_image(tmp_path: Path, *classes: int) -> LabelImage:
-    pixels = np.array(classes, np.uint8).reshape(1, -1).repeat(2, axis=0)
-    path = tmp_path / f"{'-'.join(map(str, classes))}.tif"
-    return LabelImage(write_plain(path, pixels), [3, 12], (len(classes), 2))
-
-
-@pytest.mark.parametrize(
-    ("on_tissue", "elsewhere", "status", "reason"),
-    [
-        (10.0, 0.0, "ok", ""),
-        (10.0, 10.0, "ok", ""),
-        (10.0, 10.1, "refused", "only 50% of the epithelium of mask m.tif lies on tissue"),
-        (0.0, 1.0, "refused", "only 0%"),
-    ],
-)
-def test_most_of_a_mask_must_lie_on_tissue(
-    tmp_path: Path, on_tissue: float, elsewhere: float, status: str, reason: str
-) -> None:
-    outcome = outcome_of_mask(label_image(tmp_path, 3, 0), "m.tif", on_tissue, elsewhere)
-    assert outcome.status == status
-    assert reason in outcome.reason
-
-
-def test_what_a_mask_without_epithelium_holds_is_told(tmp_path: Path) -> None:
-    def outcome(*classes: int) -> tuple[str, str]:
-        found = outcome_of_mask(label_image(tmp_path, *classes), "m.tif", 0.0, 0.0)
-        return found.status, found.reason
-
-    assert outcome(0, 0) == (Status.NO_EPITHELIUM, "mask m.tif is empty")
-    assert outcome(0, 2, 7) == (
-        Status.REFUSED,
-        "mask m.tif has no class of epithelium.classes; it has 0, 2, 7",
-    )
-    assert outcome(*range(20, 40))[1].endswith("28, 29, 30, 31")
-    # At the edge, where no tile is whole: a later step says that no tile has enough.
-    assert outcome(0, 12) == (OK.status, OK.reason)
-
-
-def test_outlines_off_all_tiles_are_of_another_slide(tmp_path: Path) -> None:
-    outcome = outcome_of_mask(Polygons([]), "m.geojson", 0.0, 0.0)
-    assert outcome.status == Status.REFUSED
-    assert "coordinates of another slide or scale" in outcome.reason

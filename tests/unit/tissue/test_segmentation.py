@@ -11,6 +11,7 @@ from helpers.slidefiles import tissue_like, write_plain
 from histohet.slides.reader import SlideInfo, open_slide
 from histohet.tissue.segmentation import (
     background_colour,
+    outcome_of_tissue,
     segment_image,
     segment_tissue,
     segmentation_downsample,
@@ -128,6 +129,7 @@ def test_pieces_that_no_stain_can_have_coloured(
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
         tissue = segment_tissue(slide, 0.5, params)
     assert (tissue.ink <= params.max_ink) is stained
+    assert outcome_of_tissue(tissue, params.max_ink).ok is (stained and len(tissue.pieces) > 0)
 
 
 def test_segmentation_scale() -> None:

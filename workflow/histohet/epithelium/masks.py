@@ -17,16 +17,13 @@ import pyvips
 import shapely
 
 from histohet.common.files import read_json
-from histohet.common.outcome import OK, Outcome, SlideLost, Status
+from histohet.common.outcome import SlideLost
 from histohet.slides.files import LARGEST_GEOJSON, is_geojson
 from histohet.slides.reader import Pixels, last_line
 from histohet.tiles.lattice import LARGEST_PX
 
 SIZE_TOLERANCE_PX = 2.0
 """How far a mask's height may be from the slide's height at the mask's scale (METHODS: HETMAP)."""
-
-NAMED_CLASSES = 12
-"""So many classes of a mask are named in a message."""
 
 NOT_A_GEOMETRY = (
     shapely.errors.ShapelyError,
@@ -315,57 +312,3 @@ def apply_mask(tile: Pixels, inside: npt.NDArray[np.bool_], colour: tuple[int, i
     kept = np.repeat(inside, 3, axis=1)
     filled = np.tile(np.array(colour, np.uint8), columns)
     return np.where(kept, tile.reshape(rows, -1), filled).reshape(tile.shape)
-
-
-def check_mask(path: str, size: tuple[int, int], side_px: float) -> None:
-    """Check the header of a label image; GeoJSON shows what it is when it is read.
-
-    Raises
-    ------
-    MaskError
-        If the mask cannot be read, has another shape than the slide, or is coarser than tiles.
-    """
-    if is_geojson(path):
-        return
-    scale = LabelImage(path, (), size).scale
-    if scale > side_px:
-        raise MaskError(
-            f"mask {path} is too coarse: one of its pixels is {scale:.4g} px of the slide, a tile "
-            f"{side_px:.4g}"
-        )
-
-
-def outcome_of_mask(mask: EpitheliumMask, path: str, on_tissue: float, elsewhere: float) -> Outcome:
-    """Say whether a mask can be the slide's, by how much of its epithelium lies on tissue.
-
-    Parameters
-    ----------
-    on_tissue, elsewhere
-        Epithelium on the tiles of the slide, and on glass, in tiles.
-
-    Raises
-    ------
-    MaskError
-        If a part of the mask cannot be read.
-    """
-    total = on_tissue + elsewhere
-    if total > 0 and on_tissue >= total / 2:
-        return OK
-    if total > 0:
-        return Outcome(
-            Status.REFUSED,
-            f"only {on_tissue / total:.0%} of the epithelium of mask {path} lies on tissue: it is "
-            "shifted or of another slide, or tissue.preset leaves out what it marks",
-        )
-    if not isinstance(mask, LabelImage):
-        return Outcome(
-            Status.REFUSED,
-            f"no annotation of mask {path} lies on a tile: coordinates of another slide or scale",
-        )
-    classes = mask.classes()
-    if classes == [0]:
-        return Outcome(Status.NO_EPITHELIUM, f"mask {path} is empty")
-    if mask.is_epithelium[classes].any():
-        return OK
-    held = ", ".join(map(str, classes[:NAMED_CLASSES]))
-    return Outcome(Status.REFUSED, f"mask {path} has no class of epithelium.classes; it has {held}")

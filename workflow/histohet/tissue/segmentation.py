@@ -68,6 +68,10 @@ class Tissue:
     ink: float = 0.0
 
 
+NOTHING = Tissue(pieces=[], area_mm2=0.0, white=(255, 255, 255))
+"""Of a slide that was not looked at."""
+
+
 def segment_tissue(slide: Slide, mpp: float, params: TissueParameters) -> Tissue:
     """Segment a slide of `mpp` micrometres per level-0 px."""
     image = read_overview(slide, segmentation_downsample(slide.info, mpp))
