@@ -146,6 +146,15 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"variants": [{"name": "a", "clustering": {"Q": 9}}]}, ["variant 'a'", "Q"]),
     ({"variants": [{"name": "a", "encoder": {"name": "uni3"}}]}, ["uni3", "catalogue"]),
+    ({"variants": [{"name": "a", "encoder": {}}]}, ["variants[0].encoder: its 'name' is missing"]),
+    (
+        {"variants": [{"name": "a", "epithelium": {"fil": "none"}}]},
+        ["config, variants[0].epithelium.fil: 'fil' is none of", "did you mean fill?"],
+    ),
+    (
+        {"attention": {"from": "sheet", "encoder": {}}},
+        ["config, attention.encoder: its 'name' is missing"],
+    ),
     (
         {
             "variants": [

@@ -12,7 +12,7 @@ from histohet.clinical.settings import ClinicalTableSettings
 from histohet.clustering.settings import ClusteringSettings
 from histohet.cohort.settings import AnalysisSettings
 from histohet.common.settings import FaultyKeyError, FilePath, Name, Settings, Text, explain, quoted
-from histohet.encoders.settings import EncoderSettings, EncodingSettings
+from histohet.encoders.settings import EncoderOrName, EncoderSettings, EncodingSettings
 from histohet.epithelium.settings import EpitheliumSettings
 from histohet.features.settings import SlideEmbeddings
 from histohet.measures.settings import MeasuresSettings
@@ -37,7 +37,9 @@ class OwnVariant(Settings):
         description="Cluster the slides of a patient together and measure them as one: clusters "
         "are shared between slides.",
     )
-    encoder: EncoderSettings | None = Field(None, description="A whole section `encoder`.")
+    encoder: EncoderOrName | None = Field(
+        None, description="A whole section `encoder`, or a name of the catalogue."
+    )
     epithelium: dict[Literal["min_coverage", "fill"], Any] | None = Field(
         None, min_length=1, description="`min_coverage` and `fill`, as in the section."
     )

@@ -77,6 +77,7 @@ def analysis(**changes: Any) -> dict[str, Any]:
         (analysis(grouping={"cut": math.inf}), "analyses[0].grouping.cut: inf is NaN or infinite"),
         (analysis(where={"a": [True]}), "analyses[0].where.a[0]: the code True must be put in quo"),
         (analysis(where={True: ["a"]}), "the code True must be put in quotes"),
+        (analysis(where={"a": [1.5]}), "the code 1.5 must be put in quotes"),
         (analysis(where={"a": 1}), "analyses[0].where.a: 1 is no list"),
         (analysis(scores=[]), "analyses[0].scores: must not be empty"),
         (analysis(scores=["a", "b", "a"]), "analyses[0].scores: 'a' comes twice"),
@@ -120,6 +121,11 @@ def test_the_same_meaning_is_the_same() -> None:
         "{'tile_um': 112.0, 'tile_px': 224, 'overlap_um': 0.0}"
     )
     assert Example.model_validate(settings.canonical()) == settings
+
+
+def test_codes_stay_as_they_are_written() -> None:
+    where = Analysis(name="a", where={1: [1, 1.0, "1.0", "1"]}).where  # type: ignore[dict-item]
+    assert where == {"1": ("1", "1.0", "1.0", "1")}
 
 
 def test_settings_cannot_change() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -61,7 +61,7 @@ class Settings(BaseModel):
     def _read(cls, values: object) -> object:
         if not isinstance(values, Mapping):
             return values
-        known = [field.alias or name for name, field in cls.model_fields.items()]
+        known = {field.alias or name: field for name, field in cls.model_fields.items()}
         for key in values:
             if key not in known:
                 hint = did_you_mean(key, known) or f"; there are {quoted(known)}"
@@ -69,7 +69,10 @@ class Settings(BaseModel):
                 raise PydanticCustomError(
                     "unknown_key", "unknown key{hint}", {"key": str(key), "hint": hint}
                 )
-        return _without_form(values)
+        return {
+            key: _without_form(value, _takes_integers(known[key].annotation))
+            for key, value in values.items()
+        }
 
     def canonical(self) -> dict[str, Any]:
         """Return plain values that depend on what the settings mean, not on how they were written.
@@ -90,14 +93,19 @@ class Settings(BaseModel):
         return {key: value for key, value in plain(self).items() if key not in absent}
 
 
-def _without_form(value: object) -> object:
-    """Return what YAML or JSON read with tuples for lists, and integers for whole numbers."""
-    if isinstance(value, float) and value.is_integer():
+def _takes_integers(annotation: object) -> bool:
+    """Whether a type is that of integers, or of lists of them; a model looks after its fields."""
+    return annotation is int or any(map(_takes_integers, get_args(annotation)))
+
+
+def _without_form(value: object, integers: bool) -> object:
+    """Return what YAML or JSON read with tuples for lists, and integers where they are meant."""
+    if isinstance(value, float) and integers and value.is_integer():
         return int(value)
     if isinstance(value, list | tuple):
-        return tuple(map(_without_form, value))
+        return tuple(_without_form(one, integers) for one in value)
     if isinstance(value, Mapping):
-        return {key: _without_form(one) for key, one in value.items()}
+        return {key: _without_form(one, integers) for key, one in value.items()}
     return value
 
 
@@ -118,7 +126,10 @@ def code(value: object) -> str:
 
 
 def _code(value: object) -> object:
-    return code(value) if isinstance(value, bool | int | float) else value
+    # YAML reads an unquoted yes as true, and 1.50 as 1.5: no table would hold that.
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"the code {value} must be put in quotes")
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _path(path: str) -> str:

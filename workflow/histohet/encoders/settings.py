@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from histohet.common.settings import FilePath, Name, Settings, Text
 
@@ -148,9 +148,16 @@ def _by_name(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _named(encoder: EncoderSettings) -> EncoderSettings:
+    if "name" not in encoder.model_fields_set:
+        raise ValueError("its 'name' is missing")
+    return encoder
+
+
 EncoderOrName = Annotated[
     EncoderSettings,
     BeforeValidator(_by_name, json_schema_input_type=str | EncoderSettings),
+    AfterValidator(_named),
 ]
 """A section like `encoder`, or a name of the catalogue, which stands for ``{name: …}``."""
 
