@@ -53,7 +53,12 @@ def _of_models(estimates: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
-def variant_figures(slides: pd.DataFrame, estimates: pd.DataFrame | None) -> dict[str, Any]:
+def variant_figures(
+    slides: pd.DataFrame,
+    estimates: pd.DataFrame | None,
+    agreement: pd.DataFrame | None = None,
+    patients: pd.DataFrame | None = None,
+) -> dict[str, Any]:
     """Return the key figures of one variant.
 
     Parameters
@@ -62,6 +67,10 @@ def variant_figures(slides: pd.DataFrame, estimates: pd.DataFrame | None) -> dic
         Cohort table, one row per slide.
     estimates
         See `hazard_ratios`; None without clinical data.
+    agreement
+        Agreement with the planted subclones; None where they are not known.
+    patients
+        See `planted_estimate`; None without clinical data.
     """
     measured = slides[slides["status"] == "ok"]
     figures: dict[str, Any] = {
@@ -75,6 +84,10 @@ def variant_figures(slides: pd.DataFrame, estimates: pd.DataFrame | None) -> dic
     }
     if estimates is not None:
         figures["hazard_ratios"] = hazard_ratios(estimates)
+    if agreement is not None:
+        figures["agreement"] = agreement_figures(agreement)
+        if patients is not None:
+            figures["agreement"]["planted_per_unit"] = planted_estimate(agreement, patients)
     return figures
 
 

@@ -3,17 +3,17 @@
 from typing import Any
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.files import read_json, write_json
+from histohet.common.files import write_json
 from histohet.drawing.style import save_figure
-from histohet.measures.slide import SlideMeasures
+from histohet.measures.slide import read_measures
 from histohet.tumour.attention import otsu_threshold, read_threshold
 from histohet.tumour.threshold import draw_threshold
 
 
 def scores_of(path: str) -> list[float]:
     """Return the tumour scores of the clusters of a slide."""
-    measures = SlideMeasures.from_dict(read_json(path)["measures"])
-    return [row.tumour_score for row in measures.clusters if row.tumour_score is not None]
+    clusters = read_measures(path).clusters
+    return [row.tumour_score for row in clusters if row.tumour_score is not None]
 
 
 def learned_threshold(path: str) -> float:

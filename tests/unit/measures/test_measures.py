@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -16,9 +15,16 @@ from histohet.agreement.truth import Truth, read_truth, subclone_of_tiles
 from histohet.clustering.result import UNKNOWN, Certainty
 from histohet.cohort.settings import Measure
 from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.provenance import Provenance
+from histohet.measures.cohort import NO_SCORES, SCORES
 from histohet.measures.heterogeneity import cluster_table, nested_measures
-from histohet.measures.slide import NO_ATTENTION, NO_THRESHOLD, SlideMeasures
-from histohet.measures.tile_correlations import NO_SCORES, SCORES
+from histohet.measures.slide import (
+    NO_ATTENTION,
+    NO_THRESHOLD,
+    SlideMeasures,
+    read_measures,
+    write_measures,
+)
 from histohet.measures.traits import read_traits
 from histohet.report import (
     agreement_figures,
@@ -54,9 +60,10 @@ def measured(scores: list[float] | None) -> SlideMeasures:
     )
 
 
-def test_round_trip_through_json() -> None:
+def test_round_trip_through_json(tmp_path: Path) -> None:
     for measures in (measured([5.0, 1.0, 3.0]), measured(None)):
-        assert SlideMeasures.from_dict(json.loads(json.dumps(measures.as_dict()))) == measures
+        write_measures(tmp_path / "a.json", measures, Provenance())
+        assert read_measures(tmp_path / "a.json") == measures
 
 
 def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from histohet.clustering.result import Certainty
+from histohet.common.files import read_json, write_json
 from histohet.common.outcome import Outcome, Status
+from histohet.common.provenance import Provenance
 from histohet.measures.heterogeneity import ClusterRow, SetMeasures, measures_above
 
 NO_ATTENTION = "no attention: all clusters count"
@@ -53,24 +56,6 @@ class SlideMeasures:
     traits: Mapping[str, float]
     tiles_from: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-serialisable values."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(data: Mapping[str, Any]) -> SlideMeasures:
-        """Rebuild from `as_dict`."""
-        outcome = data["outcome"]
-        return SlideMeasures(
-            **{
-                **data,
-                "outcome": Outcome(Status(outcome["status"]), outcome["reason"]),
-                "certainty": Certainty(**data["certainty"]),
-                "clusters": tuple(ClusterRow(**row) for row in data["clusters"]),
-                "sets": tuple(SetMeasures(**row) for row in data["sets"]),
-            }
-        )
-
     def tumour_filter(self, threshold: float | None) -> str:
         """Say which clusters count under a threshold."""
         if not self.has_attention:
@@ -114,3 +99,23 @@ class SlideMeasures:
             }
             for row in self.clusters
         ]
+
+
+def write_measures(path: str | Path, measures: SlideMeasures, provenance: Provenance) -> None:
+    """Write what was measured on a slide, as JSON."""
+    write_json(path, {"provenance": provenance.as_dict(), "measures": asdict(measures)})
+
+
+def read_measures(path: str | Path) -> SlideMeasures:
+    """Read what `write_measures` wrote."""
+    data = read_json(path)["measures"]
+    outcome = data["outcome"]
+    return SlideMeasures(
+        **{
+            **data,
+            "outcome": Outcome(Status(outcome["status"]), outcome["reason"]),
+            "certainty": Certainty(**data["certainty"]),
+            "clusters": tuple(ClusterRow(**row) for row in data["clusters"]),
+            "sets": tuple(SetMeasures(**row) for row in data["sets"]),
+        }
+    )

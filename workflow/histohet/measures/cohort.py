@@ -1,14 +1,17 @@
-"""How far scores merely follow the amount of tissue on a slide."""
+"""Tables of the measures of all slides, and how far scores merely follow the amount of tissue."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import get_args
 
 import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
-from histohet.measures.heterogeneity import Base, SetMeasures
+from histohet.measures.heterogeneity import Base, ClusterRow, SetMeasures
+from histohet.measures.slide import SlideMeasures
 
 AMOUNT = "n_clustered_tiles"
 
@@ -22,6 +25,36 @@ SCORES = (
     *(f"trait_hti_{base}" for base in get_args(Base)),
 )
 COLUMNS = ("score", "n", "spearman", "spearman_p", "pearson_log", "pearson_log_p")
+
+
+def cohort_tables(
+    measures: Iterable[SlideMeasures],
+    preflight: pd.DataFrame,
+    threshold: float | None,
+    pooled: bool,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one row per slide, whatever happened to it, and one per cluster.
+
+    Parameters
+    ----------
+    preflight
+        ``slide``, ``patient`` and ``mpp`` of every slide.
+    threshold
+        Tumour score above which clusters count; all do without one.
+    pooled
+        Whether patients were measured, each for its slides.
+    """
+    rows, clusters = [], []
+    for slide in measures:
+        rows.append(slide.slide_row(threshold))
+        clusters += slide.cluster_rows(threshold)
+    known = preflight[["slide", "patient", "mpp"]]
+    if pooled:
+        # The patient stands for its slides, at the scale of the first.
+        known = known.drop_duplicates("patient").assign(slide=lambda rows: rows["patient"])
+    slides = known.merge(pd.DataFrame(rows), on="slide", validate="one_to_one")
+    columns = ["slide", *(field.name for field in fields(ClusterRow)), "counted"]
+    return slides, pd.DataFrame(clusters, columns=columns)
 
 
 def tile_correlations(slides: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.measures.tile_correlations import COLUMNS, SCORES, tile_correlations
+from histohet.measures.cohort import COLUMNS, SCORES, tile_correlations
 
 
 def slides() -> pd.DataFrame:
