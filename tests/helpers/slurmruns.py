@@ -52,7 +52,7 @@ class Run:
             job["Comment"].removeprefix("rule_").split("_wildcards_")[0]
             for job in self.submissions()
         ]
-        groups = ("prepare", "measure")
+        groups = ("prepare", "measure", "maps")
         return Counter(name.split("_")[0] if name.startswith(groups) else name for name in names)
 
     def wait_until(self, state: str, about: str, n: int = 1) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ import yaml
 from helpers import ROOT
 from helpers.cohorts import in_another_form
 from histohet.config import Config, NamedVariant, OwnVariant, read_config, varied
-from histohet.variants import VARIANTS
+from plan.variants import VARIANTS
 
 DEMO: dict[str, Any] = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
 EXAMPLE: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -15,7 +15,7 @@ def test_parsing_the_configuration_loads_no_numerical_library() -> None:
     lines = [
         line
         for file in sorted(ROOT.glob("workflow/rules/*.smk"))
-        for line in re.findall(r"^\s*((?:from|import) histohet\b.*)", file.read_text(), re.M)
+        for line in re.findall(r"^(?:from|import) (?:histohet|plan)\b.*", file.read_text(), re.M)
     ]
     heavy = ("pandas", "numpy", "scipy", "numba", "torch", "sklearn", "h5py")
     show = f"import sys; print(*sys.modules.keys() & {set(heavy)})"
@@ -41,12 +41,15 @@ def test_the_library_is_a_house_of_rooms() -> None:
 
 
 def rules() -> set[str]:
+    """Names of the rules that run something: targets only name what others make."""
     files = [*ROOT.glob("workflow/rules/*.smk"), ROOT / "workflow/phantoms.smk"]
-    defined = re.compile(r"^(?:rule|use rule \w+ as) (\w+)", re.M)
-    return {name for file in files for name in defined.findall(file.read_text())}
+    blocks = [
+        block for file in files for block in re.split(r"^ *rule ", file.read_text(), flags=re.M)[1:]
+    ]
+    return {block.split(":")[0] for block in blocks if re.search(r"^ *script:", block, re.M)}
 
 
 def test_the_rule_graph_of_the_documentation_names_every_rule() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     graph = text.split("```mermaid\n")[1].split("```")[0]
-    assert set(re.findall(r"[a-z]\w+", graph)) - {"flowchart"} == rules() - {"all"}
+    assert set(re.findall(r"[a-z]\w+", graph)) - {"flowchart"} == rules()

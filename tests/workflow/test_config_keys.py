@@ -15,7 +15,7 @@ from histohet.config import Config
 SUMMARY = {"summarise"}
 ESTIMATES = {"collect_estimates", "compare_variants"} | SUMMARY
 SURVIVAL = {"build_cohort", "analyse_survival"} | ESTIMATES
-SLIDES = {"collect_slides", "check_failures", "draw_maps", "compare_with_truth"} | SURVIVAL
+SLIDES = {"collect_slides", "check_failures", "draw_map", "compare_with_truth"} | SURVIVAL
 THRESHOLD = {"choose_tumour_threshold"} | SLIDES
 MEASURES = {"measure_slide"} | THRESHOLD
 CLUSTERS = {"cluster_tiles", "export_qupath"} | MEASURES

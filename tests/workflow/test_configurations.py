@@ -121,7 +121,7 @@ def test_slides_of_a_patient_are_clustered_together(cohort: Cohort) -> None:
     assert rules["encode_tiles"] == 3
     assert rules["pool_patient"] == 2
     assert rules["cluster_tiles"] == rules["measure_slide"] == 5
-    assert rules["draw_maps"] == rules["draw_pooled_maps"] == 1
+    assert rules["draw_map"] == 5
     assert rules["export_qupath"] == 3
     assert "export_qupath" not in cohort.rules(variants=[pooled])
 
@@ -140,7 +140,7 @@ def test_a_specification_curve_measures_again_only_what_a_choice_touches(cohort:
     assert rules["collect_slides"] == 1 + 8
     assert rules["draw_specification_curve"] == 1
     assert rules["analyse_survival"] == 1
-    assert rules["draw_maps"] == 1
+    assert rules["draw_map"] == 1
 
 
 def test_an_embedding_has_the_tiles_of_the_configured_coverage(cohort: Cohort) -> None:

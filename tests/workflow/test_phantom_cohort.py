@@ -18,7 +18,7 @@ from helpers.cohorts import CONFIG, Cohort
 from helpers.slidefiles import tissue_like, write_plain
 from histohet.clustering.file import read_clusters
 from histohet.clustering.settings import ClusteringSettings
-from histohet.variants import VARIANTS as DEFINITIONS
+from plan.variants import VARIANTS as DEFINITIONS
 
 SLIDES = [f"phantom_{number:02d}" for number in range(1, 5)]
 VARIANTS = CONFIG["variants"]

@@ -40,7 +40,7 @@ rule use_weights:
     log:
         "results/logs/use_weights.log",
     params:
-        weights=lambda wildcards: pinned_weights_of(config["encoder"]["name"]),
+        weights=lambda wildcards: ENCODERS.pinned(config["encoder"]["name"]),
     script:
         "../scripts/use_weights.py"
 """
@@ -80,7 +80,7 @@ def cohort(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Cohort:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     workflow = copy_workflow(tmp_path)
-    rules = workflow / "rules" / "weights.smk"
+    rules = workflow / "rules" / "encoders.smk"
     rules.write_text(rules.read_text() + RULE)
     (workflow / "scripts" / "use_weights.py").write_text(SCRIPT)
     folder = tmp_path / "cohort"

@@ -27,7 +27,7 @@ COHORT_STEPS = {
     "choose_tumour_threshold": 4,
     "collect_slides": 5,
     "check_failures": 5,
-    "draw_maps": 5,
+    "draw_map": 20,
     "build_cohort": 5,
     "analyse_survival": 5,
     "collect_estimates": 1,
@@ -120,7 +120,7 @@ def test_editing_the_library_reruns_the_steps_that_use_it(editable: Cohort) -> N
     edit(editable.workflow / "histohet/annealing.py", "rise < 0 or", "rise <= 0 or")
     found = editable.rules()
     assert found["cluster_tiles"] == 16
-    assert found["draw_maps"] == 5
+    assert found["draw_map"] == 20
     upstream = {"check_slide", "segment_tissue", "tile_slide", "measure_coverage", "encode_tiles"}
     assert not upstream & set(found)
 

@@ -1,9 +1,47 @@
-# Agreement of what was found with a pathologist, and with spatial transcriptomics.
+# Agreement of what was found with a known truth, a pathologist, and spatial transcriptomics.
+
+
+PATHOLOGIST = lookup(dpath="agreement/pathologist", within=config, default={})
+
+
+localrules:
+    agreement,
+
+
+rule compare_with_truth:
+    input:
+        slides=paths.COHORT,
+        clusters=INPUTS.of_variant(paths.CLUSTERS, list(SLIDES.with_truth)),
+        truth=list(SLIDES.with_truth.values()),
+    output:
+        table=paths.TRUTH,
+        svg="results/agreement/{variant}.svg",
+        png=report(
+            "results/agreement/{variant}.png",
+            caption="../report/agreement.rst",
+            category="8 Agreement with the truth",
+            labels={"variant": "{variant}"},
+        ),
+    log:
+        "results/logs/compare_with_truth/{variant}.log",
+    benchmark:
+        "results/benchmarks/compare_with_truth/{variant}.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    params:
+        names=list(SLIDES.with_truth),
+        code=code_of("compare_with_truth.py"),
+    script:
+        "../scripts/compare_with_truth.py"
 
 
 rule agree_with_pathologist:
     input:
-        slides="results/cohort/{variant}/slides.tsv",
+        slides=paths.COHORT,
         counts=PATHOLOGIST.get("table", []),
     output:
         estimates="results/agreement/pathologist/{variant}.tsv",
@@ -11,7 +49,7 @@ rule agree_with_pathologist:
         means="results/agreement/pathologist/{variant}_means.tsv",
         svg="results/agreement/pathologist/{variant}.svg",
         png=report(
-            "results/agreement/pathologist/{variant}.png",
+            paths.PATHOLOGIST,
             caption="../report/pathologist.rst",
             category="9 Agreement with a pathologist",
             labels={"variant": "{variant}"},
@@ -38,16 +76,16 @@ rule agree_with_pathologist:
 
 rule agree_with_expression:
     input:
-        clusters=get_slide_clusters,
-        thumbnail=get_thumbnail,
-        spots=get_section("spots"),
-        labels=get_section("labels"),
+        clusters=INPUTS.clusters,
+        thumbnail=INPUTS.thumbnail,
+        spots=PLAN.section("spots"),
+        labels=PLAN.section("labels"),
     output:
         table="results/agreement/expression/{variant}/{slide}.tsv",
         spots="results/agreement/expression/{variant}/{slide}_spots.tsv",
         json="results/agreement/expression/{variant}/{slide}.json",
         svg="results/agreement/expression/{variant}/{slide}.svg",
-        png="results/agreement/expression/{variant}/{slide}.png",
+        png=paths.EXPRESSION,
     log:
         "results/logs/agree_with_expression/{variant}/{slide}.log",
     benchmark:
@@ -59,8 +97,13 @@ rule agree_with_expression:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        columns=get_spot_columns,
+        columns=PLAN.spot_columns,
         seed=config["seed"],
         code=code_of("agree_with_expression.py"),
     script:
         "../scripts/agree_with_expression.py"
+
+
+rule agreement:
+    input:
+        PLAN.agreement,

@@ -1,51 +1,21 @@
-# All slides together: the tumour threshold, the table of slides, the maps.
+# All slides together, and who takes part in which analysis.
 
 
-rule choose_tumour_threshold:
-    input:
-        measures=get_measures_of_procedure,
-        learned=get_learned_threshold,
-    output:
-        threshold=f"{THRESHOLD}.json",
-        svg=f"{THRESHOLD}.svg",
-        png=report(
-            f"{THRESHOLD}.png",
-            caption="../report/threshold.rst",
-            category="4 Tumour clusters",
-            labels={
-                "encoder": "{encoder}",
-                "tiles": "{masking}",
-                "clusters": "{procedure}",
-            },
-        ),
-    log:
-        "results/logs/choose_tumour_threshold/{encoder}_{masking}_{procedure}.log",
-    benchmark:
-        "results/benchmarks/choose_tumour_threshold/{encoder}_{masking}_{procedure}.tsv"
-    conda:
-        "../../envs/clustering.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(20),
-    params:
-        given=get_given_threshold(),
-        code=code_of("choose_tumour_threshold.py"),
-    script:
-        "../scripts/choose_tumour_threshold.py"
+localrules:
+    cohort,
 
 
 rule collect_slides:
     input:
-        preflight="results/preflight/slides.tsv",
-        measures=of_variant(MEASURES),
-        threshold=get_threshold,
+        preflight=paths.PREFLIGHT,
+        measures=INPUTS.of_variant(paths.MEASURES),
+        threshold=INPUTS.threshold,
     output:
-        slides="results/cohort/{variant}/slides.tsv",
-        clusters="results/cohort/{variant}/clusters.tsv",
+        slides=paths.COHORT,
+        clusters=paths.COHORT_CLUSTERS,
         correlations="results/cohort/{variant}/tile_correlations.tsv",
         page=report(
-            "results/cohort/{variant}/slides.html",
+            paths.COHORT_PAGE,
             caption="../report/slides.rst",
             category="5 Slides",
             labels={"variant": "{variant}"},
@@ -61,7 +31,7 @@ rule collect_slides:
         mem_mb=growing(3000),
         runtime=growing(30),
     params:
-        pooled=lambda wildcards: VARIANTS[wildcards.variant].variant.pooled,
+        pooled=INPUTS.is_variant_pooled,
         code=code_of("collect_slides.py"),
     script:
         "../scripts/collect_slides.py"
@@ -69,9 +39,9 @@ rule collect_slides:
 
 rule check_failures:
     input:
-        slides="results/cohort/{variant}/slides.tsv",
+        slides=paths.COHORT,
     output:
-        failures="results/cohort/{variant}/failures.tsv",
+        failures=paths.FAILURES,
     log:
         "results/logs/check_failures/{variant}.log",
     benchmark:
@@ -89,29 +59,65 @@ rule check_failures:
         "../scripts/check_failures.py"
 
 
-rule draw_maps:
+rule read_clinical:
     input:
-        slides="results/cohort/{variant}/slides.tsv",
-        table="results/cohort/{variant}/clusters.tsv",
-        thumbnails=[thumbnail_of(slide) for slide in SLIDES],
-        clusters=of_variant(CLUSTERS),
+        tables=sorted({one["table"] for one in config.get("clinical", [])}),
     output:
-        maps=expand(MAP, slide=SLIDES, allow_missing=True),
+        **paths.CLINICAL,
     log:
-        "results/logs/draw_maps/{variant}.log",
+        "results/logs/read_clinical.log",
     benchmark:
-        "results/benchmarks/draw_maps/{variant}.tsv"
-    wildcard_constraints:
-        variant=one_of(name for name in VARIANTS if not VARIANTS[name].variant.pooled),
+        "results/benchmarks/read_clinical/all.tsv"
     conda:
-        "../../envs/clustering.yaml"
-    # One job for all slides: the threshold is the cohort's, so a new slide may recolour every map.
-    threads: 8
+        "../../envs/survival.yaml"
+    threads: 1
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30, per_1000_slides=30),
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
-        names=SLIDES,
-        code=code_of("draw_maps.py"),
+        clinical=config.get("clinical", []),
+        analyses=ANALYSES.asked_of_clinical,
+        code=code_of("read_clinical.py"),
     script:
-        "../scripts/draw_maps.py"
+        "../scripts/read_clinical.py"
+
+
+rule build_cohort:
+    input:
+        **paths.CLINICAL,
+        slides=paths.COHORT,
+        failures=paths.FAILURES,
+    output:
+        patients=paths.PATIENTS,
+        flow="results/survival/{analysis}/{variant}/flow.tsv",
+        flow_svg="results/survival/{analysis}/{variant}/flow.svg",
+        flow_png=report(
+            "results/survival/{analysis}/{variant}/flow.png",
+            caption="../report/flow.rst",
+            category="6 Survival",
+            labels={
+                "analysis": "{analysis}",
+                "variant": "{variant}",
+                "figure": "flow of patients",
+            },
+        ),
+    log:
+        "results/logs/build_cohort/{analysis}/{variant}.log",
+    benchmark:
+        "results/benchmarks/build_cohort/{analysis}/{variant}.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    params:
+        analysis=INPUTS.analysis,
+        code=code_of("build_cohort.py"),
+    script:
+        "../scripts/build_cohort.py"
+
+
+rule cohort:
+    input:
+        PLAN.per_variant(paths.COHORT_PAGE),

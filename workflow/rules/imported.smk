@@ -3,14 +3,14 @@
 
 rule import_tiles:
     input:
-        record="results/preflight/slides/{slide}.json",
-        features=get_file("features"),
-        coords=get_file("tiles"),
-        slide=get_file("path"),
+        record=paths.RECORD,
+        features=SLIDES.file("features"),
+        coords=SLIDES.file("tiles"),
+        slide=SLIDES.file("path"),
     output:
-        tiles="results/imported/tiles/{slide}.h5",
-        thumbnail="results/imported/thumbnails/{slide}.jpg",
-        picture="results/imported/tiles/{slide}.jpg",
+        tiles=paths.IMPORTED_TILES,
+        thumbnail=paths.IMPORTED_THUMBNAIL,
+        picture=paths.IMPORTED_TILE_PICTURE,
     log:
         "results/logs/import_tiles/{slide}.log",
     benchmark:
@@ -23,7 +23,7 @@ rule import_tiles:
         mem_mb=growing(2000, per_1000_tiles=8),
         runtime=growing(10),
     params:
-        tile_px_level0=lambda wildcards: get_row(wildcards).tile_px_level0,
+        tile_px_level0=lambda wildcards: SLIDES.row(wildcards).tile_px_level0,
         tiles=config["tiles"],
         tolerance=config["scale"]["tolerance"],
         code=code_of("import_tiles.py"),
@@ -33,11 +33,11 @@ rule import_tiles:
 
 rule import_features:
     input:
-        features=get_file("features"),
-        tiles="results/imported/tiles/{slide}.h5",
-        coverage=get_coverage_of_imported,
+        features=SLIDES.file("features"),
+        tiles=paths.IMPORTED_TILES,
+        coverage=INPUTS.coverage_of_imported,
     output:
-        features="results/imported/features/{masking}/{slide}.h5",
+        features=paths.IMPORTED_FEATURES,
     log:
         "results/logs/import_features/{masking}/{slide}.log",
     benchmark:
@@ -50,8 +50,8 @@ rule import_features:
         mem_mb=growing(1000, per_1000_tiles=10),
         runtime=growing(10),
     params:
-        min_coverage=get_min_coverage,
-        has_mask=lambda wildcards: get_row(wildcards).mask is not None,
+        min_coverage=INPUTS.min_coverage,
+        has_mask=lambda wildcards: SLIDES.row(wildcards).mask is not None,
         code=code_of("import_features.py"),
     script:
         "../scripts/import_features.py"

@@ -1,11 +1,15 @@
 # Will this cohort run? What every slide is, and what is wrong with the sheets.
 
 
+localrules:
+    preflight,
+
+
 rule check_slide:
     input:
-        files=get_files("path", "features", "tiles"),
+        files=SLIDES.files("path", "features", "tiles"),
     output:
-        record="results/preflight/slides/{slide}.json",
+        record=paths.RECORD,
     log:
         "results/logs/check_slide/{slide}.log",
     benchmark:
@@ -17,9 +21,9 @@ rule check_slide:
         mem_mb=growing(1000, per_1000_tiles=5),
         runtime=growing(5),
     params:
-        row=get_slide_values,
-        problems_of_files=get_problems_of_files,
-        duplicate_rows=lambda wildcards: SHEET.duplicates.get(wildcards.slide, ()),
+        row=SLIDES.values,
+        problems_of_files=SLIDES.problems_of_files,
+        duplicate_rows=SLIDES.duplicate_rows,
         tiles=config["tiles"],
         scale=config["scale"],
         code=code_of("check_slide.py"),
@@ -29,13 +33,13 @@ rule check_slide:
 
 rule check_companions:
     input:
-        record="results/preflight/slides/{slide}.json",
-        mask=get_file("mask"),
-        attention=get_file("attention"),
-        traits=get_file("traits"),
-        truth=get_file("truth"),
+        record=paths.RECORD,
+        mask=SLIDES.file("mask"),
+        attention=SLIDES.file("attention"),
+        traits=SLIDES.file("traits"),
+        truth=SLIDES.file("truth"),
     output:
-        record="results/preflight/companions/{slide}.json",
+        record=paths.COMPANIONS,
     log:
         "results/logs/check_companions/{slide}.log",
     benchmark:
@@ -55,19 +59,11 @@ rule check_companions:
 
 rule collect_preflight:
     input:
-        unpack(get_clinical_data),
-        slides=expand("results/preflight/slides/{slide}.json", slide=SLIDES),
-        companions=expand("results/preflight/companions/{slide}.json", slide=SLIDES),
+        slides=fill(paths.RECORD, slide=SLIDES.rows),
+        companions=fill(paths.COMPANIONS, slide=SLIDES.rows),
         sheet=config["slides"],
     output:
-        slides="results/preflight/slides.tsv",
-        problems="results/preflight/problems.tsv",
-        page=report(
-            "results/preflight/preflight.html",
-            caption="../report/preflight.rst",
-            category="1 Preflight",
-            labels={"table": "slides and sheets"},
-        ),
+        slides=paths.PREFLIGHT,
     log:
         "results/logs/collect_preflight.log",
     benchmark:
@@ -80,7 +76,45 @@ rule collect_preflight:
         runtime=growing(20),
     params:
         patient_pattern=as_written(config.get("patient_pattern")),
-        encoder=entry_from(config["encoder"]).parameters(),
+        encoder=ENCODERS.configured.parameters(),
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"
+
+
+# Apart from the table of slides, which no clinical table changes.
+rule list_problems:
+    input:
+        unpack(INPUTS.clinical),
+        slides=paths.PREFLIGHT,
+        records=fill(paths.RECORD, slide=SLIDES.rows),
+        companions=fill(paths.COMPANIONS, slide=SLIDES.rows),
+        sheet=config["slides"],
+    output:
+        problems="results/preflight/problems.tsv",
+        page=report(
+            paths.PREFLIGHT_PAGE,
+            caption="../report/preflight.rst",
+            category="1 Preflight",
+            labels={"table": "slides and sheets"},
+        ),
+    log:
+        "results/logs/list_problems.log",
+    benchmark:
+        "results/benchmarks/list_problems/all.tsv"
+    conda:
+        "../../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    params:
+        patient_pattern=as_written(config.get("patient_pattern")),
+        code=code_of("list_problems.py"),
+    script:
+        "../scripts/list_problems.py"
+
+
+rule preflight:
+    input:
+        rules.list_problems.output,

@@ -1,71 +1,16 @@
 # From scores to survival.
 
 
-rule read_clinical:
-    input:
-        tables=sorted({one["table"] for one in config.get("clinical", [])}),
-    output:
-        **CLINICAL_DATA,
-    log:
-        "results/logs/read_clinical.log",
-    benchmark:
-        "results/benchmarks/read_clinical/all.tsv"
-    conda:
-        "../../envs/survival.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(20),
-    params:
-        clinical=config.get("clinical", []),
-        analyses=get_wanted_of_clinical(),
-        code=code_of("read_clinical.py"),
-    script:
-        "../scripts/read_clinical.py"
-
-
-rule build_cohort:
-    input:
-        **CLINICAL_DATA,
-        slides="results/cohort/{variant}/slides.tsv",
-        failures="results/cohort/{variant}/failures.tsv",
-    output:
-        patients="results/survival/{analysis}/{variant}/patients.tsv",
-        flow="results/survival/{analysis}/{variant}/flow.tsv",
-        flow_svg="results/survival/{analysis}/{variant}/flow.svg",
-        flow_png=report(
-            "results/survival/{analysis}/{variant}/flow.png",
-            caption="../report/flow.rst",
-            category="6 Survival",
-            labels={
-                "analysis": "{analysis}",
-                "variant": "{variant}",
-                "figure": "flow of patients",
-            },
-        ),
-    log:
-        "results/logs/build_cohort/{analysis}/{variant}.log",
-    benchmark:
-        "results/benchmarks/build_cohort/{analysis}/{variant}.tsv"
-    conda:
-        "../../envs/survival.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(20),
-    params:
-        analysis=get_analysis,
-        code=code_of("build_cohort.py"),
-    script:
-        "../scripts/build_cohort.py"
+localrules:
+    survival,
 
 
 rule analyse_survival:
     input:
-        patients="results/survival/{analysis}/{variant}/patients.tsv",
+        patients=paths.PATIENTS,
     output:
         results="results/survival/{analysis}/{variant}/results.json",
-        estimates="results/survival/{analysis}/{variant}/estimates.tsv",
+        estimates=paths.ESTIMATES,
         kaplan_meier="results/survival/{analysis}/{variant}/kaplan_meier.tsv",
         curves_svg="results/survival/{analysis}/{variant}/kaplan_meier.svg",
         curves_png=report(
@@ -101,7 +46,7 @@ rule analyse_survival:
         mem_mb=growing(2000),
         runtime=growing(20),
     params:
-        analysis=get_analysis,
+        analysis=INPUTS.analysis,
         statistics=config["statistics"],
         seed=config["seed"],
         code=code_of("analyse_survival.py"),
@@ -111,9 +56,11 @@ rule analyse_survival:
 
 rule collect_estimates:
     input:
-        estimates=per_analysis("results/survival/{analysis}/{variant}/estimates.tsv"),
+        estimates=fill(
+            paths.ESTIMATES, variant=VARIANTS.configured, analysis=ANALYSES.by_name
+        ),
     output:
-        estimates="results/survival/estimates.tsv",
+        estimates=paths.ALL_ESTIMATES,
         page=report(
             "results/survival/estimates.html",
             caption="../report/estimates.rst",
@@ -136,44 +83,44 @@ rule collect_estimates:
         "../scripts/collect_estimates.py"
 
 
-rule compare_variants:
+# The hazard ratio under every combination of analysis choices.
+if VARIANTS.curve:
+
+    rule draw_specification_curve:
+        input:
+            **paths.CLINICAL,
+            slides=fill(paths.COHORT, variant=VARIANTS.curve),
+            failures=fill(paths.FAILURES, variant=VARIANTS.curve),
+        output:
+            curve=paths.CURVE,
+            summary="results/specification_curve/summary.tsv",
+            svg="results/specification_curve/curve.svg",
+            png=report(
+                "results/specification_curve/curve.png",
+                caption="../report/specification_curve.rst",
+                category="6 Survival",
+                labels={"figure": "specification curve"},
+            ),
+        log:
+            "results/logs/draw_specification_curve.log",
+        benchmark:
+            "results/benchmarks/draw_specification_curve/all.tsv"
+        conda:
+            "../../envs/survival.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(3000),
+            runtime=growing(60),
+        params:
+            variants=VARIANTS.curve,
+            pooled=[name for name in VARIANTS.curve if VARIANTS[name].variant.pooled],
+            analysis=ANALYSES.of_curve,
+            choices=config["specification_curve"],
+            code=code_of("draw_specification_curve.py"),
+        script:
+            "../scripts/draw_specification_curve.py"
+
+
+rule survival:
     input:
-        slides=compared("results/cohort/{variant}/slides.tsv"),
-        patients=(
-            compared("results/survival/{analysis}/{variant}/patients.tsv")
-            if HAS_CLINICAL
-            else []
-        ),
-        estimates=(
-            compared("results/survival/{analysis}/{variant}/estimates.tsv")
-            if HAS_CLINICAL
-            else []
-        ),
-    output:
-        table="results/ablation/{compared}_variants.tsv",
-        differences="results/ablation/{compared}_differences.tsv",
-        svg="results/ablation/{compared}_variants.svg",
-        png=report(
-            "results/ablation/{compared}_variants.png",
-            caption="../report/ablation.rst",
-            category="7 Ablation",
-            labels={"figure": "variants compared"},
-        ),
-    log:
-        "results/logs/compare_variants/{compared}.log",
-    benchmark:
-        "results/benchmarks/compare_variants/{compared}.tsv"
-    conda:
-        "../../envs/survival.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(20),
-    params:
-        variants=lambda wildcards: COMPARED[wildcards.compared],
-        analysis=next(iter(ANALYSES.values())),
-        replicates=config["statistics"]["bootstrap_replicates"],
-        seed=config["seed"],
-        code=code_of("compare_variants.py"),
-    script:
-        "../scripts/compare_variants.py"
+        PLAN.survival,

@@ -1,40 +1,14 @@
-# Where the tissue is, and the tiles that cover it.
-
-
-rule segment_tissue:
-    input:
-        record="results/preflight/slides/{slide}.json",
-        slide=get_file("path"),
-    output:
-        tissue="results/tissue/{slide}.geojson",
-        thumbnail="results/thumbnails/{slide}.jpg",
-    log:
-        "results/logs/segment_tissue/{slide}.log",
-    benchmark:
-        "results/benchmarks/segment_tissue/{slide}.tsv"
-    conda:
-        "../../envs/slides.yaml"
-    threads: 1
-    resources:
-        # A plain JPEG is decoded whole: 3 bytes per pixel, a gigabyte for 18,000 × 18,000 px.
-        mem_mb=growing(2000),
-        runtime=growing(5),
-    params:
-        preset=get_tissue_preset,
-        overrides=config["tissue"]["overrides"],
-        code=code_of("segment_tissue.py"),
-    script:
-        "../scripts/segment_tissue.py"
+# The tiles that cover the tissue, and which share of each is epithelium.
 
 
 rule tile_slide:
     input:
-        record="results/preflight/slides/{slide}.json",
-        tissue="results/tissue/{slide}.geojson",
-        thumbnail="results/thumbnails/{slide}.jpg",
+        record=paths.RECORD,
+        tissue=paths.TISSUE,
+        thumbnail=paths.THUMBNAIL,
     output:
-        tiles="results/tiles/{slide}.h5",
-        picture="results/tiles/{slide}.jpg",
+        tiles=paths.TILES,
+        picture=paths.TILE_PICTURE,
     log:
         "results/logs/tile_slide/{slide}.log",
     benchmark:
@@ -50,3 +24,29 @@ rule tile_slide:
         code=code_of("tile_slide.py"),
     script:
         "../scripts/tile_slide.py"
+
+
+rule measure_coverage:
+    input:
+        record=paths.RECORD,
+        tiles=SLIDES.tiles,
+        mask=SLIDES.file("mask"),
+        stain=SLIDES.stain_mask,
+    output:
+        coverage=paths.COVERAGE,
+    log:
+        "results/logs/measure_coverage/{slide}.log",
+    benchmark:
+        "results/benchmarks/measure_coverage/{slide}.tsv"
+    conda:
+        "../../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
+        runtime=growing(5, per_1000_tiles=0.05),
+    params:
+        classes=SLIDES.mask_classes,
+        class_names=config["epithelium"]["class_names"],
+        code=code_of("measure_coverage.py"),
+    script:
+        "../scripts/measure_coverage.py"

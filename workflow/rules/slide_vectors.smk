@@ -1,13 +1,17 @@
 # One vector per slide, pooled from its tile embeddings.
 
 
+localrules:
+    slide_vectors,
+
+
 rule pool_slide:
     input:
-        features=get_pooled_features,
-        scores=get_pooling_scores,
-        coverage=get_pooling_coverage,
+        features=INPUTS.pooled_features,
+        scores=INPUTS.pooling_scores,
+        coverage=INPUTS.pooling_coverage,
     output:
-        embedding="results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5",
+        embedding=paths.SLIDE_VECTOR,
     log:
         "results/logs/pool_slide/{encoder}_{masking}_{pooling}/{slide}.log",
     benchmark:
@@ -19,7 +23,7 @@ rule pool_slide:
         mem_mb=growing(1000, per_1000_tiles=8),
         runtime=growing(10),
     params:
-        min_coverage=get_pooling_min_coverage,
+        min_coverage=INPUTS.pooling_min_coverage,
         code=code_of("pool_slide.py"),
     script:
         "../scripts/pool_slide.py"
@@ -27,13 +31,9 @@ rule pool_slide:
 
 rule collect_slide_embeddings:
     input:
-        embeddings=expand(
-            "results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5",
-            slide=SLIDES,
-            allow_missing=True,
-        ),
+        embeddings=INPUTS.vectors(list(SLIDES.rows)),
     output:
-        table="results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv",
+        table=paths.SLIDE_VECTORS,
         slides="results/slide_embeddings/{encoder}/{masking}/{pooling}_slides.tsv",
     log:
         "results/logs/collect_slide_embeddings/{encoder}_{masking}_{pooling}.log",
@@ -49,3 +49,8 @@ rule collect_slide_embeddings:
         code=code_of("collect_slide_embeddings.py"),
     script:
         "../scripts/collect_slide_embeddings.py"
+
+
+rule slide_vectors:
+    input:
+        PLAN.vectors,

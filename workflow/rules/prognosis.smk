@@ -1,12 +1,18 @@
 # What heterogeneity adds to a slide embedding and to clinical data.
 
 
+localrules:
+    prognosis,
+
+
 rule assess_added_value:
     input:
-        patients=f"results/survival/{COMPARED_ANALYSIS}/{{variant}}/patients.tsv",
-        embeddings=get_compared_embeddings,
+        patients=fill(
+            paths.PATIENTS, analysis=ANALYSES.of_added_value, variant="{variant}"
+        )[0],
+        embeddings=PLAN.compared_vectors,
     output:
-        estimates="results/added_value/{variant}/estimates.tsv",
+        estimates=paths.ADDED_VALUE,
         risks="results/added_value/{variant}/risks.tsv",
         svg="results/added_value/{variant}/added_value.svg",
         png=report(
@@ -27,9 +33,14 @@ rule assess_added_value:
         # A minute of an idle core for 200 patients and an endpoint, three for 1,000.
         runtime=growing(120),
     params:
-        analysis=ANALYSES[COMPARED_ANALYSIS],
-        comparison=ADDED_VALUE,
+        analysis=ANALYSES.by_name[ANALYSES.of_added_value],
+        comparison=lookup(dpath="added_value", within=config, default={}),
         seed=config["seed"],
         code=code_of("assess_added_value.py"),
     script:
         "../scripts/assess_added_value.py"
+
+
+rule prognosis:
+    input:
+        PLAN.prognosis,

@@ -1,0 +1,227 @@
+"""The plan of a run: files by slide and variant, stages, resources, mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from plan import paths
+from plan.interface import PlanError
+from plan.plan import Plan, make_plan, one_of
+
+SHEET = """slide\tpatient\tpath\tmask\tattention\ttruth\tfeatures
+a\tp\ta.svs\tm.geojson\t\ta.tsv\t
+b\tp\tb.svs\t\tb.csv\t\t
+c\tq\t\t\t\t\tc.h5
+"""
+OS = {"time": "t", "unit": "months", "event": "e", "events": [1], "censored": [0]}
+CLINICAL = {"clinical": [{"table": "clinical.tsv", "patient": "id", "endpoints": {"OS": OS}}]}
+POOLED = {"name": "together", "pooled": True}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slides.tsv").write_text(SHEET)
+    for name, size in (("a.svs", 10), ("b.svs", 0), ("c.h5", 1), ("m.geojson", 3), ("a.tsv", 0)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size * 1_000_000)
+    return tmp_path
+
+
+def planned(**changes: Any) -> Plan:
+    return make_plan({"slides": "slides.tsv"} | changes)
+
+
+def of(**wildcards: str) -> Any:
+    return SimpleNamespace(**wildcards)
+
+
+def test_all_combinations_are_filled_in() -> None:
+    found = paths.fill("{a}/{b}", a=["1", "2"], b="x", c="ignored")
+    assert found == ["1/x", "2/x"]
+    assert paths.fill("{a}", a=[]) == []
+
+
+def test_slides_with_features_have_paths_of_their_own() -> None:
+    slides = planned().slides
+    assert slides.tiles(of(slide="a")) == "results/tiles/a.h5"
+    assert slides.tiles(of(slide="c")) == "results/imported/tiles/c.h5"
+    assert slides.thumbnail("c") == "results/imported/thumbnails/c.jpg"
+    assert slides.imported == ["c"]
+
+
+def test_files_that_are_missing_are_no_inputs() -> None:
+    plan = planned()
+    assert set(plan.missing) == {"b.csv"}
+    assert plan.slides.file("path")(of(slide="a")) == "a.svs"
+    assert plan.slides.file("attention")(of(slide="b")) == []
+    assert plan.slides.files("path", "attention", "mask")(of(slide="b")) == ["b.svs"]
+    assert "b.csv" in plan.slides.problems_of_files(of(slide="b"))[0]
+    assert planned().slides.with_truth == {"a": "a.tsv"}
+
+
+def test_a_slide_that_was_measured_is_not_refused_for_a_missing_file(folder: Path) -> None:
+    record = folder / "results/preflight/slides/b.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"status": "ok"}')
+    with pytest.raises(PlanError, match="an earlier run has measured this slide"):
+        planned().slides.problems_of_files(of(slide="b"))
+
+
+def test_what_may_change_beside_a_slide_is_no_value_of_it() -> None:
+    values = planned().slides.values(of(slide="a"))
+    assert values["path"] == "a.svs"
+    assert not {key for key in ("row", "patient", "mask", "truth") if values[key]}
+
+
+def test_epithelium_is_sought_where_nobody_says_where_it_is() -> None:
+    slides = planned().slides
+    assert slides.stain_mask(of(slide="a")) == []
+    assert slides.stain_mask(of(slide="b")) == "results/epithelium/b.tif"
+    assert slides.stain_mask(of(slide="c")) == []
+    whole = planned(epithelium={"without_mask": "whole"}).slides
+    assert whole.stain_mask(of(slide="b")) == []
+    assert slides.mask_classes(of(slide="b")) == [slides.stain_class]
+
+
+def test_whole_tiles_need_no_mask() -> None:
+    inputs = planned().inputs
+    masked = inputs.encoding(of(slide="a", masking="masked"))
+    assert masked["mask"] == "m.geojson"
+    assert set(inputs.encoding(of(slide="a", masking="whole"))) == {"record", "slide", "tiles"}
+    assert inputs.masking(of(slide="a", masking="whole")) == {}
+    assert inputs.min_coverage(of(slide="a", masking="whole")) is None
+
+
+def test_a_patient_stands_where_slides_are_pooled() -> None:
+    plan = planned(variants=["full", POOLED])
+    inputs = plan.inputs
+    wildcards = of(slide="p", encoder="stain_texture", masking="masked", procedure="potts_pooled")
+    assert inputs.slides_of_patient(wildcards) == ["a", "b"]
+    assert (
+        inputs.clustered_features(wildcards) == "results/pooled/stain_texture/masked/p.features.h5"
+    )
+    # Only one of its slides has attention.
+    assert inputs.clustered_tumour_scores(wildcards) == []
+    assert inputs.thumbnail(of(variant="together", slide="p")).startswith("results/pooled/")
+    maps = plan.maps(of())
+    assert maps == [
+        *(f"results/maps/full/{slide}.png" for slide in "abc"),
+        *(f"results/maps/together/{patient}.png" for patient in "pq"),
+    ]
+
+
+def test_stages_have_what_is_configured_and_no_more() -> None:
+    plan = planned()
+    nothing = of()
+    assert plan.survival(nothing) == plan.comparison(nothing) == plan.prognosis(nothing) == []
+    assert plan.attention(nothing) == plan.vectors(nothing) == []
+    assert plan.agreement(nothing) == ["results/agreement/full.tsv"]
+    assert len(plan.qupath(nothing)) == 3
+    more = planned(
+        **CLINICAL,
+        variants=["full", "no_mask"],
+        slide_embeddings=["mean"],
+        attention={"from": "sheet"},
+        added_value={},
+    )
+    assert more.survival(nothing) == ["results/survival/estimates.tsv"]
+    assert more.comparison(nothing) == ["results/ablation/configured_variants.tsv"]
+    assert len(more.prognosis(nothing)) == len(more.vectors(nothing)) == 2
+    assert more.attention(nothing) == ["results/attention/b.png", "results/attention/b.geojson"]
+    assert set(more.of_slides(nothing)) >= {
+        "results/measures/stain_texture/whole/potts/a.json",
+        "results/slide_embeddings/stain_texture/whole/mean/a.h5",
+        "results/preflight/companions/c.json",
+    }
+
+
+def test_the_report_shows_no_more_pictures_than_wanted() -> None:
+    plan = planned(report={"max_maps": 2}, variants=["full", POOLED])
+    shown = {(kind.category, kind.subcategory): kind.files for kind in plan.pictures()}
+    assert shown["3 Maps", "full"] == [f"results/maps/full/{slide}.png" for slide in "ab"]
+    assert len(shown["2 Tissue and tiles", None]) == 2
+    assert all(len(files) <= 2 for files in shown.values())
+
+
+def test_a_patient_whose_slides_are_pooled_has_none_to_choose_from() -> None:
+    analysis = {"name": "main", "slides": "mean"}
+    plan = planned(**CLINICAL, analyses=[analysis], variants=["full", POOLED])
+    found = [
+        plan.inputs.analysis(of(analysis="main", variant=name))["slides"]
+        for name in ("full", "together")
+    ]
+    assert found == ["mean", "first"]
+    assert "slides" not in plan.analyses.asked_of_clinical[0]
+
+
+def test_the_published_clustering_has_its_own_numbers() -> None:
+    inputs = planned(clustering={"q": 12, "min_tiles": 5}).inputs
+    paper, ours = (inputs.clustering(of(procedure=name)) for name in ("paper", "potts"))
+    assert (ours["procedure"], ours["q"], paper["q"]) == ("histohet", 12, 20)
+    assert paper["min_tiles"] == ours["min_tiles"] == 5
+    assert inputs.is_published(of(procedure="paper"))
+    assert not inputs.is_smoothed(of(procedure="unsmoothed"))
+
+
+def test_resources_grow_with_the_slide_the_cohort_and_every_attempt() -> None:
+    resources = planned().resources
+    # 10 MB of slide are 500 tiles, 1 MB of features 200.
+    asked = resources.growing(100, per_1000_tiles=10)
+    assert [asked(of(slide=slide), 1) for slide in "abc"] == [105, 100, 102]
+    assert asked(of(slide="a"), 3) == 420
+    # The slides of a patient count together.
+    assert resources.growing(0, per_1000_tiles=1000)(of(slide="p"), 1) == 500
+    assert resources.growing(0, per_1000_slides=1000)(of(), 1) == 3
+    assert resources.growing(1, per_mb_of_geojson=2)(of(slide="a"), 1) == 7
+
+
+def test_tiles_that_lie_closer_are_more() -> None:
+    resources = planned(tiles={"overlap_um": 56}).resources
+    assert resources.growing(0, per_1000_tiles=1000)(of(slide="a"), 1) == 2000
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"slide_embeddings": ["attention"]}, "slide_embeddings: 'attention' weighs tiles"),
+        (
+            {"agreement": {"expression": [{"slide": "x", "spots": "s.tsv", "label": "l"}]}},
+            r"agreement.expression\[0\]: slide 'x' is not in slides.tsv",
+        ),
+        (
+            {"variants": [{"name": "w", "epithelium": {"fill": "white"}}]},
+            "variant 'w': slide 'c' brings finished features",
+        ),
+        ({"slides": "absent.tsv"}, "slide sheet: absent.tsv"),
+        ({"encoder": {"name": "absent"}}, "encoder"),
+    ],
+)
+def test_what_does_not_go_together_is_said(
+    folder: Path, changes: dict[str, Any], message: str
+) -> None:
+    if "slide_embeddings" in changes:
+        (folder / "slides.tsv").write_text("slide\tpath\na\ta.svs\n")
+    with pytest.raises(PlanError, match=message):
+        planned(**changes)
+
+
+def test_patients_must_name_files_where_their_slides_are_pooled(folder: Path) -> None:
+    (folder / "slides.tsv").write_text("slide\tpatient\tpath\na\tp/1\ta.svs\n")
+    assert planned().slides.patients == {"p/1": ["a"]}
+    with pytest.raises(PlanError, match="patient 'p/1' names files"):
+        planned(variants=[POOLED])
+
+
+def test_a_slide_that_is_not_in_the_sheet_is_named() -> None:
+    with pytest.raises(PlanError, match="slide 'x' is not in"):
+        planned().slides.row(of(slide="x"))
+
+
+def test_a_wildcard_is_one_of_the_known_names() -> None:
+    assert one_of(["a.b", "c"]) == r"a\.b|c"
+    assert planned().wildcards["masking"] == "masked|whole"

@@ -1,0 +1,99 @@
+"""Which encoders a run needs, and the weights they run with."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from histohet.config import Config
+from histohet.encoders.catalogue import entry_of, pinned_weights, read_catalogue
+from histohet.encoders.entry import EncoderEntry
+from histohet.encoders.settings import EncoderSettings
+from plan.interface import PlanError, Wildcards
+from plan.paths import WEIGHTS_LOCK
+from plan.slides import Slides
+from plan.variants import Variants
+
+
+class Encoders:
+    """The encoders of all variants, and CHIEF's.
+
+    Attributes
+    ----------
+    entries
+        By the name that their features are filed under.
+    configured
+        That of section `encoder`.
+    chief
+        The one whose features CHIEF takes.
+    pinned
+        Weights by the name of an encoder, those of `chief` by None: asked once, however many slides
+        there are, since a local file is read for it. Fails where weights were not fetched yet.
+
+    Raises
+    ------
+    PlanError
+        If one is unknown, or cannot take the configured tiles.
+    """
+
+    def __init__(self, config: Config, slides: Slides, variants: Variants) -> None:
+        self._catalogue = read_catalogue()
+        self._config = config
+        self._from_chief = slides.from_chief
+        ours = len(slides.imported) < len(slides.rows)
+        self.configured = self._entry(config.encoder)
+        self.entries = {
+            name: self._entry(one.config.encoder, config.tiles.tile_px if ours else None)
+            for name, one in variants.encoders.items()
+        }
+        named = "ctranspath_chief" if config.attention is None else config.attention.encoder
+        self.chief = self._entry(EncoderSettings(name=named) if isinstance(named, str) else named)
+        self.pinned = cache(self._pin)
+
+    def _entry(self, settings: EncoderSettings, tile_px: int | None = None) -> EncoderEntry:
+        try:
+            entry = entry_of(settings, self._catalogue)
+            if tile_px is not None:
+                entry.check_tile_px(tile_px)
+        except ValueError as error:
+            raise PlanError(f"config, encoder: {error}") from error
+        return entry
+
+    def _pin(self, encoder: str | None) -> dict[str, str]:
+        entry = self.chief if encoder is None else self.entries[encoder]
+        return pinned_weights(entry, WEIGHTS_LOCK, self._catalogue)
+
+    def parameters(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what an encoder is, as far as embeddings depend on it."""
+        return self.entries[wildcards.encoder].parameters()
+
+    def needs_torch(self, wildcards: Wildcards) -> bool:
+        """Whether an encoder is a network."""
+        return self.entries[wildcards.encoder].needs_torch
+
+    # Functions of a job, so that `snakemake prefetch` can run before weights were fetched.
+    def weights(self, wildcards: Wildcards) -> dict[str, str]:
+        """Weights of an encoder, by their content."""
+        return self.pinned(wildcards.encoder)
+
+    def chief_weights(self, wildcards: Wildcards) -> dict[str, str]:
+        """Weights of the encoder whose features CHIEF takes."""
+        return self.pinned(None)
+
+    @property
+    def places_of_weights(self) -> dict[str, Any]:
+        """Where the weights of every model are: a local path, a file of the hub, or none.
+
+        Also of section `encoder` where the configured variants have their own, for the ablation and
+        the specification curve.
+        """
+        places = {f"encoder {name}": _place(self.entries[name]) for name in sorted(self.entries)}
+        if self._from_chief and self._config.attention is not None:
+            places["encoder of CHIEF's tiles"] = _place(self.chief)
+            places["chief"] = self._config.attention.checkpoint
+        return places
+
+
+def _place(entry: EncoderEntry) -> Any:
+    weights = entry.weights
+    return weights if weights is None or isinstance(weights, str) else weights.canonical()

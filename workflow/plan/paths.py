@@ -1,0 +1,87 @@
+"""Where results are: every file that one rule makes and another one reads, as a pattern.
+
+Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
+share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+
+MISSING_FILES = "results/preflight/missing.json"
+RECORD = "results/preflight/slides/{slide}.json"
+COMPANIONS = "results/preflight/companions/{slide}.json"
+PREFLIGHT = "results/preflight/slides.tsv"
+PREFLIGHT_PAGE = "results/preflight/preflight.html"
+
+TISSUE = "results/tissue/{slide}.geojson"
+THUMBNAIL = "results/thumbnails/{slide}.jpg"
+TILES = "results/tiles/{slide}.h5"
+TILE_PICTURE = "results/tiles/{slide}.jpg"
+STAIN_MASK = "results/epithelium/{slide}.tif"
+COVERAGE = "results/coverage/{slide}.h5"
+FEATURES = "results/features/{encoder}/{masking}/{slide}.h5"
+
+IMPORTED_TILES = "results/imported/tiles/{slide}.h5"
+IMPORTED_TILE_PICTURE = "results/imported/tiles/{slide}.jpg"
+IMPORTED_THUMBNAIL = "results/imported/thumbnails/{slide}.jpg"
+IMPORTED_FEATURES = "results/imported/features/{masking}/{slide}.h5"
+
+CHIEF_FEATURES = "results/chief/features/{slide}.h5"
+CHIEF_SCORES = "results/chief/attention/{slide}.h5"
+CHIEF_TABLE = "results/chief/attention/{slide}.csv"
+TUMOUR_SCORES = "results/tumour/{slide}.h5"
+ATTENTION_PICTURE = "results/attention/{slide}.png"
+ATTENTION_TILES = "results/attention/{slide}.geojson"
+THRESHOLD = "results/cohort/thresholds/{encoder}/{masking}/{procedure}.json"
+
+POOLED_FEATURES = "results/pooled/{encoder}/{masking}/{slide}.features.h5"
+POOLED_COVERAGE = "results/pooled/{encoder}/{masking}/{slide}.coverage.h5"
+POOLED_TUMOUR_SCORES = "results/pooled/{encoder}/{masking}/{slide}.tumour.h5"
+POOLED_THUMBNAIL = "results/pooled/{encoder}/{masking}/{slide}.jpg"
+
+CLUSTERS = "results/clusters/{encoder}/{masking}/{procedure}/{slide}.h5"
+MEASURES = "results/measures/{encoder}/{masking}/{procedure}/{slide}.json"
+MAP = "results/maps/{variant}/{slide}.png"
+QUPATH = "results/qupath/{variant}/{slide}.geojson"
+
+SLIDE_VECTOR = "results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5"
+SLIDE_VECTORS = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"
+
+CLINICAL = {
+    "clinical": "results/cohort/clinical.tsv",
+    "problems": "results/cohort/clinical_problems.tsv",
+}
+COHORT = "results/cohort/{variant}/slides.tsv"
+COHORT_PAGE = "results/cohort/{variant}/slides.html"
+COHORT_CLUSTERS = "results/cohort/{variant}/clusters.tsv"
+FAILURES = "results/cohort/{variant}/failures.tsv"
+
+PATIENTS = "results/survival/{analysis}/{variant}/patients.tsv"
+ESTIMATES = "results/survival/{analysis}/{variant}/estimates.tsv"
+ALL_ESTIMATES = "results/survival/estimates.tsv"
+CURVE = "results/specification_curve/curve.tsv"
+COMPARISON = "results/ablation/{compared}_variants.tsv"
+ADDED_VALUE = "results/added_value/{variant}/estimates.tsv"
+
+TRUTH = "results/agreement/{variant}.tsv"
+PATHOLOGIST = "results/agreement/pathologist/{variant}.png"
+EXPRESSION = "results/agreement/expression/{variant}/{slide}.png"
+
+SUMMARY = "results/summary.json"
+WEIGHTS_LOCK = "config/weights.lock.json"
+
+
+def fill(pattern: str, **values: str | Iterable[str]) -> list[str]:
+    """Return the files of a pattern for all combinations of the values of its wildcards.
+
+    Parameters
+    ----------
+    pattern
+        One of this module.
+    values
+        A value, or several, for each wildcard; others are ignored.
+    """
+    lists = [[value] if isinstance(value, str) else list(value) for value in values.values()]
+    return [pattern.format(**dict(zip(values, one, strict=True))) for one in product(*lists)]

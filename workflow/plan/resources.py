@@ -1,0 +1,106 @@
+"""What jobs ask a cluster for, by the size of their slides; docs/cluster.md has the fits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from math import ceil
+from pathlib import Path
+
+from histohet.slides.files import DICOM, LARGEST_GEOJSON, files_of, is_geojson
+from histohet.tiles.settings import TileSettings
+from plan.interface import Wildcards
+from plan.slides import Slides
+
+IMPORTED_TILES_PER_MB = 200
+"""Upper end of what was seen of finished features: 1,280 numbers of 32 bits per tile."""
+
+PARSED_MASK = 12
+"""MB of memory that a process needs per MB of a GeoJSON mask."""
+
+Amount = Callable[[Wildcards, int], int]
+
+
+class Resources:
+    """Estimates of the work, known before anything ran, without opening thousands of slides.
+
+    Parameters
+    ----------
+    slides
+        The slides.
+    tiles
+        Their tiles.
+    """
+
+    def __init__(self, slides: Slides, tiles: TileSettings) -> None:
+        self._slides = slides
+        # Upper end of what was seen at 20x, with tissue from edge to edge and a tile every 112 µm.
+        self._tiles_per_mb = 50 * (112 / (tiles.tile_um - tiles.overlap_um)) ** 2
+        self._dicom = Counter(
+            Path(row.path).parent
+            for row in slides.rows.values()
+            if row.path and Path(row.path).suffix.lower() == DICOM
+        )
+        self.tiles_of = cache(self._tiles_of)
+
+    def growing(
+        self,
+        base: float,
+        per_1000_tiles: float = 0,
+        per_1000_slides: float = 0,
+        per_mb_of_geojson: float = 0,
+    ) -> Amount:
+        """Return the amount of a resource for a job.
+
+        Parameters
+        ----------
+        base
+            For every job.
+        per_1000_tiles
+            More for the size of its slide, or of the slides of its patient.
+        per_1000_slides
+            More for the size of the cohort.
+        per_mb_of_geojson
+            More for the mask of its slide.
+        """
+
+        def of_job(wildcards: Wildcards, attempt: int) -> int:
+            amount = base + per_1000_slides * len(self._slides.rows) / 1000
+            if per_1000_tiles:
+                slides = self._slides.patients.get(wildcards.slide, [wildcards.slide])
+                amount += per_1000_tiles * sum(map(self.tiles_of, slides)) / 1000
+            if per_mb_of_geojson:
+                amount += per_mb_of_geojson * self.geojson_mb(wildcards.slide)
+            return ceil(amount) << attempt - 1
+
+        return of_job
+
+    def _tiles_of(self, slide: str) -> float:
+        """Tiles of a slide, guessed from the size of its files."""
+        row = self._slides.rows[slide]
+        if row.features:
+            return _sizes_mb(row.features)[0] * IMPORTED_TILES_PER_MB
+        if row.path is None:
+            return 0
+        own, *others = _sizes_mb(row.path)
+        # Which DICOM files of a folder are whose only they say: its slides get equal shares.
+        shared_by = max(self._dicom[Path(row.path).parent], 1)
+        return (own + sum(others) / shared_by) * self._tiles_per_mb
+
+    def geojson_mb(self, slide: str) -> float:
+        """Size of the polygons of a mask that a slide brings; what is larger is refused unread."""
+        mask = self._slides.rows[slide].mask
+        size_mb = _sizes_mb(mask)[0] if mask and is_geojson(mask) else 0
+        return min(size_mb, LARGEST_GEOJSON / 1e6)
+
+
+def _sizes_mb(path: str) -> list[float]:
+    """Size of a file and of what belongs to it.
+
+    Nothing if it is not there or cannot be reached, which is for the jobs to say.
+    """
+    try:
+        return [file.stat().st_size / 1e6 for file in files_of(Path(path))]
+    except OSError:
+        return [0]

@@ -1,0 +1,218 @@
+"""The slides of a run: what the sheet says of them, and where each step finds their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from histohet.common.files import read_json
+from histohet.config import Config
+from histohet.slides.sheet import COMPANIONS, SLIDE_ID, SlideRow, SlideSheet
+from plan import paths
+from plan.interface import Files, Input, PlanError, Wildcards
+
+
+class Slides:
+    """The slides of the sheet.
+
+    Parameters
+    ----------
+    sheet
+        The sheet.
+    missing
+        What is wrong with files that the sheet names and that are not there.
+    config
+        The configuration.
+
+    Attributes
+    ----------
+    rows
+        Rows of the sheet, by slide.
+    patients
+        Slides of every patient.
+    with_truth
+        Slides of which a truth is known.
+    with_attention
+        Slides that have tumour attention: the sheet's, or CHIEF's.
+
+    stain_class
+        The one class of the label images that our own segmentation of epithelium writes.
+
+    Raises
+    ------
+    PlanError
+        If the configuration needs attention, and no slide has any.
+    """
+
+    stain_class = 1
+
+    def __init__(self, sheet: SlideSheet, missing: Mapping[str, str], config: Config) -> None:
+        self.rows = sheet.slides
+        self._duplicates = sheet.duplicates
+        self._missing = missing
+        self._config = config
+        self.from_chief = config.attention is not None and config.attention.source == "chief"
+        self.with_truth = {
+            slide: row.truth
+            for slide, row in self.rows.items()
+            if row.truth and row.truth not in missing
+        }
+        self.with_attention = [slide for slide in self.rows if self.has_attention(slide)]
+        self.patients: dict[str, list[str]] = {}
+        for slide, row in self.rows.items():
+            self.patients.setdefault(row.patient, []).append(slide)
+        self._check_attention()
+
+    def _check_attention(self) -> None:
+        pooling = self._config.added_value and self._config.added_value.pooling
+        if "attention" in self._config.slide_embeddings and not self.with_attention:
+            raise PlanError(
+                "config, slide_embeddings: 'attention' weighs tiles by tumour attention, but no "
+                "slide has any: name files in the sheet's column `attention`, or set "
+                "attention.from to chief"
+            )
+        if pooling == "attention" and not self.with_attention:
+            raise PlanError(
+                "config, added_value.pooling: 'attention' weighs tiles by tumour attention, but no "
+                "slide has any"
+            )
+
+    def check_patients_name_files(self, variant: str) -> None:
+        """Check that patients can name files, as they do under a variant that pools their slides.
+
+        Raises
+        ------
+        PlanError
+            If one cannot.
+        """
+        for patient in self.patients:
+            if not SLIDE_ID.fullmatch(patient):
+                raise PlanError(
+                    f"config, variant '{variant}': patient '{patient}' names files where slides "
+                    "are pooled: letters, digits, '.', '_' or '-', beginning with a letter or digit"
+                )
+
+    @property
+    def imported(self) -> list[str]:
+        """Slides that bring finished features."""
+        return [slide for slide in self.rows if self.is_imported(slide)]
+
+    def is_imported(self, slide: str) -> bool:
+        """Whether a slide brings finished features; it has no tissue, tiles or encoding of ours."""
+        row = self.rows.get(slide)
+        return row is not None and row.features is not None
+
+    def has_attention(self, slide: str) -> bool:
+        """Whether there is tumour attention for a slide."""
+        return self.from_chief or self.rows[slide].attention is not None
+
+    # --- what a job is about ---------------------------------------------------------------------
+
+    def row(self, wildcards: Wildcards) -> SlideRow:
+        """Sheet row of a slide."""
+        if wildcards.slide not in self.rows:
+            raise PlanError(f"slide '{wildcards.slide}' is not in {self._config.slides}")
+        return self.rows[wildcards.slide]
+
+    def values(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the sheet says of a slide itself, as plain values.
+
+        Nothing that may change, be filled in or move to another row while the slide stays.
+        """
+        row = self.row(wildcards)
+        changing = dict.fromkeys((*COMPANIONS, "tissue_preset"))
+        return asdict(row) | {"row": 0, "patient": ""} | changing
+
+    def duplicate_rows(self, wildcards: Wildcards) -> tuple[int, ...]:
+        """Rows of the sheet that share the id of a slide."""
+        return self._duplicates.get(wildcards.slide, ())
+
+    def problems_of_files(self, wildcards: Wildcards) -> list[str]:
+        """Say what is wrong with the files that the sheet names for a slide.
+
+        If they were right, the run stops before results that stand are replaced by their absence.
+        """
+        problems = self.row(wildcards).problems_of_files(self._missing)
+        record = Path(paths.RECORD.format(slide=wildcards.slide))
+        if problems and record.exists() and read_json(record)["status"] == "ok":
+            raise PlanError(
+                f"slide '{wildcards.slide}': {problems[0]}, but an earlier run has measured this "
+                f"slide. Is the disk mounted, and the file right in {self._config.slides}? To go "
+                f"on without the slide, take it out of there; to have it refused, remove {record}"
+            )
+        return problems
+
+    def tissue_preset(self, wildcards: Wildcards) -> str:
+        """Tissue preset of a slide: the sheet's, else the cohort's."""
+        return self.row(wildcards).tissue_preset or self._config.tissue.preset
+
+    def mask_classes(self, wildcards: Wildcards) -> list[int]:
+        """Label classes that are epithelium in the mask of a slide."""
+        own = self.row(wildcards).mask is None
+        return [self.stain_class] if own else list(self._config.epithelium.classes)
+
+    # --- files -----------------------------------------------------------------------------------
+
+    def file(self, column: str) -> Input:
+        """File that the sheet names for a slide in a column; one that is missing is preflight's."""
+        return lambda wildcards: next(iter(self._existing(wildcards, (column,))), [])
+
+    def files(self, *columns: str) -> Input:
+        """Files that the sheet names for a slide in some columns."""
+        return lambda wildcards: self._existing(wildcards, columns)
+
+    def _existing(self, wildcards: Wildcards, columns: Iterable[str]) -> list[str]:
+        named = self.row(wildcards).files
+        files = (named[column] for column in columns if column in named)
+        return [file for file in files if file not in self._missing]
+
+    def tiles(self, wildcards: Wildcards) -> str:
+        """Tiles of a slide: ours, or those of its finished features."""
+        imported = self.is_imported(wildcards.slide)
+        pattern = paths.IMPORTED_TILES if imported else paths.TILES
+        return pattern.format(slide=wildcards.slide)
+
+    def tile_picture(self, slide: str) -> str:
+        """Picture of a slide with its tiles."""
+        imported = self.is_imported(slide)
+        pattern = paths.IMPORTED_TILE_PICTURE if imported else paths.TILE_PICTURE
+        return pattern.format(slide=slide)
+
+    def thumbnail(self, slide: str) -> str:
+        """Picture of a slide."""
+        imported = self.is_imported(slide)
+        pattern = paths.IMPORTED_THUMBNAIL if imported else paths.THUMBNAIL
+        return pattern.format(slide=slide)
+
+    def stain_mask(self, wildcards: Wildcards) -> Files:
+        """Our own epithelium mask, if the configuration wants it.
+
+        Only for a slide that brings neither a mask nor features.
+        """
+        own = (
+            self.row(wildcards).mask is None
+            and not self.is_imported(wildcards.slide)
+            and self._config.epithelium.without_mask == "stain"
+        )
+        return paths.STAIN_MASK.format(slide=wildcards.slide) if own else []
+
+    def tumour_scores(self, wildcards: Wildcards) -> Files:
+        """Tumour score per tile, of a slide that has attention."""
+        known = self.has_attention(wildcards.slide)
+        return paths.TUMOUR_SCORES.format(slide=wildcards.slide) if known else []
+
+    def attention(self, wildcards: Wildcards) -> Files:
+        """Tumour attention of a slide as CSV: a file that the sheet names wins over CHIEF."""
+        if self._is_scored_by_chief(wildcards):
+            return paths.CHIEF_TABLE.format(slide=wildcards.slide)
+        return self.file("attention")(wildcards)
+
+    def chief_scores(self, wildcards: Wildcards) -> Files:
+        """File that says why CHIEF gave a slide no attention; none if the sheet brings it."""
+        own = self._is_scored_by_chief(wildcards)
+        return paths.CHIEF_SCORES.format(slide=wildcards.slide) if own else []
+
+    def _is_scored_by_chief(self, wildcards: Wildcards) -> bool:
+        return self.from_chief and self.row(wildcards).attention is None
