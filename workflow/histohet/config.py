@@ -193,8 +193,8 @@ class Config(Settings):
             named = [one for one in self.analyses if one.name == curve.analysis]
             try:
                 curve.check_against((named or self.analyses)[0])
-            except ValueError as error:
-                raise FaultyKeyError("specification_curve", str(error)) from error
+            except FaultyKeyError as error:
+                raise FaultyKeyError(f"specification_curve.{error.key}", str(error)) from None
         return self
 
     @model_validator(mode="after")

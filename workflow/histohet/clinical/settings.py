@@ -129,14 +129,20 @@ class ReadyMadeTable(Settings):
         return [ClinicalSource(table=self.table, **part) for part in parts]
 
 
-def _kind_of_table(values: object) -> str:
+def _kind_of_table(values: object) -> str | None:
+    if isinstance(values, Mapping) and not {"format", "patient"} & set(values):
+        return None
     ready_made = "format" in values if isinstance(values, Mapping) else hasattr(values, "format")
     return "ready-made" if ready_made else "spelled out"
 
 
 ClinicalTableSettings = Annotated[
     Annotated[ReadyMadeTable, Tag("ready-made")] | Annotated[ClinicalSource, Tag("spelled out")],
-    Discriminator(_kind_of_table),
+    Discriminator(
+        _kind_of_table,
+        custom_error_type="no_kind",
+        custom_error_message="either 'format' or 'patient' must be given",
+    ),
 ]
 
 

@@ -112,19 +112,6 @@ def _without_form(value: object, integers: bool) -> object:
 # Types of fields ----------------------------------------------------------------------------------
 
 
-def code(value: object) -> str:
-    """Return a code as text. YAML reads an unquoted ``yes`` as true, which no table would hold.
-
-    Raises
-    ------
-    ValueError
-        If it is a truth value.
-    """
-    if isinstance(value, bool):
-        raise ValueError(f"the code {value} must be put in quotes")
-    return str(value)
-
-
 def _code(value: object) -> object:
     # YAML reads an unquoted yes as true, and 1.50 as 1.5: no table would hold that.
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
@@ -317,37 +304,3 @@ def _in_words(error: ErrorDetails) -> str:
 def _shown(value: object) -> str:
     text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-# Until every room has its settings ----------------------------------------------------------------
-
-
-def codes(values: object) -> tuple[str, ...]:
-    """Return a list of codes as texts.
-
-    Raises
-    ------
-    ValueError
-        If it is no list, or holds a truth value.
-    """
-    if not isinstance(values, list | tuple):
-        raise ValueError(f"the codes {values!r} must be a list")
-    return tuple(code(value) for value in values)
-
-
-def check_keys(
-    config: Mapping[str, Any], required: Iterable[str], known: Iterable[str], where: str
-) -> None:
-    """Check the keys of a section.
-
-    Raises
-    ------
-    ValueError
-        If one is missing or unknown.
-    """
-    absent = sorted(set(required) - set(config))
-    unknown = sorted(set(config) - set(known))
-    if absent:
-        raise ValueError(f"{where} lacks {quoted(absent)}")
-    if unknown:
-        raise ValueError(f"{where} has no key {quoted(unknown)}")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from histohet.cohort.settings import AnalysisSettings, Cut, Measure, Percentiles, TwoCuts
-from histohet.common.settings import Settings, Several
+from histohet.common.settings import FaultyKeyError, Settings, Several
 
 
 class StatisticsSettings(Settings):
@@ -72,13 +72,14 @@ class CurveSettings(Settings):
 
         Raises
         ------
-        ValueError
+        FaultyKeyError
             If there is nothing to adjust for, or the cut is searched.
         """
         if any(self.adjusted or ()) and not analysis.covariates:
-            raise ValueError(f"adjusted: analysis '{analysis.name}' has no covariates")
+            raise FaultyKeyError("adjusted", f"analysis '{analysis.name}' has no covariates")
         if self.groupings is None and analysis.grouping == "best_cut":
-            raise ValueError(
-                f"groupings: best_cut, as in analysis '{analysis.name}', has no p-value but that "
-                "of its search, and no interval; it cannot be one of many choices"
+            raise FaultyKeyError(
+                "groupings",
+                f"best_cut, as in analysis '{analysis.name}', has no p-value but that of its "
+                "search, and no interval; it cannot be one of many choices",
             )
