@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from histohet.cohort.select import assign_groups
-from histohet.tumour.attention import otsu_threshold
+from histohet.tumour.threshold import otsu_threshold
 
 Floats = npt.NDArray[np.float64]
 

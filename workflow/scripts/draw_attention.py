@@ -1,19 +1,17 @@
 """Draw the tumour attention of one slide, and write its tiles for QuPath."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import OK, SlideLost, attempt
-from histohet.common.qupath import TileObject, write_tile_objects
+from histohet.common.qupath import write_tile_objects
 from histohet.drawing.style import message_figure, save_figure
 from histohet.slides.record import read_record
 from histohet.tiles.file import TileTable, read_column, tile_attributes
 from histohet.tiles.settings import CHIEF_TILES, TileSpec
 from histohet.tumour.attention import read_attention
-from histohet.tumour.figures import draw_attention_map, fifths
+from histohet.tumour.figures import draw_attention_map, tile_objects
 
 
 def read() -> tuple[TileTable, np.ndarray]:
@@ -31,13 +29,6 @@ def read() -> tuple[TileTable, np.ndarray]:
     spec = TileSpec(tile_um=tile_um, tile_px=1)
     attributes = tile_attributes(record.slide, spec, record.mpp, record.size, "")
     return TileTable(xy, attributes, OK), values
-
-
-def tile_objects(tiles: TileTable, values: np.ndarray) -> Iterator[TileObject]:
-    """Yield the tiles with class, colour and measurement."""
-    rows = zip(tiles.coords.tolist(), values.tolist(), fifths(values), strict=True)
-    for index, ((x, y), value, (name, colour)) in enumerate(rows):
-        yield TileObject(index, x, y, name, colour, {"attention": value})
 
 
 with job_log(snakemake) as log:

@@ -14,7 +14,7 @@ def enough_epithelium(table: FeatureTable) -> FeatureTable:
     if not snakemake.input.get("coverage"):
         return table
     coverage, _ = read_column(snakemake.input.coverage, "coverage")
-    return table.only(np.flatnonzero(coverage[table.tile_index] > snakemake.params.min_coverage))
+    return table.covered(coverage, snakemake.params.min_coverage)
 
 
 def weights() -> np.ndarray:

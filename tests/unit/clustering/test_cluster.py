@@ -17,12 +17,17 @@ from bench.synthetic_slides import PITCH_PX, make_slide
 from helpers import ROOT
 from histohet.clustering import cluster as clustering
 from histohet.clustering import number_of_clusters, published
-from histohet.clustering.cluster import cluster_tiles
+from histohet.clustering.cluster import cluster_slide, cluster_tiles
 from histohet.clustering.potts.minimise import minimise
 from histohet.clustering.published import AnnealingSchedule, anneal
 from histohet.clustering.result import Clustering
 from histohet.clustering.settings import ClusteringSettings
+from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.provenance import Provenance
+from histohet.features.file import feature_file, open_features
+from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.neighbours import knn_edges
+from histohet.tiles.settings import TileSpec
 
 QUICK = ClusteringSettings(q=8, restarts=0)
 PUBLISHED_QUICK = ClusteringSettings(procedure="paper", q=8)
@@ -623,3 +628,25 @@ def test_bad_input_is_refused(slide):
     for parts in PARTS.values():
         with pytest.raises(ValueError, match="tile 17 is not finite; encode the slide again"):
             cluster(features, coords, parts)
+
+
+def test_a_slide_with_too_few_tiles_says_so_and_a_lost_one_stays_lost(tmp_path):
+    features, coords, _ = planted_slide(0, side=4)
+    attributes = tile_attributes("a", TileSpec(), 0.25, (4 * PITCH_PX, 4 * PITCH_PX), "tiles")
+    index = np.arange(16)
+    for outcome in (OK, Outcome(Status.NO_TISSUE, "white")):
+        tiles = TileTable(coords, attributes, outcome)
+        with feature_file(tmp_path / "a.h5", tiles, index, 12, "e", Provenance({}, {})) as file:
+            file.append(features)
+        with open_features(tmp_path / "a.h5") as table:
+            enough = cluster_slide(table, changed(QUICK, min_tiles=16), 1)
+            too_few = cluster_slide(table, changed(QUICK, min_tiles=17), 1)
+        assert enough.tiles.outcome == outcome
+        assert len(enough.tile_index) == len(enough.clustering.labels) == 16 * outcome.ok
+        assert len(too_few.tile_index) == len(too_few.tiles.coords) == 0
+        assert too_few.clustering.n_clusters == 0
+        if outcome.ok:
+            expected = Outcome(Status.TOO_FEW_TILES, "16 tiles to cluster, at least 17 are needed")
+            assert too_few.tiles.outcome == expected
+        else:
+            assert too_few.tiles.outcome == outcome

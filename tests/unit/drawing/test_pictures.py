@@ -35,7 +35,6 @@ from histohet.slides.thumbnail import (
 )
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
-from histohet.tumour.threshold import draw_threshold
 
 PROVENANCE = Provenance({"k": 8})
 
@@ -232,14 +231,6 @@ def test_map_bytes_repeat(tmp_path: Path) -> None:
     for name in ("1.png", "2.png"):
         save_figure(draw_slide_map(slide_map()), [tmp_path / name], PROVENANCE)
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
-
-
-def test_threshold_figure_counts_both_sides() -> None:
-    words = texts(draw_threshold([1.0, 1.1, 1.2, 4.0, 4.2], 2.6, "", "otsu"))
-    assert "below: 3 clusters" in words
-    assert "tumour: 2 clusters" in words
-    assert "Otsu: 2.6" in words
-    assert "only one" in texts(draw_threshold([], None, "there is only one score", "otsu"))
 
 
 def test_agreement_figure() -> None:

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from histohet.measures.heterogeneity import (
     SetMeasures,
+    cluster_scores,
     cluster_table,
     components,
     hta,
@@ -373,3 +374,14 @@ def test_scores_must_fit_the_clusters():
         measure(labels, coords, scores[:-1])
     with pytest.raises(ValueError, match="finite"):
         measure(labels, coords, np.array([1, 2, 3, 4, np.nan]))
+
+
+def test_cluster_scores_are_means():
+    labels = np.array([1, 0, 1, 2], np.int32)
+    scores = np.array([2.0, 5.0, 4.0, -1.0], np.float32)
+    assert cluster_scores(labels, scores).tolist() == [5.0, 3.0, -1.0]
+    assert cluster_scores(labels[:0], scores[:0]).tolist() == []
+    with pytest.raises(ValueError, match="label 1"):
+        cluster_scores(np.array([0, 2]), np.ones(2))
+    with pytest.raises(ValueError, match="3 scores for 4 tiles"):
+        cluster_scores(labels, np.ones(3))

@@ -197,6 +197,29 @@ def components(labels: npt.NDArray[np.integer], edges: Ints) -> Components:
     return Components(np.bincount(cluster_of_piece, minlength=len(sizes)), largest / sizes)
 
 
+def cluster_scores(labels: npt.NDArray[np.integer], scores: npt.NDArray[np.floating]) -> Floats:
+    """Return the tumour score of each cluster, the mean of its tiles (HETMAP).
+
+    Parameters
+    ----------
+    labels
+        (N,) cluster of each tile, 0..K-1, each used.
+    scores
+        (N,) tumour scores.
+
+    Returns
+    -------
+    ndarray
+        (K,) float64.
+    """
+    if len(labels) != len(scores):
+        raise ValueError(f"{len(scores)} scores for {len(labels)} tiles")
+    sizes = np.bincount(labels)
+    if not sizes.all():
+        raise ValueError(f"no tile has label {int(np.argmin(sizes))}: labels have a gap")
+    return np.bincount(labels, weights=scores) / sizes
+
+
 @dataclass(frozen=True)
 class ClusterRow:
     """One cluster of a slide; ``tumour_score`` is None on slides without attention."""

@@ -1,4 +1,4 @@
-"""Tumour scores (HETMAP): attention per tile, its mean per cluster, the threshold of a cohort."""
+"""Tumour attention: files of it, and the score that a tile has from the attention around it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from histohet.common.files import read_json, write_text
-from histohet.common.otsu import otsu_split
+from histohet.common.files import write_text
 from histohet.common.sheets import read_rows
 from histohet.tiles.lattice import LARGEST_PX, outside
 from histohet.tiles.neighbours import nearest
@@ -180,80 +179,6 @@ def _pitch(xy: npt.NDArray[np.integer]) -> float:
     if len(places) < 2:
         return math.inf
     return float(np.median(cKDTree(places).query(places, 2, p=np.inf)[0][:, 1]))
-
-
-def cluster_scores(labels: npt.NDArray[np.integer], scores: npt.NDArray[np.floating]) -> Floats:
-    """Return the mean score of the tiles of each cluster.
-
-    Parameters
-    ----------
-    labels
-        (N,) cluster of each tile, 0..K-1, each used.
-    scores
-        (N,) tumour scores.
-
-    Returns
-    -------
-    ndarray
-        (K,) float64.
-    """
-    if len(labels) != len(scores):
-        raise ValueError(f"{len(scores)} scores for {len(labels)} tiles")
-    sizes = np.bincount(labels)
-    if not sizes.all():
-        raise ValueError(f"no tile has label {int(np.argmin(sizes))}: labels have a gap")
-    return np.bincount(labels, weights=scores) / sizes
-
-
-def read_threshold(path: str | Path) -> float:
-    """Read the threshold that was chosen for a cohort.
-
-    Parameters
-    ----------
-    path
-        JSON with the key ``threshold``.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file, or the cohort gave no threshold.
-    """
-    found = read_json(path)
-    if "threshold" not in found:
-        raise ValueError(f"{path} is no threshold file: it has no key 'threshold'")
-    if found["threshold"] is None:
-        raise ValueError(f"{path} holds no threshold, its cohort gave none")
-    return float(found["threshold"])
-
-
-def otsu_threshold(values: npt.ArrayLike) -> float:
-    """Return Otsu's threshold, computed on the values themselves instead of on a histogram.
-
-    It is the midpoint of the gap at which `otsu_split` cuts, so ``value > threshold`` gives the
-    upper class.
-
-    Parameters
-    ----------
-    values
-        Scores, such as those of all clusters of all slides of a cohort.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite or there are fewer than two different ones.
-    """
-    scores = np.asarray(values, np.float64).ravel()
-    if not np.isfinite(scores).all():
-        raise ValueError("Otsu's threshold needs finite scores")
-    different, counts = np.unique(scores, return_counts=True)
-    split = otsu_split(different - (scores.mean() if len(scores) else 0.0), counts)
-    if split is None:
-        raise ValueError(
-            f"Otsu's threshold needs two different scores, got {len(scores)} score(s), all alike"
-        )
-    low, high = different[split.last_below : split.last_below + 2].tolist()
-    middle = low + (high - low) / 2
-    return float(middle if middle < high else low)
 
 
 def _number(text: str, place: str, whole: bool = False) -> float:

@@ -1,16 +1,28 @@
-"""Tumour attention of a slide as a heatmap."""
+"""Tumour attention of a slide as a heatmap, and the threshold over the scores that it divides."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from histohet.common.qupath import TileObject
 from histohet.drawing.panels import colour_bar, crop, faded, overlay, scale_bar, tile_squares
-from histohet.drawing.style import Rgb, new_figure, style
+from histohet.drawing.style import (
+    INK,
+    NEUTRAL,
+    Rgb,
+    cluster_colour,
+    message_figure,
+    new_figure,
+    style,
+)
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
+from histohet.tumour.threshold import Threshold
 
 COLOURS = "viridis"
 LIMIT_PERCENTILES = (1, 99)
@@ -19,6 +31,8 @@ LIMIT_PERCENTILES = (1, 99)
 PANEL_INCH = 4.0
 TALLEST_INCH = 7.0
 TITLE_INCH, BELOW_INCH = 0.5, 0.45
+
+SCORES_TITLE = "Tumour score of the clusters of all slides"
 
 
 def colour_limits(values: npt.NDArray[np.floating]) -> tuple[float, float]:
@@ -44,6 +58,13 @@ def fifths(values: npt.NDArray[np.floating]) -> list[tuple[str, Rgb]]:
     number = np.searchsorted(limits, values, side="left")
     colours = attention_colours(np.arange(5.0), (0, 4))
     return [(f"Attention, fifth {n + 1} of 5", colours[n]) for n in number.tolist()]
+
+
+def tile_objects(tiles: TileTable, values: npt.NDArray[np.floating]) -> Iterator[TileObject]:
+    """Yield the tiles for QuPath, with class, colour and raw attention (N,)."""
+    rows = zip(tiles.coords.tolist(), values.tolist(), fifths(values), strict=True)
+    for index, ((x, y), value, (name, colour)) in enumerate(rows):
+        yield TileObject(index, x, y, name, colour, {"attention": value})
 
 
 def draw_attention_map(
@@ -80,4 +101,42 @@ def draw_attention_map(
             scale_bar(axes, tiles.mpp / scale, width, height)
         label = "raw attention, 1–99 %"
         colour_bar(axes, tall * width / height, tall, COLOURS, limits, label)
+    return figure
+
+
+def draw_threshold(scores: Sequence[float], chosen: Threshold) -> Figure:
+    """Draw the histogram of cluster scores with the threshold, or say why there is none.
+
+    Parameters
+    ----------
+    scores
+        Mean tumour score of every cluster of every slide.
+    """
+    threshold = chosen.threshold
+    if threshold is None:
+        return message_figure(
+            SCORES_TITLE, f"No threshold, so all clusters count: {chosen.reason}."
+        )
+    if not scores:
+        return message_figure(SCORES_TITLE, "No slide has tumour scores.")
+    values = np.asarray(scores)
+    known = {"otsu": "Otsu", "configuration": "as configured"}
+    name = known.get(chosen.source, "learned elsewhere")
+    above = values > threshold
+    with style():
+        figure = new_figure(6.4, 3.4)
+        axes = figure.add_subplot()
+        bins = np.histogram_bin_edges(values, bins=min(40, max(10, len(values) // 4)))
+        axes.hist(
+            [values[~above], values[above]],
+            bins=bins.tolist(),
+            stacked=True,
+            color=[NEUTRAL, cluster_colour(5)],
+            label=[f"below: {(~above).sum()} clusters", f"tumour: {above.sum()} clusters"],
+        )
+        axes.axvline(threshold, color=INK, linestyle="--", label=f"{name}: {threshold:.4g}")
+        axes.set(
+            title=SCORES_TITLE, xlabel="Mean attention of the cluster's tiles", ylabel="Clusters"
+        )
+        axes.legend()
     return figure

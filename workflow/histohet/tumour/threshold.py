@@ -1,52 +1,121 @@
-"""The tumour threshold of a cohort, drawn over the scores it divides."""
+"""The tumour threshold of a cohort: clusters with a higher score are tumour (HETMAP)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+import numpy.typing as npt
 
-from histohet.drawing.style import INK, NEUTRAL, cluster_colour, message_figure, new_figure, style
+from histohet.common.files import read_json
+from histohet.common.otsu import otsu_split
 
-TITLE = "Tumour score of the clusters of all slides"
+
+@dataclass(frozen=True)
+class Threshold:
+    """The threshold, where it is from, and what it divides.
+
+    Attributes
+    ----------
+    threshold
+        None where the scores give none.
+    reason
+        Why there is none.
+    source
+        ``otsu``, ``configuration``, or the file of the cohort on which it was learned.
+    clusters_below, clusters_above
+        Clusters on either side; None without a threshold.
+    """
+
+    threshold: float | None
+    reason: str
+    source: str
+    clusters_below: int | None
+    clusters_above: int | None
 
 
-def draw_threshold(
-    scores: Sequence[float], threshold: float | None, reason: str, source: str
-) -> Figure:
-    """Draw the histogram of cluster scores with the threshold, or say why there is none.
+def choose_threshold(
+    scores: Sequence[float], given: float | None = None, learned: str | None = None
+) -> Threshold:
+    """Return the threshold that is given, that of another cohort, or Otsu's.
 
     Parameters
     ----------
     scores
         Mean tumour score of every cluster of every slide.
-    threshold
-        Clusters above it count.
-    reason
-        Why there is no threshold.
-    source
-        ``otsu``, ``configuration``, or the file of the cohort on which it was learned.
+    given
+        A number that is configured.
+    learned
+        File of another cohort.
+
+    Raises
+    ------
+    ValueError
+        If the file of the other cohort holds none.
     """
+    threshold, reason, source = given, "", "configuration"
+    if learned is not None:
+        threshold, source = read_threshold(learned), learned
+    elif given is None:
+        source = "otsu"
+        try:
+            threshold = otsu_threshold(scores)
+        except ValueError as error:
+            reason = str(error)
     if threshold is None:
-        return message_figure(TITLE, f"No threshold, so all clusters count: {reason}.")
-    if not scores:
-        return message_figure(TITLE, "No slide has tumour scores.")
-    values = np.asarray(scores)
-    name = {"otsu": "Otsu", "configuration": "as configured"}.get(source, "learned elsewhere")
-    above = values > threshold
-    with style():
-        figure = new_figure(6.4, 3.4)
-        axes = figure.add_subplot()
-        bins = np.histogram_bin_edges(values, bins=min(40, max(10, len(values) // 4)))
-        axes.hist(
-            [values[~above], values[above]],
-            bins=bins.tolist(),
-            stacked=True,
-            color=[NEUTRAL, cluster_colour(5)],
-            label=[f"below: {(~above).sum()} clusters", f"tumour: {above.sum()} clusters"],
+        return Threshold(None, reason, source, None, None)
+    above = sum(score > threshold for score in scores)
+    return Threshold(threshold, reason, source, len(scores) - above, above)
+
+
+def read_threshold(path: str | Path) -> float:
+    """Read the threshold that was chosen for a cohort.
+
+    Parameters
+    ----------
+    path
+        JSON with the key ``threshold``.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, or the cohort gave no threshold.
+    """
+    found = read_json(path)
+    if "threshold" not in found:
+        raise ValueError(f"{path} is no threshold file: it has no key 'threshold'")
+    if found["threshold"] is None:
+        raise ValueError(f"{path} holds no threshold, its cohort gave none")
+    return float(found["threshold"])
+
+
+def otsu_threshold(values: npt.ArrayLike) -> float:
+    """Return Otsu's threshold, computed on the values themselves instead of on a histogram.
+
+    It is the midpoint of the gap at which `otsu_split` cuts, so ``value > threshold`` gives the
+    upper class.
+
+    Parameters
+    ----------
+    values
+        Scores, such as those of all clusters of all slides of a cohort.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or there are fewer than two different ones.
+    """
+    scores = np.asarray(values, np.float64).ravel()
+    if not np.isfinite(scores).all():
+        raise ValueError("Otsu's threshold needs finite scores")
+    different, counts = np.unique(scores, return_counts=True)
+    split = otsu_split(different - (scores.mean() if len(scores) else 0.0), counts)
+    if split is None:
+        raise ValueError(
+            f"Otsu's threshold needs two different scores, got {len(scores)} score(s), all alike"
         )
-        axes.axvline(threshold, color=INK, linestyle="--", label=f"{name}: {threshold:.4g}")
-        axes.set(title=TITLE, xlabel="Mean attention of the cluster's tiles", ylabel="Clusters")
-        axes.legend()
-    return figure
+    low, high = different[split.last_below : split.last_below + 2].tolist()
+    middle = low + (high - low) / 2
+    return float(middle if middle < high else low)

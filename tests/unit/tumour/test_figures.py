@@ -18,8 +18,10 @@ from histohet.tumour.figures import (
     attention_colours,
     colour_limits,
     draw_attention_map,
+    draw_threshold,
     fifths,
 )
+from histohet.tumour.threshold import Threshold
 
 VIRIDIS = matplotlib.colormaps["viridis"]
 
@@ -83,3 +85,17 @@ def test_heatmap_bytes_repeat(tmp_path: Path) -> None:
     for name in ("1.png", "2.png"):
         save_figure(figure_of(np.arange(6.0)), [tmp_path / name], Provenance({}))
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
+
+
+def words_of(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_threshold_figure_counts_both_sides() -> None:
+    scores = [1.0, 1.1, 1.2, 4.0, 4.2]
+    words = words_of(draw_threshold(scores, Threshold(2.6, "", "otsu", 3, 2)))
+    assert "below: 3 clusters" in words
+    assert "tumour: 2 clusters" in words
+    assert "Otsu: 2.6" in words
+    nothing = Threshold(None, "there is only one score", "otsu", None, None)
+    assert "only one" in words_of(draw_threshold([], nothing))
