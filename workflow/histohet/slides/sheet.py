@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -136,6 +136,27 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
         nor features, or a path has one of `PLACEHOLDERS`. All bad rows are listed.
     """
     header, rows = read_rows(path)
+    _check_header(header, path)
+    pattern = _patient_pattern(patient_pattern)
+    found = [_slide_row(number, cells, pattern) for number, cells in rows]
+    slides: dict[str, SlideRow] = {}
+    places: dict[str, list[int]] = {}
+    for row in found:
+        slides.setdefault(row.slide, row)
+        places.setdefault(row.slide, []).append(row.row)
+    problems = [
+        f"row {row.row}: {problem}" for row in found for problem in _problems(row, patient_pattern)
+    ]
+    problems += _alike(slides)
+    if problems:
+        raise SheetError(f"{path}: " + "; ".join(problems))
+    if not slides:
+        raise SheetError(f"{path} names no slide: add one row per slide (config/README.md)")
+    duplicates = {slide: tuple(rows) for slide, rows in places.items() if len(rows) > 1}
+    return SlideSheet(slides, duplicates)
+
+
+def _check_header(header: Sequence[str], path: str | Path) -> None:
     missing = [name for name in REQUIRED if name not in header]
     missing += [] if set(STARTS) & set(header) else STARTS[:1]
     if missing:
@@ -144,48 +165,42 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:
         raise SheetError(f"{path}: unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")
-    pattern = _patient_pattern(patient_pattern)
-    slides: dict[str, SlideRow] = {}
-    places: dict[str, list[int]] = {}
-    problems = []
-    for number, cells in rows:
-        slide = cells["slide"]
-        if not SLIDE_ID.fullmatch(slide):
-            problems.append(
-                f"row {number}: slide id '{slide}' must be letters, digits, '.', '_' or '-', "
-                "beginning with a letter or digit"
+
+
+def _slide_row(number: int, cells: Mapping[str, str], pattern: re.Pattern[str]) -> SlideRow:
+    """Return a row as it is written, its patient found in its id if there is no other."""
+    named = pattern.search(cells["slide"])
+    patient = cells.get("patient") or (named[1] if named else "")
+    optional = {name: cells.get(name) or None for name in COLUMNS[2:]}
+    return SlideRow(number, cells["slide"], patient or "", **optional)
+
+
+def _problems(row: SlideRow, patient_pattern: str | None) -> Iterator[str]:
+    """Say why a row cannot be used whatever its files are."""
+    slide = row.slide
+    if not SLIDE_ID.fullmatch(slide):
+        yield (
+            f"slide id '{slide}' must be letters, digits, '.', '_' or '-', beginning with a letter "
+            "or digit"
+        )
+    elif len(slide) > LONGEST_ID:
+        yield (
+            f"slide id '{slide[:20]}…' has {len(slide)} characters, names of files have room for "
+            f"{LONGEST_ID}"
+        )
+    elif row.path is None and row.features is None:
+        yield f"slide '{slide}' has no path (and no features)"
+    if not row.patient:
+        yield (
+            f"slide '{slide}' has no patient, and its id does not match "
+            f"patient_pattern '{patient_pattern}'"
+        )
+    for column, file in row.files.items():
+        if PLACEHOLDERS & set(file):
+            yield (
+                f"{column} '{file}' has {{}} or <>, which the workflow takes for variables: rename "
+                "it, or make a link to it"
             )
-        elif len(slide) > LONGEST_ID:
-            problems.append(
-                f"row {number}: slide id '{slide[:20]}…' has {len(slide)} characters, names of "
-                f"files have room for {LONGEST_ID}"
-            )
-        elif not any(cells.get(name) for name in STARTS):
-            problems.append(f"row {number}: slide '{slide}' has no path (and no features)")
-        places.setdefault(slide, []).append(number)
-        optional = {name: cells.get(name) or None for name in COLUMNS[2:]}
-        named = pattern.search(slide)
-        patient = cells.get("patient") or (named[1] if named else "")
-        if not patient:
-            problems.append(
-                f"row {number}: slide '{slide}' has no patient, and its id does not match "
-                f"patient_pattern '{patient_pattern}'"
-            )
-        row = SlideRow(number, slide, patient, **optional)
-        problems += [
-            f"row {number}: {column} '{file}' has {{}} or <>, which the workflow takes for "
-            "variables: rename it, or make a link to it"
-            for column, file in row.files.items()
-            if PLACEHOLDERS & set(file)
-        ]
-        slides.setdefault(slide, row)
-    problems += _alike(slides)
-    if problems:
-        raise SheetError(f"{path}: " + "; ".join(problems))
-    if not slides:
-        raise SheetError(f"{path} names no slide: add one row per slide (config/README.md)")
-    duplicates = {slide: tuple(found) for slide, found in places.items() if len(found) > 1}
-    return SlideSheet(slides, duplicates)
 
 
 def _alike(slides: Mapping[str, SlideRow]) -> list[str]:
