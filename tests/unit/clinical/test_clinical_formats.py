@@ -27,7 +27,7 @@ def os_with(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (table(patient=None), r"clinical, \[0\]\.patient: is missing"),
+        (table(patient=None), r"clinical, \[0\]: either 'format' or 'patient'"),
         (table(pateint="x"), "pateint: unknown key; did you mean patient"),
         ({"patient": "id"}, r"\[0\]\.table: is missing"),
         (table(endpoints=["OS"]), r"endpoints: \['OS'\] is no section with keys"),
