@@ -60,7 +60,7 @@ from histohet.clustering.evidence import (
 )
 from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
 from histohet.clustering.number_of_clusters import Stage, merge_path
-from histohet.clustering.potts.model import Floats, Ints, neighbour_lists
+from histohet.clustering.potts.model import neighbour_lists
 from histohet.clustering.published import bic_embedding, first_improving_merge
 from histohet.clustering.result import compact
 from histohet.clustering.settings import ClusteringSettings
@@ -71,6 +71,7 @@ from histohet.clustering.tiles import (
     principal_components,
     unit_rows,
 )
+from histohet.common.arrays import Floats, Ints
 from histohet.common.files import write_json
 from histohet.tiles.neighbours import knn_edges
 

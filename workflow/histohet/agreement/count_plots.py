@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from histohet.agreement.pathologist import Floats, RankEstimate, group_means
+from histohet.agreement.pathologist import RankEstimate, group_means
+from histohet.common.arrays import Floats
 from histohet.drawing.style import FAINT, INK, cluster_colour, message_figure, new_figure, style
 
 NAMES = {

@@ -27,11 +27,10 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from histohet.agreement.spots import Spots
+from histohet.common.arrays import Floats, Ints
 from histohet.tiles.lattice import Coords
 
-Ints = npt.NDArray[np.int64]
 Clusters = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float64]
 
 MIN_OVERLAP = 0.8
 """Number of spots that a placement has to keep on tiles, as a share of those compared. With half of

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from histohet.common.arrays import Floats
 from histohet.common.sheets import read_table
 
-Floats = npt.NDArray[np.float64]
 Unit = Literal["slide", "patient"]
 
 CONFIDENCE = 0.95

@@ -18,7 +18,6 @@ from histohet.clustering.energy import calibrated_energy, typical_coupling
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.number_of_clusters import choose_clusters, dissolve_small, least_tiles
 from histohet.clustering.potts.minimise import minimise
-from histohet.clustering.potts.model import Ints
 from histohet.clustering.result import (
     UNKNOWN,
     Certainty,
@@ -30,6 +29,7 @@ from histohet.clustering.result import (
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample, with_stability
 from histohet.clustering.tiles import Graph, OrderedTiles, Source
+from histohet.common.arrays import Ints
 from histohet.common.logs import logger
 from histohet.common.outcome import SlideLost, Status, attempt
 from histohet.features.file import FeatureTable

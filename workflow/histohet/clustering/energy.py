@@ -17,8 +17,9 @@ import numpy as np
 from numba import njit
 
 from histohet.clustering.mixture import misfit
-from histohet.clustering.potts.model import Floats, Ints, Neighbours, PottsModel
+from histohet.clustering.potts.model import Neighbours, PottsModel
 from histohet.clustering.tiles import Graph
+from histohet.common.arrays import Floats, Ints
 
 # Labels without a single border have no finite estimate; beyond this a lone tile never stands.
 LARGEST_COUPLING = 4.0

@@ -53,7 +53,8 @@ from histohet.clustering.energy import (
     neighbour_counts,
 )
 from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
-from histohet.clustering.potts.model import Floats, Ints, Neighbours
+from histohet.clustering.potts.model import Neighbours
+from histohet.common.arrays import Floats, Ints
 
 # The regression on neighbours is shrunk by this share of their residuals' variance: a small slide
 # does not teach d x d slopes, and what they overfit would count against separate means.

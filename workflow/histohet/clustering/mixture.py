@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from histohet.clustering.potts.model import Floats, Ints
+from histohet.common.arrays import Floats, Ints
 
 TAIL_FREEDOM = 5.0
 SHARED_TILES = 64.0

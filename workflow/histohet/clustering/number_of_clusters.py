@@ -9,9 +9,10 @@ import numpy as np
 from histohet.clustering.energy import descend, estimate_coupling, neighbour_counts
 from histohet.clustering.evidence import TileField, assess, best_merge
 from histohet.clustering.mixture import misfit, nearest
-from histohet.clustering.potts.model import Floats, Ints, neighbour_lists
+from histohet.clustering.potts.model import neighbour_lists
 from histohet.clustering.result import Step, compact
 from histohet.clustering.tiles import OrderedTiles
+from histohet.common.arrays import Floats, Ints
 
 # The number of clusters is searched for on at most about so many tiles, in square blocks of this
 # many pitches a side that are spread over the slide; enough to know the clusters by.

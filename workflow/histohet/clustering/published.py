@@ -46,14 +46,7 @@ from sklearn.preprocessing import StandardScaler
 
 from histohet.clustering.energy import typical_coupling
 from histohet.clustering.potts.minimise import gap_percent, lower_bound
-from histohet.clustering.potts.model import (
-    Floats,
-    Indices,
-    Ints,
-    PottsModel,
-    energy,
-    neighbour_lists,
-)
+from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists
 from histohet.clustering.result import (
     UNKNOWN,
     Certainty,
@@ -65,6 +58,7 @@ from histohet.clustering.result import (
 )
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.tiles import Features, OrderedTiles
+from histohet.common.arrays import Floats, Int32, Ints
 
 # Share of the variance that the space of BIC keeps (HETMAP).
 VARIANCE = 0.8
@@ -331,7 +325,7 @@ def anneal(
 @njit(cache=True)
 def _metropolis(
     first: Ints,
-    neighbour: Indices,
+    neighbour: Int32,
     weight: Floats,
     unary: Floats,
     labels: Ints,

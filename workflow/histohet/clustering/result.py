@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.clustering.settings import ClusteringSettings
+from histohet.common.arrays import Ints
 
-Ints = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
 
 

@@ -12,8 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from histohet.clustering.potts.model import Ints
 from histohet.clustering.result import Clustering
+from histohet.common.arrays import Ints
 
 DRAWN_SHARE = 0.8
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
-from histohet.clustering.potts.model import Floats, Ints, Neighbours, neighbour_lists
+from histohet.clustering.potts.model import Neighbours, neighbour_lists
+from histohet.common.arrays import Floats, Ints
 from histohet.features.file import FeatureRows
 from histohet.tiles.neighbours import knn_edges
 

@@ -33,13 +33,14 @@ import numpy.typing as npt
 import pyvips
 import shapely
 
+from histohet.common.arrays import Bools, Floats, UInt8
 from histohet.common.files import atomic_path
 from histohet.common.logs import track
 from histohet.common.otsu import otsu_split
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.slides.reader import Pixels, Slide, read_rectangle
-from histohet.tissue.stain import Bool, Float64, StainModel, UInt8, fit_stain, ink, stained, unmix
+from histohet.tissue.stain import StainModel, fit_stain, ink, stained, unmix
 
 SEGMENTATION_MPP = 1.0  # µm per pixel of every image given to this module
 
@@ -117,7 +118,7 @@ def fit_epithelium(windows: Iterable[UInt8], stain: StainModel) -> EpitheliumMod
     return EpitheliumModel(stain, min(max(threshold, low), high))
 
 
-def segment_epithelium(rgb: UInt8, model: EpitheliumModel) -> Bool:
+def segment_epithelium(rgb: UInt8, model: EpitheliumModel) -> Bools:
     """Find the epithelium in an image or in one window of a slide.
 
     Parameters
@@ -139,11 +140,11 @@ def segment_epithelium(rgb: UInt8, model: EpitheliumModel) -> Bool:
         If `rgb` has another shape or type.
     """
     cohesive = tissue(rgb, model.stain) & (cohesion(rgb, model.stain) > model.threshold)
-    majority: Bool = 2 * _box_sum(cohesive.view(np.uint8), VOTE_WIDTH) > VOTE_WIDTH**2
+    majority: Bools = 2 * _box_sum(cohesive.view(np.uint8), VOTE_WIDTH) > VOTE_WIDTH**2
     return majority
 
 
-def cohesion(rgb: UInt8, stain: StainModel) -> Float64:
+def cohesion(rgb: UInt8, stain: StainModel) -> Floats:
     """How much of a sheet the hematoxylin around each pixel is (formula in the module's docstring).
 
     Parameters
@@ -161,11 +162,11 @@ def cohesion(rgb: UInt8, stain: StainModel) -> Float64:
     opened = _local_mean(_morphology(levels, cv2.MORPH_OPEN, OPENING_RADIUS))
     closed = _local_mean(_morphology(levels, cv2.MORPH_CLOSE, CLOSING_RADIUS))
     floor = FLOOR * LEVELS
-    result: Float64 = (2 * opened - closed - floor) / (_local_mean(levels) + floor)
+    result: Floats = (2 * opened - closed - floor) / (_local_mean(levels) + floor)
     return result
 
 
-def tissue(rgb: UInt8, stain: StainModel) -> Bool:
+def tissue(rgb: UInt8, stain: StainModel) -> Bools:
     """Pixels of stained tissue: neither glass nor under a marker stroke.
 
     Parameters
@@ -311,15 +312,15 @@ def _read(slide: Slide, grid: Grid, window: Window, margin: int) -> Pixels:
     return read_rectangle(slide, x, y, grid.downsample, size)
 
 
-def _local_mean(levels: UInt8) -> Float64:
+def _local_mean(levels: UInt8) -> Floats:
     """Triangular local mean; sums of integers below 2**53, so exact wherever the window starts."""
     total = _box_sum(_box_sum(levels, MEAN_WIDTH), MEAN_WIDTH)
-    mean: Float64 = total / float(MEAN_WIDTH**4)
+    mean: Floats = total / float(MEAN_WIDTH**4)
     return mean
 
 
-def _box_sum(values: npt.NDArray[Any], width: int) -> Float64:
-    summed: Float64 = np.asarray(
+def _box_sum(values: npt.NDArray[Any], width: int) -> Floats:
+    summed: Floats = np.asarray(
         cv2.boxFilter(
             values, cv2.CV_64F, (width, width), normalize=False, borderType=cv2.BORDER_REFLECT
         ),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from histohet.common.arrays import Floats
 from histohet.common.files import atomic_path
 from histohet.common.hdf5 import new_file, open_file
 from histohet.common.outcome import Outcome, Status
@@ -17,7 +18,6 @@ from histohet.common.provenance import Provenance
 from histohet.common.tables import TEXT, write_sidecar, write_tsv
 from histohet.tiles.file import TileTable, tiles_of, write_coords
 
-Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]
 
 ROWS_PER_CHUNK = 4096

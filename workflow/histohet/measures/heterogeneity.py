@@ -18,9 +18,9 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from histohet.common.arrays import Floats, Ints
+
 Base = Literal["possible", "observed"]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 HTA_PERMUTATIONS = 999
 """Random rearrangements behind the p-value of HTA, which is at least 0.001."""

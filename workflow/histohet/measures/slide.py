@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import UNKNOWN, Certainty
+from histohet.common.arrays import Floats
 from histohet.common.files import read_json, write_json
 from histohet.common.outcome import Outcome, SlideLost, Status, attempt
 from histohet.common.provenance import Provenance
@@ -19,7 +20,6 @@ from histohet.measures.heterogeneity import (
     HTA_PERMUTATIONS,
     Base,
     ClusterRow,
-    Floats,
     SetMeasures,
     cluster_scores,
     cluster_table,

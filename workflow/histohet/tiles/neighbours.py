@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from histohet.common.arrays import Ints
 
 
 def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k: int) -> Ints:

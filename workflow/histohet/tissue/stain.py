@@ -18,10 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
+from histohet.common.arrays import Bools, Float32, Floats, UInt8
+
 FloatArray = npt.NDArray[np.floating[Any]]
 Vector = tuple[float, float, float]
 
@@ -186,7 +184,7 @@ def stain_tables(model: StainModel) -> tuple[Float32, Float32]:
     return density.astype(np.float32), (density[:, :, None] * share).astype(np.float32)
 
 
-def ink(rgb: UInt8, model: StainModel) -> Bool:
+def ink(rgb: UInt8, model: StainModel) -> Bools:
     """Pixels too blue, too green or too grey for hematoxylin and eosin.
 
     Single pixels may be pigment, dust or colour noise: marker strokes are the large regions.
@@ -199,7 +197,7 @@ def ink(rgb: UInt8, model: StainModel) -> Bool:
     return _is_ink(*optical_density(rgb, model))
 
 
-def stained(rgb: UInt8, model: StainModel) -> Bool:
+def stained(rgb: UInt8, model: StainModel) -> Bools:
     """Pixels that hold more than glass: summed optical density above `TISSUE_OD`.
 
     Returns
@@ -208,7 +206,7 @@ def stained(rgb: UInt8, model: StainModel) -> Bool:
         bool (height, width).
     """
     red, green, blue = optical_density(rgb, model)
-    result: Bool = red + green + blue > TISSUE_OD
+    result: Bools = red + green + blue > TISSUE_OD
     return result
 
 
@@ -218,7 +216,7 @@ def check_image(rgb: UInt8) -> None:
         raise ValueError(f"an image is uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
 
 
-def _white_point(pixels: UInt8) -> Float64:
+def _white_point(pixels: UInt8) -> Floats:
     """Median of the glass: bright, nearly grey pixels that are not the viewer's pure white fill."""
     darkest = pixels.min(axis=1).astype(np.int16)
     spread = pixels.max(axis=1) - darkest
@@ -233,10 +231,10 @@ def _white_point(pixels: UInt8) -> Float64:
     return np.asarray(np.median(glass[brightness >= np.median(brightness)], axis=0), np.float64)
 
 
-def _density_table(white: Float64) -> Float64:
+def _density_table(white: Floats) -> Floats:
     """Optical density of each value 0 to 255 (rows) in each channel (columns); + 1 avoids log 0."""
     intensity = np.arange(256, dtype=np.float64)[:, None]
-    transmitted: Float64 = np.minimum((intensity + 1) / (white + 1), 1.0)
+    transmitted: Floats = np.minimum((intensity + 1) / (white + 1), 1.0)
     return np.abs(np.log10(transmitted))
 
 
@@ -244,7 +242,7 @@ def _look_up(plane: npt.NDArray[Any], table: npt.NDArray[Any]) -> Float32:
     return np.asarray(cv2.LUT(plane, np.ascontiguousarray(table, np.float32)), np.float32)
 
 
-def _is_ink(red: FloatArray, green: FloatArray, blue: FloatArray) -> Bool:
+def _is_ink(red: FloatArray, green: FloatArray, blue: FloatArray) -> Bools:
     """Judge optical densities: hematoxylin and eosin both absorb green most, or nearly so."""
     total = red + green + blue
     blue_or_green = (
@@ -253,11 +251,11 @@ def _is_ink(red: FloatArray, green: FloatArray, blue: FloatArray) -> Bool:
     lightest = np.minimum(np.minimum(red, green), blue)
     heaviest = np.maximum(np.maximum(red, green), blue)
     grey = lightest > 0.7 * heaviest
-    result: Bool = (total > DENSE_OD) & (blue_or_green | grey)
+    result: Bools = (total > DENSE_OD) & (blue_or_green | grey)
     return result
 
 
-def _stain_vectors(dense: Float64) -> tuple[Float64, bool]:
+def _stain_vectors(dense: Floats) -> tuple[Floats, bool]:
     """Rows hematoxylin and eosin, and whether they were estimated or stand in."""
     published = np.stack([HEMATOXYLIN, EOSIN])
     side = HEMATOXYLIN - (HEMATOXYLIN @ EOSIN) * EOSIN

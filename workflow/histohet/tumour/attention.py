@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from histohet.common.arrays import Floats
 from histohet.common.files import write_text
 from histohet.common.sheets import read_rows
 from histohet.tiles.lattice import LARGEST_PX, outside
 from histohet.tiles.neighbours import nearest
-
-Floats = npt.NDArray[np.float64]
 
 CLOSEST_PITCH = 0.45
 """Attention tiles may overlap by half; a smaller pitch, in tiles, is that of another level."""

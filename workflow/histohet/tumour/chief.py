@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-Floats = npt.NDArray[np.float64]
+from histohet.common.arrays import Floats
 
 LAYERS = {
     "hidden": "attention_net.0",

@@ -16,7 +16,8 @@ from numba import njit
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from histohet.clustering.potts.model import Floats, Indices, IntegerModel, Ints, restrict
+from histohet.clustering.potts.model import IntegerModel, restrict
+from histohet.common.arrays import Floats, Int32, Ints
 
 # Lets loops over labels run in vector registers; whole numbers may be added in any order.
 REORDER = {"nnan", "ninf", "nsz", "reassoc"}
@@ -44,7 +45,7 @@ class Dual(NamedTuple):
     model: IntegerModel
     ends: Ints
     earlier: Ints
-    message_of: Indices
+    message_of: Int32
     messages: Floats
     bound: Floats
 
@@ -134,7 +135,7 @@ def decode(dual: Dual) -> Ints:
 
 
 @njit(cache=True)
-def _number_messages(model: IntegerModel) -> tuple[Indices, Ints]:
+def _number_messages(model: IntegerModel) -> tuple[Int32, Ints]:
     """Return the message of every arc, and how many neighbours of each tile come before it."""
     message_of = np.empty(len(model.tile), np.int32)
     earlier = np.zeros(len(model.unary), np.int64)
@@ -153,7 +154,7 @@ def _number_messages(model: IntegerModel) -> tuple[Indices, Ints]:
 def _tighten(
     first: Ints,
     middle: Ints,
-    message_of: Indices,
+    message_of: Int32,
     weight: Floats,
     unary: Floats,
     messages: Floats,
@@ -176,7 +177,7 @@ def _tighten(
 def _pass_on(
     first: Ints,
     middle: Ints,
-    message_of: Indices,
+    message_of: Int32,
     weight: Floats,
     unary: Floats,
     messages: Floats,

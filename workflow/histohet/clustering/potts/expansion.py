@@ -13,7 +13,8 @@ import numpy.typing as npt
 from numba import njit
 
 from histohet.clustering.potts.max_flow import source_side
-from histohet.clustering.potts.model import IntegerModel, Ints
+from histohet.clustering.potts.model import IntegerModel
+from histohet.common.arrays import Ints
 
 
 class Expansion(NamedTuple):

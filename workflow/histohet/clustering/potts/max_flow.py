@@ -12,9 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Ints = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
-Mask = npt.NDArray[np.bool_]
+from histohet.common.arrays import Bools, Int32, Ints
 
 FREE, SOURCE, SINK = 0, 1, 2
 # What stands in place of the arc to the parent.
@@ -47,7 +45,7 @@ Records = npt.NDArray[np.void]
 
 
 @njit(cache=True)
-def source_side(first: Ints, head: Indices, reverse: Indices, capacity: Ints, excess: Ints) -> Mask:
+def source_side(first: Ints, head: Int32, reverse: Int32, capacity: Ints, excess: Ints) -> Bools:
     """Return the nodes on the source's side of the minimum cut; the fewest, where cuts tie.
 
     Nodes i with excess[i] > 0 hang on the source with that capacity, those with excess[i] < 0 on
@@ -83,7 +81,7 @@ def source_side(first: Ints, head: Indices, reverse: Indices, capacity: Ints, ex
 
 
 @njit(cache=True)
-def _candidates(first: Ints, head: Indices, capacity: Ints, excess: Ints) -> Indices:
+def _candidates(first: Ints, head: Int32, capacity: Ints, excess: Ints) -> Int32:
     """Return a set of nodes, ascending, that contains the source's side.
 
     It starts from the nodes with excess and takes in every node that the arcs from the set could
@@ -114,10 +112,10 @@ def _candidates(first: Ints, head: Indices, capacity: Ints, excess: Ints) -> Ind
 
 @njit(cache=True)
 def _network(
-    members: Indices,
+    members: Int32,
     first: Ints,
-    head: Indices,
-    reverse: Indices,
+    head: Int32,
+    reverse: Int32,
     capacity: Ints,
     excess: Ints,
 ) -> tuple[Records, Records]:
@@ -186,7 +184,7 @@ def _push_all_flow(nodes: Records, arcs: Records) -> None:
 
 
 @njit(cache=True, inline="always")
-def _activate(nodes: Records, queues: Indices, node: int) -> None:
+def _activate(nodes: Records, queues: Int32, node: int) -> None:
     """Let `node` wait for its turn to grow, if it does not yet."""
     if nodes[node].next_active == NOWHERE:
         nodes[node].next_active = node
@@ -198,7 +196,7 @@ def _activate(nodes: Records, queues: Indices, node: int) -> None:
 
 
 @njit(cache=True, inline="always")
-def _pop_active(nodes: Records, queues: Indices) -> int:
+def _pop_active(nodes: Records, queues: Int32) -> int:
     node = queues[FIRST_ACTIVE]
     following = nodes[node].next_active
     queues[FIRST_ACTIVE] = following if following != node else NOWHERE
@@ -207,7 +205,7 @@ def _pop_active(nodes: Records, queues: Indices) -> int:
 
 
 @njit(cache=True, inline="always")
-def _orphan(nodes: Records, queues: Indices, node: int) -> None:
+def _orphan(nodes: Records, queues: Int32, node: int) -> None:
     """Take `node` from its parent and let it wait for another."""
     nodes[node].to_parent = ORPHAN
     nodes[node].next_orphan = node
@@ -219,7 +217,7 @@ def _orphan(nodes: Records, queues: Indices, node: int) -> None:
 
 
 @njit(cache=True, inline="always")
-def _pop_orphan(nodes: Records, queues: Indices) -> int:
+def _pop_orphan(nodes: Records, queues: Int32) -> int:
     node = queues[FIRST_ORPHAN]
     following = nodes[node].next_orphan
     queues[FIRST_ORPHAN] = following if following != node else NOWHERE
@@ -227,7 +225,7 @@ def _pop_orphan(nodes: Records, queues: Indices) -> int:
 
 
 @njit(cache=True, inline="always")
-def _grow(nodes: Records, arcs: Records, queues: Indices, node: int, arc: int) -> bool:
+def _grow(nodes: Records, arcs: Records, queues: Int32, node: int, arc: int) -> bool:
     """Let the tree of `node` grow along `arc`; return whether it meets the other tree there."""
     side = nodes[node].side
     outward = arc if side == SOURCE else arcs[arc].reverse
@@ -249,7 +247,7 @@ def _grow(nodes: Records, arcs: Records, queues: Indices, node: int, arc: int) -
 
 
 @njit(cache=True)
-def _augment(nodes: Records, arcs: Records, queues: Indices, bridge: int) -> None:
+def _augment(nodes: Records, arcs: Records, queues: Int32, bridge: int) -> None:
     """Push flow from source to sink over the arc `bridge`, which leads from tree to tree."""
     flow = arcs[bridge].residual
     node = arcs[arcs[bridge].reverse].head
@@ -293,7 +291,7 @@ def _augment(nodes: Records, arcs: Records, queues: Indices, bridge: int) -> Non
 
 
 @njit(cache=True)
-def _adopt_orphans(nodes: Records, arcs: Records, queues: Indices, phase: int) -> None:
+def _adopt_orphans(nodes: Records, arcs: Records, queues: Int32, phase: int) -> None:
     """Find every orphan a new parent in its tree, or set it free."""
     while queues[FIRST_ORPHAN] != NOWHERE:
         node = _pop_orphan(nodes, queues)
@@ -320,7 +318,7 @@ def _flow_may_pass(nodes: Records, arcs: Records, node: int, arc: int) -> bool:
 
 
 @njit(cache=True)
-def _set_free(nodes: Records, arcs: Records, queues: Indices, node: int) -> None:
+def _set_free(nodes: Records, arcs: Records, queues: Int32, node: int) -> None:
     """Take `node` from its tree; its children lose their parent, others may grow to it again."""
     for arc in range(nodes[node].first, nodes[node + 1].first):
         other = arcs[arc].head

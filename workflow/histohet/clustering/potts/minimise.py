@@ -25,7 +25,6 @@ from histohet.clustering.potts.bound import (
 from histohet.clustering.potts.expansion import better_parts, certain, expand
 from histohet.clustering.potts.model import (
     IntegerModel,
-    Ints,
     PottsModel,
     energy,
     integer_energy,
@@ -33,6 +32,7 @@ from histohet.clustering.potts.model import (
     quantise,
     restrict,
 )
+from histohet.common.arrays import Ints
 
 # A further cut for certain tiles pays if the last one settled this share of those in doubt.
 WORTHWHILE_SHARE = 0.02

@@ -20,9 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Ints = npt.NDArray[np.int64]
-Indices = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float64]
+from histohet.common.arrays import Floats, Int32, Ints
 
 # Bits of the sum of all terms. Below 53, so that float64 holds every partial sum exactly.
 TOTAL_BITS = 51
@@ -65,9 +63,9 @@ class Neighbours(NamedTuple):
     """
 
     first: Ints
-    tile: Indices
-    edge: Indices
-    reverse: Indices
+    tile: Int32
+    edge: Int32
+    reverse: Int32
 
 
 def energy(model: PottsModel, labels: npt.NDArray[np.integer]) -> float:
@@ -135,8 +133,8 @@ class IntegerModel(NamedTuple):
     """
 
     first: Ints
-    tile: Indices
-    reverse: Indices
+    tile: Int32
+    reverse: Int32
     weight: Ints
     unary: Ints
 

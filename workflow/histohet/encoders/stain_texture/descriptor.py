@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Float32, Floats, UInt8
 from histohet.encoders.stain_texture.features import (
     colour,
     nuclear_colour,
@@ -27,10 +27,6 @@ from histohet.encoders.stain_texture.features import (
 )
 from histohet.encoders.stain_texture.layers import LEVELS, separate
 from histohet.encoders.stain_texture.nuclei import find_nuclei
-
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 LEAST_TISSUE_PX = 500  # 1 % of a tile
 LIMIT = 4.0  # spreads from the centre; farther out is an artefact
@@ -144,10 +140,10 @@ class StainTexture:
         return np.array(vectors, np.float32).reshape(len(tiles), self.width)
 
 
-def scale(values: dict[str, float]) -> Float64:
+def scale(values: dict[str, float]) -> Floats:
     """Put features by name on their fixed scale, in the order of `FEATURES`; missing ones are 0."""
     known = np.array([values.get(name, centre) for name, centre, _ in FEATURES])
-    scaled: Float64 = ((known - CENTRE) / SPREAD).clip(-LIMIT, LIMIT)
+    scaled: Floats = ((known - CENTRE) / SPREAD).clip(-LIMIT, LIMIT)
     return scaled
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Float32, Floats, UInt8
 from histohet.encoders.stain_texture.layers import (
     LEVELS,
     SHARE_LEVELS,
@@ -16,10 +16,6 @@ from histohet.encoders.stain_texture.layers import (
     quantiles_within,
 )
 from histohet.encoders.stain_texture.nuclei import SQUARE_3, Nuclei, box_sum
-
-UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 # Boxes (px, applied twice) between which the bands of texture lie, up to 3 µm.
 BAND_WIDTHS = (3, 7, 15)
@@ -68,7 +64,7 @@ def texture(layers: Layers) -> dict[str, float]:
     return values | {f"pattern_{i}": share for i, share in enumerate(shares)}
 
 
-def _binary_patterns(stain: UInt8, tissue: UInt8) -> Float64:
+def _binary_patterns(stain: UInt8, tissue: UInt8) -> Floats:
     """Shares of the rotation-invariant uniform binary patterns on a ring of 8 neighbours.
 
     Ojala et al. (2002), with a step that a neighbour must exceed the centre by. Pattern i < 9 has i
@@ -89,7 +85,7 @@ def _binary_patterns(stain: UInt8, tissue: UInt8) -> Float64:
     )
     counted = np.asarray(clear, np.uint8).ravel()[middle]
     counts = cv2.calcHist([code], [0], counted, [256], [0, 256])[:, 0]
-    shares: Float64 = np.bincount(PATTERN_OF_CODE, counts, 10) / max(counts.sum(), 1)
+    shares: Floats = np.bincount(PATTERN_OF_CODE, counts, 10) / max(counts.sum(), 1)
     return shares
 
 
@@ -193,6 +189,6 @@ def nuclear_colour(layers: Layers, nuclei: Nuclei) -> dict[str, float]:
     }
 
 
-def _quantile(values: Float64, share: float) -> float:
+def _quantile(values: Floats, share: float) -> float:
     """Quantile by linear interpolation; NumPy's own takes longer to check its arguments."""
     return float(np.interp(share, np.linspace(0, 1, len(values)), np.sort(values)))

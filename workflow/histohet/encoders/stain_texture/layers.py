@@ -21,12 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from histohet.common.arrays import Float32, Floats, UInt8, UInt16
 from histohet.tissue.stain import StainModel, stain_tables
-
-UInt8 = npt.NDArray[np.uint8]
-UInt16 = npt.NDArray[np.uint16]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 LEVELS = 100  # grey levels per unit of optical density; saturated at 2.55
 SHARE_LEVELS = 10_000
@@ -104,7 +100,7 @@ def contrast_within(finer: UInt8 | Float32, coarser: Float32, where: UInt8) -> f
     return _rms_within(np.rint((finer - coarser) * 64), where) / 64
 
 
-def quantiles_within(values: UInt8, where: UInt8, shares: tuple[float, ...]) -> Float64:
+def quantiles_within(values: UInt8, where: UInt8, shares: tuple[float, ...]) -> Floats:
     """Quantiles of grey levels, interpolated within a level so that they move smoothly."""
     counts = cv2.calcHist([values], [0], where, [256], [0, 256])[:, 0]
     cumulated = np.concatenate([[0], np.cumsum(counts, dtype=np.float64)])

@@ -13,14 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from histohet.common.arrays import Bools, Float32, Floats, Int32, UInt8, UInt16
 from histohet.common.otsu import otsu_split
-
-UInt8 = npt.NDArray[np.uint8]
-UInt16 = npt.NDArray[np.uint16]
-Int32 = npt.NDArray[np.int32]
-Bool = npt.NDArray[np.bool_]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 MASK_WIDTH = 3  # px, box applied before thresholding: sensor noise and JPEG blocks
 PEAK_BLUR = 5  # px, box applied twice before peaks are sought: chromatin clumps are no nuclei
@@ -61,13 +55,13 @@ class Nuclei(NamedTuple):
 
     mask: UInt8
     rim: UInt8
-    whole: Bool
-    centre_px: Float64
-    area_px: Float64
-    elongation: Float64
+    whole: Bools
+    centre_px: Floats
+    area_px: Floats
+    elongation: Floats
     axis: npt.NDArray[np.complex128]
-    mean: Float64
-    sd: Float64
+    mean: Floats
+    sd: Floats
 
     @property
     def number(self) -> float:

@@ -21,14 +21,13 @@ from typing import Any, Literal
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Floats
 from histohet.common.hdf5 import MOST_ROWS, UNREADABLE, open_file
 from histohet.common.outcome import SlideLost
 from histohet.tiles.lattice import LARGEST_PX
 
 Layout = Literal["CLAM", "TRIDENT", "STAMP", "AtlasPatch"]
-Floats = npt.NDArray[np.float64]
 
 PICKLES = {".pt", ".pth", ".pkl", ".bin"}
 STAMP_DATASETS = ("feats", "patch_embeddings")

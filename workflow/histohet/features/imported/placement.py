@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from histohet.common.arrays import Ints
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.features.imported.layouts import (
     FeatureFileError,
@@ -28,8 +28,6 @@ from histohet.slides.scale import AGREEMENT_TOLERANCE
 from histohet.tiles.file import TileTable, nominal_magnification, tile_attributes
 from histohet.tiles.lattice import LARGEST_PX, Coords, outside
 from histohet.tiles.settings import TileSpec
-
-Ints = npt.NDArray[np.int64]
 
 SUPERTILE_PX = 1024
 """STAMP reads squares of as many whole tiles as fit into so many level-0 px (its ``extract_``)."""

@@ -9,12 +9,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from histohet.common.arrays import Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.provenance import Provenance
 from histohet.features.imported.layouts import FeatureFileError, FeatureSource, open_foreign
 from histohet.tiles.file import TileTable, write_coords
-
-Ints = npt.NDArray[np.int64]
 
 BLOCK_BYTES = 128 * 2**20
 
