@@ -1,4 +1,4 @@
-"""The number of clusters: from many, one merger at a time, to those there is evidence for."""
+"""How many clusters: pairs are merged down to one, and the number of most evidence is kept."""
 
 from __future__ import annotations
 

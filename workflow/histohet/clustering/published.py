@@ -14,9 +14,9 @@ The Bayesian information criterion (BIC) of one Gaussian per cluster. The embedd
 the scaled features, not a second PCA of the unscaled ones, and no covariance is singular: the
 maximum-likelihood covariance of a cluster with fewer than d + 1 members is, so its likelihood is
 infinite and the cluster can never be merged. Replacing it by a maximum a posteriori estimate inside
-BIC is the regularisation of Fraley and Raftery (J. Classification 24:155, 2007).
-The prior weighs **one tile**, the "unit information" BIC itself assumes (Kass and Wasserman, JASA
-90:928, 1995), and is centred on the pooled within-cluster covariance P:
+BIC is the regularisation of Fraley and Raftery (J. Classification 24:155, 2007). The prior weighs
+**one tile**, the "unit information" BIC itself assumes (Kass and Wasserman, JASA 90:928, 1995), and
+is centred on the pooled within-cluster covariance P:
 
     covariance_k = (scatter_k + P) / (n_k + 1),      P = (sum of scatters + T) / (n + 1)
 

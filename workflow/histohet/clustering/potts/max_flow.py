@@ -56,7 +56,7 @@ def source_side(first: Ints, head: Int32, reverse: Int32, capacity: Ints, excess
     Parameters
     ----------
     first, head, reverse
-        Arcs as in `potts.Neighbours` (there, `head` is called `tile`): (N + 1,) int64, (A,) int32
+        Arcs as in `model.Neighbours` (there, `head` is called `tile`): (N + 1,) int64, (A,) int32
         and (A,) int32.
     capacity
         (A,) int64, 0 or more, of the arc in its direction.

@@ -85,7 +85,7 @@ def neighbour_lists(edges: Ints, n: int) -> Neighbours:
     Each tile's neighbours are in ascending order.
     """
     codes = edges.min(axis=1) * n + edges.max(axis=1) if len(edges) else np.empty(0, np.int64)
-    # Fast on edges that are sorted already, as those of `graph`.
+    # Fast on edges that are sorted already, as those of `tiles.neighbours`.
     order = np.argsort(codes, kind="stable")
     lists = _fill_lists(*np.divmod(codes[order], max(n, 1)), n)
     return lists._replace(edge=order.astype(np.int32)[lists.edge])
