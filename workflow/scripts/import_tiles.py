@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.outcome import Outcome, Status
-from histohet.features.imported.layouts import FeatureFileError, read_source, read_tile_positions
+from histohet.common.outcome import attempt
+from histohet.features.file import NO_ROWS
+from histohet.features.imported.layouts import read_source, read_tile_positions
 from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
 from histohet.features.imported.rows import write_imported_tiles
 from histohet.slides.reader import Pixels, SlideError, open_slide
@@ -18,15 +19,15 @@ from histohet.slides.thumbnail import (
     read_thumbnail,
     save_picture,
 )
-from histohet.tiles.file import TileTable
+from histohet.tiles.file import TileTable, no_tiles
 from histohet.tiles.settings import TileSpec
 
 BLANK = 235
-NO_ROWS = np.empty(0, np.int64)
 
 
 def place(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
     """Return the tiles, and the row of the feature file that each of them came from."""
+    record.outcome.raise_if_lost()
     source = read_source(snakemake.input.features)
     coords, side = snakemake.input.get("coords"), snakemake.params.tile_px_level0
     placed = place_tiles(
@@ -42,11 +43,6 @@ def place(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
         log.warning("%s", note)
     folder = Path(snakemake.output.tiles).parent.as_posix()
     return imported_tile_table(record.slide, source, placed, record.mpp, folder), placed.source_row
-
-
-def lost(record: SlideRecord, outcome: Outcome) -> tuple[TileTable, np.ndarray]:
-    """Return no tiles."""
-    return TileTable(np.empty((0, 2), np.int64), {"name": record.slide}, outcome), NO_ROWS
 
 
 def thumbnail_of(record: SlideRecord, tiles: TileTable) -> Pixels:
@@ -74,13 +70,8 @@ def draw(tiles: TileTable, thumbnail: Pixels) -> Pixels:
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
-    if record.outcome.ok:
-        try:
-            tiles, source_row = place(record)
-        except FeatureFileError as error:
-            tiles, source_row = lost(record, Outcome(Status.REFUSED, str(error)))
-    else:
-        tiles, source_row = lost(record, record.outcome)
+    placed, outcome = attempt(lambda: place(record), None)
+    tiles, source_row = placed or (no_tiles(record.slide, outcome), NO_ROWS)
     log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), tiles.outcome)
     provenance = provenance_of(snakemake)
     write_imported_tiles(snakemake.output.tiles, tiles, source_row, provenance)

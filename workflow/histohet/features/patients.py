@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.features.file import FeatureTable
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
-
-ROWS_PER_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,8 @@ class Pool:
     def features(self) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the embeddings in the order of `tile_index`, a few thousand rows at a time."""
         for part in self.parts:
-            for first in range(0, len(part.features.features), ROWS_PER_CHUNK):
-                yield part.features.features[first : first + ROWS_PER_CHUNK]
+            for first in range(0, len(part.features.features), CHUNK_ROWS):
+                yield part.features.features[first : first + CHUNK_ROWS]
 
 
 def pool_slides(patient: str, slides: Sequence[PooledPart], gap_um: float) -> Pool:

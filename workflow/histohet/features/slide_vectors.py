@@ -12,15 +12,13 @@ import pandas as pd
 
 from histohet.common.arrays import Floats
 from histohet.common.files import atomic_path
-from histohet.common.hdf5 import new_file, open_file
+from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.common.tables import TEXT, write_sidecar, write_tsv
 from histohet.tiles.file import TileTable, tiles_of, write_coords
 
 Vector = npt.NDArray[np.float32]
-
-ROWS_PER_CHUNK = 4096
 
 # Nine digits tell any two float32 apart.
 NUMBER = "\t%.9g"
@@ -65,8 +63,8 @@ def pool(features: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) 
     if not total > 0 or np.min(weights) < 0:
         raise ValueError("weights of tiles must not be negative, and not all of them 0")
     pooled = np.zeros(features.shape[1])
-    for first in range(0, len(features), ROWS_PER_CHUNK):
-        chunk = slice(first, first + ROWS_PER_CHUNK)
+    for first in range(0, len(features), CHUNK_ROWS):
+        chunk = slice(first, first + CHUNK_ROWS)
         pooled += np.asarray(weights[chunk], np.float64) @ np.asarray(features[chunk], np.float64)
     result: Vector = (pooled / total).astype(np.float32)
     if not np.isfinite(result).all():

@@ -8,12 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
+from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.common.tables import read_tsv
 from histohet.features.file import feature_file, open_features
 from histohet.features.slide_vectors import (
-    ROWS_PER_CHUNK,
     SlideEmbedding,
     pool,
     read_slide_embedding,
@@ -61,7 +61,7 @@ def test_pooling_in_closed_form() -> None:
 
 def test_pooling_of_a_file_is_that_of_its_array_in_any_order(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    n = ROWS_PER_CHUNK + 7
+    n = CHUNK_ROWS + 7
     features = rng.standard_normal((n, 3)).astype(np.float32)
     attention = rng.standard_normal(n)
     table = TileTable(np.zeros((n, 2), np.int64), tiles().attributes, OK)
