@@ -14,7 +14,8 @@ from hypothesis import given, settings
 
 from helpers.mutations import message_of, mutated
 from histohet.agreement.pathologist import read_counts
-from histohet.agreement.spots import SpotColumns, read_spots
+from histohet.agreement.settings import SpotColumns
+from histohet.agreement.spots import read_spots
 from histohet.agreement.truth import read_truth
 from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical
@@ -60,7 +61,7 @@ def truth(path: Path) -> None:
 
 
 def spots(path: Path) -> None:
-    found = read_spots(path, SpotColumns("cluster"))
+    found = read_spots(path, SpotColumns(label="cluster"))
     assert np.isfinite(found.centres).all()
     assert len(found.centres) == len(found.labels)
 

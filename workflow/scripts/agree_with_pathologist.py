@@ -5,12 +5,16 @@ from dataclasses import asdict
 import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.agreement.count_plots import draw_counts
-from histohet.agreement.pathologist import group_means, pair_scores, rank_agreement, read_counts
+from histohet.agreement.figures import draw_counts
+from histohet.agreement.pathologist import (
+    N_RESAMPLES,
+    group_means,
+    pair_scores,
+    rank_agreement,
+    read_counts,
+)
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
-
-N_RESAMPLES = 2000
 
 with job_log(snakemake) as log:
     params = snakemake.params

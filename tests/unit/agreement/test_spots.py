@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from histohet.agreement.anndata import AnnDataError
-from histohet.agreement.spots import SpotColumns, read_spots
+from histohet.agreement.settings import SpotColumns
+from histohet.agreement.spots import AnnDataError, read_spots
 
-COLUMNS = SpotColumns("cluster")
+COLUMNS = SpotColumns(label="cluster")
 TABLE = "spot\tx\ty\tcluster\na\t10.5\t20\tT1\nb\t30\t40\t\nc\t5e1\t60\tNA\nd\t70\t80\tT2\n"
 CENTRES = [[10.5, 20], [30, 40], [50, 60], [70, 80]]
 LABELS = ["T1", "", "", "T2"]
@@ -139,7 +139,7 @@ def test_categories_and_columns_may_be_numbers(tmp_path: Path) -> None:
 
     path = h5ad(tmp_path, numbers)
     assert read_spots(path, COLUMNS).labels.tolist() == ["12", "3", "", "12"]
-    assert read_spots(path, SpotColumns("score")).labels.tolist() == ["1.5", "", "2.0", "3.0"]
+    assert read_spots(path, SpotColumns(label="score")).labels.tolist() == ["1.5", "", "2.0", "3.0"]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_small_file_that_claims_gigabytes_is_refused_before_it_is_read(tmp_pat
 
 def test_mistakes_in_anndata_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="obs has no column 'leiden'; there are barcode, cluster"):
-        read_spots(h5ad(tmp_path, text), SpotColumns("leiden"))
+        read_spots(h5ad(tmp_path, text), SpotColumns(label="leiden"))
     with pytest.raises(ValueError, match=r"obsm/spatial has shape \(3, 2\), not \(4, 2\)"):
         read_spots(h5ad(tmp_path, text, spatial=CENTRES[:3]), COLUMNS)
     with pytest.raises(ValueError, match="spot 2 has no finite position"):
@@ -204,7 +204,7 @@ def test_mistakes_in_anndata_are_named(tmp_path: Path) -> None:
 @pytest.mark.real
 def test_real_spots_lie_on_a_lattice_of_200_um(real_data: Path) -> None:
     section = real_data / "spatial/her2st_C2"
-    columns = SpotColumns("label", "pixel_x", "pixel_y")
+    columns = SpotColumns(label="label", x="pixel_x", y="pixel_y")
     spots = read_spots(section / "expression_clusters.tsv.gz", columns)
     assert spots.centres.shape == (185, 2)
     numbers = dict(zip(*np.unique(spots.labels, return_counts=True), strict=True))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.slidefiles import gradient, write_plain
-from histohet.agreement.agreement_plots import draw_agreement
+from histohet.agreement.figures import draw_agreement
 from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step

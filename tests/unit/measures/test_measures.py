@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.agreement.agreement import agree
-from histohet.agreement.truth import Truth, read_truth, subclone_of_tiles
+from histohet.agreement.truth import Truth, agree, read_truth, subclone_of_tiles
 from histohet.clustering.result import UNKNOWN, Certainty
 from histohet.cohort.settings import Measure
 from histohet.common.outcome import OK, Outcome, Status

@@ -19,6 +19,7 @@ side at every smoothness (tests/bench/placements.py, docs/agreement.md).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from histohet.agreement.spots import Spots
+from histohet.clustering.file import ClusteredTiles
 from histohet.common.arrays import Floats, Ints
 from histohet.tiles.lattice import Coords
 
@@ -42,6 +44,9 @@ N_PLACEMENTS = 999
 MAX_TRIES_PER_PLACEMENT = 200
 QUERIES_PER_BATCH = 200_000
 OUTSIDE = -1
+
+STAGES = ("start", "raw", "labels")
+"""Clusterings that are compared: the k-means start, before the last smoothing, the result."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,32 @@ class SpotAgreement:
     reason: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class SectionAgreement:
+    """How the clusters of a slide agree with the spots on the same section.
+
+    Attributes
+    ----------
+    stages
+        At each of `STAGES`.
+    clusters
+        Cluster of the result under every spot, int32 (N,), -1 on no tile.
+    labels, numbers, counts
+        See `confusion`.
+    """
+
+    stages: Mapping[str, SpotAgreement]
+    clusters: Clusters
+    labels: list[str]
+    numbers: list[int]
+    counts: Ints
+
+    @property
+    def result(self) -> SpotAgreement:
+        """Of the result."""
+        return self.stages["labels"]
+
+
 class TileMap:
     """Clusters of tiles, which can be asked for at any point of the slide.
 
@@ -113,6 +144,33 @@ class TileMap:
         # A point too far from all tiles gets the number of tiles, the row after the last.
         found: Clusters = self._clusters[near]
         return found
+
+
+def agree_with_spots(found: ClusteredTiles, spots: Spots, seed: int) -> SectionAgreement:
+    """Compare expression clusters with the clusters of a slide, if it has any.
+
+    Parameters
+    ----------
+    found
+        Clusters of the tiles.
+    spots
+        Centres and labels on the same section, in the same pixels.
+    seed
+        Seed of the placements.
+    """
+    tiles, outcome = found.tiles, found.tiles.outcome
+    if not outcome.ok:
+        nothing = no_agreement(spots, f"{outcome.status}: {outcome.reason}")
+        nowhere = np.full(len(spots.labels), OUTSIDE, np.int32)
+        empty = np.empty((0, 0), np.int64)
+        return SectionAgreement(dict.fromkeys(STAGES, nothing), nowhere, [], [], empty)
+    maps = {
+        stage: TileMap(tiles.coords, tiles.side_px, getattr(found.clustering, stage))
+        for stage in STAGES
+    }
+    stages = {stage: compare_spots(spots, one, N_PLACEMENTS, seed) for stage, one in maps.items()}
+    result = maps["labels"]
+    return SectionAgreement(stages, result.at(spots.centres), *confusion(spots, result))
 
 
 def no_agreement(spots: Spots, reason: str) -> SpotAgreement:

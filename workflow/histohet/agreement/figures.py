@@ -1,11 +1,12 @@
-"""Clusters of tiles and expression clusters of spots on one section, and how they meet."""
+"""How clusters agree with planted subclones, a pathologist's count and expression clusters."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
@@ -13,24 +14,138 @@ from matplotlib.patches import Circle
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from histohet.agreement.expression import SpotAgreement
+from histohet.agreement.expression import SectionAgreement, SpotAgreement
+from histohet.agreement.pathologist import RankEstimate, group_means
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusteredTiles
+from histohet.common.arrays import Floats
 from histohet.drawing.panels import crop, faded, overlay, scale_bar, tile_squares
 from histohet.drawing.style import (
+    FAINT,
     INK,
     SMALL_FONT_SIZE,
     cluster_colour,
     cluster_rgb,
+    message_figure,
     new_figure,
     style,
 )
 from histohet.slides.reader import Pixels
 
+STAGES = {"ari_start": "k-means", "ari_raw": "before smoothing", "ari": "result"}
+
+NAMES = {
+    "kendall_tau_b": "Kendall's τ-b",
+    "spearman": "Spearman's ρ",
+    "pearson_of_group_means": "Pearson's r of the means",
+}
+WIDEST = 0.28
+"""Half the width that the points of one count may take, of the distance between counts."""
+
 PANEL_INCH = 4.2
 TALLEST_INCH = 6.5
 SPOT_RADIUS = 0.3
 """Relative to the distance between neighbouring spots."""
+
+
+def draw_agreement(agreement: pd.DataFrame, title: str) -> Figure:
+    """Draw planted against found numbers, and the adjusted Rand index at each stage.
+
+    Parameters
+    ----------
+    agreement
+        One row per slide: ``n_subclones``, ``n_clusters``, ``ari_start``, ``ari_raw``, ``ari``.
+    """
+    if agreement.empty:
+        return message_figure(title, "No slide with a known truth has clusters.")
+    with style():
+        figure = new_figure(8.4, 3.8)
+        figure.suptitle(title, x=0.01, ha="left", weight="bold")
+        numbers, index = figure.subplots(1, 2)
+        counts = agreement.groupby(["n_subclones", "n_clusters"]).size()
+        planted, found = (counts.index.get_level_values(i) for i in range(2))
+        highest = max(planted.max(), found.max()) + 0.5
+        numbers.plot([0, highest], [0, highest], color=FAINT, linewidth=0.8, linestyle="--")
+        numbers.scatter(planted, found, s=30 * counts, color=cluster_colour(0), alpha=0.7)
+        numbers.set(xlabel="Planted subclones", ylabel="Tumour clusters found")
+        numbers.set(xlim=(0, planted.max() + 0.5), ylim=(-0.3, highest))
+        for position, column in enumerate(STAGES):
+            values = agreement[column].dropna().to_numpy()
+            # Spread sideways by rank, so that equal values stay visible without random jitter.
+            spread = np.argsort(np.argsort(values)) / max(1, len(values) - 1) - 0.5
+            index.scatter(position + 0.5 * spread, values, s=14, color=cluster_colour(1), zorder=2)
+            index.hlines(np.median(values), position - 0.35, position + 0.35, color="black")
+            index.text(position, 1.02, f"{np.median(values):.2f}", ha="center")
+        index.set_xticks(range(len(STAGES)), list(STAGES.values()))
+        index.set(ylabel="Adjusted Rand index with the subclones", ylim=(-0.1, 1.1))
+        index.axhline(0, color=FAINT, linewidth=0.8)
+    return figure
+
+
+def draw_counts(
+    pairs: pd.DataFrame, estimates: Sequence[RankEstimate], score: str, title: str
+) -> Figure:
+    """Draw every pair, the mean score of every count with its 95 % interval, and the estimates.
+
+    Parameters
+    ----------
+    pairs
+        ``count``, ``score``, ``left_out_because``.
+    estimates
+        See `histohet.agreement.pathologist.rank_agreement`.
+    score
+        Name of the score.
+    """
+    compared = pairs[pairs["left_out_because"] == ""]
+    if compared.empty:
+        return message_figure(title, "Nothing has both a score and a count.")
+    means = group_means(compared["count"].to_numpy(), compared["score"].to_numpy())
+    step = np.diff(means["count"]).min() if len(means) > 1 else 1.0
+    with style():
+        figure = new_figure(5.2, 4.4)
+        axes = figure.add_subplot()
+        axes.set_title(title)
+        for count in means["count"].to_numpy():
+            values = compared.loc[compared["count"] == count, "score"].to_numpy(np.float64)
+            axes.scatter(
+                count + step * _spread(values),
+                values,
+                s=16,
+                color=cluster_colour(0),
+                alpha=0.6,
+                linewidths=0,
+            )
+        interval = means.dropna(subset="lower")
+        axes.vlines(interval["count"], interval["lower"], interval["upper"], color=INK, zorder=3)
+        axes.plot(means["count"], means["mean"], "D-", color=INK, markersize=5, linewidth=0.8)
+        axes.set_xticks(
+            means["count"], [f"{c:g}\nn = {n:g}" for c, n in means[["count", "n"]].values]
+        )
+        axes.set(xlabel="Subclones counted by the pathologist", ylabel=score)
+        lines = [_line(estimate) for estimate in estimates]
+        left_out = len(pairs) - len(compared)
+        lines += [f"{left_out} left out"] if left_out else []
+        figure.supxlabel("\n".join(lines), x=0.02, ha="left", size="small", color=FAINT)
+    return figure
+
+
+def _spread(values: Floats) -> Floats:
+    """Spread equal scores of one count sideways, evenly about its place, instead of at random."""
+    offsets = np.zeros(len(values))
+    for value in np.unique(values):
+        same = np.flatnonzero(values == value)
+        places = np.arange(len(same)) - (len(same) - 1) / 2
+        offsets[same] = places * min(0.05, 2 * WIDEST / max(1, len(same)))
+    return offsets
+
+
+def _line(estimate: RankEstimate) -> str:
+    name = NAMES[estimate.statistic]
+    if estimate.estimate is None:
+        return f"{name}: {estimate.reason}"
+    interval = "" if estimate.lower is None else f" ({estimate.lower:.2f} to {estimate.upper:.2f})"
+    unit = "counts" if estimate.statistic == "pearson_of_group_means" else "pairs"
+    return f"{name} {estimate.estimate:.2f}{interval}, p = {estimate.p:.2g}, {estimate.n} {unit}"
 
 
 @dataclass(frozen=True)
@@ -44,12 +159,9 @@ class Section:
     thumbnail
         uint8 (H, W, 3), the whole slide.
     clusters
-        Clustered tiles, at least one.
+        Clustered tiles.
     spots
-        Spots, in the same pixels; at least one labelled spot on a clustered tile.
-    labels, numbers, counts
-        Labels, clusters and the number of spots of both, int64 (labels, clusters); see
-        `histohet.agreement.expression.confusion`.
+        Spots, in the same pixels.
     agreement
         How well they agree.
     """
@@ -58,18 +170,17 @@ class Section:
     thumbnail: Pixels
     clusters: ClusteredTiles
     spots: Spots
-    labels: list[str]
-    numbers: list[int]
-    counts: npt.NDArray[np.int64]
-    agreement: SpotAgreement
+    agreement: SectionAgreement
 
 
 def draw_section(section: Section) -> Figure:
-    """Draw the clusters of tiles, the spots, and the table of spots by both.
+    """Draw the clusters of tiles, the spots, and the table of spots by both, if any are compared.
 
     An expression cluster has the colour of the cluster that it is paired with; pairs are chosen so
     that as many spots as possible lie on the cluster of their pair.
     """
+    if not section.agreement.result.n_compared:
+        return message_figure(section.title, section.agreement.result.reason)
     tiles, centres = section.clusters.tiles, section.spots.centres
     corners = np.rint(centres - tiles.side_px / 2).astype(np.int64)
     everything = replace(tiles, coords=np.vstack([tiles.coords, corners]))
@@ -78,7 +189,7 @@ def draw_section(section: Section) -> Figure:
     backdrop = faded(picture)
     painted = overlay(backdrop, tile_squares(tiles, scale, corner), colours)
     order, matched = _pairs(section)
-    of_label = {section.labels[row]: cluster_colour(matched[row]) for row in order}
+    of_label = {section.agreement.labels[row]: cluster_colour(matched[row]) for row in order}
     height, width = picture.shape[:2]
     tall = min(PANEL_INCH * height / width, TALLEST_INCH)
     with style():
@@ -108,11 +219,12 @@ def _pairs(section: Section) -> tuple[list[int], dict[int, int]]:
         Rows of the table in the order of their clusters, those without a pair last; cluster of
         every row, or a number that no cluster has.
     """
-    pairs = zip(*linear_sum_assignment(section.counts, maximize=True), strict=True)
+    found = section.agreement
+    pairs = zip(*linear_sum_assignment(found.counts, maximize=True), strict=True)
     matched = {
-        int(row): section.numbers[column] for row, column in pairs if section.counts[row, column]
+        int(row): found.numbers[column] for row, column in pairs if found.counts[row, column]
     }
-    alone = [row for row in range(len(section.labels)) if row not in matched]
+    alone = [row for row in range(len(found.labels)) if row not in matched]
     free = int(section.clusters.clustering.labels.max()) + 1
     order = [*sorted(matched, key=matched.__getitem__), *alone]
     return order, matched | {row: free + place for place, row in enumerate(alone)}
@@ -137,16 +249,17 @@ def _draw_spots(
 
 def _draw_counts(axes: Axes, section: Section, order: list[int], of_label: dict[str, str]) -> None:
     """Draw the table of spots, shaded by the share of its row."""
-    counts = section.counts[order]
+    counts = section.agreement.counts[order]
     shares = counts / counts.sum(axis=1, keepdims=True)
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(*counts.shape):
         colour = "white" if shares[row, column] > 0.5 else INK
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-    labels = [section.labels[row] for row in order]
-    axes.set_xticks(range(len(section.numbers)), [str(n + 1) for n in section.numbers])
+    labels = [section.agreement.labels[row] for row in order]
+    numbers = section.agreement.numbers
+    axes.set_xticks(range(len(numbers)), [str(number + 1) for number in numbers])
     axes.set_yticks(range(len(labels)), labels)
-    numbered = zip(axes.get_xticklabels(), section.numbers, strict=True)
+    numbered = zip(axes.get_xticklabels(), numbers, strict=True)
     for text, number in numbered:
         text.set(color=cluster_colour(number), weight="bold")
     for text, label in zip(axes.get_yticklabels(), labels, strict=True):
@@ -155,7 +268,7 @@ def _draw_counts(axes: Axes, section: Section, order: list[int], of_label: dict[
     axes.spines[:].set_visible(False)
     axes.set(xlabel="Cluster of the tile", ylabel="Expression cluster of the spot")
     axes.set_title("Spots, shaded by share of the row", weight="normal")
-    below = _figures(section.agreement)
+    below = _figures(section.agreement.result)
     axes.text(0, -0.17, below, transform=axes.transAxes, va="top", size=SMALL_FONT_SIZE)
 
 

@@ -19,6 +19,10 @@ Unit = Literal["slide", "patient"]
 
 CONFIDENCE = 0.95
 MIN_PAIRS = 3
+
+N_RESAMPLES = 2000
+"""Of the bootstrap behind an interval."""
+
 MISSING = frozenset({"", "na", "nan"})
 
 

@@ -22,7 +22,16 @@ class PathologistSettings(Settings):
     score: Text = Field("n_clusters", description="Measure that the count is compared with.")
 
 
-class ExpressionSettings(Settings):
+class SpotColumns(Settings):
+    """Where tables of spots keep what we need."""
+
+    label: Text = Field(description="Column with the expression cluster; of AnnData, of obs.")
+    x: Text = Field("x", description="Column of a table with x, level-0 px.")
+    y: Text = Field("y", description="Column of a table with y, level-0 px.")
+    spot: Text = Field("spot", description="Column of tables with the spot's id.")
+
+
+class ExpressionSettings(SpotColumns):
     """Spatial transcriptomics on the same section."""
 
     slide: Text = Field(description="Id of the slide.")
@@ -30,13 +39,9 @@ class ExpressionSettings(Settings):
         description='AnnData (.h5ad) with positions in `obsm["spatial"]`, or a table with one row '
         "per spot (TSV or CSV, also `.gz`)."
     )
-    label: Text = Field(description="Column with the expression cluster; of AnnData, of obs.")
     labels: FilePath | None = Field(
         None, description="Table with the labels, joined by `spot`, if the spots have none."
     )
-    x: Text = Field("x", description="Column of a table with x, level-0 px.")
-    y: Text = Field("y", description="Column of a table with y, level-0 px.")
-    spot: Text = Field("spot", description="Column of tables with the spot's id.")
 
 
 class AgreementSettings(Settings):

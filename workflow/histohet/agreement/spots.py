@@ -1,41 +1,35 @@
-"""Spots of spatial transcriptomics: where they lie on a slide, and their expression cluster."""
+"""Spots of spatial transcriptomics: where they lie on a slide, and their expression cluster.
+
+Tables, and AnnData files (``.h5ad``), read as plain HDF5: nothing is unpickled.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
-from histohet.agreement.anndata import read_observations
+from histohet.agreement.settings import SpotColumns
+from histohet.common.hdf5 import MOST_ROWS, UNREADABLE, open_file
 from histohet.common.sheets import read_table
 
 NO_LABEL = frozenset({"", "na", "nan", "none"})
 """What stands for a spot without a cluster (lower case)."""
 
+SPATIAL = "obsm/spatial"
+"""Where Squidpy and Scanpy keep the positions of AnnData."""
+
 Row = tuple[int, dict[str, str]]
+Texts = npt.NDArray[np.str_]
 
 
-@dataclass(frozen=True)
-class SpotColumns:
-    """Where a table keeps what we need.
-
-    Attributes
-    ----------
-    label
-        Column with the expression cluster; of AnnData, a column of ``obs``.
-    x, y
-        Columns with the centre of a spot in level-0 px. AnnData keeps them in ``obsm["spatial"]``.
-    spot
-        Column with the name of a spot, by which a table of positions and one of labels are joined.
-    """
-
-    label: str
-    x: str = "x"
-    y: str = "y"
-    spot: str = "spot"
+class AnnDataError(ValueError):
+    """A file cannot be used; the message names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Spots:
     """
 
     centres: npt.NDArray[np.float64]
-    labels: npt.NDArray[np.str_]
+    labels: Texts
 
     def __post_init__(self) -> None:
         lost = np.flatnonzero(~np.isfinite(self.centres).all(axis=1))
@@ -125,5 +119,99 @@ def _by_name(path: str | Path, rows: list[Row], columns: SpotColumns) -> dict[st
     return found
 
 
-def _cleaned(labels: list[str]) -> npt.NDArray[np.str_]:
+def _cleaned(labels: list[str]) -> Texts:
     return np.array(["" if label.lower() in NO_LABEL else label for label in labels], np.str_)
+
+
+def read_observations(
+    path: str | Path, column: str
+) -> tuple[Texts, npt.NDArray[np.float64], Texts]:
+    """Read names, positions and one column of the observations.
+
+    Understood are the layouts of anndata 0.7 and later: a group ``obs`` with one entry per column,
+    categorical (``codes`` and ``categories``, or the older ``__categories``), nullable, text or
+    number; and positions in ``obsm/spatial``, where Squidpy and Scanpy keep them.
+
+    Returns
+    -------
+    names, positions, values
+        Str (N,), float64 (N, 2) (x, y), and str (N,), "" where there is no value.
+
+    Raises
+    ------
+    AnnDataError
+        If the file is no HDF5, has no such column or no positions, or is laid out otherwise.
+    """
+    try:
+        with open_file(path) as file:
+            observations = file.get("obs")
+            if not isinstance(observations, h5py.Group):
+                raise AnnDataError(
+                    f"{path} has no group 'obs', as anndata 0.7 and later write it: read it with "
+                    "a recent anndata and write it again"
+                )
+            index = observations[_text(observations.attrs.get("_index", "_index"))]
+            if len(index) > MOST_ROWS:
+                raise AnnDataError(f"{path} claims {len(index)} observations: that is no section")
+            if column not in observations:
+                there = [name for name in observations if not name.startswith("_")]
+                raise AnnDataError(
+                    f"{path}: obs has no column '{column}'; there are {_list(there)}"
+                )
+            values = _column(observations, column, len(index))
+            return _texts(index, len(index)), _positions(file, path, len(index)), values
+    except AnnDataError:
+        raise
+    except UNREADABLE as error:
+        text = " ".join(str(error).split())
+        raise AnnDataError(f"{path} cannot be read as AnnData: {text}") from error
+
+
+def _positions(file: h5py.File, path: str | Path, n: int) -> npt.NDArray[np.float64]:
+    found = file.get(SPATIAL)
+    if not isinstance(found, h5py.Dataset):
+        there = list(file["obsm"]) if "obsm" in file else []
+        raise AnnDataError(f"{path} has no {SPATIAL}, the positions; obsm has {_list(there)}")
+    if found.ndim != 2 or found.shape[0] != n or found.shape[1] < 2:
+        raise AnnDataError(f"{path}: {SPATIAL} has shape {found.shape}, not ({n}, 2)")
+    return np.asarray(found[:, :2], np.float64)
+
+
+def _column(observations: h5py.Group, name: str, n: int) -> Texts:
+    entry = observations[name]
+    if isinstance(entry, h5py.Group) and "codes" in entry:
+        return _decoded(_rows(entry["codes"], n), entry["categories"])
+    if isinstance(entry, h5py.Group):
+        values = _texts(entry["values"], n)
+        values[_rows(entry["mask"], n).astype(bool)] = ""
+        return values
+    older = observations.get("__categories")
+    if older is not None and name in older:
+        return _decoded(_rows(entry, n), older[name])
+    return _texts(entry, n)
+
+
+def _rows(dataset: h5py.Dataset, n: int) -> npt.NDArray[Any]:
+    if dataset.shape != (n,) or n > MOST_ROWS:
+        raise ValueError(f"{dataset.name} has shape {dataset.shape}, not ({n},)")
+    return np.asarray(dataset[:])
+
+
+def _decoded(codes: npt.NDArray[np.integer], dataset: h5py.Dataset) -> Texts:
+    """Return the category of every code; -1 stands for none."""
+    categories = _texts(dataset, len(dataset))
+    return np.array([categories[code] if code >= 0 else "" for code in codes.tolist()], np.str_)
+
+
+def _texts(dataset: h5py.Dataset, n: int) -> Texts:
+    """Return values as text; numbers that are not there (NaN) are empty."""
+    values = _rows(dataset, n).tolist()
+    return np.array(["" if value != value else _text(value) for value in values], np.str_)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names) or "nothing"

@@ -1,4 +1,4 @@
-"""Known subclones of tiles, where there are any (phantoms)."""
+"""Known subclones of tiles, where there are any (phantoms), and how clusters agree with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import adjusted_rand_score
 
+from histohet.clustering.file import ClusteredTiles
 from histohet.common.sheets import read_table
 from histohet.tiles.lattice import Coords
 from histohet.tiles.neighbours import nearest
@@ -65,3 +67,40 @@ def subclone_of_tiles(truth: Truth, coords: Coords, side_px: float) -> npt.NDArr
     near = nearest(truth.coords, coords, 1)[:, 0]
     distance = np.abs(truth.coords[near] - coords).max(axis=1)
     return np.where(distance < side_px / 2, truth.subclones[near], 0)
+
+
+@dataclass(frozen=True)
+class TruthAgreement:
+    """Adjusted Rand index (Hubert and Arabie 1985) of labels with the subclones of tumour tiles.
+
+    ``ari_start`` of the k-means start, ``ari_raw`` before the last smoothing, ``ari`` of the end;
+    None without two tumour tiles.
+    """
+
+    n_subclones: int
+    n_tumour_tiles: int
+    ari_start: float | None
+    ari_raw: float | None
+    ari: float | None
+
+
+def agree_with_truth(found: ClusteredTiles, truth: Truth) -> TruthAgreement:
+    """Compare the clusters of a slide, which has some, with the known subclones of its tiles."""
+    clusters = found.clustering
+    subclones = subclone_of_tiles(truth, found.tiles.coords, found.tiles.side_px)
+    return agree(subclones, truth.n_subclones, clusters.start, clusters.raw, clusters.labels)
+
+
+def agree(
+    subclones: npt.NDArray[np.int64], n_subclones: int, *labels: npt.NDArray[np.integer]
+) -> TruthAgreement:
+    """Compare labels (start, raw, final; each (N,)) with the subclones of the same tiles."""
+    tumour = subclones > 0
+
+    def index(found: npt.NDArray[np.integer]) -> float | None:
+        if tumour.sum() < 2:
+            return None
+        return float(adjusted_rand_score(subclones[tumour], found[tumour]))
+
+    start, raw, final = map(index, labels)
+    return TruthAgreement(n_subclones, int(tumour.sum()), start, raw, final)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import to_hex
 
-from histohet.agreement.expression import TileMap, compare_spots, confusion
+from histohet.agreement.expression import agree_with_spots
 from histohet.agreement.figures import Section, draw_section
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusteredTiles
@@ -38,15 +38,14 @@ def section() -> Section:
     kinds[0] = ""
     kinds[3] = "rare"
     spots = Spots(centres, kinds)
-    tile_map = TileMap(coords, tiles.side_px, labels)
-    found = compare_spots(spots, tile_map, 19, 1)
     thumbnail = np.full((320, 450, 3), 230, np.uint8)
-    return Section("s", thumbnail, clusters, spots, *confusion(spots, tile_map), found)
+    return Section("s", thumbnail, clusters, spots, agree_with_spots(clusters, spots, 1))
 
 
 def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> None:
     data = section()
-    assert data.labels == ["left", "rare", "right"]
+    found = data.agreement
+    assert found.labels == ["left", "rare", "right"]
     figure = draw_section(data)
     _, middle, right = figure.axes[:3]
     faces = middle.collections[0].get_facecolor()
@@ -57,7 +56,8 @@ def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> 
         for kind in ("left", "right", "rare")
     }
     best = {
-        name: data.numbers[int(data.counts[row].argmax())] for row, name in enumerate(data.labels)
+        name: found.numbers[int(found.counts[row].argmax())]
+        for row, name in enumerate(found.labels)
     }
     assert best["left"] != best["right"]
     for kind in ("left", "right"):
@@ -72,8 +72,9 @@ def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> 
     hollow = np.isin(data.spots.labels, ["", "outside"])
     assert (faces[hollow, 3] == 0).all()
     shown = [text.get_text() for text in right.texts]
-    assert sorted(map(int, shown[: data.counts.size])) == sorted(data.counts.ravel().tolist())
-    assert f"{data.agreement.n_compared} of {data.agreement.n_spots} spots compared" in shown[-1]
+    assert sorted(map(int, shown[: found.counts.size])) == sorted(found.counts.ravel().tolist())
+    result = found.result
+    assert f"{result.n_compared} of {result.n_spots} spots compared" in shown[-1]
     paths = [tmp_path / "a.svg", tmp_path / "b.svg"]
     for path in paths:
         save_figure(draw_section(data), [path], Provenance())

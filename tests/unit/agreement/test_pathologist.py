@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.agreement.count_plots import draw_counts
+from histohet.agreement.figures import draw_counts
 from histohet.agreement.pathologist import (
     RankEstimate,
     group_means,
