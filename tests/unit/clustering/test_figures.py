@@ -1,4 +1,4 @@
-"""Thumbnails, tile pictures, slide maps, threshold and agreement figures."""
+"""The map of a slide shows what its clusters are."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
-import shapely
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
+from matplotlib.text import Text
 
-from helpers.slidefiles import gradient, write_plain
-from histohet.agreement.figures import draw_agreement
 from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step
@@ -23,58 +19,14 @@ from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import NEUTRAL, cluster_rgb, rgb, save_figure
-from histohet.slides.reader import open_slide
-from histohet.slides.thumbnail import (
-    THUMBNAIL_PX,
-    TILE_COLOUR,
-    TISSUE_COLOUR,
-    draw_tiles,
-    placeholder,
-    read_thumbnail,
-    save_picture,
-)
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({"k": 8})
 
 
-def texts(figure: object) -> str:
-    from matplotlib.text import Text
-
-    return "\n".join(text.get_text() for text in figure.findobj(Text))  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [((4000, 2000), (1600, 800)), ((300, 700), (300, 700))]
-)
-def test_thumbnail_is_bounded(
-    tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
-) -> None:
-    with open_slide(write_plain(tmp_path / "a.png", gradient(*size))) as slide:
-        picture = read_thumbnail(slide)
-    assert picture.shape == (expected[1], expected[0], 3)
-    assert max(picture.shape) <= THUMBNAIL_PX
-
-
-def test_tiles_and_tissue_are_drawn_where_they_are() -> None:
-    white = np.full((100, 120, 3), 255, np.uint8)
-    piece = shapely.box(500, 100, 1000, 600)
-    picture = draw_tiles(white, 10, [piece], np.array([[100, 200]]), 300)
-    assert tuple(picture[20, 25]) == TILE_COLOUR
-    assert tuple(picture[50, 10]) == TILE_COLOUR
-    assert tuple(picture[35, 25]) == (255, 255, 255)
-    assert tuple(picture[30, 50]) == TISSUE_COLOUR
-    assert (white == 255).all()
-
-
-def test_pictures_carry_their_provenance(tmp_path: Path) -> None:
-    picture = placeholder("refused: " + "too coarse " * 20)
-    for name in ("a.png", "b.jpg"):
-        save_picture(tmp_path / name, picture, PROVENANCE)
-        info = Image.open(tmp_path / name).info
-        kept = info.get("Description") or info["comment"].decode()
-        assert kept == PROVENANCE.as_json()
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def slide_map(
@@ -231,19 +183,3 @@ def test_map_bytes_repeat(tmp_path: Path) -> None:
     for name in ("1.png", "2.png"):
         save_figure(draw_slide_map(slide_map()), [tmp_path / name], PROVENANCE)
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
-
-
-def test_agreement_figure() -> None:
-    table = pd.DataFrame(
-        {
-            "n_subclones": [1, 2, 3],
-            "n_clusters": [1, 2, 5],
-            "ari_start": [0.1, 0.2, 0.3],
-            "ari_raw": [0.2, 0.3, 0.4],
-            "ari": [0.5, 0.6, 0.9],
-        }
-    )
-    words = texts(draw_agreement(table, "variant full"))
-    assert "0.60" in words
-    assert "variant full" in words
-    assert "No slide with a known truth" in texts(draw_agreement(table.iloc[:0], "x"))
