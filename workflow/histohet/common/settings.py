@@ -46,7 +46,8 @@ class Settings(BaseModel):
     """Settings of a room: frozen, without unknown keys, without NaN and infinity.
 
     A field has its default (or is required), its bounds, and a description that says how to choose
-    it and where the default comes from. Rules between fields are validators that raise ValueError.
+    it and where the default comes from. Rules between fields are validators that raise ValueError,
+    or FaultyKeyError to name one of them.
 
     Types are strict, so that what YAML makes of ``yes`` is no number and ``"112"`` is none. But
     lists are taken as tuples, and ``112.0`` is what ``112`` is, for integers and floats.
@@ -197,12 +198,13 @@ def explain(error: ValidationError, values: object, where: str = "config") -> st
         Such as ``config, tiles.tile_umm: unknown key; did you mean tile_um?``
     """
     faults = [_fault(one, values) for one in error.errors()]
-    first = faults[0]
-    if first.choice is not None:
+    fault = faults[0]
+    if fault.choice is not None:
         # A value that may be one of several things has a fault as each of them. What counts is what
         # it is likeliest meant to be.
-        first = max((one for one in faults if one.choice == first.choice), key=_likelihood)
-    return ": ".join(filter(None, (f"{where}, {first.key}".removesuffix(", "), first.text)))
+        fault = max((one for one in faults if one.choice == fault.choice), key=_likelihood)
+    place = f"{where}, {fault.key}" if fault.key else where
+    return f"{place}: {fault.text}"
 
 
 class _Fault(NamedTuple):
