@@ -1,13 +1,11 @@
 """Score CHIEF's tiles of one slide: raw attention before the softmax."""
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import write_json
 from histohet.common.provenance import Provenance
+from histohet.encoders.weights import file_sha256
 from histohet.features.file import open_features
 from histohet.tiles.file import write_column
 from histohet.tumour.attention import write_attention
@@ -17,8 +15,7 @@ from histohet.tumour.chief import read_network
 def source_of(checkpoint: str) -> Provenance:
     """Return the provenance, the checkpoint's checksum included."""
     source = provenance_of(snakemake)
-    with Path(checkpoint).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(checkpoint)
     return Provenance({**source.parameters, "checkpoint_sha256": digest}, source.inputs)
 
 

@@ -1,20 +1,33 @@
-"""One slide measured: what each of its files does to the outcome."""
+"""One slide measured, what each of its files does to that, and how the cohort reads it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.result import UNKNOWN, at_most_one_cluster
+from histohet.clustering.result import UNKNOWN, Certainty, at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
+from histohet.cohort.settings import Measure
 from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.provenance import Provenance
+from histohet.measures.cohort import NO_SCORES, SCORES
+from histohet.measures.heterogeneity import cluster_table, nested_measures
 from histohet.measures.settings import MeasuresSettings
-from histohet.measures.slide import SlideMeasures, measure_slide
+from histohet.measures.slide import (
+    NO_ATTENTION,
+    NO_THRESHOLD,
+    SlideMeasures,
+    measure_slide,
+    read_measures,
+    write_measures,
+)
 from histohet.tiles.file import TileTable, tile_attributes
+from histohet.tiles.neighbours import adjacent_edges
 from histohet.tiles.settings import TileSpec
 
 COVERAGE = np.full(9, 0.5, np.float32)
@@ -87,3 +100,104 @@ def test_traits_are_measured_whatever_becomes_of_the_clusters(
 def test_without_coverage_there_is_no_area(clustered: ClusteredTiles) -> None:
     found = measure(clustered, coverage=Outcome(Status.REFUSED, "no mask"))
     assert (found.outcome, found.epithelium_mm2) == (OK, None)
+
+
+COORDS = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2) * 100
+
+
+LABELS = np.repeat([0, 1, 2], [18, 12, 6])
+
+
+CERTAINTY = Certainty(-5.5, -5.6, 0.125, 1.5, 0.75, 2, 4)
+
+
+def measured(scores: list[float] | None) -> SlideMeasures:
+    edges = adjacent_edges(COORDS, 100)
+    values = None if scores is None else np.array(scores)
+    return SlideMeasures(
+        slide="a",
+        outcome=OK,
+        tissue_mm2=1.5,
+        epithelium_mm2=0.5,
+        n_tissue_tiles=40,
+        n_clustered_tiles=36,
+        has_attention=scores is not None,
+        certainty=CERTAINTY,
+        clusters=tuple(cluster_table(LABELS, values, edges)),
+        sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
+        traits={"possible": 0.25, "observed": 0.5},
+    )
+
+
+def test_round_trip_through_json(tmp_path: Path) -> None:
+    for measures in (measured([5.0, 1.0, 3.0]), measured(None)):
+        write_measures(tmp_path / "a.json", measures, Provenance())
+        assert read_measures(tmp_path / "a.json") == measures
+
+
+def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:
+    row = measured([5.0, 1.0, 3.0]).slide_row(0.5)
+    numbers = {name for name, value in row.items() if isinstance(value, int | float)}
+    amounts = {"tissue_mm2", "epithelium_mm2", "n_tissue_tiles", "n_clustered_tiles"}
+    assert numbers == {*SCORES, *NO_SCORES, *amounts, *asdict(CERTAINTY)}
+    assert len(SCORES) == len(set(SCORES))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "n_clusters", "n_tiles", "counted"),
+    [
+        (0.5, 3, 36, [True, True, True]),
+        (2.0, 2, 24, [True, False, True]),
+        (3.0, 1, 18, [True, False, False]),
+        (9.0, 0, 0, [False, False, False]),
+    ],
+)
+def test_a_threshold_selects_the_clusters_above_it(
+    threshold: float, n_clusters: int, n_tiles: int, counted: list[bool]
+) -> None:
+    measures = measured([5.0, 1.0, 3.0])
+    row = measures.slide_row(threshold)
+    assert (row["n_clusters"], row["n_tiles"], row["n_all_clusters"]) == (n_clusters, n_tiles, 3)
+    assert row["scaled_count"] == pytest.approx(n_clusters * n_tiles**0.5)
+    assert [r["counted"] for r in measures.cluster_rows(threshold)] == counted
+    assert row["tumour_filter"] == f"score > {threshold:.4g}"
+
+
+def test_without_threshold_or_attention_all_clusters_count_and_it_says_so() -> None:
+    assert measured([5.0, 1.0, 3.0]).slide_row(None)["n_clusters"] == 3
+    assert measured([5.0, 1.0, 3.0]).slide_row(None)["tumour_filter"] == NO_THRESHOLD
+    row = measured(None).slide_row(2.0)
+    assert (row["n_clusters"], row["tumour_filter"]) == (3, NO_ATTENTION)
+    assert all(r["counted"] for r in measured(None).cluster_rows(2.0))
+
+
+def test_a_lost_slide_still_has_a_row() -> None:
+    lost = SlideMeasures(
+        "b", Outcome(Status.NO_TISSUE, "white"), None, None, 0, 0, False, UNKNOWN, (), (), {}
+    )
+    row = lost.slide_row(1.0)
+    assert (row["status"], row["reason"], row["n_clusters"]) == ("no_tissue", "white", None)
+    assert set(row) == set(measured(None).slide_row(1.0))
+    assert {row[name] for name in asdict(CERTAINTY)} == {None}
+    assert lost.cluster_rows(1.0) == []
+
+
+def test_certainty_concerns_all_clusters_whatever_the_threshold() -> None:
+    for threshold in (None, 2.0, 9.0):
+        row = measured([5.0, 1.0, 3.0]).slide_row(threshold)
+        assert {name: row[name] for name in asdict(CERTAINTY)} == {
+            "energy": -5.5,
+            "lower_bound": -5.6,
+            "gap_percent": 0.125,
+            "coupling": 1.5,
+            "stability_ari": 0.75,
+            "n_all_clusters_low": 2,
+            "n_all_clusters_high": 4,
+        }
+
+
+def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -> None:
+    """How certain clusters are says nothing of the tumour, so it is no score."""
+    row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
+    texts = {"slide", "status", "reason", "tumour_filter", "tiles_from"}
+    assert set(get_args(Measure)) == set(row) - texts - set(asdict(CERTAINTY))

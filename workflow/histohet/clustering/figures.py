@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -75,6 +77,29 @@ class SlideMap:
     counted: Mapping[int, bool]
     scores: Mapping[int, float] | None
     tumour_filter: str
+
+
+def slide_map(
+    row: Mapping[str, Any], clusters: pd.DataFrame, thumbnail: Pixels, clustered: ClusteredTiles
+) -> SlideMap:
+    """Return what is drawn of a slide, from the tables of the cohort.
+
+    Parameters
+    ----------
+    row
+        Its row of the table of slides.
+    clusters
+        Its rows of the table of clusters.
+    """
+    scores = dict(zip(clusters["cluster"], clusters["tumour_score"], strict=True))
+    return SlideMap(
+        slide=row["slide"],
+        thumbnail=thumbnail,
+        clusters=clustered,
+        counted=dict(zip(clusters["cluster"], clusters["counted"], strict=True)),
+        scores=None if clusters["tumour_score"].isna().any() else scores,
+        tumour_filter=row["tumour_filter"],
+    )
 
 
 def draw_slide_map(data: SlideMap) -> Figure:

@@ -1,30 +1,19 @@
-"""Measures of a slide as the cohort reads them, trait maps, variants, agreement, summary."""
+"""Figures of the summary: slides, variants, hazard ratios, agreement, times."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.agreement.truth import Truth, agree, read_truth, subclone_of_tiles
-from histohet.clustering.result import UNKNOWN, Certainty
-from histohet.cohort.settings import Measure
-from histohet.common.outcome import OK, Outcome, Status
-from histohet.common.provenance import Provenance
-from histohet.measures.cohort import NO_SCORES, SCORES
+from histohet.clustering.result import Certainty
+from histohet.common.outcome import OK
 from histohet.measures.heterogeneity import cluster_table, nested_measures
 from histohet.measures.slide import (
-    NO_ATTENTION,
-    NO_THRESHOLD,
     SlideMeasures,
-    read_measures,
-    write_measures,
 )
-from histohet.measures.traits import read_traits
 from histohet.report import (
     agreement_figures,
     flattened,
@@ -37,7 +26,11 @@ from histohet.report import (
 from histohet.tiles.neighbours import adjacent_edges
 
 COORDS = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2) * 100
+
+
 LABELS = np.repeat([0, 1, 2], [18, 12, 6])
+
+
 CERTAINTY = Certainty(-5.5, -5.6, 0.125, 1.5, 0.75, 2, 4)
 
 
@@ -57,132 +50,6 @@ def measured(scores: list[float] | None) -> SlideMeasures:
         sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
         traits={"possible": 0.25, "observed": 0.5},
     )
-
-
-def test_round_trip_through_json(tmp_path: Path) -> None:
-    for measures in (measured([5.0, 1.0, 3.0]), measured(None)):
-        write_measures(tmp_path / "a.json", measures, Provenance())
-        assert read_measures(tmp_path / "a.json") == measures
-
-
-def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:
-    row = measured([5.0, 1.0, 3.0]).slide_row(0.5)
-    numbers = {name for name, value in row.items() if isinstance(value, int | float)}
-    amounts = {"tissue_mm2", "epithelium_mm2", "n_tissue_tiles", "n_clustered_tiles"}
-    assert numbers == {*SCORES, *NO_SCORES, *amounts, *asdict(CERTAINTY)}
-    assert len(SCORES) == len(set(SCORES))
-
-
-@pytest.mark.parametrize(
-    ("threshold", "n_clusters", "n_tiles", "counted"),
-    [
-        (0.5, 3, 36, [True, True, True]),
-        (2.0, 2, 24, [True, False, True]),
-        (3.0, 1, 18, [True, False, False]),
-        (9.0, 0, 0, [False, False, False]),
-    ],
-)
-def test_a_threshold_selects_the_clusters_above_it(
-    threshold: float, n_clusters: int, n_tiles: int, counted: list[bool]
-) -> None:
-    measures = measured([5.0, 1.0, 3.0])
-    row = measures.slide_row(threshold)
-    assert (row["n_clusters"], row["n_tiles"], row["n_all_clusters"]) == (n_clusters, n_tiles, 3)
-    assert row["scaled_count"] == pytest.approx(n_clusters * n_tiles**0.5)
-    assert [r["counted"] for r in measures.cluster_rows(threshold)] == counted
-    assert row["tumour_filter"] == f"score > {threshold:.4g}"
-
-
-def test_without_threshold_or_attention_all_clusters_count_and_it_says_so() -> None:
-    assert measured([5.0, 1.0, 3.0]).slide_row(None)["n_clusters"] == 3
-    assert measured([5.0, 1.0, 3.0]).slide_row(None)["tumour_filter"] == NO_THRESHOLD
-    row = measured(None).slide_row(2.0)
-    assert (row["n_clusters"], row["tumour_filter"]) == (3, NO_ATTENTION)
-    assert all(r["counted"] for r in measured(None).cluster_rows(2.0))
-
-
-def test_a_lost_slide_still_has_a_row() -> None:
-    lost = SlideMeasures(
-        "b", Outcome(Status.NO_TISSUE, "white"), None, None, 0, 0, False, UNKNOWN, (), (), {}
-    )
-    row = lost.slide_row(1.0)
-    assert (row["status"], row["reason"], row["n_clusters"]) == ("no_tissue", "white", None)
-    assert set(row) == set(measured(None).slide_row(1.0))
-    assert {row[name] for name in asdict(CERTAINTY)} == {None}
-    assert lost.cluster_rows(1.0) == []
-
-
-def test_certainty_concerns_all_clusters_whatever_the_threshold() -> None:
-    for threshold in (None, 2.0, 9.0):
-        row = measured([5.0, 1.0, 3.0]).slide_row(threshold)
-        assert {name: row[name] for name in asdict(CERTAINTY)} == {
-            "energy": -5.5,
-            "lower_bound": -5.6,
-            "gap_percent": 0.125,
-            "coupling": 1.5,
-            "stability_ari": 0.75,
-            "n_all_clusters_low": 2,
-            "n_all_clusters_high": 4,
-        }
-
-
-def test_trait_maps(tmp_path: Path) -> None:
-    path = tmp_path / "a.tsv"
-    path.write_text("x\ty\tMKI67\tmiR-17\n0\t0\t1\t0\n512\t0\t1\t1\n1024\t0\t0\t0\n")
-    names, traits = read_traits(path)
-    assert names == ["MKI67", "miR-17"]
-    np.testing.assert_array_equal(traits, [[True, False], [True, True], [False, False]])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("x\ty\n0\t0\n", "at least one trait"),
-        ("x\tA\n0\t1\n", "columns x, y"),
-        ("x\ty\tA\n", "has no rows"),
-        ("x\ty\tA\n0\t0\t1\n5\t0\t0.4\n", r"row 3: A is '0\.4', it must be 0 or 1"),
-        ("x\ty\tA\n0\t0\t\n", "row 2: A is ''"),
-    ],
-)
-def test_unusable_trait_maps(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "a.tsv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_traits(tmp_path / "a.tsv")
-    with pytest.raises(ValueError, match="does not exist"):
-        read_traits(tmp_path / "b.tsv")
-
-
-def test_truth_is_found_by_place(tmp_path: Path) -> None:
-    path = tmp_path / "truth.tsv"
-    path.write_text(
-        "x\ty\tepithelium_fraction\tsubclone\n0\t0\t0.5\t2\n100\t0\t0.9\t1\n200\t0\t0\t-1\n"
-    )
-    truth = read_truth(path)
-    assert truth.n_subclones == 2
-    coords = np.array([[100, 0], [4, 3], [200, 0], [900, 900]])
-    assert subclone_of_tiles(truth, coords, 100).tolist() == [1, 2, -1, 0]
-    assert subclone_of_tiles(truth, np.empty((0, 2), np.int64), 100).shape == (0,)
-    path.write_text("x\ty\n0\t0\n")
-    with pytest.raises(ValueError, match="no column 'subclone'"):
-        read_truth(path)
-    path.write_text("x\ty\tsubclone\n0\t0\t1\n3\t0\tB\n")
-    with pytest.raises(ValueError, match="row 3: subclone is 'B'"):
-        read_truth(path)
-    path.write_text(f"x\ty\tsubclone\n{10**30}\t0\t1\n")
-    with pytest.raises(ValueError, match="row 2: x is '1000000"):
-        read_truth(path)
-
-
-def test_agreement_counts_tumour_tiles_only() -> None:
-    subclones = np.array([1, 1, 2, 2, 0, -1])
-    perfect = np.array([7, 7, 3, 3, 3, 3])
-    one = np.zeros(6, int)
-    agreement = agree(subclones, 2, one, perfect, perfect)
-    assert (agreement.ari_start, agreement.ari_raw, agreement.ari) == (0.0, 1.0, 1.0)
-    assert agreement.n_tumour_tiles == 4
-    nothing = agree(np.array([0, 0]), 0, one[:2], one[:2], one[:2])
-    assert nothing.ari is None
-    assert Truth(np.empty((0, 2), np.int64), np.empty(0, np.int64)).n_subclones == 0
 
 
 def estimates() -> pd.DataFrame:
@@ -245,13 +112,6 @@ def test_pooled_patients_are_not_counted_as_slides() -> None:
     found = slide_figures(preflight, slides)
     assert found["by_status"] == {"ok": 1, "no_tissue": 1, "refused": 1}
     assert (found["tissue_tiles"], found["tissue_mm2"]) == (40, 2.5)
-
-
-def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -> None:
-    """How certain clusters are says nothing of the tumour, so it is no score."""
-    row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
-    texts = {"slide", "status", "reason", "tumour_filter", "tiles_from"}
-    assert set(get_args(Measure)) == set(row) - texts - set(asdict(CERTAINTY))
 
 
 def test_variant_figures() -> None:
