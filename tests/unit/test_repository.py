@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from helpers import ROOT
+from histohet.common.code import read_module
 
 
 def test_parsing_the_configuration_loads_no_numerical_library() -> None:
@@ -38,6 +39,16 @@ def test_the_library_is_a_house_of_rooms() -> None:
         module = ast.parse((folder / "__init__.py").read_text())
         assert ast.get_docstring(module), f"{folder}: what it is for"
         assert len(module.body) == 1, f"{folder}: code where nobody looks for it"
+
+
+def test_scripts_import_the_library_and_not_each_other() -> None:
+    """As a module from a Git repository, Snakemake fetches each of them alone."""
+    scripts = sorted(ROOT.glob("workflow/scripts/*.py"))
+    names = {script.stem for script in scripts}
+    for script in scripts:
+        imports = read_module(script).imports
+        assert "histohet.common.jobs" in imports, f"{script.name}: the log of its job"
+        assert not imports & names, script.name
 
 
 def rules() -> set[str]:

@@ -36,7 +36,7 @@ class Module:
 
 @cache
 def code_hash(script: str | Path, package_root: str | Path) -> str:
-    """Hash a script with every module that it imports, of this package or beside it, however deep.
+    """Hash a script with every module of this package that it imports, however deep.
 
     Only meaning counts: comments, formatting, docstrings, assertions and the version of Python do
     not change the hash, so that these do not recompute a cohort. What the modules read of
@@ -62,7 +62,7 @@ def code_hash(script: str | Path, package_root: str | Path) -> str:
 
 
 def files_of(script: str | Path, package_root: str | Path) -> set[Path]:
-    """Return a script and every file of the package, or beside the script, that it imports."""
+    """Return a script and every file of the package that it imports."""
     root = Path(package_root)
     pending = [Path(script)]
     seen: set[Path] = set()
@@ -71,8 +71,6 @@ def files_of(script: str | Path, package_root: str | Path) -> set[Path]:
         if path not in seen:
             seen.add(path)
             known = _package_modules(root)
-            if not path.is_relative_to(root / PACKAGE):
-                known = known | _scripts(path.parent)
             pending.extend(known[name] for name in read_module(path).imports & known.keys())
     return seen
 
@@ -143,9 +141,3 @@ def _package_modules(root: Path) -> dict[str, Path]:
         files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     files.pop(PACKAGE)
     return files
-
-
-@cache
-def _scripts(folder: Path) -> dict[str, Path]:
-    """Files of a folder by the name they import each other by."""
-    return {path.stem: path for path in folder.glob("*.py")}
