@@ -62,5 +62,6 @@ def rules() -> set[str]:
 
 def test_the_rule_graph_of_the_documentation_names_every_rule() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
-    graph = text.split("```mermaid\n")[1].split("```")[0]
+    way = text.split("## The way of the data")[1]
+    graph = way.split("```mermaid\n")[1].split("```")[0]
     assert set(re.findall(r"[a-z]\w+", graph)) - {"flowchart"} == rules()
