@@ -13,7 +13,7 @@ from histohet.features.imported.rows import write_imported_tiles
 from histohet.slides.reader import Pixels, SlideError, open_slide
 from histohet.slides.record import SlideRecord, read_record
 from histohet.slides.thumbnail import (
-    THUMBNAIL_PX,
+    backdrop,
     draw_tiles,
     placeholder,
     read_thumbnail,
@@ -21,8 +21,6 @@ from histohet.slides.thumbnail import (
 )
 from histohet.tiles.file import TileTable, no_tiles
 from histohet.tiles.settings import TileSpec
-
-BLANK = 235
 
 
 def place(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
@@ -35,7 +33,7 @@ def place(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
         record.mpp,
         tiles=read_tile_positions(coords) if coords else None,
         side_px=float(side) if side else None,
-        size=record.size if record.path else None,
+        size=record.known_size,
     )
     spec, tolerance = TileSpec(**snakemake.params.tiles), snakemake.params.tolerance
     check_tile_size(source.path, placed, record.mpp, spec, tolerance)
@@ -55,9 +53,7 @@ def thumbnail_of(record: SlideRecord, tiles: TileTable) -> Pixels:
                 return read_thumbnail(slide)
         except SlideError as error:
             log.warning("no thumbnail: %s", error)
-    width, height = tiles.attributes["level0_width"], tiles.attributes["level0_height"]
-    shrink = max(1.0, max(width, height) / THUMBNAIL_PX)
-    return np.full((max(1, round(height / shrink)), max(1, round(width / shrink)), 3), BLANK, "u1")
+    return backdrop(tiles.attributes["level0_width"], tiles.attributes["level0_height"])
 
 
 def draw(tiles: TileTable, thumbnail: Pixels) -> Pixels:

@@ -16,6 +16,7 @@ from histohet.slides.thumbnail import (
     THUMBNAIL_PX,
     TILE_COLOUR,
     TISSUE_COLOUR,
+    backdrop,
     draw_tiles,
     placeholder,
     read_thumbnail,
@@ -35,6 +36,18 @@ def test_thumbnail_is_bounded(
         picture = read_thumbnail(slide)
     assert picture.shape == (expected[1], expected[0], 3)
     assert max(picture.shape) <= THUMBNAIL_PX
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((4000, 2000), (1600, 800)), ((300, 700), (300, 700)), ((10**6, 1), (1600, 1))],
+)
+def test_a_backdrop_has_the_shape_of_a_thumbnail(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    picture = backdrop(*size)
+    assert picture.shape == (expected[1], expected[0], 3)
+    assert len(np.unique(picture)) == 1
 
 
 def test_tiles_and_tissue_are_drawn_where_they_are() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from histohet.common.outcome import SlideLost
 from histohet.slides.reader import SlideInfo
+from histohet.slides.settings import Preference
 
 MPP_RANGE = (0.05, 100.0)
 """What a light-microscope scan can have; a value outside it (0, 1000) is a converter's default."""
@@ -31,7 +32,7 @@ class Scale:
 
 
 def resolve_scale(
-    info: SlideInfo | None, sheet_mpp: float | None, prefer: Literal["file", "sheet"] = "file"
+    info: SlideInfo | None, sheet_mpp: float | None, prefer: Preference = "file"
 ) -> Scale:
     """Decide the scale of a slide: from the file, else from the sheet, never from a default.
 
@@ -52,14 +53,14 @@ def resolve_scale(
     """
     conflicts: list[str] = []
     file_mpp = None if info is None else _file_mpp(info, conflicts)
-    usable: dict[Literal["file", "sheet"], float] = {}
-    for source, mpp in (("file", file_mpp), ("sheet", sheet_mpp)):
-        if mpp is None:
-            continue
-        if MPP_RANGE[0] <= mpp <= MPP_RANGE[1]:
-            usable["file" if source == "file" else "sheet"] = mpp
-        else:
-            conflicts.append(f"mpp {mpp:g} in the {source} is not credible and was ignored")
+    given: dict[Preference, float | None] = {"file": file_mpp, "sheet": sheet_mpp}
+    known = {source: mpp for source, mpp in given.items() if mpp is not None}
+    usable = {source: mpp for source, mpp in known.items() if _credible(mpp)}
+    conflicts += [
+        f"mpp {mpp:g} in the {source} is not credible and was ignored"
+        for source, mpp in known.items()
+        if source not in usable
+    ]
     if not usable:
         raise ScaleUnknownError(
             "; ".join([*conflicts, "micrometres per pixel unknown: give `mpp` in the slide sheet"])
@@ -82,7 +83,7 @@ def resolve_scale_of_features(
     features_mpp: float | None,
     info: SlideInfo | None,
     sheet_mpp: float | None,
-    prefer: Literal["file", "sheet"] = "file",
+    prefer: Preference = "file",
 ) -> Scale:
     """Decide the scale of a slide that brings finished features, which may know it too.
 
@@ -97,7 +98,7 @@ def resolve_scale_of_features(
     try:
         scale = resolve_scale(info, sheet_mpp, prefer)
     except ScaleUnknownError:
-        if features_mpp is None or not MPP_RANGE[0] <= features_mpp <= MPP_RANGE[1]:
+        if features_mpp is None or not _credible(features_mpp):
             raise
         return Scale(features_mpp, "features")
     if features_mpp is not None and abs(features_mpp / scale.mpp - 1) > AGREEMENT_TOLERANCE:
@@ -106,6 +107,10 @@ def resolve_scale_of_features(
             "they are not of this slide, or were made at a wrong scale"
         )
     return scale
+
+
+def _credible(mpp: float) -> bool:
+    return MPP_RANGE[0] <= mpp <= MPP_RANGE[1]
 
 
 def _file_mpp(info: SlideInfo, conflicts: list[str]) -> float | None:

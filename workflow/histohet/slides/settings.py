@@ -8,11 +8,13 @@ from pydantic import Field
 
 from histohet.common.settings import Settings
 
+Preference = Literal["file", "sheet"]
+
 
 class ScaleSettings(Settings):
     """Which micrometres per pixel count, and how far from the tiles they may be."""
 
-    prefer: Literal["file", "sheet"] = Field(
+    prefer: Preference = Field(
         "file",
         description="Whose micrometres per pixel count where file and sheet disagree by more than "
         "5 %: `file`, or `sheet` where a converter wrote nonsense. Either way the conflict is "

@@ -19,6 +19,9 @@ from histohet.tiles.lattice import Coords
 THUMBNAIL_PX = 1600
 """Longer side of a thumbnail."""
 
+BLANK = 235
+"""Grey of what takes the place of a slide."""
+
 TISSUE_COLOUR = (20, 120, 20)
 TILE_COLOUR = (30, 60, 200)
 
@@ -29,13 +32,20 @@ def read_thumbnail(slide: Slide) -> Pixels:
     return read_overview(slide, max(1.0, longer / THUMBNAIL_PX))
 
 
+def backdrop(width: int, height: int) -> Pixels:
+    """Return an empty picture of the shape of a slide of this size, in place of its thumbnail."""
+    shrink = max(1.0, max(width, height) / THUMBNAIL_PX)
+    shape = (max(1, round(height / shrink)), max(1, round(width / shrink)), 3)
+    return np.full(shape, BLANK, np.uint8)
+
+
 def placeholder(text: str) -> Pixels:
     """Return a grey picture that says why there is none."""
     # Imported here because few slides need it. Pillow's own font has no µ.
     from matplotlib import get_data_path
 
     font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 12)
-    image = Image.new("RGB", (640, 120), (235, 235, 235))
+    image = Image.new("RGB", (640, 120), (BLANK, BLANK, BLANK))
     ImageDraw.Draw(image).text((12, 12), textwrap.fill(text, 85), fill=(60, 60, 60), font=font)
     return np.asarray(image)
 
