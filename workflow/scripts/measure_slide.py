@@ -2,8 +2,9 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clustering.file import read_clusters
+from histohet.measures.measure import measure_slide
 from histohet.measures.settings import MeasuresSettings
-from histohet.measures.slide import measure_slide, write_measures
+from histohet.measures.slide import write_measures
 from histohet.tiles.file import read_column
 
 with job_log(snakemake) as log:

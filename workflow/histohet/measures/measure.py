@@ -1,0 +1,118 @@
+"""One slide measured, from its clusters and what lies beside them."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.result import UNKNOWN
+from histohet.common.arrays import Floats
+from histohet.common.outcome import Outcome, SlideLost, attempt
+from histohet.measures.heterogeneity import (
+    HTA_PERMUTATIONS,
+    Base,
+    ClusterRow,
+    SetMeasures,
+    cluster_scores,
+    cluster_table,
+    nested_measures,
+    trait_hti,
+)
+from histohet.measures.settings import MeasuresSettings
+from histohet.measures.slide import SlideMeasures
+from histohet.measures.traits import read_traits
+from histohet.tiles.neighbours import adjacent_edges
+
+Column = npt.NDArray[np.floating]
+
+
+def measure_slide(
+    slide: str,
+    clustered: ClusteredTiles,
+    coverage: tuple[Column, Outcome],
+    tumour: tuple[Column, Outcome] | None,
+    traits: str | None,
+    settings: MeasuresSettings,
+    seed: int,
+) -> SlideMeasures:
+    """Measure everything on one slide.
+
+    Parameters
+    ----------
+    slide
+        Its id.
+    clustered
+        Its clusters.
+    coverage
+        Share of epithelium of each tile of the tile file, and how far that came.
+    tumour
+        Tumour score of each tile of the tile file, and how far that came; None without attention.
+    traits
+        File of trait maps, if there is one.
+    settings
+        How heterogeneity is measured.
+    seed
+        Of permutations.
+    """
+    tiles, found = clustered.tiles, clustered.clustering
+    scores, outcome = attempt(lambda: _cluster_scores(clustered, tumour), None)
+    no_traits: dict[str, float] = {}
+    trait_scores, trait_outcome = attempt(lambda: _trait_scores(traits), no_traits)
+    outcome = trait_outcome if outcome.ok else outcome
+    rows: list[ClusterRow] = []
+    sets: list[SetMeasures] = []
+    epithelium_mm2 = None
+    if outcome.ok:
+        rows = cluster_table(found.labels, scores, adjacent_edges(tiles.coords, tiles.pitch_px))
+        sets = nested_measures(
+            found.labels,
+            tiles.coords,
+            scores,
+            n_possible=found.settings.q,
+            region_px=settings.hta_region_um / tiles.mpp,
+            permutations=HTA_PERMUTATIONS,
+            seed=seed,
+        )
+    if outcome.ok and coverage[1].ok:
+        # Tiles that overlap share their area: each stands for one cell of the lattice.
+        epithelium_mm2 = float(coverage[0].sum(dtype=float)) * tiles.spec.step_um**2 / 1e6
+    return SlideMeasures(
+        slide=slide,
+        outcome=outcome,
+        tissue_mm2=tiles.attributes.get("tissue_mm2"),
+        epithelium_mm2=epithelium_mm2,
+        n_tissue_tiles=len(coverage[0]),
+        n_clustered_tiles=len(found.labels),
+        has_attention=scores is not None,
+        certainty=found.certainty if outcome.ok else UNKNOWN,
+        clusters=tuple(rows),
+        sets=tuple(sets),
+        traits=trait_scores,
+        tiles_from=tiles.attributes.get("tiles_from"),
+    )
+
+
+def _cluster_scores(
+    clustered: ClusteredTiles, tumour: tuple[Column, Outcome] | None
+) -> Floats | None:
+    """Return the tumour score of each cluster, None without attention."""
+    clustered.tiles.outcome.raise_if_lost()
+    if tumour is None:
+        return None
+    tile_scores, outcome = tumour
+    outcome.raise_if_lost()
+    return cluster_scores(clustered.clustering.labels, tile_scores[clustered.tile_index])
+
+
+def _trait_scores(path: str | None) -> dict[str, float]:
+    """Return the HTI of the slide's trait maps by base."""
+    if path is None:
+        return {}
+    try:
+        _, traits = read_traits(path)
+    except ValueError as error:
+        raise SlideLost(f"traits: {error}") from error
+    return {base: trait_hti(traits, base) for base in get_args(Base)}
