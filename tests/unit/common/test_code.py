@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from histohet.common import resources
-from histohet.common.code import code_hash, files_of, read_module
+from histohet.common.code import _package_modules, code_hash, files_of, read_module
 
 
 @pytest.fixture
@@ -141,6 +141,10 @@ def test_code_hash_sees_what_the_modules_read_of_the_resources(
     expected = hash_of("pink: 1\n")
     assert hash_of("pink: 1  # a comment\n") == expected
     assert hash_of("pink: 2\n") != expected
+    (package / "histohet/used.py").rename(package / "histohet/settings.py")
+    rewrite(package / "script.py", "from histohet import settings\n")
+    _package_modules.cache_clear()
+    assert hash_of("pink: 1\n") == hash_of("pink: 2\n"), "it comes as a parameter"
 
 
 def test_files_of_a_script_are_its_own_and_those_of_what_it_imports(package: Path) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from histohet.common.resources import read_resource
@@ -40,7 +41,8 @@ def code_hash(script: str | Path, package_root: str | Path) -> str:
 
     Only meaning counts: comments, formatting, docstrings, assertions and the version of Python do
     not change the hash, so that these do not recompute a cohort. What the modules read of
-    ``resources/`` counts as their code.
+    ``resources/`` counts as their code; not so for ``settings.py``, whose values reach a step as
+    its parameters: a new preset is nothing to those who have chosen another.
 
     Parameters
     ----------
@@ -54,9 +56,10 @@ def code_hash(script: str | Path, package_root: str | Path) -> str:
     str
         16 hexadecimal digits; of files as they were when this was first asked.
     """
-    modules = [read_module(path) for path in files_of(script, package_root)]
-    names = sorted({name for module in modules for name in module.resources})
-    meanings = sorted(module.meaning for module in modules)
+    files = files_of(script, package_root)
+    meanings = sorted(read_module(path).meaning for path in files)
+    read = [read_module(path).resources for path in files if path.name != "settings.py"]
+    names = sorted(set(chain(*read)))
     meanings += [f"{name}: {json.dumps(read_resource(name), default=str)}" for name in names]
     return hashlib.sha256("\n".join(meanings).encode()).hexdigest()[:16]
 
