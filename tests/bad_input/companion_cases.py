@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from cases import Case, first_half, later, refused, written
 
+from bad_input.cases import Case, first_half, later, refused, written
 from helpers.pictures import GLASS, plain, section
 from helpers.slidefiles import write_jpeg_tiff, write_plain
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-from cases import Case, first_half, later, refused, written
 
+from bad_input.cases import Case, first_half, later, refused, written
 from helpers.featurefiles import write_trident
 from histohet.encoders.stain_texture.descriptor import FEATURES
 

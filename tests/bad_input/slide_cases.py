@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import numpy as np
-from cases import Case, first_half, later, refused, written
 
+from bad_input.cases import Case, first_half, later, refused, written
 from helpers.pictures import GLASS, fluorescence, pen_marks, photo, plain, section
 from helpers.slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from cases import Case
-from companion_cases import bad_masks, bad_tables, tissue_mask
-from feature_cases import bad_features
-from slide_cases import absurd_scales, broken_files, other_pictures
 
+from bad_input.cases import Case
+from bad_input.companion_cases import bad_masks, bad_tables, tissue_mask
+from bad_input.feature_cases import bad_features
+from bad_input.slide_cases import absurd_scales, broken_files, other_pictures
 from helpers import ROOT
 from helpers.cohorts import Cohort
 from helpers.pictures import section

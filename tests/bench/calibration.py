@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clustering import circumstances, say
 from scipy.stats import norm
-from simulated_cohorts import ENDPOINTS, PATIENTS, SCORES, Simulated, simulate
 
+from bench.clustering import circumstances, say
+from bench.simulated_cohorts import ENDPOINTS, PATIENTS, SCORES, Simulated, simulate
 from histohet.clinical.settings import Covariate
 from histohet.common.files import write_json
 from histohet.survival.cox import fit_design

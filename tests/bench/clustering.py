@@ -39,14 +39,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from published import Q, cluster_as_published
 from scipy.stats import spearmanr
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
-from synthetic_slides import PITCH_PX, SEPARATIONS, make_slide
 from threadpoolctl import threadpool_limits
 
+from bench.published import Q, cluster_as_published
+from bench.synthetic_slides import PITCH_PX, SEPARATIONS, make_slide
 from histohet.clustering import cluster as engine
 from histohet.clustering import published as library
 from histohet.clustering.potts.minimise import gap_percent, minimise

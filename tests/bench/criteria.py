@@ -40,15 +40,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clustering import NOISES, PLANTED, ROOT, circumstances, run_all, say
 from scipy.sparse import csr_array
 from scipy.special import logsumexp, multigammaln
 from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
-from synthetic_slides import PITCH_PX, make_slide
 from threadpoolctl import threadpool_limits
 
+from bench.clustering import NOISES, PLANTED, ROOT, circumstances, run_all, say
+from bench.synthetic_slides import PITCH_PX, make_slide
 from histohet.clustering.cluster import K_MEANS_STARTS
 from histohet.clustering.energy import estimate_coupling, log_likelihood, neighbour_counts
 from histohet.clustering.evidence import (

@@ -20,8 +20,8 @@ import h5py
 import numpy as np
 import pyvips
 import yaml
-from synthetic_slides import PITCH_PX, make_slide
 
+from bench.synthetic_slides import PITCH_PX, make_slide
 from helpers import ROOT
 from helpers.featurefiles import write_trident
 

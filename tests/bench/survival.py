@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from clustering import circumstances, say
 
+from bench.clustering import circumstances, say
 from histohet.clinical.settings import Covariate
 from histohet.common.files import write_json
 from histohet.survival.endpoint import analyse_endpoint

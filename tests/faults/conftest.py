@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from faults import Undisturbed, new_cohort, undisturbed_run
 from helpers.cohorts import CONFIG, PHANTOMS, Cohort, copy_workflow
+from helpers.faults import Undisturbed, new_cohort, undisturbed_run
 
 FEATURES = "results/features/stain_texture/masked/phantom_01.h5"
 SHEET = """\

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import ROOT
-
 KILL_AT = """
 import os, signal, sys
 
@@ -25,7 +23,6 @@ def watch(deed, arguments):
     count += 1
 
 sys.addaudithook(watch)
-sys.path.insert(0, folder)
 """
 COMPILED = """
 from numba import njit
@@ -50,7 +47,8 @@ def run(program: str, folder: Path, number: int) -> subprocess.CompletedProcess[
     """Run a program that is killed at one of the things it does to files in a folder."""
     return subprocess.run(
         [sys.executable, "-c", KILL_AT + program, str(folder), str(number)],
-        env=os.environ | {"MPLCONFIGDIR": str(folder), "PYTHONPATH": str(ROOT / "workflow")},
+        cwd=folder,
+        env=os.environ | {"MPLCONFIGDIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import subprocess
 import sys
@@ -12,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from faults import Undisturbed, Watch, new_cohort, results_of
-from helpers import ROOT
 from helpers.cohorts import Cohort
+from helpers.faults import Undisturbed, Watch, new_cohort, results_of
 
 logger = logging.getLogger("faults")
 
@@ -77,7 +75,6 @@ def test_every_writer_names_the_file_and_leaves_nothing(tmp_path: Path, writer: 
     lines = WRITERS[writer].strip().splitlines()
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM + "".join(f"    {line}\n" for line in lines), str(path)],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
         capture_output=True,
         text=True,
         check=False,

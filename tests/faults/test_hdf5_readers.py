@@ -16,7 +16,6 @@ import h5py
 import numpy as np
 import pytest
 
-from helpers import ROOT
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import read_column, write_column
@@ -76,7 +75,6 @@ def test_a_file_that_somebody_has_locked_can_be_read_and_replaced(tmp_path: Path
 
 NO_LOCKS = """
 import sys
-sys.path[:0] = [sys.argv[2], sys.argv[3]]
 from pathlib import Path
 import h5py
 from test_hdf5_readers import refuse_locks, read_column, write
@@ -94,11 +92,8 @@ h5py.File(path, "r", locking=True)
 def test_a_file_system_without_locks(tmp_path: Path) -> None:
     """The last line of the program proves that locks are refused."""
     done = subprocess.run(
-        [
-            *(sys.executable, "-c", NO_LOCKS, str(tmp_path / "a.h5")),
-            *(str(Path(__file__).parent), str(ROOT / "workflow")),
-        ],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests")},
+        [sys.executable, "-c", NO_LOCKS, str(tmp_path / "a.h5")],
+        cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
         check=False,

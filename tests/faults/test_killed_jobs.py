@@ -7,7 +7,9 @@ import random
 import time
 from pathlib import Path
 
-from faults import (
+from helpers import ROOT
+from helpers.cohorts import CONFIG, PHANTOMS, Cohort
+from helpers.faults import (
     KILLS,
     SEED,
     Undisturbed,
@@ -19,8 +21,6 @@ from faults import (
     undisturbed_run,
     watched_by_killer,
 )
-from helpers import ROOT
-from helpers.cohorts import CONFIG, PHANTOMS, Cohort
 
 logger = logging.getLogger("faults")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import KILLS, SEED, Undisturbed, Watch, new_cohort, processes_in
+from helpers.faults import KILLS, SEED, Undisturbed, Watch, new_cohort, processes_in
 
 logger = logging.getLogger("faults")
 

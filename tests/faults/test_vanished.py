@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from faults import Undisturbed, new_cohort
 from helpers.cohorts import Cohort
+from helpers.faults import Undisturbed, new_cohort
 
 TARGET = "results/qupath/full/whole.geojson"
 

@@ -14,7 +14,6 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from bench.synthetic_slides import PITCH_PX, make_slide
-from helpers import ROOT
 from histohet.clustering import cluster as clustering
 from histohet.clustering import number_of_clusters, published
 from histohet.clustering.cluster import cluster_slide, cluster_tiles
@@ -379,7 +378,6 @@ def test_another_process_with_other_threads_finds_the_same_bytes():
         capture_output=True,
         env={
             **os.environ,
-            "PYTHONPATH": str(ROOT / "workflow"),
             "PYTHONHASHSEED": "7",
             "OMP_NUM_THREADS": "2",
             "OPENBLAS_NUM_THREADS": "2",

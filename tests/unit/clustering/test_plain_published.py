@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score
 
-from helpers import ROOT
+from bench import published, synthetic_slides
+from bench.synthetic_slides import make_slide
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.potts.model import PottsModel, energy
 from histohet.clustering.published import edge_similarity, first_improving_merge, unary_cosine
 from histohet.clustering.settings import ClusteringSettings
 from histohet.tiles.neighbours import knn_edges
-
-sys.path.append(str(ROOT / "tests/bench"))
-import published
-import synthetic_slides
-from synthetic_slides import make_slide
 
 
 @pytest.fixture

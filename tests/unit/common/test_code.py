@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,11 +65,10 @@ def test_code_hash_is_the_same_in_every_process(package: Path) -> None:
         "import sys; from histohet.common.code import code_hash; "
         "print(code_hash(sys.argv[1] + '/script.py', sys.argv[1]))"
     )
-    library = Path(str(sys.modules["histohet"].__file__)).parents[1]
     hashes = {
         subprocess.run(
             [sys.executable, "-c", command, str(package)],
-            env={"PYTHONPATH": str(library), "PYTHONHASHSEED": str(seed)},
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
             capture_output=True,
             check=True,
         ).stdout

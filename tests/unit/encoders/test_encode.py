@@ -15,7 +15,6 @@ import numpy.typing as npt
 import openslide
 import pytest
 
-from helpers import ROOT
 from helpers.encoders import ColourBlocks, Greedy, made
 from helpers.slidefiles import (
     break_tiff_tiles,
@@ -192,12 +191,9 @@ def test_a_killed_job_is_continued_and_its_workers_end(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.h5"
-    paths = os.pathsep.join(
-        str(ROOT / name) for name in ("workflow", "tests", "tests/unit/encoders")
-    )
     job = subprocess.Popen(
         [sys.executable, "-c", KILLED, json.dumps([asdict(source), coords.tolist()]), str(path)],
-        env=os.environ | {"PYTHONPATH": paths},
+        cwd=Path(__file__).parent,
     )
     while len(list(tmp_path.rglob("*.batch"))) < 5:
         assert job.poll() is None

@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-from helpers import ROOT
-
 pytest.importorskip("huggingface_hub", reason="the encoders' requirements are not installed")
 
 from helpers.hubserver import COMMIT, NEXT_COMMIT, Hub, Repository, running_hub
@@ -85,7 +83,6 @@ class Machine:
             "HF_HUB_DOWNLOAD_TIMEOUT": "60",
             "HF_HOME": str(self.folder / "home"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
-            "PYTHONPATH": str(ROOT / "workflow"),
             **changes,
         }
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from helpers import ROOT
 from helpers.cohorts import CHANGING, CONFIG, MAIN_ANALYSIS, Cohort, digest
 
-KILLER = Path(__file__).parent / "killer"
+KILLER = ROOT / "tests/faults/killer"
 SEED = int(os.environ.get("FAULTS_SEED", "314"))
 KILLS = int(os.environ.get("FAULTS_KILLS", "3"))
 """Kills of each job: the last at a random moment, the others between two deeds."""
