@@ -24,8 +24,14 @@ SLIDES = [*TABLES, *PIXELS, "h5py", "matplotlib", "numba", "pyvips", "shapely"]
 CLUSTERING = [*SLIDES, "scikit-learn", "threadpoolctl"]
 
 KINDS = {
-    "slides": ("Slides, their tissue, tiles and epithelium; generated slides", SLIDES),
-    "clustering": ("Clusters, their maps, what is measured of them", CLUSTERING),
+    "slides": (
+        "Slides, their tissue, tiles and epithelium, features of others; generated slides",
+        SLIDES,
+    ),
+    "clustering": (
+        "Clusters, their maps, what is measured; preflight, which reads what any step reads",
+        CLUSTERING,
+    ),
     "encoders": (
         "Networks: encoding tiles, fetching weights, CHIEF's attention",
         [*SLIDES, "huggingface_hub", "safetensors", "timm", "torch", "torchvision"],
@@ -34,7 +40,7 @@ KINDS = {
         "Patients: clinical tables, cohorts, survival, prognosis, the summary",
         [*TABLES, "lifelines", "matplotlib", "numba", "scikit-learn"],
     ),
-    "spatial": ("Agreement with spatial transcriptomics", CLUSTERING),
+    "spatial": ("Agreement with a pathologist and with spatial transcriptomics", CLUSTERING),
 }
 """Per environment what it is for, and the packages that its scripts import."""
 

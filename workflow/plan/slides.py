@@ -7,9 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from histohet.common.files import read_json
+from histohet.common.settings import explain
 from histohet.config import Config
 from histohet.slides.sheet import COMPANIONS, SLIDE_ID, SlideRow, SlideSheet
+from histohet.tissue.settings import TissueSettings
 from plan import paths
 from plan.interface import Files, Input, PlanError, Wildcards
 
@@ -144,9 +148,16 @@ class Slides:
             )
         return problems
 
-    def tissue_preset(self, wildcards: Wildcards) -> str:
-        """Tissue preset of a slide: the sheet's, else the cohort's."""
-        return self.row(wildcards).tissue_preset or self._config.tissue.preset
+    def tissue(self, wildcards: Wildcards) -> dict[str, Any]:
+        """How the tissue of a slide is found: by the preset of the sheet, else of the cohort."""
+        row = self.row(wildcards)
+        values = self._config.tissue.canonical()
+        values["preset"] = row.tissue_preset or values["preset"]
+        try:
+            return TissueSettings(**values).parameters.canonical()
+        except ValidationError as error:
+            where = f"{self._config.slides}, tissue of slide '{row.slide}'"
+            raise PlanError(explain(error, values, where)) from None
 
     def mask_classes(self, wildcards: Wildcards) -> list[int]:
         """Label classes that are epithelium in the mask of a slide."""

@@ -59,7 +59,7 @@ rule agree_with_pathologist:
     benchmark:
         "results/benchmarks/agree_with_pathologist/{variant}.tsv"
     conda:
-        "../../envs/survival.yaml"
+        "../../envs/spatial.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),

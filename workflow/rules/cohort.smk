@@ -25,7 +25,7 @@ rule collect_slides:
     benchmark:
         "results/benchmarks/collect_slides/{variant}.tsv"
     conda:
-        "../../envs/survival.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(3000),

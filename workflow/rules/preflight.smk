@@ -15,7 +15,7 @@ rule check_slide:
     benchmark:
         "results/benchmarks/check_slide/{slide}.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=5),
@@ -45,7 +45,7 @@ rule check_companions:
     benchmark:
         "results/benchmarks/check_companions/{slide}.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, per_1000_tiles=2),
@@ -69,7 +69,7 @@ rule collect_preflight:
     benchmark:
         "results/benchmarks/collect_preflight/all.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -103,7 +103,7 @@ rule list_problems:
     benchmark:
         "results/benchmarks/list_problems/all.tsv"
     conda:
-        "../../envs/slides.yaml"
+        "../../envs/clustering.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),

@@ -20,8 +20,7 @@ rule segment_tissue:
         mem_mb=growing(2000),
         runtime=growing(5),
     params:
-        preset=SLIDES.tissue_preset,
-        overrides=config["tissue"]["overrides"],
+        tissue=SLIDES.tissue,
         code=code_of("segment_tissue.py"),
     script:
         "../scripts/segment_tissue.py"

@@ -7,7 +7,7 @@ from histohet.slides.record import read_record
 from histohet.slides.thumbnail import placeholder, read_thumbnail, save_picture
 from histohet.tissue.file import write_tissue
 from histohet.tissue.segmentation import NOTHING, Tissue, outcome_of_tissue, segment_tissue
-from histohet.tissue.settings import TissueSettings
+from histohet.tissue.settings import TissueParameters
 
 
 def segment() -> tuple[Tissue, Pixels]:
@@ -19,8 +19,7 @@ def segment() -> tuple[Tissue, Pixels]:
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
-    settings = TissueSettings(preset=snakemake.params.preset, overrides=snakemake.params.overrides)
-    parameters = settings.parameters
+    parameters = TissueParameters(**snakemake.params.tissue)
     found, outcome = attempt(segment, None)
     tissue, thumbnail = found or (NOTHING, placeholder(outcome.reason))
     if outcome.ok:

@@ -64,6 +64,19 @@ def test_files_that_are_missing_are_no_inputs() -> None:
     assert planned().slides.with_truth == {"a": "a.tsv"}
 
 
+def test_tissue_is_found_by_the_preset_of_the_slide(folder: Path) -> None:
+    (folder / "slides.tsv").write_text(
+        "slide\tpath\ttissue_preset\na\ta.svs\ttcga\nb\tb.svs\ttgca\n"
+    )
+    slides = planned(tissue={"overrides": {"sthresh": 20}}).slides
+    assert (slides.tissue(of(slide="a"))["sthresh"], slides.tissue(of(slide="a"))["a_t"]) == (
+        20,
+        16,
+    )
+    with pytest.raises(PlanError, match=r"slide 'b', preset: .* did you mean tcga\?"):
+        slides.tissue(of(slide="b"))
+
+
 def test_a_slide_that_was_measured_is_not_refused_for_a_missing_file(folder: Path) -> None:
     record = folder / "results/preflight/slides/b.json"
     record.parent.mkdir(parents=True)
