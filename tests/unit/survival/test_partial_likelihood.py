@@ -334,10 +334,12 @@ def test_strata_are_those_of_lifelines_and_of_hazards_of_their_own(seed: int) ->
         {"a": design[:, 0], "b": design[:, 1], "t": time, "e": event, "s": stratum}
     )
     theirs = CoxPHFitter().fit(frame, "t", "e", strata=["s"], fit_options={"precision": 1e-12})
-    np.testing.assert_allclose(fitted.coefficients, theirs.params_, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(fitted.covariance, theirs.variance_matrix_, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(fitted.coefficients, theirs.params_, atol=1e-5)
+    np.testing.assert_allclose(fitted.covariance, theirs.variance_matrix_, atol=1e-5)
     hazard = np.exp(fitted.at.predictor)
     residuals = risk.martingale_residuals(hazard)
+    # lifelines stops at 1e-7; the maximum is where the score is 0.
+    np.testing.assert_allclose(design.T @ residuals, 0, atol=1e-7)
     for one in np.unique(stratum):
         here = stratum == one
         alone = RiskSets(time[here], event[here]).martingale_residuals(hazard[here])

@@ -16,17 +16,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
+from histohet.common.arrays import Bools, Floats, Ints
 from histohet.prognosis.models import Models, OutOfFold
 from histohet.survival.curves import kaplan_meier
 from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
 from histohet.survival.ranking import bootstrap_counts, c_index, dynamic_auc
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 RESAMPLES = 1000
 RISK_GROUPS = 4

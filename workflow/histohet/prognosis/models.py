@@ -22,18 +22,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from histohet.common.arrays import Bools, Floats, Ints
 from histohet.survival.partial_likelihood import RiskSets, log_likelihood, maximise
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 Block = pd.DataFrame | Floats
 """What models may use of n patients: a table (n, c) with columns of numbers or text, weakly

@@ -16,10 +16,9 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import chi2
 
 from histohet.clinical.settings import Covariate
+from histohet.common.arrays import Bools, Floats
 from histohet.survival.design import Column, Design, make_design
 from histohet.survival.partial_likelihood import (
-    Booleans,
-    Floats,
     Likelihood,
     Maximum,
     NoMaximumError,
@@ -220,7 +219,7 @@ def _maximum(design: Design) -> Maximum | str:
 
 
 def _term(
-    column: Column, event: Booleans, coefficient: float, se: float, ph_p: float | None
+    column: Column, event: Bools, coefficient: float, se: float, ph_p: float | None
 ) -> CoxTerm:
     here = column.values == 1 if column.level else np.ones(len(event), dtype=bool)
     ratio, lower, upper = np.exp(coefficient + _CONFIDENCE * se * np.array([0, -1, 1]))

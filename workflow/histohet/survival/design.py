@@ -12,7 +12,8 @@ import pandas as pd
 from pandas.api.types import is_string_dtype
 
 from histohet.clinical.settings import Covariate
-from histohet.survival.partial_likelihood import Booleans, Floats, RiskSets
+from histohet.common.arrays import Bools, Floats
+from histohet.survival.partial_likelihood import RiskSets
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class Design:
     columns: tuple[Column, ...] = field(default=())
 
     @cached_property
-    def event(self) -> Booleans:
+    def event(self) -> Bools:
         """Whether the event was observed, shape (n,)."""
         return self.used["event"].to_numpy(dtype=bool)
 

@@ -14,9 +14,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import dposv
 
-Floats = npt.NDArray[np.float64]
-Booleans = npt.NDArray[np.bool_]
+from histohet.common.arrays import Floats
+
 Ties = Literal["efron", "breslow"]
 
 MOST_STEPS = 100
@@ -104,7 +105,9 @@ class RiskSets:
             return np.zeros((0, *values.shape[1:]))
         last = np.zeros((self.n + 1, *values.shape[1:]))
         np.cumsum(values[self._order[::-1]], axis=0, out=last[1:])
-        at_risk: Floats = (last[self._from] - last[self._beyond])[self._tie]
+        at_risk: Floats = last[self._from[self._tie]]
+        if self._beyond.any():
+            at_risk = at_risk - last[self._beyond[self._tie]]
         if not self._fraction.any():
             return at_risk
         tied = np.add.reduceat(values[self.deaths], self._starts, axis=0)[self._tie]
@@ -325,11 +328,10 @@ def maximise(
     for _ in range(MOST_STEPS):
         information = here.information() + np.diag(ridge)
         gradient = here.score - ridge * coefficients
-        try:
-            np.linalg.cholesky(information)  # refuses what only rounding makes regular
-            step = np.linalg.solve(information, gradient)
-        except np.linalg.LinAlgError as error:
-            raise NoMaximumError(coefficients) from error
+        # scipy.linalg.solve would take longer to check its arguments than to solve small systems.
+        step, failure = dposv(information, gradient)[1:] if len(scale) else (gradient, 0)
+        if failure:
+            raise NoMaximumError(coefficients)
         if step @ gradient < STEP_TOLERANCE:
             return Maximum(coefficients / scale, here, scale, information)
         reached = here.log_value - ridge @ coefficients**2 / 2

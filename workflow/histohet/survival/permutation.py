@@ -19,15 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from histohet.common.arrays import Bools, Floats
 from histohet.survival.cox import FitStatus
 from histohet.survival.design import Design
-from histohet.survival.partial_likelihood import (
-    Booleans,
-    Floats,
-    NoMaximumError,
-    RiskSets,
-    maximise,
-)
+from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
 
 VALUES_AT_ONCE = 1_000_000
 """Permuted values that are held in memory."""
@@ -210,7 +205,7 @@ def best_cut(
     )
 
 
-def _hazard_ratio(high: Booleans, time: npt.ArrayLike, event: Booleans) -> float | None:
+def _hazard_ratio(high: Bools, time: npt.ArrayLike, event: Bools) -> float | None:
     try:
         fitted = maximise(high[:, None].astype(float), RiskSets(time, event))
     except NoMaximumError:

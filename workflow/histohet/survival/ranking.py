@@ -14,8 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from histohet.common.arrays import Bools, Floats, Ints
 
 REPLICATES_AT_ONCE = 64
 """Bootstrap replicates that share one pass; their tree of counts stays in the processor's cache."""
@@ -157,7 +156,7 @@ def count_pairs(
 
 def dynamic_auc(
     time: Floats,
-    event: npt.NDArray[np.bool_],
+    event: Bools,
     risk: Floats,
     horizon: float,
     *,
@@ -199,7 +198,7 @@ def dynamic_auc(
     return share
 
 
-def uncensored_before(time: Floats, event: npt.NDArray[np.bool_], at: Floats) -> Floats:
+def uncensored_before(time: Floats, event: Bools, at: Floats) -> Floats:
     """Return the Kaplan–Meier probability of not being censored before each time of `at`.
 
     Events come before censorings at the same time, so who has the event is not at risk of being
@@ -217,7 +216,7 @@ def bootstrap_counts(n: int, resamples: int, rng: np.random.Generator) -> Floats
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
 
 
-def _by_time(time: Floats, event: npt.NDArray[np.bool_]) -> Ints:
+def _by_time(time: Floats, event: Bools) -> Ints:
     """Return rows from the longest time to the shortest, at equal times the censored first."""
     return np.lexsort((event, -time))
 
@@ -230,9 +229,7 @@ def _strata(time: Floats, stratum: npt.ArrayLike | None) -> Iterator[Ints]:
 
 
 @numba.njit(cache=True)
-def _count_pairs(
-    moment: Ints, event: npt.NDArray[np.bool_], level: Ints, weights: npt.NDArray[np.int32]
-) -> Ints:
+def _count_pairs(moment: Ints, event: Bools, level: Ints, weights: npt.NDArray[np.int32]) -> Ints:
     """Count pairs with a Fenwick tree over the levels of risk of those who survive longer."""
     n, replicates = weights.shape
     size = level.max() + 1 if n else 0

@@ -10,14 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from histohet.cohort.select import of_endpoint
+from histohet.common.arrays import Bools, Floats
 from histohet.survival.design import per_standard_deviation
-from histohet.survival.partial_likelihood import (
-    Booleans,
-    Floats,
-    NoMaximumError,
-    RiskSets,
-    maximise,
-)
+from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
 from histohet.survival.ranking import bootstrapped_c, c_index
 
 MODEL = "per SD"
@@ -212,7 +207,7 @@ def _difference(name: str, n: int, events: int, point: Floats, samples: Floats) 
 
 
 def _log_hazard_ratios(
-    time: Floats, event: Booleans, scores: Floats, samples: npt.NDArray[np.int64]
+    time: Floats, event: Bools, scores: Floats, samples: npt.NDArray[np.int64]
 ) -> Floats:
     """Return the coefficient of each score, in units of its SD over all patients, (R, 2).
 
