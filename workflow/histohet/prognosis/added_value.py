@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from histohet.clinical.endpoints import endpoints_of
+from histohet.cohort.select import of_endpoint
 from histohet.prognosis.evaluation import Estimate, estimate_all
 from histohet.prognosis.models import Models, OutOfFold, Predictors, cross_validate, why_not
 from histohet.prognosis.settings import AddedValueSettings
@@ -78,6 +80,33 @@ def patient_embeddings(patients: pd.DataFrame, table: pd.DataFrame) -> pd.DataFr
     slides = slides[slides.isin(vectors.index)]
     found = vectors.reindex(slides).set_axis(slides.index)
     return found.groupby(level=0, sort=False).mean()
+
+
+def compare_for_endpoints(
+    patients: pd.DataFrame,
+    embeddings: pd.DataFrame,
+    covariates: Sequence[str],
+    settings: AddedValueSettings,
+    seed: int,
+) -> AddedValue:
+    """Compare models (`compare_models`) for every endpoint, whose name is in a column ``endpoint``.
+
+    Parameters
+    ----------
+    patients
+        From `histohet.cohort.select.build_cohort`.
+    embeddings, covariates, settings, seed
+        See `compare_models`.
+    """
+    found = {
+        endpoint: compare_models(
+            of_endpoint(patients, endpoint), embeddings, covariates, settings, seed
+        )
+        for endpoint in endpoints_of(patients)
+    }
+    estimates = [one.estimates.assign(endpoint=endpoint) for endpoint, one in found.items()]
+    risks = [one.risks.assign(endpoint=endpoint) for endpoint, one in found.items()]
+    return AddedValue(pd.concat(estimates, ignore_index=True), pd.concat(risks, ignore_index=True))
 
 
 def compare_models(

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from histohet.clinical.endpoints import endpoints_of
 from histohet.clinical.settings import Covariate
-from histohet.cohort.settings import Grouping
+from histohet.cohort.select import of_endpoint
+from histohet.cohort.settings import AnalysisSettings, Grouping
 from histohet.survival.cox import CoxResult, fit_design
 from histohet.survival.curves import KaplanMeier, LogRank, kaplan_meier, log_rank
 from histohet.survival.design import Design, make_design, per_standard_deviation
@@ -28,6 +30,7 @@ from histohet.survival.permutation import (
     permutation_p,
 )
 from histohet.survival.ranking import Concordance, concordance
+from histohet.survival.settings import StatisticsSettings
 
 Groups = Literal["given", "searched", "none"]
 
@@ -176,6 +179,33 @@ def analyse_endpoint(
         fullest=fullest,
         primary=BEST_CUT if found else fullest,
     )
+
+
+def analyse_endpoints(
+    patients: pd.DataFrame, spec: AnalysisSettings, statistics: StatisticsSettings, seed: int
+) -> dict[str, EndpointAnalysis]:
+    """Run every analysis of every endpoint.
+
+    Parameters
+    ----------
+    patients
+        From `histohet.cohort.select.build_cohort`.
+    spec
+        The analysis that they were selected for.
+    statistics, seed
+        Of the permutations and the bootstrap.
+    """
+    return {
+        endpoint: analyse_endpoint(
+            of_endpoint(patients, endpoint),
+            spec.covariates,
+            groups=groups_of(spec.grouping),
+            permutations=statistics.permutations,
+            replicates=statistics.bootstrap_replicates,
+            seed=seed,
+        )
+        for endpoint in endpoints_of(patients)
+    }
 
 
 def groups_of(grouping: Grouping) -> Groups:

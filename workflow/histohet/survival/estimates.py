@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -45,6 +46,31 @@ UNITS = {"score": "per SD", "n_tiles": "per SD of the logarithm"}
 def unit_of(term: str) -> str:
     """Return what the hazard ratio of a numeric term is for."""
     return UNITS.get(term, "per unit")
+
+
+def estimates_of(analyses: Mapping[str, EndpointAnalysis], **about: str) -> pd.DataFrame:
+    """Return the estimates of all endpoints (`estimate_table`), after columns that say of what.
+
+    Parameters
+    ----------
+    analyses
+        By endpoint, at least one.
+    about
+        Value of each of these columns, such as ``analysis``, ``variant`` and ``score``.
+    """
+    tables = [estimate_table(analysis, endpoint) for endpoint, analysis in analyses.items()]
+    estimates = pd.concat(tables, ignore_index=True)
+    return estimates.assign(**about)[[*about, *estimates.columns]]
+
+
+def curves_of(analyses: Mapping[str, EndpointAnalysis]) -> pd.DataFrame:
+    """Return the Kaplan–Meier curves of all endpoints, one row per time, endpoint and group."""
+    curves = [
+        curve.table().assign(endpoint=endpoint, group=curve.label)
+        for endpoint, analysis in analyses.items()
+        for curve in analysis.curves
+    ]
+    return pd.concat(curves, ignore_index=True)
 
 
 def estimate_table(analysis: EndpointAnalysis, endpoint: str) -> pd.DataFrame:
