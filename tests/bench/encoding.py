@@ -141,7 +141,7 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
     from safetensors.torch import save_file
 
     from histohet.encoders.catalogue import entry_of, read_catalogue
-    from histohet.encoders.encode import batch_size_here, encode_slide
+    from histohet.encoders.encode import EncodingOptions, batch_size_here, encode_slide
     from histohet.encoders.make import make_encoder
     from histohet.encoders.networks import create_architecture
     from histohet.encoders.settings import EncoderSettings
@@ -167,8 +167,8 @@ def measure_speed(name: str, source: TileSource, tiles: TileTable, rounds: int) 
 
         def rule() -> None:
             path = Path(folder) / "features.h5"
-            options = {"batch_size": size, "workers": workers}
-            encode_slide(path, tiles, index, source, encoder, Provenance(), {}, **options)
+            options = EncodingOptions(size, workers)
+            encode_slide(path, tiles, index, source, encoder, Provenance(), {}, options)
 
         def plain(workers: int) -> None:
             loader = plain_loader(source, tiles, 64, workers, pin=cuda)
@@ -251,7 +251,7 @@ class MeanColour:
 
 def measure_memory(n_tiles: int, tile_px: int) -> Json:
     """Encode `n_tiles` with an encoder that takes nothing, watching the memory of all processes."""
-    from histohet.encoders.encode import encode_slide
+    from histohet.encoders.encode import EncodingOptions, encode_slide
 
     with tempfile.TemporaryDirectory() as folder:
         source, tiles = make_slide(Path(folder), 4096)
@@ -271,9 +271,8 @@ def measure_memory(n_tiles: int, tile_px: int) -> Json:
         watcher.start()
         path, index = Path(folder) / "f.h5", np.arange(n_tiles)
         started = time.perf_counter()
-        encode_slide(
-            path, tiles, index, source, MeanColour(), Provenance(), {}, batch_size=256, workers=2
-        )
+        options = EncodingOptions(256, workers=2)
+        encode_slide(path, tiles, index, source, MeanColour(), Provenance(), {}, options)
         wall = time.perf_counter() - started
         done.set()
         watcher.join()

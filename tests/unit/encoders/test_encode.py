@@ -28,6 +28,7 @@ from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import EncoderOutOfMemory
 from histohet.encoders.encode import (
+    EncodingOptions,
     FittingEncoder,
     TooManyUnreadableError,
     encode_slide,
@@ -64,7 +65,9 @@ def encoded(
     path: Path, source: TileSource, coords: npt.NDArray[np.int64], encoder: Any, **options: Any
 ) -> npt.NDArray[np.float32]:
     with partial_features(path, {"of": "test"}) as rows:
-        encode_tiles(source, coords, encoder, rows, **({"batch_size": 8} | options))
+        encode_tiles(
+            source, coords, encoder, rows, EncodingOptions(**({"batch_size": 8} | options))
+        )
         return np.concatenate(list(rows.vectors()))
 
 
@@ -260,7 +263,7 @@ def test_other_batches_begin_anew(
 
     def write(encoder: Any, batch_size: int) -> None:
         about = (tmp_path / "a.h5", tiles, index, source, encoder, Provenance(), {})
-        encode_slide(*about, batch_size=batch_size)
+        encode_slide(*about, EncodingOptions(batch_size))
 
     with pytest.raises(RuntimeError, match="stop"):
         write(Greedy(8, stop_after=3), 8)
@@ -322,9 +325,8 @@ def test_undecodable_tiles_are_left_out_and_the_others_are_as_ever(
     whole = write_jpeg_tiff(tmp_path / "whole.svs", gradient(512, 512), 64)
     sound = encoded(tmp_path / "w.h5", replace(source, slide=str(whole)), coords, ColourBlocks())
     with partial_features(tmp_path / "b.h5", {}) as rows:
-        encode_tiles(
-            source, coords, ColourBlocks(), rows, batch_size=7, workers=workers, max_bad_tiles=0.05
-        )
+        options = EncodingOptions(7, workers, max_bad_tiles=0.05)
+        encode_tiles(source, coords, ColourBlocks(), rows, options)
         assert rows.unreadable == [5, 6, 40]
         found = np.concatenate(list(rows.vectors()))
     np.testing.assert_array_equal(found, np.delete(sound, [5, 6, 40], axis=0))
@@ -394,9 +396,7 @@ def test_feature_file_has_the_same_bytes_after_an_interruption_and_with_any_work
             encoder,
             Provenance(),
             {},
-            batch_size=4,
-            max_bad_tiles=0.1,
-            **options,
+            EncodingOptions(4, max_bad_tiles=0.1, **options),
         )
         assert outcome == Outcome(Status.OK, "1 of 21 tiles cannot be decoded and are left out")
         assert [file.name for file in path.parent.iterdir()] == ["a.h5"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,28 @@ from histohet.tiles.lattice import Coords
 
 CPU_BATCH = 32
 """Tiles per forward pass without a GPU: more keep no core busier, and fall out of its cache."""
+
+
+@dataclass(frozen=True)
+class EncodingOptions:
+    """How tiles are encoded; but for `max_bad_tiles`, and the last bits, it changes no result.
+
+    Attributes
+    ----------
+    batch_size
+        Tiles per forward pass, fewer where the device has no memory for them.
+    workers
+        Processes that read tiles; 0 reads in this one.
+    in_workers
+        Whether the workers also encode.
+    max_bad_tiles
+        Share of tiles that may be undecodable.
+    """
+
+    batch_size: int
+    workers: int = 0
+    in_workers: bool = False
+    max_bad_tiles: float = 0.0
 
 
 class TooManyUnreadableError(SlideError):
@@ -89,11 +111,13 @@ def _encode(
             encoder,
             provenance,
             _what_rows_depend_on(job, source, tiles.coords[index]),
-            batch_size=batch_size_here(job.resources.batch_size),
-            workers=job.threads if job.threads > 1 else 0,
-            # A network shares no memory between processes; a descriptor has nothing to share.
-            in_workers=checkpoint is None,
-            max_bad_tiles=job.params.encoding["max_bad_tiles"],
+            EncodingOptions(
+                batch_size_here(job.resources.batch_size),
+                workers=job.threads if job.threads > 1 else 0,
+                # A network shares no memory between processes; a descriptor has nothing to share.
+                in_workers=checkpoint is None,
+                max_bad_tiles=job.params.encoding["max_bad_tiles"],
+            ),
         )
 
 
@@ -157,11 +181,7 @@ def encode_slide(
     encoder: Encoder,
     provenance: Provenance,
     depends_on: Mapping[str, Any],
-    *,
-    batch_size: int,
-    workers: int = 0,
-    in_workers: bool = False,
-    max_bad_tiles: float = 0.0,
+    options: EncodingOptions,
 ) -> Outcome:
     """Write the feature file of a slide, going on where a killed job stopped.
 
@@ -176,8 +196,6 @@ def encode_slide(
     depends_on
         All that the embeddings depend on beside the encoder's width and the size of batches, see
         `partial_features`.
-    batch_size, workers, in_workers, max_bad_tiles
-        See `encode_tiles`.
 
     Returns
     -------
@@ -191,18 +209,9 @@ def encode_slide(
     """
     coords = tiles.coords[index]
     # With other batches tiles would be encoded in other company than without interruption.
-    about = {**depends_on, "width": encoder.width, "batch_size": batch_size}
+    about = {**depends_on, "width": encoder.width, "batch_size": options.batch_size}
     with partial_features(path, about) as rows:
-        encode_tiles(
-            source,
-            coords,
-            encoder,
-            rows,
-            batch_size=batch_size,
-            workers=workers,
-            in_workers=in_workers,
-            max_bad_tiles=max_bad_tiles,
-        )
+        encode_tiles(source, coords, encoder, rows, options)
         outcome, lost = tiles.outcome, np.array(rows.unreadable, np.int64)
         if len(lost):
             note = f"{len(lost)} of {len(index)} tiles cannot be decoded and are left out"
@@ -226,11 +235,7 @@ def encode_tiles(
     coords: Coords,
     encoder: Encoder,
     rows: PartialFeatures,
-    *,
-    batch_size: int,
-    workers: int = 0,
-    in_workers: bool = False,
-    max_bad_tiles: float = 0.0,
+    options: EncodingOptions,
 ) -> None:
     """Encode tiles from where `rows` ends, logging progress.
 
@@ -242,19 +247,11 @@ def encode_tiles(
         int64 (N, 2), level-0 px.
     rows
         Takes the embeddings, and knows which are already there.
-    batch_size
-        Tiles per forward pass, fewer where the device has no memory for them.
-    workers
-        Processes that read tiles; 0 reads in this one.
-    in_workers
-        Whether the workers also encode.
-    max_bad_tiles
-        Share of tiles that may be undecodable.
 
     Raises
     ------
     TooManyUnreadableError
-        If more are. The message says what is wrong with the first of them.
+        If more tiles than allowed cannot be decoded; says what is wrong with the first of them.
     StorageError
         If one could not be read and then can.
     SlideError
@@ -263,15 +260,10 @@ def encode_tiles(
     first = rows.done
     if first:
         logger.info("%d of %d tiles were encoded by a job that was interrupted", first, len(coords))
-    here = FittingEncoder(encoder, batch_size)
+    here, most_bad = FittingEncoder(encoder, options.batch_size), options.max_bad_tiles
+    there = encoder if options.in_workers else None
     with closing(
-        read_batches(
-            source,
-            coords[first:],
-            batch_size,
-            workers,
-            encoder=encoder if in_workers else None,
-        )
+        read_batches(source, coords[first:], options.batch_size, options.workers, encoder=there)
     ) as batches:
         for batch in track(batches, len(coords), "tiles encoded", done=first, size=len):
             vectors = batch.vectors
@@ -280,9 +272,9 @@ def encode_tiles(
                 good = batch.tiles if batch.readable.all() else batch.tiles[batch.readable]
                 vectors = here.encode(good)
             rows.append(batch.readable, vectors)
-            if len(rows.unreadable) > max_bad_tiles * len(coords):
+            if len(rows.unreadable) > most_bad * len(coords):
                 raise TooManyUnreadableError(
-                    f"more than {max_bad_tiles:.3g} of {len(coords)} tiles "
+                    f"more than {most_bad:.3g} of {len(coords)} tiles "
                     f"(encoding.max_bad_tiles) cannot be decoded, the first: "
                     + what_is_wrong(source, coords[rows.unreadable[:1]])[0]
                 )
