@@ -12,15 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from helpers.tiletables import tile_table
 from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step
 from histohet.clustering.settings import ClusteringSettings
-from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import NEUTRAL, cluster_rgb, rgb, save_figure
-from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({"k": 8})
 
@@ -38,7 +36,7 @@ def slide_map(
 ) -> SlideMap:
     coords = np.stack(np.meshgrid(np.arange(10), np.arange(8)), axis=2).reshape(-1, 2) * 224
     labels = (coords[:, 0] > 1000).astype(np.int32)
-    attributes = tile_attributes("phantom", TileSpec(), 0.5, (2500, 2000), "tiles")
+    tiles = tile_table(coords, 0.5, (2500, 2000))
     criteria = dict(zip(numbers, criterion, strict=True))
     values = {
         "settings": ClusteringSettings(procedure=procedure),
@@ -51,7 +49,7 @@ def slide_map(
         "notes": (),
     }
     found = Clustering(**(values | changes))
-    clusters = ClusteredTiles(TileTable(coords, attributes, OK), np.arange(len(labels)), found)
+    clusters = ClusteredTiles(tiles, np.arange(len(labels)), found)
     return SlideMap(
         slide="phantom",
         thumbnail=np.full((400, 500, 3), 255, np.uint8),

@@ -10,22 +10,21 @@ import h5py
 import numpy as np
 import pytest
 
+from helpers.tiletables import three_tiles
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.file import ClusteredTiles, read_clusters, write_clusters
 from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step, at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
-from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
-from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.settings import TileSpec
+from histohet.tiles.file import TileTable
 
 PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})
 
 
 @pytest.fixture
 def tiles() -> TileTable:
-    coords = np.array([[0, 0], [443, 0], [0, 443]])
-    return TileTable(coords, tile_attributes("a", TileSpec(), 0.2527, (1000, 900), "tiles"), OK)
+    return three_tiles()
 
 
 @pytest.fixture

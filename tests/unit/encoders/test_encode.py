@@ -23,8 +23,9 @@ from helpers.slidefiles import (
     write_jpeg_tiff,
     write_plain,
 )
+from helpers.tiletables import tile_table
 from histohet.common.files import StorageError
-from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import EncoderOutOfMemory
 from histohet.encoders.encode import (
@@ -39,8 +40,7 @@ from histohet.encoders.workers import WorkerError, read_batches
 from histohet.features.file import open_features
 from histohet.features.partial import partial_features
 from histohet.slides.reader import SlideError
-from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.settings import TileSpec
+from histohet.tiles.file import TileTable
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +376,7 @@ def test_a_tile_that_can_be_read_after_all_is_not_lost(
 
 
 def table(coords: npt.NDArray[np.int64]) -> TileTable:
-    return TileTable(coords, tile_attributes("a", TileSpec(), 0.5, (512, 512), ""), OK)
+    return tile_table(coords, 0.5, (512, 512))
 
 
 def test_feature_file_has_the_same_bytes_after_an_interruption_and_with_any_workers(

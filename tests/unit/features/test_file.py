@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from helpers.tiletables import three_tiles
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.hdf5 import CHUNK_ROWS
@@ -14,17 +15,14 @@ from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, open_features
 from histohet.tiles.file import (
     TileTable,
-    tile_attributes,
 )
-from histohet.tiles.settings import TileSpec
 
 PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})
 
 
 @pytest.fixture
 def tiles() -> TileTable:
-    coords = np.array([[0, 0], [443, 0], [0, 443]])
-    return TileTable(coords, tile_attributes("a", TileSpec(), 0.2527, (1000, 900), "tiles"), OK)
+    return three_tiles()
 
 
 def test_features_are_appended_and_readable_by_tridents_rules(

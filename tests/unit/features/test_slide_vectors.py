@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from helpers.tiletables import three_tiles
 from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
@@ -21,18 +22,10 @@ from histohet.features.slide_vectors import (
     write_embedding_tables,
     write_slide_embedding,
 )
-from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.settings import TileSpec
+from histohet.tiles.file import TileTable
 
 PROVENANCE = Provenance({"k": 8})
 LOST = Outcome(Status.NO_TISSUE, "nothing pink")
-
-
-def tiles(outcome: Outcome = OK) -> TileTable:
-    coords = np.array([[0, 0], [443, 0], [0, 443]])
-    return TileTable(
-        coords, tile_attributes("a", TileSpec(), 0.2527, (1000, 900), "tiles"), outcome
-    )
 
 
 def test_softmax_in_closed_form() -> None:
@@ -64,7 +57,7 @@ def test_pooling_of_a_file_is_that_of_its_array_in_any_order(tmp_path: Path) -> 
     n = CHUNK_ROWS + 7
     features = rng.standard_normal((n, 3)).astype(np.float32)
     attention = rng.standard_normal(n)
-    table = TileTable(np.zeros((n, 2), np.int64), tiles().attributes, OK)
+    table = TileTable(np.zeros((n, 2), np.int64), three_tiles().attributes, OK)
     with feature_file(tmp_path / "a.h5", table, np.arange(n), 3, "e", PROVENANCE) as writer:
         writer.append(features)
     order = rng.permutation(n)
@@ -97,7 +90,7 @@ def test_what_cannot_be_pooled_is_refused(
 def test_file_of_a_slide_is_tridents(tmp_path: Path) -> None:
     """FORMATS §2: slide features are ``features`` (D,) and ``coords`` (N, 2) with attributes."""
     vector = np.array([1.5, -2, 3], np.float32)
-    write_slide_embedding(tmp_path / "a.h5", "a", vector, tiles(), "uni2h", PROVENANCE)
+    write_slide_embedding(tmp_path / "a.h5", "a", vector, three_tiles(), "uni2h", PROVENANCE)
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["features"].shape == (3,)
         assert file["features"].dtype == np.float32
@@ -116,7 +109,7 @@ def test_file_of_a_slide_is_tridents(tmp_path: Path) -> None:
 
 def test_file_of_a_lost_slide_says_why(tmp_path: Path) -> None:
     nothing = np.empty(0, np.float32)
-    write_slide_embedding(tmp_path / "a.h5", "a", nothing, tiles(LOST), "uni2h", PROVENANCE)
+    write_slide_embedding(tmp_path / "a.h5", "a", nothing, three_tiles(LOST), "uni2h", PROVENANCE)
     found = read_slide_embedding(tmp_path / "a.h5")
     assert found.vector.shape == (0,)
     assert (found.slide, found.n_tiles, found.outcome) == ("a", 0, LOST)

@@ -29,14 +29,17 @@ def test_aperio_header_and_levels(tmp_path: Path) -> None:
     assert info.bounds == (0, 0, 600, 400)
 
 
+def write_either(path: Path, image: npt.NDArray[np.uint8]) -> Path:
+    """Write a slide that OpenSlide reads, or a plain image, by the suffix."""
+    if path.suffix == ".svs":
+        return write_aperio(path, image, 0.5, 20)
+    return write_plain(path, image)
+
+
 @pytest.mark.parametrize("name", ["a.svs", "a.tif", "a.png"])
 def test_region_has_the_pixels_of_its_place(tmp_path: Path, name: str) -> None:
     image = gradient(300, 200)
-    path = tmp_path / name
-    if path.suffix == ".svs":
-        write_aperio(path, image, 0.5, 20)
-    else:
-        write_plain(path, image)
+    path = write_either(tmp_path / name, image)
     with open_slide(path) as slide:
         np.testing.assert_array_equal(slide.read(0, 37, 21, 50, 40), image[21:61, 37:87])
 
@@ -44,11 +47,7 @@ def test_region_has_the_pixels_of_its_place(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.svs", "a.png"])
 def test_outside_the_slide_is_white(tmp_path: Path, name: str) -> None:
     image = gradient(100, 80)
-    path = tmp_path / name
-    if path.suffix == ".svs":
-        write_aperio(path, image, 0.5, 20)
-    else:
-        write_plain(path, image)
+    path = write_either(tmp_path / name, image)
     with open_slide(path) as slide:
         region = slide.read(0, -10, 70, 30, 20)
     np.testing.assert_array_equal(region[:10, 10:], image[70:80, :20])

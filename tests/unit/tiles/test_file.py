@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from helpers.tiletables import three_tiles
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import (
@@ -13,7 +14,6 @@ from histohet.tiles.file import (
     nominal_magnification,
     read_column,
     read_tiles,
-    tile_attributes,
     write_column,
     write_tiles,
 )
@@ -24,8 +24,7 @@ PROVENANCE = Provenance({"k": 8}, {"slide": "a.svs"})
 
 @pytest.fixture
 def tiles() -> TileTable:
-    coords = np.array([[0, 0], [443, 0], [0, 443]])
-    return TileTable(coords, tile_attributes("a", TileSpec(), 0.2527, (1000, 900), "tiles"), OK)
+    return three_tiles()
 
 
 def test_tile_file_is_tridents(tmp_path: Path, tiles: TileTable) -> None:

@@ -9,11 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from histohet.common.outcome import OK
+from helpers.tiletables import tile_table
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import save_figure
-from histohet.tiles.file import TileTable, tile_attributes
-from histohet.tiles.settings import TileSpec
 from histohet.tumour.figures import (
     attention_colours,
     colour_limits,
@@ -29,9 +27,9 @@ VIRIDIS = matplotlib.colormaps["viridis"]
 def figure_of(values: np.ndarray) -> Figure:
     """Six tiles of 512 px, two rows of three, on a slide of 0.5 µm per pixel."""
     coords = np.stack(np.meshgrid(np.arange(3), np.arange(2)), axis=2).reshape(-1, 2) * 512
-    attributes = tile_attributes("a", TileSpec(tile_um=256), 0.5, (2000, 1600), "")
+    tiles = tile_table(coords, 0.5, (2000, 1600), tile_um=256)
     thumbnail = np.full((400, 500, 3), 255, np.uint8)
-    return draw_attention_map("a", thumbnail, TileTable(coords, attributes, OK), values)
+    return draw_attention_map("a", thumbnail, tiles, values)
 
 
 def test_heatmap_colours_tiles_from_low_to_high() -> None:
