@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from helpers import ROOT
-from helpers.cohorts import CONFIG, PHANTOMS, Cohort
+from helpers.cohorts import CONFIG, PHANTOMS, TARGETS, Cohort
 from helpers.faults import (
     KILLS,
     SEED,
@@ -25,7 +25,7 @@ from helpers.faults import (
 logger = logging.getLogger("faults")
 
 NOT_RUN = {
-    *("all", "preflight", "ablation", "slides"),  # Only collect targets.
+    *TARGETS,
     *("encode_chief_tiles", "score_chief_attention"),
     "prefetch",  # Fetches from the network.
 }

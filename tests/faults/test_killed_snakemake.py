@@ -15,7 +15,7 @@ from helpers.faults import KILLS, SEED, Undisturbed, Watch, new_cohort, processe
 
 logger = logging.getLogger("faults")
 
-# Slides, a patient pooled, the threshold, tables, maps drawn by several processes.
+# Slides, a patient pooled, the threshold, tables, maps.
 TARGETS = ("results/maps/full/whole.png", "results/maps/patients/one.png")
 
 

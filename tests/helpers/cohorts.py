@@ -70,6 +70,13 @@ def in_another_form(value: Any) -> Any:
     return float(value) if type(value) is int else value
 
 
+TARGETS = {
+    *("default", "all", "preflight", "slides", "maps", "qupath", "attention", "slide_vectors"),
+    *("cohort", "survival", "ablation", "prognosis", "agreement", "report"),
+}
+"""Rules that only name what others make."""
+
+
 @dataclass
 class Job:
     """One job of a dry run."""
@@ -162,7 +169,7 @@ class Cohort:
         for block in blocks:
             found = re.search(r"^    wildcards: (.*)$", block, flags=re.MULTILINE)
             jobs.append(Job(block.split(":")[0], found.group(1) if found else ""))
-        return [job for job in jobs if job.rule not in {"default", "all", "ablation", "preflight"}]
+        return [job for job in jobs if job.rule not in TARGETS]
 
     def rules(self, *arguments: str, **changes: Any) -> Counter[str]:
         """Count the jobs that a run would execute now, by rule."""

@@ -21,12 +21,13 @@ MEASURES = {"measure_slide"} | THRESHOLD
 CLUSTERS = {"cluster_tiles", "export_qupath"} | MEASURES
 FEATURES = {"encode_tiles"} | CLUSTERS
 # Finished features are compared with the encoder beforehand.
-ENCODER = {"collect_preflight"} | FEATURES
+PREFLIGHT = {"collect_preflight", "list_problems"}
+ENCODER = PREFLIGHT | FEATURES
 COVERAGE = {"measure_coverage"} | FEATURES
 TILES = {"tile_slide", "score_tumour_tiles"} | COVERAGE
 TISSUE = {"segment_tissue"} | TILES
-EVERYTHING = {"check_slide", "check_companions", "collect_preflight"} | TISSUE
-CLINICAL = {"read_clinical", "collect_preflight"} | SLIDES
+EVERYTHING = {"check_slide", "check_companions"} | PREFLIGHT | TISSUE
+CLINICAL = {"read_clinical", "list_problems"} | SURVIVAL
 EMBEDDINGS = {"pool_slide", "collect_slide_embeddings"} | SUMMARY
 CURVE = {"draw_specification_curve"} | SUMMARY
 NOTHING: set[str] = set()
@@ -43,7 +44,7 @@ def analysis(**changes: Any) -> list[dict[str, Any]]:
 # Key, another value, and the rules that run again. A section that was not there comes whole.
 CHANGES: list[tuple[str, Any, set[str]]] = [
     ("seed", 7, CLUSTERS | {"analyse_survival"}),
-    ("patient_pattern", "^(.*)$", {"collect_preflight"} | SLIDES),
+    ("patient_pattern", "^(.*)$", PREFLIGHT | SLIDES),
     ("clinical", [WEEKS], CLINICAL),
     ("variants", ["full", "no_mask", "no_potts", "no_tumor_filter"], ESTIMATES),
     ("max_failed_fraction", 0.9, {"check_failures"} | SURVIVAL),
@@ -81,10 +82,10 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("statistics.bootstrap_replicates", 50, {"analyse_survival"} | ESTIMATES),
     ("analyses", analysis(score="scaled_count"), SURVIVAL),
     ("analyses", analysis(slides="max"), SURVIVAL),
-    ("analyses", analysis(where={"age": [50]}), {"read_clinical", "collect_preflight"} | SLIDES),
+    ("analyses", analysis(where={"age": [50]}), CLINICAL),
     ("analyses", analysis(trim={"measure": "n_tiles", "percentiles": [5, 95]}), SURVIVAL),
     ("analyses", analysis(grouping="quartiles"), SURVIVAL),
-    ("analyses", analysis(covariates=[]), {"read_clinical", "collect_preflight"} | SLIDES),
+    ("analyses", analysis(covariates=[]), CLINICAL),
     ("analyses", analysis(max_months=120), SURVIVAL),
     ("report.max_maps", 1, NOTHING),
 ]

@@ -302,4 +302,5 @@ def test_preflight_opens_slides_and_clinical_tables_and_nothing_else(finished: C
         "check_companions": 4,
         "read_clinical": 1,
         "collect_preflight": 1,
+        "list_problems": 1,
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from helpers import ROOT
-from helpers.cohorts import CONFIG, MAIN_ANALYSIS, Cohort, copy_workflow, in_another_form
+from helpers.cohorts import CONFIG, MAIN_ANALYSIS, Cohort, Job, copy_workflow, in_another_form
 from histohet.config import read_config
 from histohet.slides.sheet import read_slide_sheet
 
@@ -24,6 +25,7 @@ PER_SLIDE = (
 )
 COHORT_STEPS = {
     "collect_preflight": 1,
+    "list_problems": 1,
     "choose_tumour_threshold": 4,
     "collect_slides": 5,
     "check_failures": 5,
@@ -35,7 +37,14 @@ COHORT_STEPS = {
     "compare_with_truth": 5,
     "summarise": 1,
 }
-"""Steps that see all slides, and how often they run with all variants."""
+"""Steps that come after all slides, and how often they run with all variants."""
+PREFLIGHT = {"collect_preflight", "list_problems"}
+
+
+def slides_of(jobs: Iterable[Job]) -> set[str]:
+    """Slides of the steps of single slides. The threshold of the cohort may recolour any map."""
+    found = (re.search(r"slide=(\w+)", job.wildcards) for job in jobs if job.rule != "draw_map")
+    return {slide[1] for slide in found if slide}
 
 
 def test_rerunning_does_nothing(finished: Cohort) -> None:
@@ -53,9 +62,10 @@ def test_changing_k_reruns_clustering_and_what_follows(finished: Cohort) -> None
     found = Counter(job.rule for job in jobs)
     # Masked tiles with and without smoothing, whole tiles; QuPath shows the first variant.
     expected = {"cluster_tiles": 12, "measure_slide": 12, "export_qupath": 4}
-    steps = {rule: n for rule, n in COHORT_STEPS.items() if rule != "collect_preflight"}
+    steps = {rule: n for rule, n in COHORT_STEPS.items() if rule not in PREFLIGHT}
     # The published clustering stays as it is.
-    of_variants = {rule: n - 1 if n > 1 else n for rule, n in steps.items()}
+    of_variants = {rule: n * 4 // 5 if n % 5 == 0 else n for rule, n in steps.items()}
+    of_variants["choose_tumour_threshold"] = 3
     assert found == expected | of_variants
     assert not [job for job in jobs if "paper" in job.wildcards]
 
@@ -88,20 +98,14 @@ def test_adding_a_slide_computes_that_slide_and_the_cohort(
     extra = rows[1].replace("phantom_01", "extra", 1)
     longer.write_text("\n".join([rows[0], extra, *rows[1:]]) + "\n")
     jobs = finished.jobs(slides=str(longer))
-    of_slides = {job.wildcards for job in jobs if "slide=" in job.wildcards}
-    assert all("slide=extra" in wildcards for wildcards in of_slides)
+    assert slides_of(jobs) == {"extra"}
     counts = {rule: sum(job.rule == rule for job in jobs) for rule in {job.rule for job in jobs}}
-    assert (
-        counts
-        == dict.fromkeys(PER_SLIDE, 1)
-        | {
-            "encode_tiles": 2,
-            "cluster_tiles": 4,
-            "measure_slide": 4,
-            "export_qupath": 1,
-        }
-        | COHORT_STEPS
-    )
+    assert counts == dict.fromkeys(PER_SLIDE, 1) | {
+        "encode_tiles": 2,
+        "cluster_tiles": 4,
+        "measure_slide": 4,
+        "export_qupath": 1,
+    } | COHORT_STEPS | {"draw_map": 25}
 
 
 @pytest.fixture
@@ -174,9 +178,8 @@ def test_a_changed_file_reruns_its_slide(
     found = {job.rule for job in jobs}
     assert first <= found
     assert not untouched & found
-    of_slides = {job.wildcards for job in jobs if "slide=" in job.wildcards}
-    assert all("slide=phantom_02" in wildcards for wildcards in of_slides)
-    assert set(COHORT_STEPS) - {"compare_with_truth", "collect_preflight"} <= found
+    assert slides_of(jobs) == {"phantom_02"}
+    assert set(COHORT_STEPS) - PREFLIGHT - {"compare_with_truth"} <= found
 
 
 def test_what_the_sheet_says_beside_a_slide_does_not_encode_it_again(copied: Cohort) -> None:
@@ -212,6 +215,22 @@ def test_a_job_that_does_not_see_a_disk_fails_and_refuses_nothing(
     assert re.search(rf"Missing files after 1 seconds.*\n{file} \(missing", said), said
     # Of a job that runs anew Snakemake takes away what it had made.
     assert copied.digests().items() < before.items()
+
+
+def test_a_clinical_number_reruns_what_is_clinical(copied: Cohort) -> None:
+    table = copied.folder / CONFIG["clinical"][0]["table"]
+    header, first, *others = (line.split("\t") for line in table.read_text().splitlines())
+    first[header.index("os_months")] = "12.5"
+    table.write_text("".join("\t".join(row) + "\n" for row in (header, first, *others)))
+    assert set(copied.rules()) == {
+        "read_clinical",
+        "list_problems",
+        "build_cohort",
+        "analyse_survival",
+        "collect_estimates",
+        "compare_variants",
+        "summarise",
+    }
 
 
 def test_a_file_that_is_only_newer_reruns_nothing(copied: Cohort) -> None:
