@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from helpers import ROOT
 from helpers.encoders import made
 from histohet.common import resources
+from histohet.common.code import files_of, read_module
 from histohet.common.settings import explain
 from histohet.encoders.catalogue import entry_of, read_catalogue
 from histohet.encoders.entry import EncoderEntry, EncoderError
@@ -188,6 +189,14 @@ def test_an_encoder_is_added_by_ten_lines_of_the_catalogue(
     embeddings = encoder.encode(tiles)
     assert embeddings.shape == (2, encoder.width) == (2, 48)
     assert np.abs(embeddings[0] - embeddings[1]).max() > 0
+
+
+@pytest.mark.parametrize("script", ["encode_tiles", "encode_chief_tiles"])
+def test_an_encoder_that_is_added_runs_no_other_again(script: str) -> None:
+    """A job is given the entry of its encoder, and its code does not read the catalogue."""
+    workflow = ROOT / "workflow"
+    files = files_of(workflow / "scripts" / f"{script}.py", workflow)
+    assert not any("encoders" in read_module(file).resources for file in files)
 
 
 @pytest.mark.parametrize(
