@@ -96,7 +96,7 @@ def test_plan_table_has_one_flat_row_per_slide():
     [
         ({"n_slides": 0}, "n_slides: 0 must be at least 1"),
         ({"epithelial_tiles": 0}, "epithelial_tiles: 0 must be at least 1"),
-        ({"separation": -1.0}, "separation: -1 must be at least 0"),
+        ({"separation": -1}, "separation: -1 must be at least 0"),
         ({"share_40x": 1.5}, "share_40x: 1.5 must be at most 1"),
         ({"hazard_ratio": 0}, "hazard_ratio: 0 must be above 0"),
     ],
