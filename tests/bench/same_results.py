@@ -2,25 +2,30 @@
 
     python tests/bench/same_results.py <results of one version> <results of another>
 
-Left out is what describes the run and not the slides: logs, benchmarks, wall times, provenance.
+Tables and numbers are compared as they are written, HDF5 by dataset, pictures by pixel. Left out is
+what describes the run and not the slides: logs, benchmarks, wall times, provenance. `--relative`
+allows for another rounding.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import h5py
 import numpy as np
 import pandas as pd
 
 OF_THE_RUN = {"benchmarks", "logs", "weights", "bench"}
-WALL_TIMES = {"wall_seconds"}
-COMPARED = (".tsv", ".json", ".h5", ".png", ".jpg", ".tif", ".geojson")
+OF_THE_FILE = {"wall_seconds", "provenance", "software", "inputs", "parameters"}
+PICTURES = (".png", ".jpg", ".tif")
+COMPARED = (".tsv", ".json", ".geojson", ".h5", *PICTURES)
 
 
 def compared_files(folder: Path) -> set[Path]:
@@ -33,11 +38,27 @@ def compared_files(folder: Path) -> set[Path]:
     }
 
 
-def values(content: Any) -> Any:
-    """Return JSON without wall times."""
+def numbers_and_texts(content: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of JSON with its place, other than those on the run."""
     if isinstance(content, dict):
-        return {key: values(value) for key, value in content.items() if key not in WALL_TIMES}
-    return [values(value) for value in content] if isinstance(content, list) else content
+        for key, value in content.items():
+            if key not in OF_THE_FILE:
+                yield from numbers_and_texts(value, f"{place}.{key}")
+    elif isinstance(content, list):
+        for number, value in enumerate(content):
+            yield from numbers_and_texts(value, f"{place}[{number}]")
+    else:
+        yield place, content
+
+
+def equal(one: Any, other: Any, relative: float) -> bool:
+    """Whether two values, or numbers written out, are equal but for rounding."""
+    if one == other or not relative:
+        return bool(one == other)
+    try:
+        return math.isclose(float(one), float(other), rel_tol=relative)
+    except (TypeError, ValueError):
+        return False
 
 
 def datasets(path: Path) -> dict[str, Any]:
@@ -52,17 +73,20 @@ def datasets(path: Path) -> dict[str, Any]:
     return found
 
 
-def differences(one: Path, other: Path) -> Iterator[str]:
+def differences(one: Path, other: Path, relative: float) -> Iterator[str]:
     """Name what two files of the same kind say otherwise."""
-    if one.suffix == ".json":
-        if values(json.loads(one.read_text())) != values(json.loads(other.read_text())):
-            yield "values"
+    if one.suffix == ".tsv":
+        yield from columns(one, other, relative)
+    elif one.suffix in (".json", ".geojson"):
+        a, b = (dict(numbers_and_texts(json.loads(path.read_text()))) for path in (one, other))
+        yield from sorted(a.keys() ^ b.keys())
+        yield from (key for key in a.keys() & b.keys() if not equal(a[key], b[key], relative))
     elif one.suffix == ".h5":
         a, b = datasets(one), datasets(other)
         yield from sorted(a.keys() ^ b.keys())
         yield from (name for name in sorted(a.keys() & b.keys()) if not same(a[name], b[name]))
-    elif one.read_bytes() != other.read_bytes():
-        yield from columns(one, other) if one.suffix == ".tsv" else ["bytes"]
+    elif not same(*(cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in (one, other))):
+        yield "pixels"
 
 
 def same(one: Any, other: Any) -> bool:
@@ -71,13 +95,16 @@ def same(one: Any, other: Any) -> bool:
     return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def columns(one: Path, other: Path) -> list[str]:
-    """Name the columns that two tables do not share to the letter."""
+def columns(one: Path, other: Path, relative: float) -> list[str]:
+    """Name the columns that two tables do not share."""
     a, b = (pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in (one, other))
-    if len(a) != len(b):
-        return [f"{len(a)} and {len(b)} rows"]
-    shared = [name for name in a if name in b and list(a[name]) != list(b[name])]
-    return [*(f"column {name}" for name in sorted({*a} ^ {*b})), *shared] or ["order of columns"]
+    if len(a) != len(b) or list(a) != list(b):
+        return [f"{a.shape[0]} x {list(a)} and {b.shape[0]} x {list(b)}"]
+    return [
+        name
+        for name in a
+        if not all(equal(x, y, relative) for x, y in zip(a[name], b[name], strict=True))
+    ]
 
 
 def main() -> None:
@@ -85,10 +112,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("one", type=Path)
     parser.add_argument("other", type=Path)
+    parser.add_argument("--relative", type=float, default=0.0, help="of numbers in text and JSON")
     arguments = parser.parse_args()
     one, other = (compared_files(folder) for folder in (arguments.one, arguments.other))
     found = {
-        file: list(differences(arguments.one / file, arguments.other / file))
+        file: list(differences(arguments.one / file, arguments.other / file, arguments.relative))
         for file in sorted(one & other)
     }
     for suffix in COMPARED:
