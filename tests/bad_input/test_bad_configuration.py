@@ -116,6 +116,19 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"analyses": []}, ["config, analyses: must not be empty"]),
     # Variants.
     ({"encoder": {"name": "conch_v1_5"}}, ["takes tiles of 448 px", "tiles.tile_px"]),
+    (
+        {"attention": {"from": "chief", "checkpoint": "c", "encoder": "conch_v1_5"}},
+        ["config, attention.encoder", "takes tiles of 448 px"],
+    ),
+    ({"attention": {"from": "sheet", "encoder": "bogus"}}, ["config, attention.encoder", "bogus"]),
+    (
+        {"variants": [{"name": "own", "clustering": {"procedure": "paper"}}]},
+        ["variants[0].clustering.procedure: it is the same for all variants", "paper"],
+    ),
+    (
+        {"agreement": {"pathologist": {"table": "t", "column": "n", "score": "hti_posible"}}},
+        ["config, agreement.pathologist.score: 'hti_posible'", "did you mean hti_possible?"],
+    ),
     ({"variants": [{"name": "own", "pooled": False}]}, ["'own' is not a known variant"]),
     ({"variants": [{"name": "own"}]}, ["'own' is not a known variant"]),
     (

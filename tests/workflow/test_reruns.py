@@ -130,7 +130,11 @@ def test_editing_the_library_reruns_the_steps_that_use_it(editable: Cohort) -> N
 
 
 def test_editing_a_comment_reruns_nothing(editable: Cohort) -> None:
-    edit(editable.workflow / "histohet/clustering/published.py", "from numba", "# Compiled.\nfrom numba")
+    edit(
+        editable.workflow / "histohet/clustering/published.py",
+        "from numba",
+        "# Compiled.\nfrom numba",
+    )
     assert editable.jobs() == []
 
 

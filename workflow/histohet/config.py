@@ -44,7 +44,9 @@ class OwnVariant(Settings):
         None, min_length=1, description="`min_coverage` and `fill`, as in the section."
     )
     clustering: dict[str, Any] | None = Field(
-        None, min_length=1, description="Keys of the section other than `min_tiles`."
+        None,
+        min_length=1,
+        description="Keys of the section, without `min_tiles` and `procedure`.",
     )
 
     @property
@@ -56,8 +58,11 @@ class OwnVariant(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if "min_tiles" in (self.clustering or {}):
-            raise FaultyKeyError("clustering.min_tiles", "it is the same for all variants")
+        for key in ("min_tiles", "procedure"):
+            if key in (self.clustering or {}):
+                fault = "it is the same for all variants"
+                hint = "; the published one is the variant paper" if key == "procedure" else ""
+                raise FaultyKeyError(f"clustering.{key}", fault + hint)
         return self
 
 

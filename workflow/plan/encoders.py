@@ -9,6 +9,7 @@ from histohet.config import Config
 from histohet.encoders.catalogue import entry_of, pinned_weights, read_catalogue
 from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.settings import EncoderSettings
+from histohet.tiles.settings import CHIEF_TILES
 from plan.interface import PlanError, Wildcards
 from plan.paths import WEIGHTS_LOCK
 from plan.slides import Slides
@@ -41,22 +42,28 @@ class Encoders:
         self._config = config
         self._from_chief = slides.from_chief
         ours = len(slides.imported) < len(slides.rows)
-        self.configured = self._entry(config.encoder)
+        self.configured = self._entry("encoder", config.encoder)
         self.entries = {
-            name: self._entry(one.config.encoder, config.tiles.tile_px if ours else None)
+            name: self._entry("encoder", one.config.encoder, config.tiles.tile_px if ours else None)
             for name, one in variants.encoders.items()
         }
         named = "ctranspath_chief" if config.attention is None else config.attention.encoder
-        self.chief = self._entry(EncoderSettings(name=named) if isinstance(named, str) else named)
+        self.chief = self._entry(
+            "attention.encoder",
+            EncoderSettings(name=named) if isinstance(named, str) else named,
+            CHIEF_TILES.tile_px if slides.from_chief else None,
+        )
         self.pinned = cache(self._pin)
 
-    def _entry(self, settings: EncoderSettings, tile_px: int | None = None) -> EncoderEntry:
+    def _entry(
+        self, key: str, settings: EncoderSettings, tile_px: int | None = None
+    ) -> EncoderEntry:
         try:
             entry = entry_of(settings, self._catalogue)
             if tile_px is not None:
                 entry.check_tile_px(tile_px)
         except ValueError as error:
-            raise PlanError(f"config, encoder: {error}") from error
+            raise PlanError(f"config, {key}: {error}") from error
         return entry
 
     def _pin(self, encoder: str | None) -> dict[str, str]:

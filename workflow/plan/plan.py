@@ -73,7 +73,7 @@ class Plan:
         """What wildcards may be: regular expressions."""
         return {
             "slide": SLIDE_ID.pattern,
-            "encoder": r"[A-Za-z0-9][A-Za-z0-9_-]*",
+            "encoder": one_of([*self.encoders.entries, self.encoders.chief.name]),
             "masking": one_of(self.variants.maskings),
             "procedure": one_of(self.variants.procedures),
             "pooling": "mean|attention|chief",

@@ -45,8 +45,8 @@ rule agree_with_pathologist:
         counts=PATHOLOGIST.get("table", []),
     output:
         estimates="results/agreement/pathologist/{variant}.tsv",
-        pairs="results/agreement/pathologist/{variant}_pairs.tsv",
-        means="results/agreement/pathologist/{variant}_means.tsv",
+        pairs="results/agreement/pathologist/pairs/{variant}.tsv",
+        means="results/agreement/pathologist/means/{variant}.tsv",
         svg="results/agreement/pathologist/{variant}.svg",
         png=report(
             paths.PATHOLOGIST,
@@ -82,7 +82,7 @@ rule agree_with_expression:
         labels=PLAN.section("labels"),
     output:
         table="results/agreement/expression/{variant}/{slide}.tsv",
-        spots="results/agreement/expression/{variant}/{slide}_spots.tsv",
+        spots="results/agreement/expression/{variant}/spots/{slide}.tsv",
         json="results/agreement/expression/{variant}/{slide}.json",
         svg="results/agreement/expression/{variant}/{slide}.svg",
         png=paths.EXPRESSION,

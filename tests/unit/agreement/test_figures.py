@@ -16,7 +16,8 @@ from histohet.clustering.result import at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
-from histohet.drawing.style import cluster_colour, save_figure
+from histohet.drawing.palette import cluster_colour
+from histohet.drawing.style import save_figure
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import lattice
 from histohet.tiles.settings import TileSpec

@@ -18,7 +18,8 @@ from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.provenance import Provenance
-from histohet.drawing.style import NEUTRAL, cluster_rgb, rgb, save_figure
+from histohet.drawing.palette import NEUTRAL, cluster_rgb, rgb
+from histohet.drawing.style import save_figure
 
 PROVENANCE = Provenance({"k": 8})
 

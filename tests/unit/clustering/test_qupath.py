@@ -9,7 +9,7 @@ from histohet.clustering.qupath import tile_objects
 from histohet.clustering.result import at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK
-from histohet.drawing.style import cluster_rgb
+from histohet.drawing.palette import cluster_rgb
 from histohet.tiles.file import TileTable
 
 

@@ -27,3 +27,9 @@ def test_page_escapes_marks_status_and_drops_empty_columns(tmp_path: Path) -> No
     assert "<p>None.</p>" in page
     assert "slides.tsv" in page
     assert ">0.3<" in page
+
+
+def test_a_count_is_a_whole_number_also_where_another_is_missing(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"width": [46920, None]})
+    write_html(tmp_path / "a.html", {"Slides": frame}, Provenance({}, {}))
+    assert ">46920<" in (tmp_path / "a.html").read_text()

@@ -12,14 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from histohet.common.provenance import Provenance
-from histohet.drawing.style import (
-    CLUSTER_COLOURS,
-    NEUTRAL,
-    cluster_colour,
-    cluster_rgb,
-    message_figure,
-    save_figure,
-)
+from histohet.drawing.palette import CLUSTER_COLOURS, NEUTRAL, cluster_colour, cluster_rgb
+from histohet.drawing.style import message_figure, save_figure
 
 PROVENANCE = Provenance({"k": 8}, {"clinical": "c.tsv"})
 

@@ -19,10 +19,8 @@ from PIL import Image
 
 from histohet.clinical.settings import Covariate
 from histohet.common.provenance import Provenance
-from histohet.drawing.style import (
-    CLUSTER_COLOURS,
-    save_figure,
-)
+from histohet.drawing.palette import CLUSTER_COLOURS
+from histohet.drawing.style import save_figure
 from histohet.survival.cox import CoxResult, CoxTerm
 from histohet.survival.curves import KaplanMeier, LogRank, kaplan_meier
 from histohet.survival.endpoint import EndpointAnalysis, analyse_endpoint

@@ -19,17 +19,9 @@ from histohet.agreement.pathologist import RankEstimate, group_means
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusteredTiles
 from histohet.common.arrays import Floats
+from histohet.drawing.palette import FAINT, INK, cluster_colour, cluster_rgb
 from histohet.drawing.panels import crop, faded, overlay, scale_bar, tile_squares
-from histohet.drawing.style import (
-    FAINT,
-    INK,
-    SMALL_FONT_SIZE,
-    cluster_colour,
-    cluster_rgb,
-    message_figure,
-    new_figure,
-    style,
-)
+from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, style
 from histohet.slides.reader import Pixels
 
 STAGES = {"ari_start": "k-means", "ari_raw": "before smoothing", "ari": "result"}

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from histohet.cohort.settings import Measure
 from histohet.common.settings import FaultyKeyError, FilePath, Settings, Text
 
 
@@ -19,7 +20,7 @@ class PathologistSettings(Settings):
         description="What a row is, and the column with its id. The score of a patient is the mean "
         "over the slides.",
     )
-    score: Text = Field("n_clusters", description="Measure that the count is compared with.")
+    score: Measure = Field("n_clusters", description="Measure that the count is compared with.")
 
 
 class SpotColumns(Settings):

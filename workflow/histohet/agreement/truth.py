@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import adjusted_rand_score
 
 from histohet.clustering.file import ClusteredTiles
 from histohet.common.sheets import read_table
@@ -95,6 +94,9 @@ def agree(
     subclones: npt.NDArray[np.int64], n_subclones: int, *labels: npt.NDArray[np.integer]
 ) -> TruthAgreement:
     """Compare labels (start, raw, final; each (N,)) with the subclones of the same tiles."""
+    # Here, and not above: every slide's preflight reads truths, and would load SciPy for this.
+    from sklearn.metrics import adjusted_rand_score
+
     tumour = subclones > 0
 
     def index(found: npt.NDArray[np.integer]) -> float | None:

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import Certainty, Clustering
+from histohet.drawing.palette import FAINT, INK, NEUTRAL, Rgb, cluster_colour, cluster_rgb, rgb
 from histohet.drawing.panels import (
     colour_bar,
     crop,
@@ -26,18 +27,7 @@ from histohet.drawing.panels import (
     scale_bar,
     tile_squares,
 )
-from histohet.drawing.style import (
-    FAINT,
-    INK,
-    NEUTRAL,
-    SMALL_FONT_SIZE,
-    Rgb,
-    cluster_colour,
-    cluster_rgb,
-    new_figure,
-    rgb,
-    style,
-)
+from histohet.drawing.style import SMALL_FONT_SIZE, new_figure, style
 from histohet.slides.reader import Pixels
 
 PANEL_INCH = 3.0

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from histohet.clustering.file import ClusteredTiles
 from histohet.common.qupath import TileObject
-from histohet.drawing.style import cluster_rgb
+from histohet.drawing.palette import cluster_rgb
 
 
 def tile_objects(

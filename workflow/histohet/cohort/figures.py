@@ -14,15 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from histohet.cohort.select import ENDPOINT, GROUP, STEP
-from histohet.drawing.style import (
-    FAINT,
-    GROUP_COLOURS,
-    INK,
-    SMALL_FONT_SIZE,
-    TITLE_FONT_SIZE,
-    new_figure,
-    style,
-)
+from histohet.drawing.palette import FAINT, GROUP_COLOURS, INK
+from histohet.drawing.style import SMALL_FONT_SIZE, TITLE_FONT_SIZE, new_figure, style
 
 _WIDTH, _MARGIN = 7.6, 0.1
 _MAIN, _SIDE = (0.1, 3.5), (3.9, 7.5)

@@ -65,5 +65,6 @@ def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.0f}"
+        whole = value.is_integer() or abs(value) >= 1e5
+        return f"{value:.0f}" if whole else f"{value:.4g}"
     return str(value)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from histohet.drawing.style import INK, PNG_DPI, SMALL_FONT_SIZE, Rgb
+from histohet.drawing.palette import INK, Rgb
+from histohet.drawing.style import PNG_DPI, SMALL_FONT_SIZE
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
 

@@ -1,9 +1,9 @@
-"""What all figures share: colours, type, and files that are the same bytes for the same figure."""
+"""What all figures share: type, layout, and files that are the same bytes for the same figure."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -14,16 +14,7 @@ from matplotlib.style import context
 from histohet import __version__
 from histohet.common.files import atomic_path
 from histohet.common.provenance import Provenance
-from histohet.common.resources import read_resource
-
-Rgb = tuple[int, int, int]
-
-_PALETTE = read_resource("palette")
-CLUSTER_COLOURS: tuple[str, ...] = tuple(_PALETTE["clusters"])
-GROUP_COLOURS: Mapping[str, str] = _PALETTE["groups"]
-NEUTRAL: str = _PALETTE["neutral"]
-INK: str = _PALETTE["ink"]
-FAINT: str = _PALETTE["faint"]
+from histohet.drawing.palette import FAINT, INK
 
 FONT_SIZE = 9.0
 SMALL_FONT_SIZE = 8.0
@@ -59,21 +50,6 @@ STYLE = {
     # Outlines, so that a figure looks the same where the font is missing.
     "svg.fonttype": "path",
 }
-
-
-def cluster_colour(label: int) -> str:
-    """Return the colour of a cluster, as ``#RRGGBB``. Colours repeat from the 21st cluster on."""
-    return CLUSTER_COLOURS[label % len(CLUSTER_COLOURS)]
-
-
-def rgb(colour: str) -> Rgb:
-    """Return red, green and blue of ``#RRGGBB``, 0 to 255."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def cluster_rgb(label: int) -> Rgb:
-    """Return the colour of a cluster as red, green and blue."""
-    return rgb(cluster_colour(label))
 
 
 def style() -> AbstractContextManager[None]:

@@ -13,13 +13,8 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
-from histohet.drawing.style import (
-    FAINT,
-    SMALL_FONT_SIZE,
-    TITLE_FONT_SIZE,
-    new_figure,
-    style,
-)
+from histohet.drawing.palette import FAINT
+from histohet.drawing.style import SMALL_FONT_SIZE, TITLE_FONT_SIZE, new_figure, style
 
 COLOURS: Mapping[str, str] = {
     "heterogeneity": FAINT,

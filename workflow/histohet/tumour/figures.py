@@ -10,16 +10,9 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from histohet.common.qupath import TileObject
+from histohet.drawing.palette import INK, NEUTRAL, Rgb, cluster_colour
 from histohet.drawing.panels import colour_bar, crop, faded, overlay, scale_bar, tile_squares
-from histohet.drawing.style import (
-    INK,
-    NEUTRAL,
-    Rgb,
-    cluster_colour,
-    message_figure,
-    new_figure,
-    style,
-)
+from histohet.drawing.style import message_figure, new_figure, style
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
 from histohet.tumour.threshold import Threshold

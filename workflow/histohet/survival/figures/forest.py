@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from histohet.drawing.style import FAINT, SMALL_FONT_SIZE, message_figure, new_figure, style
+from histohet.drawing.palette import FAINT
+from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, style
 from histohet.survival.cox import CoxResult, CoxTerm
 from histohet.survival.estimates import unit_of
 from histohet.survival.figures.ratios import (

@@ -10,14 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from histohet.drawing.style import (
-    GROUP_COLOURS,
-    SMALL_FONT_SIZE,
-    cluster_colour,
-    message_figure,
-    new_figure,
-    style,
-)
+from histohet.drawing.palette import GROUP_COLOURS, cluster_colour
+from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, style
 from histohet.survival.curves import KaplanMeier
 from histohet.survival.endpoint import EndpointAnalysis
 from histohet.survival.figures.ratios import p_text, ratio_text

@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from histohet.drawing.style import FAINT, INK, SMALL_FONT_SIZE, TITLE_FONT_SIZE
+from histohet.drawing.palette import FAINT, INK
+from histohet.drawing.style import SMALL_FONT_SIZE, TITLE_FONT_SIZE
 from histohet.survival.cox import CoxTerm
 
 _SCALES = (

@@ -10,15 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from histohet.drawing.style import (
-    FAINT,
-    INK,
-    SMALL_FONT_SIZE,
-    cluster_colour,
-    message_figure,
-    new_figure,
-    style,
-)
+from histohet.drawing.palette import FAINT, INK, cluster_colour
+from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, style
 from histohet.survival.figures.ratios import ratio_ticks
 from histohet.survival.specification_curve import CURVE_COLUMNS
 

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from histohet.drawing.style import FAINT, INK, message_figure, new_figure, style
+from histohet.drawing.palette import FAINT, INK
+from histohet.drawing.style import message_figure, new_figure, style
 from histohet.survival.figures.ratios import (
     p_text,
     ratio_ticks,
