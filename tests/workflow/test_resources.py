@@ -90,5 +90,8 @@ def test_a_group_of_large_slides_fits_a_day(cohort: Cohort) -> None:
     jobs = asked(cohort, variants=FIVE)
     for group, number in slides.items():
         minutes = sum(of_job for rule, _, _, of_job in jobs if groups.get(rule) == group)
+        if group == "maps":
+            # Jobs that share nothing: what is counted in a submission is each of them.
+            minutes //= len(FIVE)
         # Four times as much at the third attempt.
         assert 0 < minutes * int(number) < 12 * 60

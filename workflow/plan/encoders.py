@@ -10,12 +10,13 @@ from histohet.encoders.catalogue import entry_of, pinned_weights, read_catalogue
 from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.settings import EncoderSettings
 from histohet.tiles.settings import CHIEF_TILES
-from plan.interface import PlanError, Wildcards
+from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import WEIGHTS_LOCK
 from plan.slides import Slides
 from plan.variants import Variants
 
 
+@with_signature
 class Encoders:
     """The encoders of all variants, and CHIEF's.
 

@@ -8,12 +8,13 @@ from histohet.clustering.settings import ClusteringSettings
 from histohet.config import Config
 from plan import paths
 from plan.analyses import Analyses
-from plan.interface import Files, Input, Wildcards
+from plan.interface import Files, Input, Wildcards, with_signature
 from plan.paths import fill
 from plan.slides import Slides
 from plan.variants import Variant, Variants
 
 
+@with_signature
 class Inputs:
     """Files and settings of a step, by its wildcards.
 

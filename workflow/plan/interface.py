@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+Asked = TypeVar("Asked", bound=Callable[..., Any])
 
 
 class PlanError(ValueError):
@@ -28,3 +31,15 @@ Files = str | list[str]
 
 Input = Callable[[Wildcards], Files]
 """Says which files a job reads."""
+
+
+def with_signature(asked: Asked) -> Asked:
+    """Keep the signature of a function, or of every method of a class, with it.
+
+    Snakemake asks for it whenever it calls one, tens of times for a job, and Python would work it
+    out anew each time.
+    """
+    for function in vars(asked).values() if inspect.isclass(asked) else [asked]:
+        if inspect.isfunction(function):
+            function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return asked

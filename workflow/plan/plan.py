@@ -14,7 +14,7 @@ from plan import paths
 from plan.analyses import Analyses
 from plan.encoders import Encoders
 from plan.inputs import Inputs
-from plan.interface import PlanError, Wildcards
+from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
 from plan.resources import Resources
 from plan.slides import Slides
@@ -33,6 +33,7 @@ class Pictures(NamedTuple):
     subcategory: str | None
 
 
+@with_signature
 class Plan:
     """What a run makes.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from histohet.slides.files import DICOM, LARGEST_GEOJSON, files_of, is_geojson
 from histohet.tiles.settings import TileSettings
-from plan.interface import Wildcards
+from plan.interface import Wildcards, with_signature
 from plan.slides import Slides
 
 IMPORTED_TILES_PER_MB = 200
@@ -65,6 +65,7 @@ class Resources:
             More for the mask of its slide.
         """
 
+        @with_signature
         def of_job(wildcards: Wildcards, attempt: int) -> int:
             amount = base + per_1000_slides * len(self._slides.rows) / 1000
             if per_1000_tiles:

@@ -15,9 +15,10 @@ from histohet.config import Config
 from histohet.slides.sheet import COMPANIONS, SLIDE_ID, SlideRow, SlideSheet
 from histohet.tissue.settings import TissueSettings
 from plan import paths
-from plan.interface import Files, Input, PlanError, Wildcards
+from plan.interface import Files, Input, PlanError, Wildcards, with_signature
 
 
+@with_signature
 class Slides:
     """The slides of the sheet.
 

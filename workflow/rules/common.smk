@@ -10,6 +10,7 @@ include: "library.smk"
 from histohet.common.code import code_hash
 from histohet.common.files import StorageError, read_json, write_json
 from plan import paths
+from plan.interface import with_signature
 from plan.paths import fill
 from plan.plan import make_plan
 from plan.resources import PARSED_MASK
@@ -49,7 +50,9 @@ wildcard_constraints:
 def code_of(script):
     """Hash of a script and the library modules it uses; as a parameter, it reruns what uses them
     when one of them changes. Computed for a job, since each job parses everything."""
-    return lambda wildcards: code_hash(WORKFLOW / "scripts" / script, WORKFLOW)
+    return with_signature(
+        lambda wildcards: code_hash(WORKFLOW / "scripts" / script, WORKFLOW)
+    )
 
 
 def as_written(value):

@@ -18,6 +18,18 @@ rule summarise:
         PLAN.comparison,
         rules.prognosis.input,
         rules.agreement.input,
+        # The pictures of single slides that the report holds, and no more: all are in results/.
+        [
+            report(
+                file,
+                caption=f"../report/{kind.caption}",
+                category=kind.category,
+                subcategory=kind.subcategory,
+                labels={"slide": Path(file).stem},
+            )
+            for kind in PLAN.pictures()
+            for file in kind.files
+        ],
         preflight=paths.PREFLIGHT,
         failures=PLAN.per_variant(paths.FAILURES),
         slides=PLAN.per_variant(paths.COHORT),
@@ -49,18 +61,6 @@ rule summarise:
         "../scripts/summarise.py"
 
 
-# The pictures of single slides that the report holds, and no more: all are in results/.
 rule report:
     input:
-        paths.SUMMARY,
-        [
-            report(
-                file,
-                caption=f"../report/{kind.caption}",
-                category=kind.category,
-                subcategory=kind.subcategory,
-                labels={"slide": Path(file).stem},
-            )
-            for kind in PLAN.pictures()
-            for file in kind.files
-        ],
+        rules.summarise.output,
