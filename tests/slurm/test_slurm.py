@@ -52,8 +52,8 @@ def check(cohort: Cohort, local: Cohort, *names: str) -> None:
 
 
 def test_whole_cohort(fresh: Cohort, local: Cohort, submit: Submit) -> None:
-    """Same bytes as on one machine; one submission for the short steps of two slides."""
-    groups = ("--group-components", "prepare=2", "measure=2")
+    """Same bytes as on one machine; one submission for the short steps of two slides, one for all maps."""
+    groups = ("--group-components", "prepare=2", "measure=2", "maps=50")
     plan = submit(fresh, "--dry-run", *groups)
     plan.end()
     run = submit(fresh, *groups)
