@@ -52,10 +52,8 @@ def check(cohort: Cohort, local: Cohort, *names: str) -> None:
 
 
 def test_whole_cohort(fresh: Cohort, local: Cohort, submit: Submit) -> None:
-    """Same bytes as on one machine; one submission for the short steps of two slides, one for all maps."""
+    """Same bytes as on one machine; one submission for short steps of two slides, one for maps."""
     groups = ("--group-components", "prepare=2", "measure=2", "maps=50")
-    plan = submit(fresh, "--dry-run", *groups)
-    plan.end()
     run = submit(fresh, *groups)
     run.end()
     assert fresh.digests() == local.digests()
@@ -67,7 +65,6 @@ def test_whole_cohort(fresh: Cohort, local: Cohort, submit: Submit) -> None:
     of_cohort = submissions.total() - 2 * n_slides
     of_rules = set(submissions) - {"prepare", "measure", "encode_tiles"}
     assert of_cohort == len(of_rules)
-    assert f"in {submissions.total()} submissions" in plan.text()
 
     for job in run.submissions():
         assert job["JobState"] == "COMPLETED"
