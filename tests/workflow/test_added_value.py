@@ -13,6 +13,8 @@ import pytest
 from helpers import ROOT
 from helpers.cohorts import Cohort
 from helpers.slidefiles import gradient, write_plain
+from histohet.common.provenance import Provenance
+from histohet.common.tables import write_tsv
 
 N = 48
 OS = {"time": "months", "unit": "months", "event": "dead", "events": [1], "censored": [0]}
@@ -50,7 +52,7 @@ def test_it_waits_for_its_analysis_and_pools_what_it_needs(cohort: Cohort) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"added_value": {"analysis": "mian"}}, "no analysis is called 'mian', there are other"),
+        ({"added_value": {"analysis": "mian"}}, "no analysis is called 'mian', there are 'other'"),
         ({"added_value": {"pooling": "chief"}}, "set attention.from to chief"),
         ({"added_value": {"pooling": "attention"}}, "no slide has any"),
         ({"added_value": {"fold": 3}}, "fold"),
@@ -96,12 +98,12 @@ def write_patients(folder: Path) -> None:
     table.loc[3, "age"] = np.nan
     patients = folder / "results/survival/main/full/patients.tsv"
     patients.parent.mkdir(parents=True)
-    table.to_csv(patients, sep="\t", index=False)
+    write_tsv(patients, table, Provenance())
     embeddings = pd.DataFrame(rng.normal(size=(N, 12))).add_prefix("feat_")
     embeddings.insert(0, "wsi", [f"S{i:02d}" for i in range(N)])
     pooled = folder / "results/slide_embeddings/stain_texture/masked/mean.tsv"
     pooled.parent.mkdir(parents=True)
-    embeddings[embeddings["wsi"] != "S07"].to_csv(pooled, sep="\t", index=False)
+    write_tsv(pooled, embeddings[embeddings["wsi"] != "S07"], Provenance())
 
 
 def test_it_writes_a_comparison_per_endpoint(cohort: Cohort) -> None:

@@ -49,14 +49,14 @@ def test_counts_and_spots_on_phantoms(finished: Cohort, tmp_path: Path) -> None:
         "results/agreement/expression/full/phantom_01.png",
         agreement=agreement,
     )
-    pairs = read(folder / "pathologist/full_pairs.tsv").set_index("slide")
+    pairs = read(folder / "pathologist/pairs/full.tsv").set_index("slide")
     assert sorted(pairs.index) == SLIDES
     assert pairs.loc["phantom_04", "left_out_because"] == "no count"
     estimates = read(folder / "pathologist/full.tsv").set_index("statistic")
     assert estimates.loc["kendall_tau_b", "n"] == 3
 
     stages = json.loads(expression.read_text())["stages"]
-    spots = read(folder / "expression/full/phantom_01_spots.tsv")
+    spots = read(folder / "expression/full/spots/phantom_01.tsv")
     assert len(spots) == len(tumour) == stages["labels"]["n_spots"]
     compared = spots.dropna(subset="cluster")
     assert len(compared) == stages["labels"]["n_compared"] > 20
@@ -169,7 +169,7 @@ def test_breast_section_and_its_expression_clusters(breast: Cohort) -> None:
 @pytest.mark.real
 def test_the_table_of_a_section_is_that_of_its_spots(breast: Cohort) -> None:
     folder = breast.folder / "results/agreement/expression/no_mask"
-    spots = read(folder / "her2st_C2_spots.tsv")
+    spots = read(folder / "spots/her2st_C2.tsv")
     table = json.loads((folder / "her2st_C2.json").read_text())["contingency"]
     counted = pd.crosstab(spots["label"].astype(str), spots["cluster"])
     assert counted.index.tolist() == table["labels"]

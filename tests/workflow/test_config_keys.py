@@ -87,7 +87,8 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("analyses", analysis(grouping="quartiles"), SURVIVAL),
     ("analyses", analysis(covariates=[]), CLINICAL),
     ("analyses", analysis(max_months=120), SURVIVAL),
-    ("report.max_maps", 1, NOTHING),
+    # It lists the pictures of the report.
+    ("report.max_maps", 1, {"summarise"}),
 ]
 ENCODERS_OF_OTHER_KINDS = {
     f"encoder.{key}"

@@ -289,7 +289,7 @@ def test_features_that_cannot_be_used_are_refused_with_a_reason(
     sheet = [{"slide": name, "mpp": 0.5, **cells} for name, (cells, _, _) in cases.items()]
     write_sheet(tmp_path, sheet)
     cohort = Cohort(tmp_path, ROOT / "workflow", SETTINGS | {"slides": "slides.tsv"})
-    cohort.run("results/maps/full/good.png")
+    cohort.run("maps")
     table = read_tsv(tmp_path / "results/cohort/full/slides.tsv").set_index("slide")
     assert table["status"].to_dict() == {name: status for name, (_, status, _) in cases.items()}
     for name, (_, status, reason) in cases.items():
