@@ -67,6 +67,9 @@ def cluster_slide(
         return cluster_tiles(table.features, tiles.coords, tiles.pitch_px, settings, seed, smoothed)
 
     found, outcome = attempt(step, otherwise=at_most_one_cluster(settings, 0))
+    if outcome.ok:
+        # It says how many tiles were left out.
+        outcome = table.tiles.outcome
     kept = table if outcome.ok else table.only(np.empty(0, np.int64))
     return ClusteredTiles(replace(kept.tiles, outcome=outcome), kept.tile_index, found)
 

@@ -61,7 +61,8 @@ def measure_slide(
     scores, outcome = attempt(lambda: _cluster_scores(clustered, tumour), None)
     no_traits: dict[str, float] = {}
     trait_scores, trait_outcome = attempt(lambda: _trait_scores(traits), no_traits)
-    outcome = trait_outcome if outcome.ok else outcome
+    if outcome.ok:
+        outcome = trait_outcome if not trait_outcome.ok else tiles.outcome
     rows: list[ClusterRow] = []
     sets: list[SetMeasures] = []
     epithelium_mm2 = None
