@@ -51,7 +51,8 @@ from histohet.clustering import cluster as engine
 from histohet.clustering import published as library
 from histohet.clustering.potts.minimise import gap_percent, minimise
 from histohet.clustering.potts.model import PottsModel
-from histohet.clustering.published import AnnealingSchedule, anneal, edge_similarity, unary_cosine
+from histohet.clustering.published.annealing import AnnealingSchedule, anneal
+from histohet.clustering.published.cosine import edge_similarity, unary_cosine
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.code import code_hash
 from histohet.common.files import read_json, write_json

@@ -61,7 +61,7 @@ from histohet.clustering.evidence import (
 from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
 from histohet.clustering.number_of_clusters import Stage, merge_path
 from histohet.clustering.potts.model import neighbour_lists
-from histohet.clustering.published import bic_embedding, first_improving_merge
+from histohet.clustering.published.bic import bic_embedding, first_improving_merge
 from histohet.clustering.result import compact
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample

@@ -121,7 +121,11 @@ def edit(path: Path, before: str, after: str) -> None:
 
 
 def test_editing_the_library_reruns_the_steps_that_use_it(editable: Cohort) -> None:
-    edit(editable.workflow / "histohet/clustering/published.py", "rise < 0 or", "rise <= 0 or")
+    edit(
+        editable.workflow / "histohet/clustering/published/annealing.py",
+        "rise < 0 or",
+        "rise <= 0 or",
+    )
     found = editable.rules()
     assert found["cluster_tiles"] == 16
     assert found["draw_map"] == 20
@@ -131,7 +135,7 @@ def test_editing_the_library_reruns_the_steps_that_use_it(editable: Cohort) -> N
 
 def test_editing_a_comment_reruns_nothing(editable: Cohort) -> None:
     edit(
-        editable.workflow / "histohet/clustering/published.py",
+        editable.workflow / "histohet/clustering/published/annealing.py",
         "from numba",
         "# Compiled.\nfrom numba",
     )

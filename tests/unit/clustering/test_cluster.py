@@ -15,10 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from bench.synthetic_slides import PITCH_PX, make_slide
 from histohet.clustering import cluster as clustering
-from histohet.clustering import number_of_clusters, published
+from histohet.clustering import number_of_clusters
 from histohet.clustering.cluster import cluster_slide, cluster_tiles
 from histohet.clustering.potts.minimise import minimise
-from histohet.clustering.published import AnnealingSchedule, anneal
+from histohet.clustering.published import cluster as published
+from histohet.clustering.published.annealing import AnnealingSchedule, anneal
+from histohet.clustering.published.bic import VARIANCE
+from histohet.clustering.published.cosine import cosine_energy, edge_similarity
 from histohet.clustering.result import Clustering
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK, Outcome, Status
@@ -242,7 +245,7 @@ def test_published_numbers_are_those_of_the_paper():
     # METHODS: q 20, k-means with 20 starts, 8 neighbours at any distance, 80 % of the variance.
     settings = ClusteringSettings(procedure="paper")
     assert (settings.q, settings.k, settings.reach) == (20, 8, None)
-    assert published.VARIANCE == 0.8
+    assert VARIANCE == 0.8
     schedule = AnnealingSchedule()
     assert (schedule.t_start, schedule.factor, schedule.t_end) == (2.0, 0.9, 0.01)
     assert (schedule.proposals_per_temperature, schedule.max_proposals) == (10_000, 10_000_000)
@@ -271,8 +274,8 @@ def test_both_procedures_run_and_are_certified(small, procedure):
 def test_expansion_is_never_worse_than_annealing(slide):
     features, coords, kind = slide
     edges = knn_edges(coords, 8, 1.5 * PITCH_PX)
-    weights = np.maximum(published.edge_similarity(features, edges), 0)
-    model = published.cosine_energy(features, edges, weights, kind)
+    weights = np.maximum(edge_similarity(features, edges), 0)
+    model = cosine_energy(features, edges, weights, kind)
     annealed = anneal(model, kind, BRIEF, np.random.default_rng(0))
     assert minimise(model, kind).energy <= annealed.energy
 

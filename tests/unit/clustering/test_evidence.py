@@ -13,8 +13,8 @@ from histohet.clustering.evidence import (
     WEIGHT_ROUNDS,
     TileField,
     assess,
-    best_merge,
 )
+from histohet.clustering.mergers import best_merge
 from histohet.clustering.mixture import TAIL_FREEDOM
 from histohet.clustering.potts.model import neighbour_lists
 from histohet.tiles.neighbours import knn_edges
@@ -220,7 +220,7 @@ def test_best_merger_is_that_of_the_evidence_of_merged_labels(seed):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_mergers_are_ranked_by_the_determinant_of_a_shared_covariance(monkeypatch, seed):
-    monkeypatch.setattr("histohet.clustering.evidence.JUDGED_PAIRS", 1)
+    monkeypatch.setattr("histohet.clustering.mergers.JUDGED_PAIRS", 1)
     rows, edges, labels = small_slide(seed, d=3, n_labels=6, side=7)
     now = assess(field_of(rows, edges), labels, np.ones(len(rows)))
     plain = Plain(rows, edges)

@@ -14,7 +14,8 @@ from bench import published, synthetic_slides
 from bench.synthetic_slides import make_slide
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.potts.model import PottsModel, energy
-from histohet.clustering.published import edge_similarity, first_improving_merge, unary_cosine
+from histohet.clustering.published.bic import first_improving_merge
+from histohet.clustering.published.cosine import edge_similarity, unary_cosine
 from histohet.clustering.settings import ClusteringSettings
 from histohet.tiles.neighbours import knn_edges
 

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from histohet.clustering import published
 from histohet.clustering.energy import calibrated_energy, typical_coupling
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.number_of_clusters import choose_clusters, dissolve_small, least_tiles
 from histohet.clustering.potts.minimise import minimise
+from histohet.clustering.published.cluster import cluster as published_cluster
 from histohet.clustering.result import (
     UNKNOWN,
     Certainty,
@@ -28,7 +28,7 @@ from histohet.clustering.result import (
 )
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample, with_stability
-from histohet.clustering.tiles import Graph, OrderedTiles, Source
+from histohet.clustering.tiles import Graph, OrderedTiles, Source, too_few_different
 from histohet.common.arrays import Ints
 from histohet.common.logs import logger
 from histohet.common.outcome import SlideLost, Status, attempt
@@ -124,7 +124,7 @@ def _with_restarts(
     tiles: OrderedTiles, settings: ClusteringSettings, seed: int, smoothed: bool
 ) -> Clustering:
     """Cluster the tiles, and resampled ones to see how stable that is."""
-    cluster = published.cluster if settings.procedure == "paper" else _cluster
+    cluster = published_cluster if settings.procedure == "paper" else _cluster
     found = cluster(tiles, settings, seed, smoothed)
     logger.info("%d clusters, %s", found.n_clusters, found.certainty)
     if not settings.restarts or len(tiles) < 2:
@@ -172,7 +172,7 @@ def _start(tiles: OrderedTiles, q: int, seed: int) -> tuple[Ints, tuple[str, ...
     found = tiles.count_different(most) if rows.shape[1] else min(len(rows), 1)
     notes: tuple[str, ...] = ()
     if found < most:
-        notes = (published.too_few_different(len(rows), found, q),)
+        notes = (too_few_different(len(rows), found, q),)
     elif found < q:
         notes = (f"{len(rows)} tiles: {found} instead of {q} clusters at the start",)
     if found < 2:

@@ -31,8 +31,7 @@ From sufficient statistics
 --------------------------
 Let y_i = (x_i, mean x of the neighbours, share of every label among them). Every residual,
 predicted or not, of every merger of clusters, is linear in y_i; so the sums over each cluster of 1,
-y and y y^T give the evidence of every merger without a look at the tiles. All pairs are ranked by
-the determinant of a covariance shared by all clusters, and the leading ones judged in full.
+y and y y^T give the evidence of every merger (`mergers`) without a look at the tiles.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ from scipy.special import gammaln
 from histohet.clustering.energy import (
     estimate_coupling,
     log_likelihood,
-    merge_gains,
     neighbour_counts,
 )
 from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
@@ -65,8 +63,6 @@ SHARED_TILES = 2.0 ** np.arange(1, 14)
 PRIOR_TILES = 2.0 ** np.arange(-20, 16)
 # Rounds in which weights and covariance of the unpredicted part settle.
 WEIGHT_ROUNDS = 2
-# Pairs whose merger is judged in full.
-JUDGED_PAIRS = 8
 
 
 @dataclass(frozen=True)
@@ -160,40 +156,11 @@ def assess(field: TileField, labels: Ints, weights: Floats) -> Assessment:
     floor = ridge(field.rows)
     weights, tails = _settle_weights(field, labels, counts, weights, floor)
     sums = _sum_up(field, labels, counts, weights, floor)
-    covariances, shared_tiles = _covariance_evidence(sums, np.arange(n_labels), sizes, d)
+    covariances, shared_tiles = covariance_evidence(sums, np.arange(n_labels), sizes, d)
     coupling = estimate_coupling(counts, labels)
     evidence = covariances + tails + log_likelihood(counts, labels, coupling)
     evidence += _means_evidence(sums, sizes, d)
     return Assessment(labels, float(evidence), coupling, weights, counts, sums, float(shared_tiles))
-
-
-def best_merge(now: Assessment, d: int) -> tuple[int, int]:
-    """Return the two clusters, the lower number first, whose merger has the most evidence.
-
-    What the means cost is left out: it hardly differs between pairs.
-
-    Parameters
-    ----------
-    now
-        Assessment of two clusters or more.
-    d
-        Width of the embeddings.
-    """
-    sizes = np.bincount(now.labels)
-    of_labels = merge_gains(now.counts, now.labels, now.coupling)
-    pairs = np.stack(np.triu_indices(now.n_clusters, 1), axis=1)
-    first, second = pairs.T
-    ranking = _pooled_gains(now.sums, d)[first, second] + of_labels[first, second]
-    best, best_pair = -np.inf, (0, 1)
-    for a, b in pairs[np.argsort(-ranking, kind="stable")[:JUDGED_PAIRS]]:
-        onto = np.arange(now.n_clusters)
-        onto[b] = a
-        onto[b + 1 :] -= 1
-        merged = np.bincount(onto, sizes).astype(np.int64)
-        covariances, _ = _covariance_evidence(now.sums, onto, merged, d, now.shared_tiles)
-        if covariances + of_labels[a, b] > best:
-            best, best_pair = covariances + of_labels[a, b], (int(a), int(b))
-    return best_pair
 
 
 def _settle_weights(
@@ -247,7 +214,7 @@ def _scatters(sums: Sums, onto: Ints, d: int) -> Floats:
     return scatters
 
 
-def _covariance_evidence(
+def covariance_evidence(
     sums: Sums, onto: Ints, sizes: Ints, d: int, shared_tiles: float | None = None
 ) -> tuple[float, float]:
     """Return the log density of the unpredicted parts, and the number of shared tiles.
@@ -359,99 +326,3 @@ def _mean_around(rows: Floats, neighbours: Neighbours) -> Floats:
         if end > begin:
             mean[tile] /= end - begin
     return mean
-
-
-def _pooled_gains(sums: Sums, d: int) -> Floats:
-    """Return how much the log density changes by every merger if all clusters share a covariance.
-
-    A quick (K, K) ranking: a merger changes residuals along one direction only, the difference of
-    the two means, so every moment of them changes by a few outer products.
-    """
-    total = sums.yy.sum(axis=0)
-    means = sums.y[:, :d] / sums.one[:, None]
-    to_around = np.concatenate([np.zeros((d, d)), np.eye(d), -means.T], axis=1)
-    # Moments of residuals (r) and residuals around (a), and of both with labels and their shares.
-    rr = total[:d, :d] - means.T @ sums.y[:, :d]
-    ra = (total[:, :d] - sums.y.T @ means).T @ to_around.T
-    aa = to_around @ total @ to_around.T
-    labels_a = sums.y @ to_around.T
-    shares_r = total[2 * d :, :d] - sums.y[:, 2 * d :].T @ means
-    shares_a = total[2 * d :] @ to_around.T
-    return np.asarray(
-        _rank_mergers(
-            sums.one,
-            means,
-            rr,
-            ra,
-            aa,
-            labels_a,
-            shares_r,
-            shares_a,
-            np.ascontiguousarray(sums.y[:, 2 * d :]),
-            np.ascontiguousarray(total[2 * d :, 2 * d :]),
-            sums.ridge,
-        )
-    )
-
-
-@njit(cache=True)
-def _rank_mergers(
-    ones: Floats,
-    means: Floats,
-    rr: Floats,
-    ra: Floats,
-    aa: Floats,
-    labels_a: Floats,
-    shares_r: Floats,
-    shares_a: Floats,
-    labels_shares: Floats,
-    shares_shares: Floats,
-    floor: float,
-) -> Floats:
-    n_labels, d = means.shape
-    n = ones.sum()
-    gains = np.zeros((n_labels, n_labels))
-    before = _unpredicted_log_determinant(rr, ra, aa, n, floor)
-    for a in range(n_labels):
-        for b in range(a + 1, n_labels):
-            # Tiles of a and b move by these shares of the difference of their means.
-            u, v = ones[b] / (ones[a] + ones[b]), -ones[a] / (ones[a] + ones[b])
-            delta = means[a] - means[b]
-            moved = ones[a] * u * u + ones[b] * v * v
-            moved_a = u * labels_a[a] + v * labels_a[b]
-            around_r = u * shares_r[a] + v * shares_r[b]
-            around_a = u * shares_a[a] + v * shares_a[b]
-            both = u * (u * labels_shares[a, a] + v * labels_shares[a, b])
-            both += v * (u * labels_shares[b, a] + v * labels_shares[b, b])
-            around = u * u * shares_shares[a, a] + v * v * shares_shares[b, b]
-            around += 2 * u * v * shares_shares[a, b]
-            new_rr, new_ra, new_aa = rr.copy(), ra.copy(), aa.copy()
-            for i in range(d):
-                for j in range(d):
-                    square = delta[i] * delta[j]
-                    new_rr[i, j] += moved * square
-                    new_ra[i, j] += delta[i] * moved_a[j] + around_r[i] * delta[j] + both * square
-                    new_aa[i, j] += delta[i] * around_a[j] + around_a[i] * delta[j]
-                    new_aa[i, j] += around * square
-            after = _unpredicted_log_determinant(new_rr, new_ra, new_aa, n, floor)
-            gains[a, b] = -n / 2 * (after - before)
-            gains[b, a] = gains[a, b]
-    return gains
-
-
-@njit(cache=True)
-def _unpredicted_log_determinant(
-    rr: Floats, ra: Floats, aa: Floats, n: float, floor: float
-) -> float:
-    """Return the log determinant of the covariance of what regression on `a` leaves of `r`."""
-    d = len(rr)
-    regular = aa.copy()
-    own = REGRESSION_RIDGE * np.trace(aa) / d + floor * n
-    for i in range(d):
-        regular[i, i] += own
-    slopes = np.linalg.solve(regular, np.ascontiguousarray(ra.T))
-    predicted = ra @ slopes
-    covariance = (rr - predicted - predicted.T + slopes.T @ (aa @ slopes)) / n
-    for i in range(d):
-        covariance[i, i] += floor
-    return float(2 * np.log(np.diag(np.linalg.cholesky(covariance))).sum())

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from histohet.clustering.energy import descend, estimate_coupling, neighbour_counts
-from histohet.clustering.evidence import TileField, assess, best_merge
+from histohet.clustering.evidence import TileField, assess
+from histohet.clustering.mergers import best_merge
 from histohet.clustering.mixture import misfit, nearest
 from histohet.clustering.potts.model import neighbour_lists
 from histohet.clustering.result import Step, compact

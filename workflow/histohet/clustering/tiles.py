@@ -219,3 +219,11 @@ def principal_components(features: Source, tiles: Ints, n_components: int, seed:
         chunk = slice(first, first + ROWS_PER_CHUNK)
         components[chunk] = unit_rows(features, tiles[chunk]) @ to_axes - offset
     return components
+
+
+def too_few_different(n_tiles: int, different: int, q: int) -> str:
+    """Return the note that there are fewer clusters at the start because tiles are alike."""
+    return (
+        f"{n_tiles} tiles with {different} different feature vectors:"
+        f" {different} instead of {q} clusters at the start"
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists
-from histohet.clustering.published import edge_similarity, unary_cosine
+from histohet.clustering.published.cosine import edge_similarity, unary_cosine
 from histohet.tiles.neighbours import knn_edges
 
 

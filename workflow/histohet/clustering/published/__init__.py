@@ -1,0 +1,1 @@
+"""The published clustering (HETMAP), its defects mended: cosines, annealing, BIC of Gaussians."""
