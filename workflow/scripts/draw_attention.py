@@ -16,7 +16,6 @@ from histohet.tumour.figures import draw_attention_map, tile_objects
 
 def read() -> tuple[TileTable, np.ndarray]:
     """Return the tiles that have attention, and their values."""
-    record.outcome.raise_if_lost()
     tile_um = snakemake.params.tile_um
     if snakemake.input.get("chief"):
         tile_um = CHIEF_TILES.tile_um
@@ -33,7 +32,7 @@ def read() -> tuple[TileTable, np.ndarray]:
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
-    (tiles, values), outcome = attempt(read, (None, np.empty(0)))
+    (tiles, values), outcome = attempt(read, (None, np.empty(0)), record.outcome)
     source = provenance_of(snakemake)
     if outcome.ok:
         thumbnail = np.asarray(Image.open(snakemake.input.thumbnail))

@@ -16,7 +16,6 @@ UNNAMED = "unnamed"
 
 def take() -> int:
     """Copy the embeddings of the tiles, block by block; return how many there are."""
-    tiles.outcome.raise_if_lost()
     least, index = snakemake.params.min_coverage, np.arange(len(tiles.coords))
     # Pixels of finished features cannot be masked any more.
     choice = "all tiles, as encoded"
@@ -42,7 +41,7 @@ def take() -> int:
 
 with job_log(snakemake) as log:
     tiles = read_tiles(snakemake.input.tiles)
-    n_taken, outcome = attempt(take, 0)
+    n_taken, outcome = attempt(take, 0, tiles.outcome)
     if not outcome.ok:
         source = provenance_of(snakemake)
         write_no_features(snakemake.output.features, tiles, outcome, UNNAMED, source)

@@ -25,7 +25,6 @@ from histohet.tiles.settings import TileSpec
 
 def place(record: SlideRecord) -> tuple[TileTable, np.ndarray]:
     """Return the tiles, and the row of the feature file that each of them came from."""
-    record.outcome.raise_if_lost()
     source = read_source(snakemake.input.features)
     coords, side = snakemake.input.get("coords"), snakemake.params.tile_px_level0
     placed = place_tiles(
@@ -66,7 +65,7 @@ def draw(tiles: TileTable, thumbnail: Pixels) -> Pixels:
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
-    placed, outcome = attempt(lambda: place(record), None)
+    placed, outcome = attempt(lambda: place(record), None, record.outcome)
     tiles, source_row = placed or (no_tiles(record.slide, outcome), NO_ROWS)
     log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), tiles.outcome)
     provenance = provenance_of(snakemake)

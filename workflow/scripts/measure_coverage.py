@@ -20,7 +20,6 @@ from histohet.tiles.file import read_tiles, write_column
 
 def measure() -> npt.NDArray[np.float32]:
     """Return the coverage of each tile, (N,)."""
-    tiles.outcome.raise_if_lost()
     given, stain = snakemake.input.get("mask"), snakemake.input.get("stain")
     if given:
         check_mask(given, record.size, tiles.side_px)
@@ -42,6 +41,6 @@ def measure() -> npt.NDArray[np.float32]:
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
-    coverage, outcome = attempt(measure, np.zeros(len(tiles.coords), np.float32))
+    coverage, outcome = attempt(measure, np.zeros(len(tiles.coords), np.float32), tiles.outcome)
     log.info("%s: %.1f tiles of epithelium, %s", record.slide, coverage.sum(), outcome)
     write_column(snakemake.output.coverage, "coverage", coverage, outcome, provenance_of(snakemake))

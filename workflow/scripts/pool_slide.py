@@ -19,7 +19,6 @@ def enough_epithelium(table: FeatureTable) -> FeatureTable:
 
 def weights() -> np.ndarray:
     """Return the weight of every tile."""
-    table.tiles.outcome.raise_if_lost()
     if snakemake.input.get("coverage") and len(table.tile_index) == 0:
         least = snakemake.params.min_coverage
         raise SlideLost(f"no tile with more than {least:.0%} epithelium", Status.NO_EPITHELIUM)
@@ -34,11 +33,16 @@ def weights() -> np.ndarray:
     return softmax(scores[table.tile_index])
 
 
+def pooled() -> np.ndarray:
+    """Return the vector of the slide, float32 (D,)."""
+    return pool(table.features, weights())
+
+
 with job_log(snakemake) as log:
     slide, encoder = snakemake.wildcards.slide, snakemake.wildcards.encoder
     with open_features(snakemake.input.features) as encoded:
         table = enough_epithelium(encoded)
-        vector, outcome = attempt(lambda: pool(table.features, weights()), np.empty(0, np.float32))
+        vector, outcome = attempt(pooled, np.empty(0, np.float32), table.tiles.outcome)
     log.info("%s: %d tiles, %s", slide, len(table.tile_index), outcome)
     tiles = TileTable(table.tiles.coords, table.tiles.attributes, outcome)
     source = provenance_of(snakemake)

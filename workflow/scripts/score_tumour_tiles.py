@@ -12,7 +12,6 @@ from histohet.tumour.attention import read_attention_of, tile_scores
 
 def score() -> np.ndarray:
     """Return the score of each tile, float32 (N,)."""
-    tiles.outcome.raise_if_lost()
     attention_um = snakemake.params.attention_tile_um
     if snakemake.input.get("chief"):
         attention_um = CHIEF_TILES.tile_um
@@ -28,6 +27,6 @@ def score() -> np.ndarray:
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
-    scores, outcome = attempt(score, np.zeros(len(tiles.coords), np.float32))
+    scores, outcome = attempt(score, np.zeros(len(tiles.coords), np.float32), tiles.outcome)
     log.info("%d tiles, %s", len(scores), outcome)
     write_column(snakemake.output.scores, "tumour_score", scores, outcome, provenance_of(snakemake))

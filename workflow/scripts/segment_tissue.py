@@ -12,7 +12,6 @@ from histohet.tissue.settings import TissueParameters
 
 def segment() -> tuple[Tissue, Pixels]:
     """Return tissue and thumbnail."""
-    record.outcome.raise_if_lost()
     with open_slide(record.path) as slide:
         return segment_tissue(slide, record.mpp, parameters), read_thumbnail(slide)
 
@@ -20,7 +19,7 @@ def segment() -> tuple[Tissue, Pixels]:
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
     parameters = TissueParameters(**snakemake.params.tissue)
-    found, outcome = attempt(segment, None)
+    found, outcome = attempt(segment, None, record.outcome)
     tissue, thumbnail = found or (NOTHING, placeholder(outcome.reason))
     if outcome.ok:
         outcome = outcome_of_tissue(tissue, parameters.max_ink)

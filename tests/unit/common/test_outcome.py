@@ -39,6 +39,13 @@ def test_an_outcome_is_handed_on() -> None:
     assert attempt(before.raise_if_lost, None) == (None, before)
 
 
+def test_what_was_found_before_a_step_goes_on_with_the_slide() -> None:
+    note = Outcome(Status.OK, "1 of 9 tiles cannot be decoded and are left out")
+    assert attempt(lambda: 3, 0, note) == (3, note)
+    lost = Outcome(Status.NO_TILES, "none")
+    assert attempt(lambda: pytest.fail("a step with a lost slide"), 0, lost) == (0, lost)
+
+
 def test_a_lost_slide_crosses_processes() -> None:
     lost = pickle.loads(pickle.dumps(SlideLost("glass", Status.NO_TISSUE)))
     assert lost.outcome == Outcome(Status.NO_TISSUE, "glass")

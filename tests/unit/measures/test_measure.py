@@ -92,3 +92,13 @@ def test_traits_are_measured_whatever_becomes_of_the_clusters(
 def test_without_coverage_there_is_no_area(clustered: ClusteredTiles) -> None:
     found = measure(clustered, coverage=Outcome(Status.REFUSED, "no mask"))
     assert (found.outcome, found.epithelium_mm2) == (OK, None)
+
+
+@pytest.mark.parametrize("tumour", [None, (TUMOUR, OK)])
+def test_a_note_on_tiles_left_out_goes_on_with_the_slide(
+    clustered: ClusteredTiles, tumour: tuple[np.ndarray, Outcome] | None
+) -> None:
+    note = Outcome(Status.OK, "1 of 9 tiles cannot be decoded and are left out")
+    noted = replace(clustered, tiles=replace(clustered.tiles, outcome=note))
+    found = measure(noted, tumour)
+    assert (found.outcome, len(found.clusters)) == (note, 2)

@@ -58,7 +58,6 @@ def cluster_slide(
 
     def step() -> Clustering:
         tiles, least = table.tiles, settings.min_tiles
-        tiles.outcome.raise_if_lost()
         if len(tiles.coords) < least:
             raise SlideLost(
                 f"{len(tiles.coords)} tiles to cluster, at least {least} are needed",
@@ -66,10 +65,7 @@ def cluster_slide(
             )
         return cluster_tiles(table.features, tiles.coords, tiles.pitch_px, settings, seed, smoothed)
 
-    found, outcome = attempt(step, otherwise=at_most_one_cluster(settings, 0))
-    if outcome.ok:
-        # It says how many tiles were left out.
-        outcome = table.tiles.outcome
+    found, outcome = attempt(step, at_most_one_cluster(settings, 0), table.tiles.outcome)
     kept = table if outcome.ok else table.only(np.empty(0, np.int64))
     return ClusteredTiles(replace(kept.tiles, outcome=outcome), kept.tile_index, found)
 

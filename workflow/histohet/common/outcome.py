@@ -78,9 +78,17 @@ class SlideLost(ValueError):
         return Outcome(self.status, str(self))
 
 
-def attempt(step: Callable[[], T], otherwise: T) -> tuple[T, Outcome]:
-    """Take a step with a slide: what it made and `OK`, or `otherwise` and why the slide is lost."""
+def attempt(step: Callable[[], T], otherwise: T, so_far: Outcome = OK) -> tuple[T, Outcome]:
+    """Take a step with a slide: what it made, or `otherwise` if the slide is lost by it or was.
+
+    Parameters
+    ----------
+    so_far
+        How far the slide came before. Its note on a slide that takes part, such as on tiles that
+        were left out, goes on with the slide.
+    """
     try:
-        return step(), OK
+        so_far.raise_if_lost()
+        return step(), so_far
     except SlideLost as lost:
         return otherwise, lost.outcome

@@ -80,11 +80,10 @@ def encode_job(
     """
 
     def encode() -> tuple[int, Outcome]:
-        tiles.outcome.raise_if_lost()
         index, source = choose()
         return len(index), _encode(job, provenance, tiles, index, source)
 
-    (n_encoded, found), outcome = attempt(encode, (0, tiles.outcome))
+    (n_encoded, found), outcome = attempt(encode, (0, tiles.outcome), tiles.outcome)
     if outcome.ok:
         outcome = found
     else:

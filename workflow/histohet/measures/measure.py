@@ -58,11 +58,11 @@ def measure_slide(
         Of permutations.
     """
     tiles, found = clustered.tiles, clustered.clustering
-    scores, outcome = attempt(lambda: _cluster_scores(clustered, tumour), None)
+    scores, outcome = attempt(lambda: _cluster_scores(clustered, tumour), None, tiles.outcome)
     no_traits: dict[str, float] = {}
-    trait_scores, trait_outcome = attempt(lambda: _trait_scores(traits), no_traits)
-    if outcome.ok:
-        outcome = trait_outcome if not trait_outcome.ok else tiles.outcome
+    # They need no clusters, so a slide that has none keeps them.
+    trait_scores, of_traits = attempt(lambda: _trait_scores(traits), no_traits)
+    outcome = outcome if of_traits.ok or not outcome.ok else of_traits
     rows: list[ClusterRow] = []
     sets: list[SetMeasures] = []
     epithelium_mm2 = None
@@ -100,7 +100,6 @@ def _cluster_scores(
     clustered: ClusteredTiles, tumour: tuple[Column, Outcome] | None
 ) -> Floats | None:
     """Return the tumour score of each cluster, None without attention."""
-    clustered.tiles.outcome.raise_if_lost()
     if tumour is None:
         return None
     tile_scores, outcome = tumour
