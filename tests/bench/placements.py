@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from histohet.agreement.expression import (
     MIN_OVERLAP,
@@ -30,10 +29,8 @@ from histohet.agreement.expression import (
     place,
     share_at_least_first,
 )
+from histohet.common.arrays import Floats, Ints
 from histohet.common.files import write_json
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SPOT_UM, TILE_UM = 200.0, 112.0
 CORNERS = np.array([(0, 2300), (3400, 0), (3900, 2400), (2600, 3400)], np.float64)  # µm

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from histohet.cohort.select import assign_groups
+from histohet.common.arrays import Bools, Floats
 from histohet.tumour.threshold import otsu_threshold
-
-Floats = npt.NDArray[np.float64]
 
 PATIENTS = 196
 ENDPOINTS = ("OS", "DSS", "PFS")
@@ -40,7 +38,7 @@ class Simulated:
     frame: pd.DataFrame
     scores: Floats
     times: Floats
-    events: npt.NDArray[np.bool_]
+    events: Bools
 
 
 def simulate(seed: Any, log_hazard_ratio: float = 0.0, patients: int = PATIENTS) -> Simulated:

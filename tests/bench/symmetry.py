@@ -24,7 +24,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import safetensors.torch
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -34,6 +33,7 @@ from sklearn.preprocessing import normalize
 
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringSettings
+from histohet.common.arrays import Float32, Int32, Ints, UInt8
 from histohet.common.files import write_json
 from histohet.encoders.base import Encoder
 from histohet.encoders.catalogue import entry_of, read_catalogue
@@ -46,9 +46,9 @@ from histohet.phantoms.render import render_phantom
 from histohet.phantoms.settings import PhantomSettings
 from histohet.slides.reader import open_slide, read_rectangle
 
-Pixels = npt.NDArray[np.uint8]
-Embeddings = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int32]
+Pixels = UInt8
+Embeddings = Float32
+Labels = Int32
 
 MPP = 0.5
 BATCH = 32
@@ -151,7 +151,7 @@ def nearest_moved(as_is: Embeddings, turned: Embeddings, seed: int) -> float:
     return float((means.predict(normalize(turned)) != means.labels_).mean())
 
 
-def labels_of(embeddings: Embeddings, where: npt.NDArray[np.int64], seed: int) -> Labels:
+def labels_of(embeddings: Embeddings, where: Ints, seed: int) -> Labels:
     """Cluster tiles as the workflow does by default, without the restarts."""
     coords = where[:, ::-1].copy()
     return cluster_tiles(embeddings, coords, 1.0, ClusteringSettings(restarts=0), seed).labels

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
+
+from histohet.common.arrays import Float32, Floats, Ints
 
 WIDTH = 1536
 PITCH_PX = 448
@@ -49,9 +50,9 @@ class SyntheticSlide:
         (N,) int64 in 0..K-1.
     """
 
-    coords: npt.NDArray[np.int64]
-    features: npt.NDArray[np.float32]
-    regions: npt.NDArray[np.int64]
+    coords: Ints
+    features: Float32
+    regions: Ints
 
 
 def make_slide(
@@ -70,7 +71,7 @@ def make_slide(
     return SyntheticSlide(np.ascontiguousarray(places[:, ::-1]) * PITCH_PX, features, regions)
 
 
-def _tissue(n: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], int]:
+def _tissue(n: int, rng: np.random.Generator) -> tuple[Ints, int]:
     """Return (row, column) of the n places of a ragged piece with holes, and the lattice's side."""
     side = int(np.sqrt(n) * 1.75) + 12
     coarse, fine = _field(side, side / 9, rng), _field(side, max(1.5, side / 40), rng)
@@ -81,9 +82,7 @@ def _tissue(n: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], in
     return np.stack(np.unravel_index(chosen, score.shape), axis=1).astype(np.int64), side
 
 
-def _regions(
-    places: npt.NDArray[np.int64], side: int, k: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def _regions(places: Ints, side: int, k: int, rng: np.random.Generator) -> Ints:
     while True:
         warp = [_field(side, side / 25, rng) * side / 14 for _ in range(2)]
         warped = places + np.stack([field[tuple(places.T)] for field in warp], axis=1)
@@ -97,13 +96,13 @@ def _regions(
 
 
 def _features(
-    places: npt.NDArray[np.int64],
+    places: Ints,
     side: int,
-    regions: npt.NDArray[np.int64],
+    regions: Ints,
     separation: float,
     noise: Noise,
     rng: np.random.Generator,
-) -> npt.NDArray[np.float32]:
+) -> Float32:
     n = len(places)
     basis = np.linalg.qr(rng.standard_normal((WIDTH, 500)))[0].astype(np.float32)
     of_means = basis[:, 1 : 1 + MEAN_DIMENSIONS]
@@ -126,9 +125,7 @@ def _features(
     return features
 
 
-def _tile_noise(
-    regions: npt.NDArray[np.int64], noise: Noise, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
+def _tile_noise(regions: Ints, noise: Noise, rng: np.random.Generator) -> Float32:
     spectrum = 1 / np.arange(1, NOISE_DIMENSIONS + 1)
     spectrum *= TILE_NOISE / spectrum.sum()
     z = rng.standard_normal((len(regions), NOISE_DIMENSIONS), dtype=np.float32)
@@ -143,7 +140,7 @@ def _tile_noise(
     return z
 
 
-def _field(side: int, smoothness: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _field(side: int, smoothness: float, rng: np.random.Generator) -> Floats:
     """Return a smooth random field of standard deviation 1; `smoothness` in tiles."""
     field = gaussian_filter(rng.standard_normal((side, side)), smoothness)
     return np.asarray(field / field.std())

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Float32, UInt8
 from histohet.encoders.base import Encoder, EncoderOutOfMemory
 from histohet.encoders.catalogue import entry_of, read_catalogue
 from histohet.encoders.make import make_encoder
@@ -52,7 +52,7 @@ class ColourBlocks:
     name = "colour_blocks"
     width = 48
 
-    def encode(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def encode(self, tiles: UInt8) -> Float32:
         side = tiles.shape[1] // 4
         blocks = tiles.reshape(len(tiles), 4, side, 4, side, 3).mean(axis=(2, 4), dtype=np.float64)
         return blocks.reshape(len(tiles), -1).astype(np.float32)
@@ -66,7 +66,7 @@ class Greedy(ColourBlocks):
         self.stop_after = stop_after
         self.sizes: list[int] = []
 
-    def encode(self, tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def encode(self, tiles: UInt8) -> Float32:
         if len(self.sizes) == self.stop_after:
             raise RuntimeError("stop")
         self.sizes.append(len(tiles))

@@ -15,6 +15,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from histohet.common.arrays import Floats, Ints
+
 Array = npt.NDArray[np.generic]
 
 
@@ -125,9 +127,7 @@ def write_stamp(
     return path
 
 
-def stamp_grid(
-    n_squares: tuple[int, int], mpp: float, tile_size_um: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def stamp_grid(n_squares: tuple[int, int], mpp: float, tile_size_um: float) -> tuple[Floats, Ints]:
     """Positions in µm as STAMP computes them, and the level-0 pixels that it really reads."""
     per_square = max(int(1024 * mpp // tile_size_um), 1)
     side = math.ceil(tile_size_um / mpp)

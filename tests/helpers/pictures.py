@@ -6,16 +6,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from histohet.common.arrays import Float32, UInt8
 from histohet.tissue.stain import EOSIN, HEMATOXYLIN
 
-Picture = npt.NDArray[np.uint8]
+Picture = UInt8
 
 GLASS = 243
 INKS = {"green": (1.5, 0.35, 1.0), "blue": (1.6, 1.0, 0.2), "black": (0.9, 0.9, 0.85)}
 """Optical density of felt-tip ink on glass."""
 
 
-def smooth(side_px: int, grain_px: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def smooth(side_px: int, grain_px: int, rng: np.random.Generator) -> Float32:
     """Return a square of noise between 0 and 1 that varies over `grain_px` pixels."""
     coarse = rng.random((side_px // grain_px + 2,) * 2).astype(np.float32)
     return cv2.resize(coarse, (side_px, side_px), interpolation=cv2.INTER_LINEAR)

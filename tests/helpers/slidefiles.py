@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyvips
 from PIL import Image
 
+from histohet.common.arrays import UInt8
 
-def write_aperio(
-    path: Path, image: npt.NDArray[np.uint8], mpp: float | None, power: float | None
-) -> Path:
+
+def write_aperio(path: Path, image: UInt8, mpp: float | None, power: float | None) -> Path:
     """Write a tiled, pyramidal, lossless TIFF that OpenSlide takes for an Aperio slide."""
     text = "Aperio Test"
     if power is not None:
@@ -33,7 +32,7 @@ def write_aperio(
     return path
 
 
-def write_plain(path: Path, image: npt.NDArray[np.uint8], **options: object) -> Path:
+def write_plain(path: Path, image: UInt8, **options: object) -> Path:
     """Write a plain image in the format of its suffix."""
     picture = pyvips.Image.new_from_array(image)
     if image.dtype == np.uint16:
@@ -42,15 +41,13 @@ def write_plain(path: Path, image: npt.NDArray[np.uint8], **options: object) -> 
     return path
 
 
-def gradient(width: int, height: int) -> npt.NDArray[np.uint8]:
+def gradient(width: int, height: int) -> UInt8:
     """Return an image in which every pixel tells where it is: red = x, green = y, blue = 100."""
     ys, xs = np.mgrid[0:height, 0:width]
     return np.stack([xs % 256, ys % 256, np.full_like(xs, 100)], axis=2).astype(np.uint8)
 
 
-def tissue_like(
-    width: int, height: int, boxes: list[tuple[int, int, int, int]]
-) -> npt.NDArray[np.uint8]:
+def tissue_like(width: int, height: int, boxes: list[tuple[int, int, int, int]]) -> UInt8:
     """Return white glass with pink rectangles (left, top, right, bottom)."""
     image = np.full((height, width, 3), 245, np.uint8)
     for left, top, right, bottom in boxes:
@@ -59,12 +56,7 @@ def tissue_like(
 
 
 def write_jpeg_tiff(
-    path: Path,
-    image: npt.NDArray[np.uint8],
-    tile_px: int,
-    *,
-    about: str = "MPP = 0.5",
-    pyramid: bool = False,
+    path: Path, image: UInt8, tile_px: int, *, about: str = "MPP = 0.5", pyramid: bool = False
 ) -> Path:
     """Write JPEG tiles, one level or a pyramid, that OpenSlide takes for an Aperio slide."""
     picture = pyvips.Image.new_from_array(image).copy()

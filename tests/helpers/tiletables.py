@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Ints
 from histohet.common.outcome import OK, Outcome
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
@@ -16,12 +16,7 @@ def three_tiles(outcome: Outcome = OK) -> TileTable:
 
 
 def tile_table(
-    coords: npt.NDArray[np.int64],
-    mpp: float,
-    size: tuple[int, int],
-    *,
-    tile_um: float = 112,
-    outcome: Outcome = OK,
+    coords: Ints, mpp: float, size: tuple[int, int], *, tile_um: float = 112, outcome: Outcome = OK
 ) -> TileTable:
     """Return tiles, (N, 2), of slide ``a`` with so many µm per pixel, (width, height)."""
     attributes = tile_attributes("a", TileSpec(tile_um=tile_um), mpp, size, "tiles")

@@ -1,9 +1,9 @@
 """Measure how much of every tile of one slide is epithelium."""
 
 import numpy as np
-import numpy.typing as npt
 
 from histohet.common.jobs import job_log, provenance_of
+from histohet.common.arrays import Float32
 from histohet.common.logs import track
 from histohet.common.outcome import attempt
 from histohet.epithelium.coverage import (
@@ -18,7 +18,7 @@ from histohet.slides.record import read_record
 from histohet.tiles.file import read_tiles, write_column
 
 
-def measure() -> npt.NDArray[np.float32]:
+def measure() -> Float32:
     """Return the coverage of each tile, (N,)."""
     given, stain = snakemake.input.get("mask"), snakemake.input.get("stain")
     if given:

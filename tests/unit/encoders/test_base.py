@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.encoders import made
+from histohet.common.arrays import Float32, UInt8
 from histohet.encoders.base import SymmetryAverage
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = UInt8
 
 
 class Projection:
@@ -22,7 +22,7 @@ class Projection:
         self.weights = np.random.default_rng(0).standard_normal((3 * side**2, self.width))
         self.batches: list[int] = []
 
-    def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+    def encode(self, tiles: Pixels) -> Float32:
         self.batches.append(len(tiles))
         flat = tiles.reshape(len(tiles), -1).astype(np.float64)
         return np.einsum("bp,pw->bw", flat, self.weights).astype(np.float32)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import openslide
 import pytest
 
@@ -24,6 +23,7 @@ from helpers.slidefiles import (
     write_plain,
 )
 from helpers.tiletables import tile_table
+from histohet.common.arrays import Float32, Ints, UInt8
 from histohet.common.files import StorageError
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
@@ -57,13 +57,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> TileSource:
 
 
 @pytest.fixture(scope="module")
-def coords() -> npt.NDArray[np.int64]:
+def coords() -> Ints:
     return np.random.default_rng(0).integers(0, (500, 300), (43, 2))
 
 
-def encoded(
-    path: Path, source: TileSource, coords: npt.NDArray[np.int64], encoder: Any, **options: Any
-) -> npt.NDArray[np.float32]:
+def encoded(path: Path, source: TileSource, coords: Ints, encoder: Any, **options: Any) -> Float32:
     with partial_features(path, {"of": "test"}) as rows:
         encode_tiles(
             source, coords, encoder, rows, EncodingOptions(**({"batch_size": 8} | options))
@@ -72,9 +70,7 @@ def encoded(
 
 
 @pytest.fixture(scope="module")
-def expected(
-    source: TileSource, coords: npt.NDArray[np.int64], tmp_path_factory: pytest.TempPathFactory
-) -> npt.NDArray[np.float32]:
+def expected(source: TileSource, coords: Ints, tmp_path_factory: pytest.TempPathFactory) -> Float32:
     """Tile by tile, in this process."""
     with source.open() as reader:
         tiles = [reader.read(x, y) for x, y in coords.tolist()]
@@ -96,20 +92,14 @@ def expected(
     ],
 )
 def test_batches_workers_and_where_it_is_encoded_change_nothing(
-    source: TileSource,
-    coords: npt.NDArray[np.int64],
-    expected: npt.NDArray[np.float32],
-    tmp_path: Path,
-    options: dict[str, Any],
+    source: TileSource, coords: Ints, expected: Float32, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     found = encoded(tmp_path / "a.h5", source, coords, ColourBlocks(), **options)
     np.testing.assert_array_equal(found, expected)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tiles_come_in_order_whatever_is_read_ahead(
-    source: TileSource, coords: npt.NDArray[np.int64]
-) -> None:
+def test_tiles_come_in_order_whatever_is_read_ahead(source: TileSource, coords: Ints) -> None:
     with source.open() as reader:
         tiles = np.stack([reader.read(x, y) for x, y in coords.tolist()])
     for ahead in (0, 1, 4):
@@ -119,10 +109,7 @@ def test_tiles_come_in_order_whatever_is_read_ahead(
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(
-    source: TileSource,
-    coords: npt.NDArray[np.int64],
-    expected: npt.NDArray[np.float32],
-    tmp_path: Path,
+    source: TileSource, coords: Ints, expected: Float32, tmp_path: Path
 ) -> None:
     greedy = Greedy(5)
     found = encoded(tmp_path / "a.h5", source, coords, greedy, batch_size=16, workers=1)
@@ -137,10 +124,7 @@ def test_no_memory_for_one_tile_is_an_error() -> None:
 
 
 def test_what_a_stopped_job_has_done_is_not_done_again(
-    source: TileSource,
-    coords: npt.NDArray[np.int64],
-    expected: npt.NDArray[np.float32],
-    tmp_path: Path,
+    source: TileSource, coords: Ints, expected: Float32, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.h5"
     with pytest.raises(RuntimeError, match="stop"):
@@ -188,10 +172,7 @@ encoded(Path(sys.argv[2]), source, np.array(coords), Slow(), batch_size=4, worke
 
 
 def test_a_killed_job_is_continued_and_its_workers_end(
-    source: TileSource,
-    coords: npt.NDArray[np.int64],
-    expected: npt.NDArray[np.float32],
-    tmp_path: Path,
+    source: TileSource, coords: Ints, expected: Float32, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.h5"
     job = subprocess.Popen(
@@ -222,11 +203,7 @@ def _runs(process: int) -> bool:
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "zeros", "empty", "gone", "other"])
 def test_what_a_kill_or_a_crash_damaged_is_done_again(
-    source: TileSource,
-    coords: npt.NDArray[np.int64],
-    expected: npt.NDArray[np.float32],
-    tmp_path: Path,
-    damage: str,
+    source: TileSource, coords: Ints, expected: Float32, tmp_path: Path, damage: str
 ) -> None:
     path = tmp_path / "a.h5"
     with pytest.raises(RuntimeError, match="stop"):
@@ -253,11 +230,7 @@ def test_what_a_kill_or_a_crash_damaged_is_done_again(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_batches_begin_anew(
-    source: TileSource,
-    coords: npt.NDArray[np.int64],
-    tmp_path: Path,
-) -> None:
+def test_other_batches_begin_anew(source: TileSource, coords: Ints, tmp_path: Path) -> None:
     """So that tiles are encoded in the same company as without interruption."""
     tiles, index = table(coords), np.arange(len(coords))
 
@@ -273,7 +246,7 @@ def test_other_batches_begin_anew(
 
 
 def test_a_worker_that_dies_ends_the_job_with_one_message(
-    source: TileSource, coords: npt.NDArray[np.int64], tmp_path: Path
+    source: TileSource, coords: Ints, tmp_path: Path
 ) -> None:
     batches = read_batches(source, np.tile(coords, (50, 1)), 4, workers=2)
     next(batches)
@@ -283,9 +256,7 @@ def test_a_worker_that_dies_ends_the_job_with_one_message(
         list(batches)
 
 
-def test_what_a_worker_raises_is_told(
-    source: TileSource, coords: npt.NDArray[np.int64], tmp_path: Path
-) -> None:
+def test_what_a_worker_raises_is_told(source: TileSource, coords: Ints, tmp_path: Path) -> None:
     missing = replace(source, slide=str(tmp_path / "gone.svs"))
     for workers in (0, 2):
         with pytest.raises(SlideError, match=r"gone\.svs does not exist"):
@@ -296,7 +267,7 @@ def test_what_a_worker_raises_is_told(
 
 
 def test_a_bug_in_a_worker_is_reported_with_its_last_words(
-    source: TileSource, coords: npt.NDArray[np.int64]
+    source: TileSource, coords: Ints
 ) -> None:
     bad = replace(source, side_px="wide")  # type: ignore[arg-type]
     with pytest.raises(WorkerError, match=r"exit code 1: TypeError"):
@@ -307,7 +278,7 @@ def test_a_bug_in_a_worker_is_reported_with_its_last_words(
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[TileSource, npt.NDArray[np.int64]]:
+def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[TileSource, Ints]:
     """8 × 8 tiles of 64 px in JPEG, three of which are damaged in the file."""
     folder = tmp_path_factory.mktemp("broken")
     slide = write_jpeg_tiff(folder / "a.svs", gradient(512, 512), 64)
@@ -319,7 +290,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[TileSource, npt.ND
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_undecodable_tiles_are_left_out_and_the_others_are_as_ever(
-    broken: tuple[TileSource, npt.NDArray[np.int64]], tmp_path: Path, workers: int
+    broken: tuple[TileSource, Ints], tmp_path: Path, workers: int
 ) -> None:
     source, coords = broken
     whole = write_jpeg_tiff(tmp_path / "whole.svs", gradient(512, 512), 64)
@@ -333,7 +304,7 @@ def test_undecodable_tiles_are_left_out_and_the_others_are_as_ever(
 
 
 def test_too_many_undecodable_tiles_fail_the_slide(
-    broken: tuple[TileSource, npt.NDArray[np.int64]], tmp_path: Path
+    broken: tuple[TileSource, Ints], tmp_path: Path
 ) -> None:
     source, coords = broken
     for share in (0.04, 0.0):
@@ -345,9 +316,7 @@ def test_too_many_undecodable_tiles_fail_the_slide(
 
 
 def test_a_tile_that_can_be_read_after_all_is_not_lost(
-    broken: tuple[TileSource, npt.NDArray[np.int64]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    broken: tuple[TileSource, Ints], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Network storage fails at times: the job does, keeps what it has, and is run again."""
     source, coords = broken
@@ -356,7 +325,7 @@ def test_a_tile_that_can_be_read_after_all_is_not_lost(
     sound = encoded(tmp_path / "w.h5", whole, coords, ColourBlocks())
     read = TileReader.read
 
-    def read_with_a_gap(reader: TileReader, x: int, y: int) -> npt.NDArray[np.uint8]:
+    def read_with_a_gap(reader: TileReader, x: int, y: int) -> UInt8:
         if (x, y) == tuple(coords[20]):
             monkeypatch.setattr(TileReader, "read", read)
             raise SlideError("Input/output error")
@@ -375,12 +344,12 @@ def test_a_tile_that_can_be_read_after_all_is_not_lost(
 # The whole file ----------------------------------------------------------------------------------
 
 
-def table(coords: npt.NDArray[np.int64]) -> TileTable:
+def table(coords: Ints) -> TileTable:
     return tile_table(coords, 0.5, (512, 512))
 
 
 def test_feature_file_has_the_same_bytes_after_an_interruption_and_with_any_workers(
-    broken: tuple[TileSource, npt.NDArray[np.int64]], tmp_path: Path
+    broken: tuple[TileSource, Ints], tmp_path: Path
 ) -> None:
     source, coords = broken
     tiles, index = table(coords), np.arange(1, 64, 3)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from histohet.common.arrays import Floats, Ints, UInt8
 from histohet.encoders.base import Encoder
 from histohet.encoders.stain_texture.descriptor import (
     FEATURES,
@@ -26,18 +27,18 @@ from histohet.encoders.stain_texture.layers import LEVELS, separate
 from histohet.encoders.stain_texture.nuclei import Nuclei, find_nuclei
 from histohet.tissue.stain import EOSIN, HEMATOXYLIN
 
-Tile = npt.NDArray[np.uint8]
+Tile = UInt8
 SIDE = 224
 WHITE = 245.0
 NUCLEUS, CYTOPLASM = (0.8, 0.2), (0.1, 0.5)  # optical density of hematoxylin and eosin
 
 
-def expose(hematoxylin: npt.NDArray[np.float64], eosin: npt.NDArray[np.float64]) -> Tile:
+def expose(hematoxylin: Floats, eosin: Floats) -> Tile:
     density = hematoxylin[..., None] * HEMATOXYLIN + eosin[..., None] * EOSIN
     return np.clip(np.rint((WHITE + 1) * 10.0**-density - 1), 0, 255).astype(np.uint8)
 
 
-def draw(nuclei: npt.NDArray[np.uint8], noise: float = 0.0, seed: int = 0) -> Tile:
+def draw(nuclei: UInt8, noise: float = 0.0, seed: int = 0) -> Tile:
     """Tile with nuclei where the mask is set, cytoplasm elsewhere, and noise in density."""
     rng = np.random.default_rng(seed)
     inside = nuclei > 0
@@ -46,14 +47,14 @@ def draw(nuclei: npt.NDArray[np.uint8], noise: float = 0.0, seed: int = 0) -> Ti
     return expose(h, e)
 
 
-def discs(centres: npt.ArrayLike, radius_px: int) -> npt.NDArray[np.uint8]:
+def discs(centres: npt.ArrayLike, radius_px: int) -> UInt8:
     mask = np.zeros((SIDE, SIDE), np.uint8)
     for x, y in np.asarray(centres).astype(int):
         cv2.circle(mask, (int(x), int(y)), radius_px, 1, -1)
     return mask
 
 
-def lattice(pitch: int, margin: int = 20) -> npt.NDArray[np.int64]:
+def lattice(pitch: int, margin: int = 20) -> Ints:
     at = np.arange(margin, SIDE - margin + 1, pitch)
     return np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
 

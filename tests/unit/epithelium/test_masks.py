@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.slidefiles import write_plain
+from histohet.common.arrays import UInt8
 from histohet.epithelium.masks import (
     LabelImage,
     MaskError,
@@ -24,16 +24,16 @@ from histohet.slides.files import LARGEST_GEOJSON
 
 
 @pytest.fixture(scope="module")
-def labels() -> npt.NDArray[np.uint8]:
+def labels() -> UInt8:
     return np.random.default_rng(3).choice([0, 1, 3, 12], (50, 80)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
-def label_file(labels: npt.NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def label_file(labels: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_plain(tmp_path_factory.mktemp("mask") / "labels.tif", labels, tile=True)
 
 
-def exact_share(labels: npt.NDArray[np.uint8], scale: float, square: tuple[float, ...]) -> float:
+def exact_share(labels: UInt8, scale: float, square: tuple[float, ...]) -> float:
     """Sum the areas of all epithelial mask pixels, as rectangles, inside a square."""
     x0, y0, x1, y1 = square
     area = 0.0
@@ -46,7 +46,7 @@ def exact_share(labels: npt.NDArray[np.uint8], scale: float, square: tuple[float
 
 @pytest.mark.parametrize("scale", [1.0, 2.0, 3.7, 0.5, 8.0])
 def test_coverage_is_the_exact_area_at_any_scale(
-    labels: npt.NDArray[np.uint8], label_file: Path, scale: float
+    labels: UInt8, label_file: Path, scale: float
 ) -> None:
     mask = LabelImage(label_file, [3, 12], (round(80 * scale), round(50 * scale)))
     for x, y, side in (
@@ -68,9 +68,7 @@ def test_coverage_is_a_share(
     assert -1e-9 <= mask.coverage(x * scale, y * scale, side) <= 1 + 1e-9
 
 
-def test_pixels_take_the_mask_pixel_under_their_centre(
-    labels: npt.NDArray[np.uint8], label_file: Path
-) -> None:
+def test_pixels_take_the_mask_pixel_under_their_centre(labels: UInt8, label_file: Path) -> None:
     mask = LabelImage(label_file, [3], (160, 100))
     found = mask.pixels(21, 11, 37.0, 16)
     for i in range(16):

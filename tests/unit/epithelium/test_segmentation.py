@@ -7,12 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import glas
+from histohet.common.arrays import Bools, Floats, UInt8
 from histohet.epithelium.segmentation import (
     DEFAULT_THRESHOLD,
     FLOOR,
@@ -33,11 +33,11 @@ WHITE = 242.0
 STAIN = StainModel(white=(WHITE, WHITE, WHITE), reference=(1.0, 0.8))
 BLUE_INK = np.array([1.6, 1.0, 0.2])
 
-Image = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
+Image = UInt8
+Mask = Bools
 
 
-def expose(density: npt.NDArray[np.float64]) -> Image:
+def expose(density: Floats) -> Image:
     return np.clip(np.rint((WHITE + 1) * 10.0**-density - 1), 0, 255).astype(np.uint8)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import shapely
 
 from helpers.slidefiles import write_plain
+from histohet.common.arrays import UInt8
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.epithelium import segmentation as epithelium
@@ -27,7 +27,7 @@ PROVENANCE = Provenance({}, {"slide": "a.png"})
 
 
 @pytest.fixture(scope="module")
-def picture() -> npt.NDArray[np.uint8]:
+def picture() -> UInt8:
     """Purple sheet of crowded nuclei on the left, pink with single nuclei on the right; 1 µm/px."""
     rng = np.random.default_rng(5)
     image = np.full((600, 900, 3), 245, np.uint8)
@@ -47,9 +47,7 @@ def picture() -> npt.NDArray[np.uint8]:
 TISSUE = [shapely.box(50, 50, 850, 550)]
 
 
-def test_sheet_is_epithelium_and_stroma_is_not(
-    tmp_path: Path, picture: npt.NDArray[np.uint8]
-) -> None:
+def test_sheet_is_epithelium_and_stroma_is_not(tmp_path: Path, picture: UInt8) -> None:
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
         labels, model = segment_slide(slide, 1.0, TISSUE, label=7)
     assert model is not None
@@ -61,7 +59,7 @@ def test_sheet_is_epithelium_and_stroma_is_not(
 
 
 def test_windows_do_not_show(
-    tmp_path: Path, picture: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, picture: UInt8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the slide's own scale there is no resampling: windows must not change a single pixel."""
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
@@ -82,7 +80,7 @@ def test_windows_do_not_show(
 
 @pytest.mark.parametrize("mpp", [0.25, 0.499, 0.78])
 def test_label_image_fits_its_slide_at_any_scale(
-    tmp_path: Path, picture: npt.NDArray[np.uint8], mpp: float
+    tmp_path: Path, picture: UInt8, mpp: float
 ) -> None:
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
         labels, _ = segment_slide(slide, mpp, TISSUE, label=1)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from histohet.common.arrays import Bools, Floats
 from histohet.prognosis.models import (
     MAX_COMPONENTS,
     PENALTIES,
@@ -27,9 +27,6 @@ from histohet.prognosis.models import (
 )
 from histohet.survival import ranking
 from histohet.survival.partial_likelihood import RiskSets, maximise
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 ALL: tuple[str, ...] = ("clinical", "embedding", "heterogeneity")
 CHEAP: dict[str, tuple[str, ...]] = {"heterogeneity": ("heterogeneity",)}

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from helpers.slidefiles import (
@@ -13,6 +12,7 @@ from helpers.slidefiles import (
     write_jpeg_tiff,
     write_plain,
 )
+from histohet.common.arrays import UInt8
 from histohet.slides import reader as slides
 from histohet.slides.reader import SlideError, SlideInfo, open_slide, read_overview, read_tile
 
@@ -29,7 +29,7 @@ def test_aperio_header_and_levels(tmp_path: Path) -> None:
     assert info.bounds == (0, 0, 600, 400)
 
 
-def write_either(path: Path, image: npt.NDArray[np.uint8]) -> Path:
+def write_either(path: Path, image: UInt8) -> Path:
     """Write a slide that OpenSlide reads, or a plain image, by the suffix."""
     if path.suffix == ".svs":
         return write_aperio(path, image, 0.5, 20)
@@ -83,9 +83,7 @@ def test_tile_at_the_scale_of_the_slide_is_the_pixels_themselves(tmp_path: Path)
         np.testing.assert_array_equal(read_tile(slide, 13, 29, 64, 64), image[29:93, 13:77])
 
 
-def assert_on_ramp(
-    tile: npt.NDArray[np.uint8], x: float, y: float, side: float, slope: float
-) -> None:
+def assert_on_ramp(tile: UInt8, x: float, y: float, side: float, slope: float) -> None:
     """Red rises with x, green with y; pixel i of a tile lies (i + ½)·side/out - ½ from its corner.
 
     Single values are rounded twice, to ± 1; their mean tells a shift of a fifth of a pixel.
@@ -101,7 +99,7 @@ def assert_on_ramp(
         assert abs((line - expected).mean()) < 0.2 * slope
 
 
-def ramp(width: int) -> npt.NDArray[np.uint8]:
+def ramp(width: int) -> UInt8:
     line = np.tile(np.linspace(0, 255, width), (width, 1))
     return np.dstack([line, line.T, line]).round().astype(np.uint8)
 

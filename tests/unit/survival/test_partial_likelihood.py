@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lifelines import CoxPHFitter
 from scipy.optimize import minimize
 
+from histohet.common.arrays import Bools, Floats
 from histohet.survival.partial_likelihood import (
     Likelihood,
     NoMaximumError,
@@ -24,8 +25,6 @@ from histohet.survival.partial_likelihood import (
     maximise,
 )
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 Data = tuple[Floats, Floats, Bools]
 
 COVARIATES = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]

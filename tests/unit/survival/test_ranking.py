@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -19,6 +18,7 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import concordance_index
 
 from histohet.clinical.settings import Covariate
+from histohet.common.arrays import Bools, Floats, Ints
 from histohet.survival.cox import fit_design
 from histohet.survival.design import make_design
 from histohet.survival.ranking import (
@@ -31,9 +31,7 @@ from histohet.survival.ranking import (
     uncensored_before,
 )
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Data = tuple[Floats, Bools, Floats, npt.NDArray[np.int64]]
+Data = tuple[Floats, Bools, Floats, Ints]
 
 
 @pytest.fixture(scope="module")

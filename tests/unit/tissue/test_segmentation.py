@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from helpers.pictures import fluorescence, pen_marks, photo, plain, section
 from helpers.slidefiles import tissue_like, write_plain
+from histohet.common.arrays import UInt8
 from histohet.slides.reader import SlideInfo, open_slide
 from histohet.tissue.segmentation import (
     background_colour,
@@ -123,7 +123,7 @@ def test_background_colour_is_the_median_of_empty_glass() -> None:
     ids=["section", "pen", "fluorescence", "photo", "section and pen", "glass"],
 )
 def test_pieces_that_no_stain_can_have_coloured(
-    tmp_path: Path, picture: npt.NDArray[np.uint8], stained: bool
+    tmp_path: Path, picture: UInt8, stained: bool
 ) -> None:
     params = BIOPSY
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:

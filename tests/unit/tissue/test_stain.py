@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import gamma
 
 from helpers.pictures import INKS
+from histohet.common.arrays import Float32, Floats, UInt8
 from histohet.tissue.stain import (
     EOSIN,
     HEMATOXYLIN,
@@ -26,7 +27,7 @@ from histohet.tissue.stain import (
 WHITE = np.array([241.0, 238.0, 244.0])
 
 
-def unit(*vector: float) -> npt.NDArray[np.float64]:
+def unit(*vector: float) -> Floats:
     return np.array(vector) / np.linalg.norm(vector)
 
 
@@ -35,7 +36,7 @@ def angle_deg(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def expose(density: npt.NDArray[np.float64], white: npt.ArrayLike = WHITE) -> npt.NDArray[np.uint8]:
+def expose(density: Floats, white: npt.ArrayLike = WHITE) -> UInt8:
     """Invert `optical_density`: densities (..., 3) to the nearest grey levels."""
     light = (np.asarray(white) + 1) * 10.0**-density - 1
     return np.clip(np.rint(light), 0, 255).astype(np.uint8)
@@ -43,7 +44,7 @@ def expose(density: npt.NDArray[np.float64], white: npt.ArrayLike = WHITE) -> np
 
 def section(
     hematoxylin: npt.ArrayLike, eosin: npt.ArrayLike, n: int = 20_000, seed: int = 1
-) -> npt.NDArray[np.uint8]:
+) -> UInt8:
     """Pixels of glass, eosin-rich stroma and nuclei in equal parts, with sensor noise."""
     rng = np.random.default_rng(seed)
     h = np.concatenate([rng.gamma(2, 0.02, n), rng.gamma(8, 0.12, n), np.zeros(n)])
@@ -61,9 +62,7 @@ def section(
         (unit(0.76, 0.57, 0.31), unit(0.25, 0.90, 0.35)),
     ],
 )
-def test_planted_vectors_are_found(
-    hematoxylin: npt.NDArray[np.float64], eosin: npt.NDArray[np.float64]
-) -> None:
+def test_planted_vectors_are_found(hematoxylin: Floats, eosin: Floats) -> None:
     model = fit_stain(section(hematoxylin, eosin))
     assert model.estimated
     assert angle_deg(model.hematoxylin, hematoxylin) < 4
@@ -86,9 +85,7 @@ def test_a_pen_mark_does_not_move_the_vectors(pen: str) -> None:
 
 
 @pytest.mark.parametrize("vector", [HEMATOXYLIN, EOSIN, unit(0.58, 0.78, 0.24)])
-def test_a_slide_of_one_stain_falls_back_to_the_published_vectors(
-    vector: npt.NDArray[np.float64],
-) -> None:
+def test_a_slide_of_one_stain_falls_back_to_the_published_vectors(vector: Floats) -> None:
     amount = np.random.default_rng(3).gamma(6, 0.12, 30_000)
     model = fit_stain(expose(amount[:, None] * vector))
     assert not model.estimated
@@ -109,7 +106,7 @@ def test_a_slide_of_one_stain_falls_back_to_the_published_vectors(
     ],
     ids=["empty", "white fill", "glass", "black", "ink", "too few"],
 )
-def test_without_tissue_the_default_stands_in(pixels: npt.NDArray[np.uint8]) -> None:
+def test_without_tissue_the_default_stands_in(pixels: UInt8) -> None:
     model = fit_stain(pixels)
     assert not model.estimated
     assert model.reference == StainModel().reference
@@ -129,7 +126,7 @@ def test_the_order_of_the_pixels_does_not_matter() -> None:
     assert fit_stain(pixels) == fit_stain(shuffled)
 
 
-def amounts(rgb: npt.NDArray[np.uint8], model: StainModel) -> npt.NDArray[np.float32]:
+def amounts(rgb: UInt8, model: StainModel) -> Float32:
     """Hematoxylin and eosin as one array, (height, width, 2)."""
     return np.stack(unmix(rgb, model), axis=2)
 
@@ -194,7 +191,7 @@ def test_ink_is_ink_on_glass_and_over_tissue(pen: str) -> None:
     "pixels",
     [np.zeros((5, 4), np.uint8), np.zeros((5, 3), np.float32), np.zeros((2, 2, 3), np.uint8)],
 )
-def test_pixels_of_another_shape_are_refused(pixels: npt.NDArray[np.uint8]) -> None:
+def test_pixels_of_another_shape_are_refused(pixels: UInt8) -> None:
     with pytest.raises(ValueError, match=r"uint8 pixels of shape \(n, 3\)"):
         fit_stain(pixels)
 

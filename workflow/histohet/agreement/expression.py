@@ -29,10 +29,10 @@ from scipy.spatial import cKDTree
 
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusteredTiles
-from histohet.common.arrays import Floats, Ints
+from histohet.common.arrays import Floats, Int32, Ints
 from histohet.tiles.lattice import Coords
 
-Clusters = npt.NDArray[np.int32]
+Clusters = Int32
 
 MIN_OVERLAP = 0.8
 """Number of spots that a placement has to keep on tiles, as a share of those compared. With half of

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from histohet.common.arrays import Floats
+from histohet.common.arrays import Floats, Ints
 from histohet.common.sheets import read_table
 
 Unit = Literal["slide", "patient"]
@@ -199,7 +198,7 @@ def _correlation(
     test: Callable[[Floats, Floats], tuple[float, float]],
     count: Floats,
     score: Floats,
-    drawn: npt.NDArray[np.int64],
+    drawn: Ints,
 ) -> RankEstimate:
     estimate, p = test(count, score)
     resampled = [

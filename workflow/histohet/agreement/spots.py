@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.agreement.settings import SpotColumns
+from histohet.common.arrays import Floats
 from histohet.common.hdf5 import MOST_ROWS, UNREADABLE, open_file
 from histohet.common.sheets import read_table
 
@@ -42,7 +43,7 @@ class Spots:
         If a position is not finite.
     """
 
-    centres: npt.NDArray[np.float64]
+    centres: Floats
     labels: Texts
 
     def __post_init__(self) -> None:
@@ -123,9 +124,7 @@ def _cleaned(labels: list[str]) -> Texts:
     return np.array(["" if label.lower() in NO_LABEL else label for label in labels], np.str_)
 
 
-def read_observations(
-    path: str | Path, column: str
-) -> tuple[Texts, npt.NDArray[np.float64], Texts]:
+def read_observations(path: str | Path, column: str) -> tuple[Texts, Floats, Texts]:
     """Read names, positions and one column of the observations.
 
     Understood are the layouts of anndata 0.7 and later: a group ``obs`` with one entry per column,
@@ -167,7 +166,7 @@ def read_observations(
         raise AnnDataError(f"{path} cannot be read as AnnData: {text}") from error
 
 
-def _positions(file: h5py.File, path: str | Path, n: int) -> npt.NDArray[np.float64]:
+def _positions(file: h5py.File, path: str | Path, n: int) -> Floats:
     found = file.get(SPATIAL)
     if not isinstance(found, h5py.Dataset):
         there = list(file["obsm"]) if "obsm" in file else []

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.clustering.file import ClusteredTiles
+from histohet.common.arrays import Ints
 from histohet.common.sheets import read_table
 from histohet.tiles.lattice import Coords
 from histohet.tiles.neighbours import nearest
@@ -24,7 +25,7 @@ class Truth:
     """
 
     coords: Coords
-    subclones: npt.NDArray[np.int64]
+    subclones: Ints
 
     @property
     def n_subclones(self) -> int:
@@ -53,7 +54,7 @@ def read_truth(path: str | Path) -> Truth:
     return Truth(values[:, :2], values[:, 2])
 
 
-def subclone_of_tiles(truth: Truth, coords: Coords, side_px: float) -> npt.NDArray[np.int64]:
+def subclone_of_tiles(truth: Truth, coords: Coords, side_px: float) -> Ints:
     """Return the subclone of each tile: that of the nearest known tile, if it is close.
 
     Returns
@@ -90,9 +91,7 @@ def agree_with_truth(found: ClusteredTiles, truth: Truth) -> TruthAgreement:
     return agree(subclones, truth.n_subclones, clusters.start, clusters.raw, clusters.labels)
 
 
-def agree(
-    subclones: npt.NDArray[np.int64], n_subclones: int, *labels: npt.NDArray[np.integer]
-) -> TruthAgreement:
+def agree(subclones: Ints, n_subclones: int, *labels: npt.NDArray[np.integer]) -> TruthAgreement:
     """Compare labels (start, raw, final; each (N,)) with the subclones of the same tiles."""
     # Here, and not above: every slide's preflight reads truths, and would load SciPy for this.
     from sklearn.metrics import adjusted_rand_score

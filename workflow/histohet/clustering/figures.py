@@ -9,7 +9,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import Certainty, Clustering
+from histohet.common.arrays import Float32, Int32
 from histohet.drawing.palette import FAINT, INK, NEUTRAL, Rgb, cluster_colour, cluster_rgb, rgb
 from histohet.drawing.panels import (
     colour_bar,
@@ -157,14 +157,14 @@ def _stability_title(found: Clustering) -> str:
     return f"Stability: ARI {certainty.stability_ari:.2f}, {_plural(interval)}"
 
 
-def _agreement_colours(agreement: npt.NDArray[np.float32]) -> list[Rgb]:
+def _agreement_colours(agreement: Float32) -> list[Rgb]:
     """Return the colour of every tile; those that no restart drew are grey."""
     shades = matplotlib.colormaps[AGREEMENT_COLOURS](agreement, bytes=True)[:, :3]
     shades[np.isnan(agreement)] = rgb(NEUTRAL)
     return [(red, green, blue) for red, green, blue in shades.tolist()]
 
 
-def _clusters(labels: npt.NDArray[np.int32]) -> str:
+def _clusters(labels: Int32) -> str:
     return _plural(str(len(np.unique(labels))))
 
 
@@ -172,7 +172,7 @@ def _plural(number: str) -> str:
     return f"{number} cluster{'' if number == '1' else 's'}"
 
 
-def _colours(labels: npt.NDArray[np.int32]) -> list[Rgb]:
+def _colours(labels: Int32) -> list[Rgb]:
     return [cluster_rgb(label) for label in labels.tolist()]
 
 

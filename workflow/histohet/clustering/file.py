@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from histohet.clustering.result import Certainty, Clustering, Step
 from histohet.clustering.settings import ClusteringSettings
+from histohet.common.arrays import Ints
 from histohet.common.hdf5 import new_file, open_file
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import TileTable, tiles_of, write_coords
@@ -33,7 +33,7 @@ class ClusteredTiles:
     """
 
     tiles: TileTable
-    tile_index: npt.NDArray[np.int64]
+    tile_index: Ints
     clustering: Clustering
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from histohet.clustering.settings import ClusteringSettings
-from histohet.common.arrays import Ints
+from histohet.common.arrays import Float32, Int32, Ints
 
-Labels = npt.NDArray[np.int32]
+Labels = Int32
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Clustering:
     start: Labels
     raw: Labels
     labels: Labels
-    agreement: npt.NDArray[np.float32]
+    agreement: Float32
     steps: tuple[Step, ...]
     certainty: Certainty
     notes: tuple[str, ...]

@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
 from histohet.clustering.result import Clustering
-from histohet.common.arrays import Ints
+from histohet.common.arrays import Bools, Ints
 
 DRAWN_SHARE = 0.8
 
@@ -60,9 +60,7 @@ def with_stability(
     return replace(found, agreement=agreement, certainty=certainty)
 
 
-def _corresponding(
-    labels: npt.NDArray[np.integer], found: npt.NDArray[np.integer]
-) -> npt.NDArray[np.bool_]:
+def _corresponding(labels: npt.NDArray[np.integer], found: npt.NDArray[np.integer]) -> Bools:
     """Return which tiles are in corresponding clusters of two clusterings."""
     label_of, label_rows = np.unique(labels, return_inverse=True)
     _, found_rows = np.unique(found, return_inverse=True)

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from histohet.clustering.potts.model import Neighbours, neighbour_lists
-from histohet.common.arrays import Floats, Ints
+from histohet.common.arrays import Float32, Floats, Ints
 from histohet.features.file import FeatureRows
 from histohet.tiles.neighbours import knn_edges
 
 # Embeddings (N, D) in memory, or in a file that is read by ascending row numbers.
 Source = npt.NDArray[np.floating] | FeatureRows
-Features = npt.NDArray[np.float32]
+Features = Float32
 
 # Principal components in which k-means looks for clusters, and those in which they are described:
 # no more than the tiles can support.

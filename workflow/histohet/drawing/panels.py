@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from histohet.common.arrays import Ints
 from histohet.drawing.palette import INK, Rgb
 from histohet.drawing.style import PNG_DPI, SMALL_FONT_SIZE
 from histohet.slides.reader import Pixels
@@ -59,16 +59,16 @@ def faded(picture: Pixels) -> Pixels:
     return (255 - (255 - grey.astype(np.float32)) * 0.45).astype(np.uint8)
 
 
-def tile_squares(tiles: TileTable, scale: float, corner: tuple[int, int]) -> npt.NDArray[np.int64]:
+def tile_squares(tiles: TileTable, scale: float, corner: tuple[int, int]) -> Ints:
     """Left, top, right, bottom of the tiles in pixels of the cropped thumbnail, (N, 4)."""
     start = tiles.coords * scale - corner
     # Rounded outwards, so that no line of pixels stays bare between neighbours.
     edges = [np.floor(start), np.ceil(start + tiles.side_px * scale)]
-    squares: npt.NDArray[np.int64] = np.hstack(edges).astype(np.int64)
+    squares: Ints = np.hstack(edges).astype(np.int64)
     return squares
 
 
-def overlay(backdrop: Pixels, squares: npt.NDArray[np.int64], colours: Sequence[Rgb]) -> Pixels:
+def overlay(backdrop: Pixels, squares: Ints, colours: Sequence[Rgb]) -> Pixels:
     """Paint tiles over the backdrop, letting it shine through."""
     painted = backdrop.copy()
     for (left, top, right, bottom), colour in zip(squares.tolist(), colours, strict=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Float32
 from histohet.encoders.entry import EncoderError
 from histohet.slides.reader import Pixels
 
@@ -31,7 +31,7 @@ class Encoder(Protocol):
     name: str
     width: int
 
-    def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+    def encode(self, tiles: Pixels) -> Float32:
         """Encode tiles.
 
         Parameters
@@ -75,7 +75,7 @@ class SymmetryAverage:
         self.width = encoder.width
         self._encoder = encoder
 
-    def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+    def encode(self, tiles: Pixels) -> Float32:
         """Encode uint8 (B, S, S, 3) into float32 (B, width).
 
         Raises
@@ -89,5 +89,5 @@ class SymmetryAverage:
             for turns in TURNS:
                 position = np.rot90(mirrored, turns, axes=(1, 2))
                 total += self._encoder.encode(np.ascontiguousarray(position))
-        mean: npt.NDArray[np.float32] = (total / (2 * len(TURNS))).astype(np.float32)
+        mean: Float32 = (total / (2 * len(TURNS))).astype(np.float32)
         return mean

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Float32, Ints
 from histohet.common.files import StorageError
 from histohet.common.logs import logger, track
 from histohet.common.outcome import Outcome, Status, attempt
@@ -63,7 +63,7 @@ def encode_job(
     job: Any,
     provenance: Provenance,
     tiles: TileTable,
-    choose: Callable[[], tuple[npt.NDArray[np.int64], TileSource]],
+    choose: Callable[[], tuple[Ints, TileSource]],
 ) -> None:
     """Write the feature file of a slide; one without rows that says why if the slide is lost.
 
@@ -93,11 +93,7 @@ def encode_job(
 
 
 def _encode(
-    job: Any,
-    provenance: Provenance,
-    tiles: TileTable,
-    index: npt.NDArray[np.int64],
-    source: TileSource,
+    job: Any, provenance: Provenance, tiles: TileTable, index: Ints, source: TileSource
 ) -> Outcome:
     checkpoint = locate(job.params.weights)
     encoder = make_encoder(EncoderEntry(**job.params.encoder), source.tile_px, checkpoint)
@@ -149,7 +145,7 @@ class FittingEncoder:
         self._encoder = encoder
         self.limit = limit
 
-    def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+    def encode(self, tiles: Pixels) -> Float32:
         """Encode uint8 (B, S, S, 3) into float32 (B, width).
 
         Raises
@@ -175,7 +171,7 @@ class FittingEncoder:
 def encode_slide(
     path: str | Path,
     tiles: TileTable,
-    index: npt.NDArray[np.int64],
+    index: Ints,
     source: TileSource,
     encoder: Encoder,
     provenance: Provenance,

@@ -9,12 +9,12 @@ from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from histohet.common.arrays import Float32
 from histohet.encoders.base import EncoderOutOfMemory
 from histohet.encoders.checkpoints import load_published
 from histohet.encoders.entry import EncoderEntry, EncoderError
@@ -74,7 +74,7 @@ class TimmModel:
                 f"the configuration says width {self.width}"
             )
 
-    def encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+    def encode(self, tiles: Pixels) -> Float32:
         """Encode uint8 (B, S, S, 3) into float32 (B, width).
 
         Raises
@@ -92,13 +92,13 @@ class TimmModel:
         raise EncoderOutOfMemory(f"encoder '{self.name}': {len(tiles)} tiles do not fit in memory")
 
     @torch.inference_mode()
-    def _encode(self, tiles: Pixels) -> npt.NDArray[np.float32]:
+    def _encode(self, tiles: Pixels) -> Float32:
         batch = torch.from_numpy(np.ascontiguousarray(tiles))
         batch = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
         batch = batch.div_(255).sub_(self._mean).div_(self._std)
         with self._precision():
             embedding = self._embed(batch)
-        result: npt.NDArray[np.float32] = embedding.float().cpu().numpy()
+        result: Float32 = embedding.float().cpu().numpy()
         return result
 
     def _precision(self) -> AbstractContextManager[Any]:

@@ -22,8 +22,8 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Bools, Float32
 from histohet.encoders.base import Encoder
 from histohet.encoders.pixels import TileReader, TileSource
 from histohet.slides.reader import Pixels, SlideError
@@ -50,15 +50,15 @@ class Batch:
         float32 (R, D), embeddings of the readable ones, where the workers encode.
     """
 
-    readable: npt.NDArray[np.bool_]
+    readable: Bools
     tiles: Pixels
-    vectors: npt.NDArray[np.float32] | None = None
+    vectors: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.readable)
 
 
-def read_tiles_into(reader: TileReader, coords: Coords, out: Pixels) -> npt.NDArray[np.bool_]:
+def read_tiles_into(reader: TileReader, coords: Coords, out: Pixels) -> Bools:
     """Fill `out`, uint8 (B, S, S, 3), with tiles and return which of them could be decoded."""
     readable = np.ones(len(coords), np.bool_)
     for row, (x, y) in enumerate(coords.tolist()):
@@ -118,7 +118,7 @@ def read_batches(
                 yield _answer(team, slots[(number - ahead) % (ahead + 1), :size])
 
 
-def _encoded(encoder: Encoder | None, tiles: Pixels) -> npt.NDArray[np.float32] | None:
+def _encoded(encoder: Encoder | None, tiles: Pixels) -> Float32 | None:
     if encoder is None:
         return None
     return encoder.encode(tiles) if len(tiles) else np.empty((0, encoder.width), np.float32)
@@ -221,14 +221,14 @@ class _Worker:
         except ConnectionError as error:
             raise self._ended() from error
 
-    def answer(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]:
+    def answer(self) -> tuple[Bools, Float32 | None]:
         try:
             found = self._connection.recv()
         except (EOFError, ConnectionError) as error:
             raise self._ended() from error
         if isinstance(found, ValueError):
             raise found
-        answer: tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32] | None] = found
+        answer: tuple[Bools, Float32 | None] = found
         return answer
 
     def _ended(self) -> Exception:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Float32
 from histohet.common.outcome import Status
 from histohet.epithelium.masks import EpitheliumMask, LabelImage, MaskError
 from histohet.slides.files import is_geojson
@@ -37,7 +37,7 @@ def check_mask(path: str, size: tuple[int, int], side_px: float) -> None:
 
 def tile_coverage(
     mask: EpitheliumMask, corners: Iterable[tuple[int, int]], side_px: float
-) -> npt.NDArray[np.float32]:
+) -> Float32:
     """Return the share of each tile that is epithelium, (N,).
 
     Raises

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyvips
 import shapely
 
+from histohet.common.arrays import Bools, Floats
 from histohet.common.files import read_json
 from histohet.common.outcome import SlideLost
 from histohet.slides.files import LARGEST_GEOJSON, is_geojson
@@ -49,7 +49,7 @@ class EpitheliumMask(Protocol):
         """Share of a square that is epithelium, 0 to 1 (exact area, level-0 px)."""
         ...
 
-    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> npt.NDArray[np.bool_]:
+    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> Bools:
         """Which pixels of a square, seen as (out_px, out_px), are epithelium at their centre."""
         ...
 
@@ -97,7 +97,7 @@ class LabelImage:
             )
         self._region = pyvips.Region.new(self._image)
 
-    def _window(self, left: int, top: int, right: int, bottom: int) -> npt.NDArray[np.bool_]:
+    def _window(self, left: int, top: int, right: int, bottom: int) -> Bools:
         """Epithelium in a window of mask pixels; outside the mask there is none."""
         x0, y0 = max(left, 0), max(top, 0)
         x1, y1 = min(right, self._image.width), min(bottom, self._image.height)
@@ -134,13 +134,13 @@ class LabelImage:
         window = self._window(columns[0], rows[0], columns[1], rows[1])
         return float(row_weights @ window @ column_weights)
 
-    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> npt.NDArray[np.bool_]:
+    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> Bools:
         """Which pixels of a square are epithelium, by the mask pixel under their centre."""
         offsets = (np.arange(out_px) + 0.5) * side_px / out_px
         columns = np.floor((x + offsets) / self.scale).astype(np.int64)
         rows = np.floor((y + offsets) / self.scale).astype(np.int64)
         window = self._window(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-        found: npt.NDArray[np.bool_] = window[rows - rows[0]][:, columns - columns[0]]
+        found: Bools = window[rows - rows[0]][:, columns - columns[0]]
         return found
 
 
@@ -157,7 +157,7 @@ def _scale(slide_size: tuple[int, int], mask_size: tuple[int, int]) -> float:
     return float(whole) if rounded else scale
 
 
-def _overlap(start: float, end: float) -> tuple[tuple[int, int], npt.NDArray[np.float64]]:
+def _overlap(start: float, end: float) -> tuple[tuple[int, int], Floats]:
     """Cells that an interval touches, and the share of the interval that falls on each."""
     first, last = floor(start), max(ceil(end), floor(start) + 1)
     edges = np.clip(np.arange(first, last + 1), start, end)
@@ -179,7 +179,7 @@ class Polygons:
         part = self._part(shapely.box(x, y, x + side_px, y + side_px))
         return min(1.0, float(part.area) / side_px**2)
 
-    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> npt.NDArray[np.bool_]:
+    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> Bools:
         """Which pixels of a square have their centre inside a polygon."""
         part = self._part(shapely.box(x, y, x + side_px, y + side_px))
         shapely.prepare(part)
@@ -195,7 +195,7 @@ class WholeTissue:
         """Return 1."""
         return 1.0
 
-    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> npt.NDArray[np.bool_]:
+    def pixels(self, x: float, y: float, side_px: float, out_px: int) -> Bools:
         """Return all true."""
         return np.ones((out_px, out_px), np.bool_)
 
@@ -295,7 +295,7 @@ def _class_name(feature: dict[str, Any]) -> str | None:
     return classification
 
 
-def apply_mask(tile: Pixels, inside: npt.NDArray[np.bool_], colour: tuple[int, int, int]) -> Pixels:
+def apply_mask(tile: Pixels, inside: Bools, colour: tuple[int, int, int]) -> Pixels:
     """Give one colour to the pixels of a tile that are outside the epithelium.
 
     Parameters

@@ -13,12 +13,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from histohet.common.arrays import Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.outcome import Outcome
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import TileTable, tiles_of, write_coords
 
-NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
+NO_ROWS: Ints = np.empty(0, np.int64)
 
 
 class FeatureRows:
@@ -28,21 +29,21 @@ class FeatureRows:
     is several times faster than HDF5's own selection of single rows and holds one block at a time.
     """
 
-    def __init__(self, dataset: h5py.Dataset, rows: npt.NDArray[np.int64] | None = None) -> None:
+    def __init__(self, dataset: h5py.Dataset, rows: Ints | None = None) -> None:
         """Give all rows of a dataset, or those with the given ascending numbers."""
         self._dataset = dataset
         self._rows = rows
         self.shape = (len(dataset) if rows is None else len(rows), int(dataset.shape[1]))
         self.ndim = len(self.shape)
 
-    def only(self, rows: npt.NDArray[np.int64]) -> FeatureRows:
+    def only(self, rows: Ints) -> FeatureRows:
         """Return some of the rows, by ascending numbers."""
         return FeatureRows(self._dataset, rows if self._rows is None else self._rows[rows])
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
+    def __getitem__(self, key: Any) -> Float32:
         """Return rows by ascending numbers, or whatever else HDF5 can select."""
         if self._rows is not None and isinstance(key, tuple):
             return self[key[0]][:, key[1]]
@@ -74,11 +75,11 @@ class FeatureTable:
     """
 
     features: FeatureRows
-    tile_index: npt.NDArray[np.int64]
+    tile_index: Ints
     tiles: TileTable
-    unreadable_index: npt.NDArray[np.int64]
+    unreadable_index: Ints
 
-    def only(self, rows: npt.NDArray[np.int64]) -> FeatureTable:
+    def only(self, rows: Ints) -> FeatureTable:
         """Return some of the tiles, by ascending row numbers of this table."""
         tiles = replace(self.tiles, coords=self.tiles.coords[rows])
         return FeatureTable(
@@ -103,7 +104,7 @@ class FeatureWriter:
         self._features = file["features"]
         self._filled = 0
 
-    def append(self, batch: npt.NDArray[np.float32]) -> None:
+    def append(self, batch: Float32) -> None:
         """Append float32 (B, D) rows, in tile order."""
         self._features[self._filled : self._filled + len(batch)] = batch
         self._filled += len(batch)
@@ -113,11 +114,11 @@ class FeatureWriter:
 def feature_file(
     path: str | Path,
     tiles: TileTable,
-    tile_index: npt.NDArray[np.int64],
+    tile_index: Ints,
     width: int,
     encoder: str,
     provenance: Provenance,
-    unreadable_index: npt.NDArray[np.int64] = NO_ROWS,
+    unreadable_index: Ints = NO_ROWS,
 ) -> Iterator[FeatureWriter]:
     """Create a feature file for `tile_index` and fill it batch by batch.
 

@@ -18,8 +18,8 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Bools, Float32
 from histohet.common.files import writing
 from histohet.common.outcome import SlideLost
 
@@ -42,12 +42,12 @@ class PartialFeatures:
     def _next(self) -> Path:
         return self._folder / f"{self.done}.batch"
 
-    def _note(self, readable: npt.NDArray[np.bool_]) -> None:
+    def _note(self, readable: Bools) -> None:
         self._batches.append(self._next)
         self.unreadable += (self.done + np.flatnonzero(~readable)).tolist()
         self.done += len(readable)
 
-    def append(self, readable: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32]) -> None:
+    def append(self, readable: Bools, vectors: Float32) -> None:
         """Append a batch of tiles.
 
         Parameters
@@ -60,7 +60,7 @@ class PartialFeatures:
         _write(self._next, readable, vectors)
         self._note(readable)
 
-    def vectors(self) -> Iterator[npt.NDArray[np.float32]]:
+    def vectors(self) -> Iterator[Float32]:
         """Yield the embeddings of the readable tiles, in order, batch by batch."""
         for path in self._batches:
             batch = _read(path)
@@ -69,7 +69,7 @@ class PartialFeatures:
             yield batch[1]
 
 
-def _write(path: Path, readable: npt.NDArray[np.bool_], vectors: npt.NDArray[np.float32]) -> None:
+def _write(path: Path, readable: Bools, vectors: Float32) -> None:
     """Write a batch in one step. A job that lost its Snakemake may be writing the same one."""
     content = BytesIO()
     np.save(content, readable)
@@ -81,7 +81,7 @@ def _write(path: Path, readable: npt.NDArray[np.bool_], vectors: npt.NDArray[np.
     partial.replace(path)
 
 
-def _read(path: Path) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]] | None:
+def _read(path: Path) -> tuple[Bools, Float32] | None:
     """Read a batch; None if there is none, or not a whole one."""
     try:
         content = path.read_bytes()

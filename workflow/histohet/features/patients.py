@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from histohet.common.arrays import Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.features.file import FeatureTable
@@ -39,8 +39,8 @@ class PooledPart:
 
     slide: str
     features: FeatureTable
-    coverage: npt.NDArray[np.float32]
-    tumour: npt.NDArray[np.float32] | None = None
+    coverage: Float32
+    tumour: Float32 | None = None
     tumour_outcome: Outcome = OK
 
     @property
@@ -74,13 +74,13 @@ class Pool:
     patient: str
     parts: tuple[PooledPart, ...]
     tiles: TileTable
-    tile_index: npt.NDArray[np.int64]
-    unreadable_index: npt.NDArray[np.int64]
-    coverage: npt.NDArray[np.float32]
-    tumour: npt.NDArray[np.float32] | None
+    tile_index: Ints
+    unreadable_index: Ints
+    coverage: Float32
+    tumour: Float32 | None
     lefts_px: tuple[int, ...] = ()
 
-    def features(self) -> Iterator[npt.NDArray[np.float32]]:
+    def features(self) -> Iterator[Float32]:
         """Yield the embeddings in the order of `tile_index`, a few thousand rows at a time."""
         for part in self.parts:
             for first in range(0, len(part.features.features), CHUNK_ROWS):
@@ -224,8 +224,6 @@ def _attributes(
     return attributes
 
 
-def _concatenated(
-    columns: Sequence[npt.NDArray[np.float32] | None],
-) -> npt.NDArray[np.float32] | None:
+def _concatenated(columns: Sequence[Float32 | None]) -> Float32 | None:
     known = [column for column in columns if column is not None]
     return np.concatenate(known) if len(known) == len(columns) else None

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from histohet.common.arrays import Floats
+from histohet.common.arrays import Float32, Floats
 from histohet.common.files import atomic_path
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.outcome import Outcome, Status
@@ -18,7 +18,7 @@ from histohet.common.provenance import Provenance
 from histohet.common.tables import TEXT, write_sidecar, write_tsv
 from histohet.tiles.file import TileTable, tiles_of, write_coords
 
-Vector = npt.NDArray[np.float32]
+Vector = Float32
 
 # Nine digits tell any two float32 apart.
 NUMBER = "\t%.9g"

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from histohet.common.arrays import Floats, Ints
+from histohet.common.arrays import Bools, Floats, Ints
 
 Base = Literal["possible", "observed"]
 
@@ -60,7 +60,7 @@ def hti(counts: npt.ArrayLike, n_possible: int | None) -> float:
     return min(1.0, float(-(share * np.log(share)).sum()) / math.log(c))
 
 
-def trait_hti(traits: npt.NDArray[np.bool_], base: Base = "possible") -> float:
+def trait_hti(traits: Bools, base: Base = "possible") -> float:
     """Return PathoMCH's heterogeneity index of binary trait maps.
 
     The kinds are the combinations of traits, the shares are among tiles with at least one trait,

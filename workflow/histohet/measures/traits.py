@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Bools
 from histohet.common.sheets import read_table
 
 POSITION_COLUMNS = ("x", "y")
 
 
-def read_traits(path: str | Path) -> tuple[list[str], npt.NDArray[np.bool_]]:
+def read_traits(path: str | Path) -> tuple[list[str], Bools]:
     """Read trait maps: one row per tile, columns ``x``, ``y`` (level-0 px) and one per trait.
 
     The tiles are the trait model's own; they need not be ours.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import UInt8
 from histohet.phantoms.fields import (
     Field,
     Numbers,
@@ -130,9 +130,7 @@ def _angle(x: Numbers, y: Numbers, points: Points) -> Numbers:
     return angle
 
 
-def _epithelial_sites(
-    layout: Layout, rng: np.random.Generator
-) -> tuple[Points, Numbers, npt.NDArray[np.uint8]]:
+def _epithelial_sites(layout: Layout, rng: np.random.Generator) -> tuple[Points, Numbers, UInt8]:
     """Propose places for epithelial nuclei: a basal row in normal glands, all depths in tumour.
 
     Returns

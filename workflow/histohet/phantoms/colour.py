@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from histohet.phantoms.fields import Bytes, Field, blur, periodic_noise, smooth_noise
+from histohet.common.arrays import UInt8
+from histohet.phantoms.fields import Field, blur, periodic_noise, smooth_noise
 from histohet.phantoms.paint import Canvas, paint_block
 from histohet.phantoms.plan import PhantomPlan
 from histohet.phantoms.territory import LAND_PITCH_UM
@@ -36,7 +37,7 @@ def expose(
     depth: Field,
     shape: tuple[int, int],
     rng: np.random.Generator,
-) -> Bytes:
+) -> UInt8:
     """Scan the slide.
 
     Beer-Lambert law with the plan's stain vectors, ink on the cover glass, point spread function,
@@ -97,7 +98,7 @@ def _density(plan: PhantomPlan) -> Field:
     )
 
 
-def _light_table(plan: PhantomPlan) -> Bytes:
+def _light_table(plan: PhantomPlan) -> UInt8:
     """Grey level per optical density step and channel; (densities, RGB)."""
     density = np.arange(DENSITY_STEPS * DENSITY_MAX) / DENSITY_STEPS
     grey = np.exp(-density * plan.scanner.gamma)[:, None] * np.array(plan.scanner.white)
@@ -105,7 +106,7 @@ def _light_table(plan: PhantomPlan) -> Bytes:
 
 
 @njit(cache=True)
-def _transmit(hematoxylin: Field, eosin: Field, ink: Field, density: Field, light: Bytes) -> Bytes:
+def _transmit(hematoxylin: Field, eosin: Field, ink: Field, density: Field, light: UInt8) -> UInt8:
     """Beer-Lambert law through a table; `ink` may be a single pixel that stands for all."""
     height, width = hematoxylin.shape
     image = np.empty((height, width, 3), np.uint8)
@@ -121,13 +122,13 @@ def _transmit(hematoxylin: Field, eosin: Field, ink: Field, density: Field, ligh
     return image
 
 
-def _focus(light: Bytes, sigma_px: float, reach_px: int = 0) -> Bytes:
+def _focus(light: UInt8, sigma_px: float, reach_px: int = 0) -> UInt8:
     """Apply a Gaussian point spread function, cut off at `reach_px` if that is given."""
     size = (2 * reach_px + 1, 2 * reach_px + 1) if reach_px else (0, 0)
     return np.asarray(cv2.GaussianBlur(light, size, sigma_px), np.uint8)
 
 
-def _blend(seen: Bytes, defocus: Field, mpp: float) -> Bytes:
+def _blend(seen: UInt8, defocus: Field, mpp: float) -> UInt8:
     """Replace the picture by a blurred one as far as it is out of focus."""
     if not defocus.any():
         return seen
@@ -136,7 +137,7 @@ def _blend(seen: Bytes, defocus: Field, mpp: float) -> Bytes:
 
 
 @njit(cache=True)
-def _add_noise(image: Bytes, sensor: npt.NDArray[np.int8], x0: int, y0: int) -> Bytes:
+def _add_noise(image: UInt8, sensor: npt.NDArray[np.int8], x0: int, y0: int) -> UInt8:
     noisy = np.empty_like(image)
     mask = sensor.shape[0] - 1
     for i in range(image.shape[0]):

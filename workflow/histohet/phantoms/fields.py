@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Field = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-Index = npt.NDArray[np.int32]
-Points = npt.NDArray[np.float64]
+from histohet.common.arrays import Bools, Float32, Floats, Int32, UInt8
+
+Field = Float32
+Points = Floats
 Numbers = npt.NDArray[np.floating[Any]]
 
 FIBRE_PITCH_UM = 1.0
@@ -81,18 +80,18 @@ def periodic_noise(size: int, scale_px: float, rng: np.random.Generator) -> Fiel
     return np.asarray((field - field.mean()) / field.std(), np.float32)
 
 
-def distance_inside(mask: Mask, pitch_um: float) -> Field:
+def distance_inside(mask: Bools, pitch_um: float) -> Field:
     """Return each pixel's distance (µm) to the nearest pixel outside `mask`; 0 outside."""
     distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return np.asarray(distance * pitch_um, np.float32)
 
 
-def signed_distance(mask: Mask, pitch_um: float) -> Field:
+def signed_distance(mask: Bools, pitch_um: float) -> Field:
     """Return the distance (µm) to the border of `mask`, positive inside, negative outside."""
     return distance_inside(mask, pitch_um) - distance_inside(~mask, pitch_um)
 
 
-def nearest_seed(points: Points, shape: tuple[int, ...], pitch_um: float) -> tuple[Index, Field]:
+def nearest_seed(points: Points, shape: tuple[int, ...], pitch_um: float) -> tuple[Int32, Field]:
     """Assign each pixel of a grid to its nearest point.
 
     Parameters
@@ -133,7 +132,7 @@ def sample(field: npt.NDArray[Any], points: npt.NDArray[Any], pitch_um: float) -
 
 
 @njit(cache=True)
-def throw_darts(points: Points, along: Numbers, across: Numbers, angle: Numbers) -> Mask:
+def throw_darts(points: Points, along: Numbers, across: Numbers, angle: Numbers) -> Bools:
     """Keep points, in the order given, unless their ellipse overlaps one already kept.
 
     Overlap is approximate: the other's centre lies in an ellipse in this one's frame whose
@@ -188,7 +187,7 @@ def fibre_texture(
     gland: Field,
     pitch_um: float,
     rng: np.random.Generator,
-) -> Bytes:
+) -> UInt8:
     """Smear noise along the direction field (line integral convolution, Cabral & Leedom 1993).
 
     Parameters
@@ -219,7 +218,7 @@ def _smear(
     gland: Field,
     noise: npt.NDArray[np.int8],
     fold: int,
-) -> Bytes:
+) -> UInt8:
     height, width = matter.shape
     texture = np.full((height * fold, width * fold), np.uint8(128))
     mask = noise.shape[0] - 1

@@ -8,11 +8,9 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from histohet.common.arrays import Bools, Int32, UInt8
 from histohet.phantoms.fields import (
-    Bytes,
     Field,
-    Index,
-    Mask,
     Numbers,
     Points,
     blur,
@@ -60,7 +58,7 @@ class Layout(NamedTuple):
     gland: Field
     lumen: Field
     vessel: Field
-    kind: Bytes
+    kind: UInt8
     secretion: Field
     along_x: Field
     along_y: Field
@@ -97,7 +95,7 @@ def trait_of_kind(name: str, scores: Scores) -> Numbers:
     return np.concatenate([of_row[:1], of_row])
 
 
-def scatter(where: Mask, area_um2_per_point: float, rng: np.random.Generator) -> Points:
+def scatter(where: Bools, area_um2_per_point: float, rng: np.random.Generator) -> Points:
     """Throw points at random over the marked pixels of the grid; (n, 2), x and y in µm."""
     pixels = np.flatnonzero(where)
     if not len(pixels):
@@ -107,9 +105,9 @@ def scatter(where: Mask, area_um2_per_point: float, rng: np.random.Generator) ->
     return (np.stack([column, row], axis=1) + rng.random((n, 2))) * PITCH_UM
 
 
-def discs(points: Points, reach: Numbers) -> Mask:
+def discs(points: Points, reach: Numbers) -> Bools:
     """Keep points whose discs of radius `reach` do not overlap those kept before."""
-    kept: Mask = throw_darts(points, reach, reach, np.zeros(len(points)))
+    kept: Bools = throw_darts(points, reach, reach, np.zeros(len(points)))
     return kept
 
 
@@ -119,7 +117,7 @@ def _nowhere(shape: tuple[int, ...]) -> Field:
 
 def _ripple(
     shape: tuple[int, ...], amplitude_um: float, scale_um: float, rng: np.random.Generator
-) -> Index:
+) -> Int32:
     """Draw a smooth random displacement: for each pixel the flat index of where it comes from."""
     height, width = shape
     shift_y, shift_x = (
@@ -133,7 +131,7 @@ def _ripple(
     return np.asarray(row.astype(np.int32) * width + column.astype(np.int32), np.int32)
 
 
-def _gland_seeds(land: Territory, scores: Scores, rng: np.random.Generator) -> tuple[Points, Bytes]:
+def _gland_seeds(land: Territory, scores: Scores, rng: np.random.Generator) -> tuple[Points, UInt8]:
     """Place the middles of glands, and of patches of stroma between them (kind 0)."""
     extent = np.array(land.depth.shape[::-1]) * LAND_PITCH_UM
     points = rng.random((int(extent.prod() / 250), 2)) * extent
@@ -151,8 +149,8 @@ def _gland_seeds(land: Territory, scores: Scores, rng: np.random.Generator) -> t
 
 
 def _glands(
-    tissue: Field, seeds: Points, seed_kind: Bytes, scores: Scores, rng: np.random.Generator
-) -> tuple[Field, Index]:
+    tissue: Field, seeds: Points, seed_kind: UInt8, scores: Scores, rng: np.random.Generator
+) -> tuple[Field, Int32]:
     """Grow a gland around each seed up to a septum; some neighbours of a kind fuse.
 
     Returns
@@ -180,7 +178,7 @@ def _glands(
     return np.where(inside, gland, -distance_inside(~inside, PITCH_UM)), index
 
 
-def _borders(index: Index) -> Mask:
+def _borders(index: Int32) -> Bools:
     """Mark pixels whose left or upper neighbour belongs to another seed."""
     border = np.zeros(index.shape, bool)
     border[:, 1:] |= index[:, 1:] != index[:, :-1]
@@ -188,7 +186,7 @@ def _borders(index: Index) -> Mask:
     return border
 
 
-def _fuse(seeds: Points, seed_kind: Bytes, rng: np.random.Generator) -> Index:
+def _fuse(seeds: Points, seed_kind: UInt8, rng: np.random.Generator) -> Int32:
     """Give four in ten tumour seeds to the gland of their nearest neighbour of the same kind."""
     owner = np.arange(len(seeds), dtype=np.int32)
     for kind in range(2, int(seed_kind.max()) + 1):
@@ -200,7 +198,7 @@ def _fuse(seeds: Points, seed_kind: Bytes, rng: np.random.Generator) -> Index:
     return owner
 
 
-def _wall_um(kind: Bytes, index: Index, scores: Scores, rng: np.random.Generator) -> Field:
+def _wall_um(kind: UInt8, index: Int32, scores: Scores, rng: np.random.Generator) -> Field:
     """Thickness of the epithelium around the central lumen; the lumen is what remains."""
     of_kind = 22 + 38 * (1 - trait_of_kind("openness", scores))
     of_kind[:2] = CRYPT_WALL_UM
@@ -211,7 +209,7 @@ def _wall_um(kind: Bytes, index: Index, scores: Scores, rng: np.random.Generator
 
 
 def _cribriform(
-    gland: Field, kind: Bytes, ripple: Index, scores: Scores, rng: np.random.Generator
+    gland: Field, kind: UInt8, ripple: Int32, scores: Scores, rng: np.random.Generator
 ) -> Field:
     """Round secondary lumina punched into tumour glands; signed distance."""
     points = scatter((gland > 18) & (kind > 1), 250, rng)
@@ -227,7 +225,7 @@ def _cribriform(
     return np.asarray(np.minimum(hole, gland - 12), np.float32)
 
 
-def _secretion(lumen: Field, index: Index, seed_kind: Bytes, rng: np.random.Generator) -> Field:
+def _secretion(lumen: Field, index: Int32, seed_kind: UInt8, rng: np.random.Generator) -> Field:
     """Fill some lumina with clumps of secretion; eosin concentration."""
     filled = rng.random(len(seed_kind)) < np.where(seed_kind > 1, 0.3, 0.08)
     amount = np.where(filled, rng.uniform(0.06, 0.3, len(seed_kind)), 0.0).astype(np.float32)
@@ -236,7 +234,7 @@ def _secretion(lumen: Field, index: Index, seed_kind: Bytes, rng: np.random.Gene
     return np.where(lumen > -2, amount[index] * np.clip(clumps, 0, 1), np.float32(0))
 
 
-def _vessels(land: Territory, gland: Field, ripple: Index, rng: np.random.Generator) -> Field:
+def _vessels(land: Territory, gland: Field, ripple: Int32, rng: np.random.Generator) -> Field:
     """Blood vessels where the stroma is wide enough; signed distance to their lumina."""
     points = scatter(gland < -11, 400, rng)
     fits = sample(land.depth, points, LAND_PITCH_UM) > 25
@@ -252,7 +250,7 @@ def _vessels(land: Territory, gland: Field, ripple: Index, rng: np.random.Genera
     return np.asarray(np.minimum(tube, -gland - 4), np.float32)
 
 
-def _fat(land: Territory, gland: Field, ripple: Index, rng: np.random.Generator) -> Field:
+def _fat(land: Territory, gland: Field, ripple: Int32, rng: np.random.Generator) -> Field:
     """Adipocytes packed in the fat zone; signed distance to their content."""
     points = scatter(gland < 0, 400, rng)
     points = points[sample(land.zone, points, LAND_PITCH_UM) == FAT]
@@ -275,7 +273,7 @@ def _tears(gland: Field, rng: np.random.Generator) -> Field:
     return np.asarray(np.minimum(crack, np.maximum(-gland, crack - 14)), np.float32)
 
 
-def _retraction(gland: Field, kind: Bytes, rng: np.random.Generator) -> Field:
+def _retraction(gland: Field, kind: UInt8, rng: np.random.Generator) -> Field:
     """Clefts between some tumour glands and their stroma (shrinkage); signed distance."""
     width = 3.5 * (smooth_noise(gland.shape, 130 / PITCH_UM, rng) - 1.0)
     width += 1.2 * smooth_noise(gland.shape, 15 / PITCH_UM, rng)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
+from histohet.common.arrays import Ints, UInt8
 from histohet.phantoms.cells import Discs, Nuclei
 from histohet.phantoms.fields import (
     FIBRE_PITCH_UM,
     GRAIN_PITCH_UM,
-    Bytes,
     Field,
     Numbers,
     resize,
@@ -36,7 +35,7 @@ N_MAPS = 9
 # Nothing stamped reaches further.
 MARGIN_UM = 20.0
 
-Rows = npt.NDArray[np.int64]
+Rows = Ints
 
 
 class Canvas(NamedTuple):
@@ -56,7 +55,7 @@ class Canvas(NamedTuple):
     """
 
     maps: Field
-    fibre: Bytes
+    fibre: UInt8
     grain: Field
     nuclei: Nuclei
     mucin: Discs
@@ -114,7 +113,7 @@ def paint_block(
     top, bottom = y0 * mpp - MARGIN_UM, (y0 + shape[0]) * mpp + MARGIN_UM
     left, right = x0 * mpp - MARGIN_UM, (x0 + shape[1]) * mpp + MARGIN_UM
 
-    def here(y: Numbers, x: Numbers) -> npt.NDArray[np.int64]:
+    def here(y: Numbers, x: Numbers) -> Ints:
         first, last = np.searchsorted(y, (top, bottom))
         near = (x[first:last] > left) & (x[first:last] < right)
         return np.arange(first, last)[near]
@@ -129,7 +128,7 @@ def paint_block(
 
 
 @njit(cache=True, inline="always")
-def _bilinear(texture: Bytes, x: float, y: float) -> float:
+def _bilinear(texture: UInt8, x: float, y: float) -> float:
     x = min(max(x, 0.0), texture.shape[1] - 1.001)
     y = min(max(y, 0.0), texture.shape[0] - 1.001)
     column, row = int(x), int(y)
@@ -142,7 +141,7 @@ def _bilinear(texture: Bytes, x: float, y: float) -> float:
 @njit(cache=True, error_model="numpy")
 def _ground(
     maps: Field,
-    fibre: Bytes,
+    fibre: UInt8,
     grain: Field,
     x0: int,
     y0: int,

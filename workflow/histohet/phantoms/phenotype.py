@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from histohet.common.arrays import Floats
 from histohet.phantoms.fields import Numbers
 
-Scores = npt.NDArray[np.float64]
+Scores = Floats
 
 
 class Trait(NamedTuple):

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyvips
 
+from histohet.common.arrays import UInt8
 from histohet.common.files import atomic_path, write_text
 from histohet.phantoms.cells import drift_maps, make_mucin, make_nuclei, make_red_cells
 from histohet.phantoms.colour import expose
-from histohet.phantoms.fields import Bytes, fibre_texture, grain_texture
+from histohet.phantoms.fields import fibre_texture, grain_texture
 from histohet.phantoms.layout import PITCH_UM, Layout, make_layout
 from histohet.phantoms.paint import Canvas, make_maps
 from histohet.phantoms.phenotype import Scores, subclone_scores
@@ -52,7 +52,7 @@ class Design(NamedTuple):
     layout: Layout
     scores: Scores
     shape: tuple[int, int]
-    codes: npt.NDArray[np.uint8]
+    codes: UInt8
     truth: pd.DataFrame
 
 
@@ -72,8 +72,8 @@ class Phantom(NamedTuple):
         See `truth.truth_table`.
     """
 
-    image: Bytes
-    labels: Bytes
+    image: UInt8
+    labels: UInt8
     attention: pd.DataFrame
     truth: pd.DataFrame
 
@@ -162,7 +162,7 @@ def write_phantom(
     write_text(truth, phantom.truth.to_csv(sep="\t", index=False, lineterminator="\n"))
 
 
-def write_slide(path: str | Path, image: Bytes, plan: PhantomPlan) -> None:
+def write_slide(path: str | Path, image: UInt8, plan: PhantomPlan) -> None:
     """Write a pyramidal, JPEG-compressed TIFF that OpenSlide reads as Aperio.
 
     The levels are pages (OpenSlide sees only one level of an Aperio file with SubIFDs), and the
@@ -189,7 +189,7 @@ def write_slide(path: str | Path, image: Bytes, plan: PhantomPlan) -> None:
         )
 
 
-def write_labels(path: str | Path, labels: Bytes, mpp: float) -> None:
+def write_labels(path: str | Path, labels: UInt8, mpp: float) -> None:
     """Write a label image as a tiled, deflate-compressed TIFF of one uint8 band."""
     with atomic_path(path) as partial:
         _picture(labels, mpp).tiffsave(
@@ -201,7 +201,7 @@ def write_labels(path: str | Path, labels: Bytes, mpp: float) -> None:
         )
 
 
-def _picture(pixels: Bytes, mpp: float) -> pyvips.Image:
+def _picture(pixels: UInt8, mpp: float) -> pyvips.Image:
     """Wrap an array without copying; vips wants the resolution in pixels per millimetre."""
     height, width = pixels.shape[:2]
     bands = pixels.shape[2] if pixels.ndim == 3 else 1

@@ -7,15 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from histohet.phantoms.fields import (
-    Bytes,
-    Field,
-    Mask,
-    Points,
-    resize,
-    signed_distance,
-    smooth_noise,
-)
+from histohet.common.arrays import Bools, UInt8
+from histohet.phantoms.fields import Field, Points, resize, signed_distance, smooth_noise
 
 LAND_PITCH_UM = 8.0
 
@@ -47,8 +40,8 @@ class Territory(NamedTuple):
     """
 
     depth: Field
-    zone: Bytes
-    subclone: Bytes
+    zone: UInt8
+    subclone: UInt8
 
 
 def make_territory(area_um2: float, n_subclones: int, rng: np.random.Generator) -> Territory:
@@ -66,7 +59,7 @@ def make_territory(area_um2: float, n_subclones: int, rng: np.random.Generator) 
     return Territory(np.rot90(depth, turns).copy(), zone, subclone)
 
 
-def _outline(area_um2: float, rng: np.random.Generator) -> Mask:
+def _outline(area_um2: float, rng: np.random.Generator) -> Bools:
     """Draw the tissue: a ragged superellipse, and perhaps a smaller one to its left."""
     two = rng.random() < TWO_PIECES
     aspect = rng.uniform(0.75, 1.15)
@@ -102,15 +95,15 @@ def _outline(area_um2: float, rng: np.random.Generator) -> Mask:
     return np.pad(framed, (rng.uniform(*GLASS_UM, (2, 2)) / LAND_PITCH_UM).astype(int))
 
 
-def _large_pieces(mask: Mask, least_share: float = LEAST_PIECE) -> Mask:
+def _large_pieces(mask: Bools, least_share: float = LEAST_PIECE) -> Bools:
     _, label, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    keep: Mask = stats[:, cv2.CC_STAT_AREA] > least_share * mask.sum()
+    keep: Bools = stats[:, cv2.CC_STAT_AREA] > least_share * mask.sum()
     keep[0] = False
-    large: Mask = keep[label]
+    large: Bools = keep[label]
     return large
 
 
-def _zones(tissue: Mask, scale: float, rng: np.random.Generator) -> Bytes:
+def _zones(tissue: Bools, scale: float, rng: np.random.Generator) -> UInt8:
     """Divide the tissue from left to right: normal mucosa, a band of stroma, tumour."""
     shape = tissue.shape
     place_um = np.arange(shape[1], dtype=np.float32)[None, :] * np.float32(LAND_PITCH_UM)
@@ -130,8 +123,8 @@ def _zones(tissue: Mask, scale: float, rng: np.random.Generator) -> Bytes:
 
 
 def _subclone_regions(
-    tumour: Mask, n_subclones: int, scale: float, rng: np.random.Generator
-) -> Bytes:
+    tumour: Bools, n_subclones: int, scale: float, rng: np.random.Generator
+) -> UInt8:
     """Divide the plane into regions of unequal size: a power diagram with wavy borders."""
     if n_subclones == 1:
         return np.ones(tumour.shape, np.uint8)

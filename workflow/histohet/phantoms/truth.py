@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from numba import njit
 
-from histohet.phantoms.fields import Bytes, Field
+from histohet.common.arrays import Ints, UInt8
+from histohet.phantoms.fields import Field
 from histohet.phantoms.layout import PITCH_UM, Layout
 from histohet.phantoms.plan import MAX_SUBCLONES, TILE_UM
 
@@ -22,7 +22,7 @@ LEAST_TISSUE = 0.05
 ATTENTION_NOISE = 0.6
 
 
-def tissue_codes(layout: Layout, shape: tuple[int, int], size_um: tuple[float, float]) -> Bytes:
+def tissue_codes(layout: Layout, shape: tuple[int, int], size_um: tuple[float, float]) -> UInt8:
     """Say what each pixel of a picture of the slide shows.
 
     Parameters
@@ -46,10 +46,10 @@ def tissue_codes(layout: Layout, shape: tuple[int, int], size_um: tuple[float, f
 def _codes(
     matter: Field,
     gland: Field,
-    kind: Bytes,
+    kind: UInt8,
     shape: tuple[int, int],
     pixel_um: tuple[float, float],
-) -> Bytes:
+) -> UInt8:
     codes = np.zeros(shape, np.uint8)
     height, width = matter.shape
     for i in range(shape[0]):
@@ -73,8 +73,8 @@ def _codes(
 
 
 def count_per_tile(
-    codes: Bytes, slide_shape: tuple[int, int], tile_um: float, mpp: float
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    codes: UInt8, slide_shape: tuple[int, int], tile_um: float, mpp: float
+) -> tuple[Ints, Ints, Ints]:
     """Count the pixels of each code in the tiles of a lattice that starts at (0, 0).
 
     Tile (column, row) begins at level-0 pixel round(column · tile_um / mpp), likewise for rows;
@@ -110,18 +110,13 @@ def count_per_tile(
 
 
 @njit(cache=True)
-def _count(
-    codes: Bytes,
-    rows: npt.NDArray[np.int64],
-    columns: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
-) -> None:
+def _count(codes: UInt8, rows: Ints, columns: Ints, counts: Ints) -> None:
     for i in range(codes.shape[0]):
         for j in range(codes.shape[1]):
             counts[rows[i], columns[j], codes[i, j]] += 1
 
 
-def truth_table(codes: Bytes, slide_shape: tuple[int, int], mpp: float) -> pd.DataFrame:
+def truth_table(codes: UInt8, slide_shape: tuple[int, int], mpp: float) -> pd.DataFrame:
     """Return the planted truth of every 112 µm tile that holds any tissue.
 
     Returns
@@ -150,7 +145,7 @@ def truth_table(codes: Bytes, slide_shape: tuple[int, int], mpp: float) -> pd.Da
 
 
 def attention_table(
-    codes: Bytes,
+    codes: UInt8,
     slide_shape: tuple[int, int],
     mpp: float,
     rng: np.random.Generator,

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import openslide
 import pyvips
 from PIL import Image
 
+from histohet.common.arrays import UInt8
 from histohet.common.files import why_no_file
 from histohet.common.outcome import SlideLost, Status
 from histohet.slides.files import MIRAX
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = UInt8
 
 STRIP_PX = 32_000_000
 """Most pixels that `read_overview` holds at once, 14 bytes each: about 450 MB."""

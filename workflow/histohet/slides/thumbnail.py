@@ -7,10 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import shapely
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from histohet.common.arrays import UInt8
 from histohet.common.files import atomic_path
 from histohet.common.provenance import Provenance
 from histohet.slides.reader import Pixels, Slide, read_overview
@@ -82,7 +82,7 @@ def draw_tiles(
     return image
 
 
-def save_picture(path: str | Path, image: npt.NDArray[np.uint8], provenance: Provenance) -> None:
+def save_picture(path: str | Path, image: UInt8, provenance: Provenance) -> None:
     """Write a picture as JPEG or PNG by the suffix of `path`, its provenance in the metadata."""
     picture = Image.fromarray(image)
     with atomic_path(path) as partial:

@@ -16,6 +16,7 @@ import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
 
+from histohet.common.arrays import Floats
 from histohet.survival.cox import FitStatus
 
 
@@ -153,9 +154,7 @@ def log_rank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) ->
     return LogRank("ok", chi2=chi2, dof=dof, p=float(test.p_value))
 
 
-def _crossing(
-    time: npt.NDArray[np.float64], curve: npt.NDArray[np.float64], tolerance: float = 1e-9
-) -> float | None:
+def _crossing(time: Floats, curve: Floats, tolerance: float = 1e-9) -> float | None:
     """Return where a falling step curve meets 0.5, in the middle of a stretch at exactly 0.5."""
     reached = np.flatnonzero(curve <= 0.5 + tolerance)
     if reached.size == 0:
@@ -166,15 +165,11 @@ def _crossing(
     return float((first + time[below[0]]) / 2 if flat and below.size else first)
 
 
-def _greenwood(
-    survival: npt.NDArray[np.float64],
-    at_risk: npt.NDArray[np.float64],
-    died: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
+def _greenwood(survival: Floats, at_risk: Floats, died: Floats) -> Floats:
     """Return Greenwood's standard error, NaN where nobody survives."""
     alive = np.where(survival > 0, at_risk - died, np.nan)
     return survival * np.sqrt(np.cumsum(died / (at_risk * alive)))
 
 
-def _or_none(values: npt.NDArray[np.float64]) -> tuple[float | None, ...]:
+def _or_none(values: Floats) -> tuple[float | None, ...]:
     return tuple(None if np.isnan(value) else float(value) for value in values)

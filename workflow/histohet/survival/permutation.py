@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from histohet.common.arrays import Bools, Floats
+from histohet.common.arrays import Bools, Floats, Ints
 from histohet.survival.cox import FitStatus
 from histohet.survival.design import Design
 from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
@@ -214,7 +214,7 @@ def _hazard_ratio(high: Bools, time: npt.ArrayLike, event: Bools) -> float | Non
 
 
 def _count_extreme(
-    residuals: Floats, low: npt.NDArray[np.int64], observed: float, permutations: int, seed: int
+    residuals: Floats, low: Ints, observed: float, permutations: int, seed: int
 ) -> int:
     """Count the permutations whose best cut is at least as extreme as the observed one."""
     rng = np.random.default_rng(seed)
@@ -227,7 +227,7 @@ def _count_extreme(
     return extreme
 
 
-def _statistics(residuals: Floats, low: npt.NDArray[np.int64]) -> Floats:
+def _statistics(residuals: Floats, low: Ints) -> Floats:
     """Return the standardised statistic of every cut, (b, c).
 
     Parameters

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from histohet.common.arrays import Bools, Floats, Ints
+from histohet.common.arrays import Bools, Floats, Int32, Ints
 
 REPLICATES_AT_ONCE = 64
 """Bootstrap replicates that share one pass; their tree of counts stays in the processor's cache."""
@@ -229,7 +229,7 @@ def _strata(time: Floats, stratum: npt.ArrayLike | None) -> Iterator[Ints]:
 
 
 @numba.njit(cache=True)
-def _count_pairs(moment: Ints, event: Bools, level: Ints, weights: npt.NDArray[np.int32]) -> Ints:
+def _count_pairs(moment: Ints, event: Bools, level: Ints, weights: Int32) -> Ints:
     """Count pairs with a Fenwick tree over the levels of risk of those who survive longer."""
     n, replicates = weights.shape
     size = level.max() + 1 if n else 0
@@ -257,7 +257,7 @@ def _count_pairs(moment: Ints, event: Bools, level: Ints, weights: npt.NDArray[n
 
 
 @numba.njit(cache=True)
-def _enter(tree: npt.NDArray[np.int32], level: int, weights: npt.NDArray[np.int32]) -> None:
+def _enter(tree: Int32, level: int, weights: Int32) -> None:
     at = level + 1
     while at < len(tree):
         for r in range(len(weights)):
@@ -266,7 +266,7 @@ def _enter(tree: npt.NDArray[np.int32], level: int, weights: npt.NDArray[np.int3
 
 
 @numba.njit(cache=True)
-def _sum_below(tree: npt.NDArray[np.int32], level: int, total: npt.NDArray[np.int32]) -> None:
+def _sum_below(tree: Int32, level: int, total: Int32) -> None:
     total[:] = 0
     at = level
     while at > 0:

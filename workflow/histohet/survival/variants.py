@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from histohet.cohort.select import of_endpoint
-from histohet.common.arrays import Bools, Floats
+from histohet.common.arrays import Bools, Floats, Ints
 from histohet.survival.design import per_standard_deviation
 from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
 from histohet.survival.ranking import bootstrapped_c, c_index
@@ -206,9 +205,7 @@ def _difference(name: str, n: int, events: int, point: Floats, samples: Floats) 
     )
 
 
-def _log_hazard_ratios(
-    time: Floats, event: Bools, scores: Floats, samples: npt.NDArray[np.int64]
-) -> Floats:
+def _log_hazard_ratios(time: Floats, event: Bools, scores: Floats, samples: Ints) -> Floats:
     """Return the coefficient of each score, in units of its SD over all patients, (R, 2).
 
     NaN in samples where a score is constant or separates the patients.

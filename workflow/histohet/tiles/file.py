@@ -15,9 +15,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 from shapely import Polygon
 
+from histohet.common.arrays import Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file, outcome_of
 from histohet.common.outcome import OK, Outcome, SlideLost, Status
 from histohet.common.provenance import Provenance
@@ -161,18 +161,14 @@ def read_tiles(path: str | Path) -> TileTable:
 
 
 def write_column(
-    path: str | Path,
-    name: str,
-    values: npt.NDArray[np.float32],
-    outcome: Outcome,
-    provenance: Provenance,
+    path: str | Path, name: str, values: Float32, outcome: Outcome, provenance: Provenance
 ) -> None:
     """Write one float32 value per tile, in the order of the tile file."""
     with new_file(path, outcome, provenance) as file:
         file.create_dataset(name, data=np.asarray(values, np.float32))
 
 
-def covered_tiles(path: str | Path, least: float) -> npt.NDArray[np.int64]:
+def covered_tiles(path: str | Path, least: float) -> Ints:
     """Return the rows of the tiles with more than `least` epithelium, from a file of coverage.
 
     Raises
@@ -188,7 +184,7 @@ def covered_tiles(path: str | Path, least: float) -> npt.NDArray[np.int64]:
     return rows
 
 
-def read_column(path: str | Path, name: str) -> tuple[npt.NDArray[np.float32], Outcome]:
+def read_column(path: str | Path, name: str) -> tuple[Float32, Outcome]:
     """Read what `write_column` wrote."""
     with open_file(path) as file:
         return file[name][:], outcome_of(file)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 
+from histohet.common.arrays import Bools, Ints
 from histohet.tiles.settings import TileSpec
 
-Coords = npt.NDArray[np.int64]
+Coords = Ints
 
 LARGEST_PX = 1e8
 """No slide reaches that far: a larger coordinate is no level-0 pixel."""
@@ -52,18 +52,16 @@ def lattice(width: int, height: int, spec: TileSpec, mpp: float) -> Coords:
     """
     side, step = spec.side_px(mpp), spec.step_px(mpp)
 
-    def corners(length: int) -> npt.NDArray[np.int64]:
+    def corners(length: int) -> Ints:
         count = int((length - side) / step) + 2 if length >= side else 0
-        starts: npt.NDArray[np.int64] = np.rint(np.arange(count) * step).astype(np.int64)
+        starts: Ints = np.rint(np.arange(count) * step).astype(np.int64)
         return starts[starts + side <= length]
 
     ys, xs = np.meshgrid(corners(height), corners(width), indexing="ij")
     return np.stack([xs.ravel(), ys.ravel()], axis=1)
 
 
-def in_tissue(
-    coords: Coords, side_px: float, pieces: list[shapely.Polygon]
-) -> npt.NDArray[np.bool_]:
+def in_tissue(coords: Coords, side_px: float, pieces: list[shapely.Polygon]) -> Bools:
     """Which tiles lie on tissue, by CLAM's ``four_pt`` rule.
 
     A tile is kept if any of the four points a quarter of its side away from its centre (diagonally)

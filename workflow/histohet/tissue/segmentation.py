@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import shapely
 
+from histohet.common.arrays import Floats, Int32, UInt8
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.slides.reader import Pixels, Slide, SlideInfo, read_overview
 from histohet.tissue.settings import TissueParameters
 from histohet.tissue.stain import StainModel, ink
 
-Contour = npt.NDArray[np.int32]
+Contour = Int32
 
 CLAM_DOWNSAMPLE = 64
 """CLAM segments the coarsest level whose downsample is at most this."""
@@ -150,7 +150,7 @@ def segment_image(
     return sorted(pieces, key=lambda piece: piece.area, reverse=True)
 
 
-def tissue_mask(image: Pixels, params: TissueParameters) -> npt.NDArray[np.uint8]:
+def tissue_mask(image: Pixels, params: TissueParameters) -> UInt8:
     """Return the binary tissue mask (H, W) of an overview image, before any area limit."""
     saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1]
     blurred = cv2.medianBlur(saturation, params.mthresh)
@@ -197,8 +197,8 @@ def _least_ink(
 def _polygon(outline: Contour, holes: list[Contour], scale: tuple[float, float]) -> shapely.Polygon:
     """Turn OpenCV contours into a polygon in whole level-0 px."""
 
-    def to_level0(contour: Contour) -> npt.NDArray[np.float64]:
-        points: npt.NDArray[np.float64] = np.floor(contour[:, 0, :] * np.asarray(scale))
+    def to_level0(contour: Contour) -> Floats:
+        points: Floats = np.floor(contour[:, 0, :] * np.asarray(scale))
         return points
 
     return shapely.Polygon(to_level0(outline), [to_level0(hole) for hole in holes])

@@ -11,13 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from histohet.clustering.potts.model import IntegerModel, restrict
-from histohet.common.arrays import Floats, Int32, Ints
+from histohet.common.arrays import Bools, Floats, Int32, Ints
 
 # Lets loops over labels run in vector registers; whole numbers may be added in any order.
 REORDER = {"nnan", "ninf", "nsz", "reassoc"}
@@ -69,7 +68,7 @@ def silent(model: IntegerModel, ends: Ints) -> Dual:
     return Dual(model, ends, earlier, message_of, messages, np.zeros(len(ends) - 1))
 
 
-def only_groups(dual: Dual, kept: npt.NDArray[np.bool_], labels: Ints) -> Dual:
+def only_groups(dual: Dual, kept: Bools, labels: Ints) -> Dual:
     """Return the dual of the groups `kept` (G,) alone, with their messages."""
     sizes = np.diff(dual.ends)
     tiles = np.flatnonzero(np.repeat(kept, sizes))

@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from histohet.clustering.potts.max_flow import source_side
 from histohet.clustering.potts.model import IntegerModel
-from histohet.common.arrays import Ints
+from histohet.common.arrays import Bools, Ints
 
 
 class Expansion(NamedTuple):
@@ -46,7 +45,7 @@ def expand(model: IntegerModel, start: Ints) -> Expansion:
     return Expansion(labels, n_cuts)
 
 
-def certain(model: IntegerModel, labels: Ints) -> npt.NDArray[np.bool_]:
+def certain(model: IntegerModel, labels: Ints) -> Bools:
     """Return tiles (N,) that have their present label in every labelling of minimum energy.
 
     Kovtun's test cuts each label from all the others as if those were one, the cheapest of them
@@ -57,9 +56,7 @@ def certain(model: IntegerModel, labels: Ints) -> npt.NDArray[np.bool_]:
     if model.unary.shape[1] == 1:
         return np.ones(len(labels), np.bool_)
     capacity, excess = _certainty_terms(model, labels)
-    sure: npt.NDArray[np.bool_] = source_side(
-        model.first, model.tile, model.reverse, capacity, excess
-    )
+    sure: Bools = source_side(model.first, model.tile, model.reverse, capacity, excess)
     return sure
 
 

@@ -32,7 +32,7 @@ from histohet.clustering.potts.model import (
     quantise,
     restrict,
 )
-from histohet.common.arrays import Ints
+from histohet.common.arrays import Bools, Ints
 
 # A further cut for certain tiles pays if the last one settled this share of those in doubt.
 WORTHWHILE_SHARE = 0.02
@@ -202,7 +202,7 @@ def _close_gap(model: IntegerModel, start: Ints, tolerance: float, max_rounds: i
         labels, tiles = labels[kept], tiles[kept]
 
 
-def _open_groups(dual: Dual, labels: Ints, tolerance: float) -> tuple[npt.NDArray[np.bool_], float]:
+def _open_groups(dual: Dual, labels: Ints, tolerance: float) -> tuple[Bools, float]:
     """Return which groups (G,) have a gap beyond the tolerance, and their gaps' sum in quanta."""
     energies = group_energies(dual.model, dual.ends, labels)
     is_open = dual.bound < np.ceil(energies * (1 - tolerance))

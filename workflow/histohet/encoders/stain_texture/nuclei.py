@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from histohet.common.arrays import Bools, Float32, Floats, Int32, UInt8, UInt16
+from histohet.common.arrays import Bools, Float32, Floats, Int32, Ints, UInt8, UInt16
 from histohet.common.otsu import otsu_split
 
 MASK_WIDTH = 3  # px, box applied before thresholding: sensor noise and JPEG blocks
@@ -140,9 +140,7 @@ def _split(hematoxylin: UInt8, dense: UInt8) -> tuple[Int32, int]:
 
 
 @njit(cache=True)
-def _nearest(
-    dense: UInt8, y: npt.NDArray[np.int64], x: npt.NDArray[np.int64], label: Int32
-) -> Int32:
+def _nearest(dense: UInt8, y: Ints, x: Ints, label: Int32) -> Int32:
     """Label of the nearest point within `REACH_PX` of each dense pixel, 0 where there is none.
 
     Of points as near, the first wins: squared distance and rank share one integer, whose minimum
@@ -168,7 +166,7 @@ def _nearest(
 
 
 @njit(cache=True)
-def _sums(labels: Int32, hematoxylin: UInt8, uncut: UInt8, number: int) -> npt.NDArray[np.int64]:
+def _sums(labels: Int32, hematoxylin: UInt8, uncut: UInt8, number: int) -> Ints:
     """Sum 1, x, y, xx, yy, xy, h, hh and uncut > 0 over the pixels of each label 1 to `number`."""
     sums = np.zeros((9, number), np.int64)
     for y in range(labels.shape[0]):
@@ -188,7 +186,7 @@ def _sums(labels: Int32, hematoxylin: UInt8, uncut: UInt8, number: int) -> npt.N
     return sums
 
 
-def _measure(sums: npt.NDArray[np.int64], levels: int, mask: UInt8, rim: UInt8) -> Nuclei:
+def _measure(sums: Ints, levels: int, mask: UInt8, rim: UInt8) -> Nuclei:
     """Turn the sums of `_sums` over each nucleus into what is known of it."""
     area = sums[0]
     cx, cy = sums[1] / area, sums[2] / area

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from histohet.common.arrays import Ints
+from histohet.common.arrays import Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.provenance import Provenance
 from histohet.features.imported.layouts import FeatureFileError, FeatureSource, open_foreign
@@ -35,7 +34,7 @@ def read_source_rows(path: str | Path) -> Ints:
 
 def read_rows(
     source: FeatureSource, rows: Ints, block_bytes: int = BLOCK_BYTES
-) -> Iterator[npt.NDArray[np.float32]]:
+) -> Iterator[Float32]:
     """Read embeddings in any order, a block at a time.
 
     For every block the file is passed once from its first to its last wanted row: a file in our
@@ -73,7 +72,7 @@ def read_rows(
             yield block
 
 
-def _gather(dataset: h5py.Dataset, rows: Ints, width: int) -> npt.NDArray[np.float32]:
+def _gather(dataset: h5py.Dataset, rows: Ints, width: int) -> Float32:
     found = np.empty((len(rows), width), np.float32)
     ascending = np.argsort(rows, kind="stable")
     in_order = rows[ascending]

@@ -7,12 +7,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from histohet.common.arrays import Floats
 from histohet.drawing.palette import FAINT, INK
 from histohet.drawing.style import message_figure, new_figure, style
 from histohet.survival.figures.ratios import (
@@ -86,7 +86,7 @@ def draw_ablation(results: pd.DataFrame, differences: pd.DataFrame, title: str) 
 
 
 def _draw_points(
-    axes: Axes, values: npt.NDArray[np.float64], centres: Sequence[float], nothing: float | None
+    axes: Axes, values: Floats, centres: Sequence[float], nothing: float | None
 ) -> None:
     """Draw values (n, 3) with their limits, and a line where there is no effect."""
     if nothing is not None:
