@@ -7,7 +7,7 @@ from histohet.clinical.endpoints import endpoints_of
 from histohet.cohort.settings import AnalysisSettings
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
-from histohet.report import flattened, variant_figures
+from histohet.summary import flattened, variant_figures
 from histohet.survival.figures.variants import draw_ablation
 from histohet.survival.variants import (
     DIFFERENCE_COLUMNS,

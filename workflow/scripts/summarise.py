@@ -5,7 +5,7 @@ import pandas as pd
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import write_json
 from histohet.common.tables import read_tsv
-from histohet.report import slide_figures, stage_seconds, variant_figures
+from histohet.summary import slide_figures, stage_seconds, variant_figures
 
 
 def by_variant(names: list[str], paths: list[str]) -> dict[str, pd.DataFrame]:

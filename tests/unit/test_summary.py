@@ -14,7 +14,7 @@ from histohet.measures.heterogeneity import cluster_table, nested_measures
 from histohet.measures.slide import (
     SlideMeasures,
 )
-from histohet.report import (
+from histohet.summary import (
     agreement_figures,
     flattened,
     hazard_ratios,
