@@ -6,6 +6,7 @@ Nothing here needs pandas: the slide sheet is read whenever Snakemake reads the 
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import zlib
 from collections import Counter
@@ -219,38 +220,51 @@ def open_lines(path: str | Path, sheet: str = "") -> Iterator[Iterator[tuple[int
 def _open_workbook(path: str | Path, sheet: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
     # Imported here because few cohorts have a workbook.
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     if unfit := why_no_file(path):
         raise SheetError(f"{path} {unfit}")
-    try:
+    with _sound(path):
         _check_unpacked_size(path)
         book = load_workbook(path, read_only=True, data_only=True)
-        try:
-            name = sheet or book.sheetnames[0]
-            if name not in book.sheetnames:
-                raise SheetError(
-                    f"{path} has no sheet '{name}'; there are {quoted(book.sheetnames)}"
-                )
-            yield _lines_of_sheet(book[name], f"{path}, sheet {sheet}" if sheet else str(path))
-        finally:
-            book.close()
+    try:
+        yield _lines_of_sheet(book, sheet, path)
+    finally:
+        book.close()
+
+
+@contextmanager
+def _sound(path: str | Path) -> Iterator[None]:
+    """Refuse a workbook that zipfile or openpyxl stumble over; a disk that fails is not its fault.
+
+    Damage raises an `OSError` as well: bz2 one without a number, a place before the beginning
+    ``EINVAL``.
+    """
+    try:
+        yield
     except SheetError:
         raise
-    except (*DAMAGED, InvalidFileException) as error:
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            raise
         raise SheetError(f"{path} is no workbook, or damaged: {error!r}") from error
 
 
-def _lines_of_sheet(sheet: Any, where: str) -> Iterator[tuple[int, list[str]]]:
-    # Some programs write a wrong size of the sheet, and rows beyond it would be passed over.
-    sheet.reset_dimensions()
-    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-        # A damaged cell may claim any row.
-        if number > MOST_ROWS:
-            raise SheetError(f"{where} has more than {MOST_ROWS} rows")
-        cells = [_text(value) for value in values]
-        if any(cells):
-            yield number, cells
+def _lines_of_sheet(book: Any, name: str, path: str | Path) -> Iterator[tuple[int, list[str]]]:
+    where = f"{path}, sheet {name}" if name else str(path)
+    # What the caller does with a line does not happen in here.
+    with _sound(path):
+        name = name or book.sheetnames[0]
+        if name not in book.sheetnames:
+            raise SheetError(f"{path} has no sheet '{name}'; there are {quoted(book.sheetnames)}")
+        # Some programs write a wrong size of the sheet, and rows beyond it would be passed over.
+        book[name].reset_dimensions()
+        for number, values in enumerate(book[name].iter_rows(values_only=True), start=1):
+            # A damaged cell may claim any row.
+            if number > MOST_ROWS:
+                raise SheetError(f"{where} has more than {MOST_ROWS} rows")
+            cells = [_text(value) for value in values]
+            if any(cells):
+                yield number, cells
 
 
 def _check_unpacked_size(path: str | Path) -> None:
