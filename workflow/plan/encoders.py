@@ -12,6 +12,7 @@ from histohet.encoders.settings import EncoderSettings
 from histohet.tiles.settings import CHIEF_TILES
 from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import WEIGHTS_LOCK
+from plan.resources import Amount
 from plan.slides import Slides
 from plan.variants import Variants
 
@@ -75,9 +76,10 @@ class Encoders:
         """Return what an encoder is, as far as embeddings depend on it."""
         return self.entries[wildcards.encoder].parameters()
 
-    def needs_torch(self, wildcards: Wildcards) -> bool:
-        """Whether an encoder is a network."""
-        return self.entries[wildcards.encoder].needs_torch
+    def by_kind(self, network: float, descriptors: float) -> Amount:
+        """Return what a job asks for, by the kind of its encoder."""
+        entries = self.entries
+        return lambda wildcards: network if entries[wildcards.encoder].needs_torch else descriptors
 
     # Functions of a job, so that `snakemake prefetch` can run before weights were fetched.
     def weights(self, wildcards: Wildcards) -> dict[str, str]:

@@ -10,6 +10,7 @@ from plan import paths
 from plan.analyses import Analyses
 from plan.interface import Files, Input, Wildcards, with_signature
 from plan.paths import fill
+from plan.resources import Amount
 from plan.slides import Slides
 from plan.variants import Variant, Variants
 
@@ -156,6 +157,10 @@ class Inputs:
         if one.variant.procedure == "paper":
             settings = ClusteringSettings(procedure="paper", min_tiles=settings.min_tiles)
         return settings.canonical()
+
+    def by_procedure(self, ours: float, published: float) -> Amount:
+        """Return what a job asks for, by how it clusters tiles."""
+        return lambda wildcards: published if self.is_published(wildcards) else ours
 
     def is_published(self, wildcards: Wildcards) -> bool:
         """Whether tiles are clustered as published."""

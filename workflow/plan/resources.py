@@ -19,7 +19,8 @@ IMPORTED_TILES_PER_MB = 200
 PARSED_MASK = 12
 """MB of memory that a process needs per MB of a GeoJSON mask."""
 
-Amount = Callable[[Wildcards, int], int]
+Amount = float | Callable[[Wildcards], float]
+"""What jobs ask for: all of a rule the same, or each by its wildcards."""
 
 
 class Resources:
@@ -46,11 +47,12 @@ class Resources:
 
     def growing(
         self,
-        base: float,
-        per_1000_tiles: float = 0,
-        per_1000_slides: float = 0,
-        per_mb_of_geojson: float = 0,
-    ) -> Amount:
+        base: Amount,
+        per_1000_tiles: Amount = 0,
+        per_1000_slides: Amount = 0,
+        per_mb_of_geojson: Amount = 0,
+        pooled: bool | Callable[[Wildcards], bool] = False,
+    ) -> Callable[[Wildcards, int, int], int]:
         """Return the amount of a resource for a job.
 
         Parameters
@@ -62,17 +64,24 @@ class Resources:
         per_1000_slides
             More for the size of the cohort.
         per_mb_of_geojson
-            More for the mask of its slide.
+            More for the mask of its slide, which each of its threads reads.
+        pooled
+            Whether a patient stands where a slide stands.
         """
 
         @with_signature
-        def of_job(wildcards: Wildcards, attempt: int) -> int:
-            amount = base + per_1000_slides * len(self._slides.rows) / 1000
-            if per_1000_tiles:
-                slides = self._slides.patients.get(wildcards.slide, [wildcards.slide])
-                amount += per_1000_tiles * sum(map(self.tiles_of, slides)) / 1000
-            if per_mb_of_geojson:
-                amount += per_mb_of_geojson * self.geojson_mb(wildcards.slide)
+        def of_job(wildcards: Wildcards, attempt: int, threads: int = 1) -> int:
+            def asked(amount: Amount) -> float:
+                return amount(wildcards) if callable(amount) else amount
+
+            amount = asked(base) + asked(per_1000_slides) * len(self._slides.rows) / 1000
+            if more := asked(per_1000_tiles):
+                of_patient = pooled(wildcards) if callable(pooled) else pooled
+                unit = wildcards.slide
+                slides = self._slides.patients[unit] if of_patient else [unit]
+                amount += more * sum(map(self.tiles_of, slides)) / 1000
+            if more := asked(per_mb_of_geojson):
+                amount += more * threads * self.geojson_mb(wildcards.slide)
             return ceil(amount) << attempt - 1
 
         return of_job

@@ -27,7 +27,7 @@ rule pool_patient:
         "../../envs/clustering.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000, per_1000_tiles=16),
+        mem_mb=growing(1000, per_1000_tiles=16, pooled=True),
         runtime=growing(10),
     params:
         slides=INPUTS.slides_of_patient,
@@ -53,12 +53,12 @@ rule cluster_tiles:
     threads: 1
     resources:
         # The published clustering has all embeddings in memory, and takes ten times as long.
-        mem_mb=lambda wildcards, attempt: growing(
-            1000, per_1000_tiles=45 if INPUTS.is_published(wildcards) else 8
-        )(wildcards, attempt),
-        runtime=lambda wildcards, attempt: growing(
-            5, per_1000_tiles=0.6 if INPUTS.is_published(wildcards) else 0.12
-        )(wildcards, attempt),
+        mem_mb=growing(
+            1000, INPUTS.by_procedure(ours=8, published=45), pooled=INPUTS.is_pooled
+        ),
+        runtime=growing(
+            5, INPUTS.by_procedure(ours=0.12, published=0.6), pooled=INPUTS.is_pooled
+        ),
     params:
         clustering=INPUTS.clustering,
         smoothed=INPUTS.is_smoothed,
@@ -85,8 +85,8 @@ rule measure_slide:
         "../../envs/clustering.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000, per_1000_tiles=2),
-        runtime=growing(2, per_1000_tiles=0.02),
+        mem_mb=growing(1000, per_1000_tiles=2, pooled=INPUTS.is_pooled),
+        runtime=growing(2, per_1000_tiles=0.02, pooled=INPUTS.is_pooled),
     params:
         measures=config["measures"],
         seed=config["seed"],
@@ -111,8 +111,8 @@ rule draw_map:
         "../../envs/clustering.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1500, per_1000_tiles=2),
-        runtime=growing(3, per_1000_tiles=0.05),
+        mem_mb=growing(1500, per_1000_tiles=2, pooled=INPUTS.is_variant_pooled),
+        runtime=growing(3, per_1000_tiles=0.05, pooled=INPUTS.is_variant_pooled),
     params:
         code=code_of("draw_map.py"),
     script:

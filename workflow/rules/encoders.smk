@@ -25,23 +25,22 @@ rule encode_tiles:
         else "../../envs/slides.yaml"
     # So many processes read tiles while the device computes; without a GPU the model has as many
     # threads. Descriptors of one core each run on several slides at once instead.
-    threads: lambda wildcards: 16 if ENCODERS.needs_torch(wildcards) else 1
+    threads: ENCODERS.by_kind(network=16, descriptors=1)
     resources:
         # Each reading process takes some 200 MB, and its own copy of the mask.
-        mem_mb=lambda wildcards, attempt, threads: growing(
-            12000 if ENCODERS.needs_torch(wildcards) else 1000,
+        mem_mb=growing(
+            ENCODERS.by_kind(network=12000, descriptors=1000),
             per_1000_tiles=2,
-            per_mb_of_geojson=(
-                0 if INPUTS.is_whole(wildcards) else threads * PARSED_MASK
+            per_mb_of_geojson=lambda wildcards: (
+                0 if INPUTS.is_whole(wildcards) else PARSED_MASK
             ),
-        )(wildcards, attempt),
+        ),
         # Networks on a GPU; on processors alone give more (docs/cluster.md).
-        runtime=lambda wildcards, attempt: (
-            growing(60, per_1000_tiles=3)
-            if ENCODERS.needs_torch(wildcards)
-            else growing(10, per_1000_tiles=0.3)
-        )(wildcards, attempt),
-        gpu=lambda wildcards: 1 if ENCODERS.needs_torch(wildcards) else 0,
+        runtime=growing(
+            ENCODERS.by_kind(network=60, descriptors=10),
+            per_1000_tiles=ENCODERS.by_kind(network=3, descriptors=0.3),
+        ),
+        gpu=ENCODERS.by_kind(network=1, descriptors=0),
         # Most tiles per forward pass, and where slides are copied to before they are read. Results
         # do not depend on them, so they are no parameters.
         batch_size=256,

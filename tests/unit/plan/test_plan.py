@@ -188,9 +188,28 @@ def test_resources_grow_with_the_slide_the_cohort_and_every_attempt() -> None:
     assert [asked(of(slide=slide), 1) for slide in "abc"] == [105, 100, 102]
     assert asked(of(slide="a"), 3) == 420
     # The slides of a patient count together.
-    assert resources.growing(0, per_1000_tiles=1000)(of(slide="p"), 1) == 500
+    assert resources.growing(0, per_1000_tiles=1000, pooled=True)(of(slide="p"), 1) == 500
     assert resources.growing(0, per_1000_slides=1000)(of(), 1) == 3
     assert resources.growing(1, per_mb_of_geojson=2)(of(slide="a"), 1) == 7
+    assert resources.growing(1, per_mb_of_geojson=2)(of(slide="a"), 1, threads=4) == 25
+
+
+def test_what_a_job_asks_for_may_be_said_by_its_wildcards() -> None:
+    plan = planned(variants=["full", "paper"])
+    for_clustering = plan.inputs.by_procedure(ours=8, published=45)
+    asked = plan.resources.growing(1000, for_clustering)
+    found = [asked(of(slide="a", procedure=name), 1) for name in ("potts", "paper")]
+    assert found == [1004, 1023]
+    for_encoding = plan.encoders.by_kind(network=60, descriptors=10)
+    assert plan.resources.growing(for_encoding)(of(encoder="stain_texture"), 2) == 20
+
+
+def test_a_slide_called_like_another_patient_asks_for_its_own(folder: Path) -> None:
+    (folder / "slides.tsv").write_text("slide\tpatient\tpath\nx\ta\ta.svs\na\tp\tb.svs\n")
+    plan = planned(variants=["full", POOLED])
+    asked = plan.resources.growing(1, per_1000_tiles=1000, pooled=plan.inputs.is_pooled)
+    found = [asked(of(slide="a", procedure=name), 1) for name in ("potts", "potts_pooled")]
+    assert found == [1, 501]
 
 
 def test_tiles_that_lie_closer_are_more() -> None:
