@@ -366,8 +366,7 @@ def indices(tables: Ints) -> tuple[Floats, Floats]:
 
 
 def _pairs(counts: npt.NDArray[np.integer] | Floats) -> Floats:
-    pairs: Floats = counts * (counts - 1) / 2.0
-    return pairs
+    return counts * (counts - 1) / 2.0
 
 
 def _entropy(counts: Ints, n: Floats) -> Floats:

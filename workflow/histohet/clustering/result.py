@@ -149,8 +149,7 @@ def at_most_one_cluster(
 
 def compact(labels: Ints) -> Ints:
     """Renumber labels (N,) to int64 0..K-1 without gaps, keeping their order."""
-    renumbered: Ints = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-    return renumbered
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 def number_by_size(labels: Ints, raw: Ints) -> tuple[Labels, Labels]:

@@ -64,8 +64,7 @@ def tile_squares(tiles: TileTable, scale: float, corner: tuple[int, int]) -> Int
     start = tiles.coords * scale - corner
     # Rounded outwards, so that no line of pixels stays bare between neighbours.
     edges = [np.floor(start), np.ceil(start + tiles.side_px * scale)]
-    squares: Ints = np.hstack(edges).astype(np.int64)
-    return squares
+    return np.hstack(edges).astype(np.int64)
 
 
 def overlay(backdrop: Pixels, squares: Ints, colours: Sequence[Rgb]) -> Pixels:

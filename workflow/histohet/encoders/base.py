@@ -89,5 +89,4 @@ class SymmetryAverage:
             for turns in TURNS:
                 position = np.rot90(mirrored, turns, axes=(1, 2))
                 total += self._encoder.encode(np.ascontiguousarray(position))
-        mean: Float32 = (total / (2 * len(TURNS))).astype(np.float32)
-        return mean
+        return (total / (2 * len(TURNS))).astype(np.float32)

@@ -98,8 +98,7 @@ class TimmModel:
         batch = batch.div_(255).sub_(self._mean).div_(self._std)
         with self._precision():
             embedding = self._embed(batch)
-        result: Float32 = embedding.float().cpu().numpy()
-        return result
+        return embedding.float().cpu().numpy()
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Return the precision of the entry on a GPU, plain float32 elsewhere."""

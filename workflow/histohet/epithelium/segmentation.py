@@ -140,8 +140,7 @@ def segment_epithelium(rgb: UInt8, model: EpitheliumModel) -> Bools:
         If `rgb` has another shape or type.
     """
     cohesive = tissue(rgb, model.stain) & (cohesion(rgb, model.stain) > model.threshold)
-    majority: Bools = 2 * _box_sum(cohesive.view(np.uint8), VOTE_WIDTH) > VOTE_WIDTH**2
-    return majority
+    return 2 * _box_sum(cohesive.view(np.uint8), VOTE_WIDTH) > VOTE_WIDTH**2
 
 
 def cohesion(rgb: UInt8, stain: StainModel) -> Floats:
@@ -162,8 +161,7 @@ def cohesion(rgb: UInt8, stain: StainModel) -> Floats:
     opened = _local_mean(_morphology(levels, cv2.MORPH_OPEN, OPENING_RADIUS))
     closed = _local_mean(_morphology(levels, cv2.MORPH_CLOSE, CLOSING_RADIUS))
     floor = FLOOR * LEVELS
-    result: Floats = (2 * opened - closed - floor) / (_local_mean(levels) + floor)
-    return result
+    return (2 * opened - closed - floor) / (_local_mean(levels) + floor)
 
 
 def tissue(rgb: UInt8, stain: StainModel) -> Bools:
@@ -315,18 +313,16 @@ def _read(slide: Slide, grid: Grid, window: Window, margin: int) -> Pixels:
 def _local_mean(levels: UInt8) -> Floats:
     """Triangular local mean; sums of integers below 2**53, so exact wherever the window starts."""
     total = _box_sum(_box_sum(levels, MEAN_WIDTH), MEAN_WIDTH)
-    mean: Floats = total / float(MEAN_WIDTH**4)
-    return mean
+    return total / float(MEAN_WIDTH**4)
 
 
 def _box_sum(values: npt.NDArray[Any], width: int) -> Floats:
-    summed: Floats = np.asarray(
+    return np.asarray(
         cv2.boxFilter(
             values, cv2.CV_64F, (width, width), normalize=False, borderType=cv2.BORDER_REFLECT
         ),
         np.float64,
     )
-    return summed
 
 
 def _morphology(levels: UInt8, operation: int, radius: int) -> UInt8:

@@ -107,8 +107,7 @@ def scatter(where: Bools, area_um2_per_point: float, rng: np.random.Generator) -
 
 def discs(points: Points, reach: Numbers) -> Bools:
     """Keep points whose discs of radius `reach` do not overlap those kept before."""
-    kept: Bools = throw_darts(points, reach, reach, np.zeros(len(points)))
-    return kept
+    return throw_darts(points, reach, reach, np.zeros(len(points)))
 
 
 def _nowhere(shape: tuple[int, ...]) -> Field:

@@ -278,8 +278,7 @@ def risk_groups(risk: Floats, groups: int) -> Ints:
         (n,) int64 from 0, the lowest risk; fewer groups than asked for where risks are equal.
     """
     edges = np.quantile(risk, np.arange(1, groups) / groups)
-    found: Ints = np.unique(np.searchsorted(edges, risk, side="left"), return_inverse=True)[1]
-    return found
+    return np.unique(np.searchsorted(edges, risk, side="left"), return_inverse=True)[1]
 
 
 def calibration_slope(linear_predictor: Floats, time: Floats, event: Bools, stratum: Ints) -> Slope:

@@ -112,8 +112,7 @@ class RiskSets:
             return at_risk
         tied = np.add.reduceat(values[self.deaths], self._starts, axis=0)[self._tie]
         fraction = self._fraction.reshape(-1, *(1,) * (values.ndim - 1))
-        found: Floats = at_risk - fraction * tied
-        return found
+        return at_risk - fraction * tied
 
     def expected_events(self, hazard: Floats, weight: Floats | float = 1.0) -> Floats:
         """Return the expected events of patients whose relative hazards are given, shape (n,).
@@ -157,8 +156,7 @@ class RiskSets:
         hazard, highest = _relative_hazard(predictor)
         increments = np.exp(-highest) / self.sums(hazard)
         until = np.append(0.0, np.cumsum(increments))
-        found: Floats = until[np.searchsorted(self._death_times, at, side="right")]
-        return found
+        return until[np.searchsorted(self._death_times, at, side="right")]
 
     @cached_property
     def survival_before(self) -> Floats:
@@ -201,8 +199,7 @@ class Likelihood:
     def _means(self) -> Floats:
         """Expected covariates of who dies, at each event, shape (m, p)."""
         total = self._risk.sums(self._hazard)
-        found: Floats = self._risk.sums(self._hazard[:, None] * self._design) / total[:, None]
-        return found
+        return self._risk.sums(self._hazard[:, None] * self._design) / total[:, None]
 
     @property
     def residuals(self) -> Floats:
@@ -225,8 +222,7 @@ class Likelihood:
         expected = self._risk.expected_events(self._hazard, weight)
         squares = self._design.T @ (expected[:, None] * self._design)
         weights = np.broadcast_to(weight, len(self._means))
-        found: Floats = squares - self._means.T @ (weights[:, None] * self._means)
-        return found
+        return squares - self._means.T @ (weights[:, None] * self._means)
 
 
 def log_likelihood(predictor: Floats, risk: RiskSets) -> float:
@@ -267,8 +263,7 @@ class Maximum:
     @property
     def covariance(self) -> Floats:
         """Inverse of the information, per unit, shape (p, p)."""
-        found: Floats = np.linalg.inv(self.information) / np.outer(self.scale, self.scale)
-        return found
+        return np.linalg.inv(self.information) / np.outer(self.scale, self.scale)
 
 
 class NoMaximumError(ValueError):

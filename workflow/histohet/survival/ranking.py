@@ -207,8 +207,7 @@ def uncensored_before(time: Floats, event: Bools, at: Floats) -> Floats:
     times, censored = np.unique(time[~event], return_counts=True)
     at_risk = np.array([np.sum(time > t) + np.sum((time == t) & ~event) for t in times])
     survival = np.concatenate([[1.0], np.cumprod(1 - censored / np.maximum(at_risk, 1))])
-    found: Floats = survival[np.searchsorted(times, at, side="left")]
-    return found
+    return survival[np.searchsorted(times, at, side="left")]
 
 
 def bootstrap_counts(n: int, resamples: int, rng: np.random.Generator) -> Floats:

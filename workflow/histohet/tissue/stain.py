@@ -206,8 +206,7 @@ def stained(rgb: UInt8, model: StainModel) -> Bools:
         bool (height, width).
     """
     red, green, blue = optical_density(rgb, model)
-    result: Bools = red + green + blue > TISSUE_OD
-    return result
+    return red + green + blue > TISSUE_OD
 
 
 def check_image(rgb: UInt8) -> None:
@@ -251,8 +250,7 @@ def _is_ink(red: FloatArray, green: FloatArray, blue: FloatArray) -> Bools:
     lightest = np.minimum(np.minimum(red, green), blue)
     heaviest = np.maximum(np.maximum(red, green), blue)
     grey = lightest > 0.7 * heaviest
-    result: Bools = (total > DENSE_OD) & (blue_or_green | grey)
-    return result
+    return (total > DENSE_OD) & (blue_or_green | grey)
 
 
 def _stain_vectors(dense: Floats) -> tuple[Floats, bool]:

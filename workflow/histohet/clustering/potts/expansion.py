@@ -56,8 +56,7 @@ def certain(model: IntegerModel, labels: Ints) -> Bools:
     if model.unary.shape[1] == 1:
         return np.ones(len(labels), np.bool_)
     capacity, excess = _certainty_terms(model, labels)
-    sure: Bools = source_side(model.first, model.tile, model.reverse, capacity, excess)
-    return sure
+    return source_side(model.first, model.tile, model.reverse, capacity, excess)
 
 
 @njit(cache=True)
