@@ -216,19 +216,17 @@ class Config(Settings):
 def read_config(values: Mapping[str, Any], where: str = "config") -> Config:
     """Check a configuration as YAML reads it, and fill in its defaults.
 
+    The settings of variants of your own are checked where they are put in place (`varied`).
+
     Raises
     ------
     ValueError
         One line that names the key that is wrong.
     """
     try:
-        config = Config.model_validate(values)
+        return Config.model_validate(values)
     except ValidationError as error:
         raise ValueError(explain(error, values, where)) from None
-    for variant in config.variants:
-        if isinstance(variant, OwnVariant):
-            varied(config, variant.settings, f"{where}, variant '{variant.name}'")
-    return config
 
 
 def varied(
