@@ -12,7 +12,14 @@ from pydantic import ValidationError
 from histohet.common.files import read_json
 from histohet.common.settings import explain
 from histohet.config import Config
-from histohet.slides.sheet import COMPANIONS, SLIDE_ID, SlideRow, SlideSheet
+from histohet.slides.sheet import (
+    BY_CAPITALS,
+    COMPANIONS,
+    SlideRow,
+    SlideSheet,
+    alike,
+    problem_of_id,
+)
 from histohet.tissue.settings import TissueSettings
 from plan import paths
 from plan.interface import Files, Input, PlanError, Wildcards, with_signature
@@ -90,14 +97,20 @@ class Slides:
         Raises
         ------
         PlanError
-            If one cannot.
+            If one cannot, or would name those of another.
         """
-        for patient in self.patients:
-            if not SLIDE_ID.fullmatch(patient):
-                raise PlanError(
-                    f"config, variant '{variant}': patient '{patient}' names files where slides "
-                    "are pooled: letters, digits, '.', '_' or '-', beginning with a letter or digit"
-                )
+        problems = [
+            *(problem for patient in self.patients if (problem := problem_of_id(patient))),
+            *(
+                f"'{one}' differs from '{other}' {BY_CAPITALS}"
+                for one, other in alike(self.patients)
+            ),
+        ]
+        if problems:
+            raise PlanError(
+                f"config, variant '{variant}': patients name files where slides are pooled, but "
+                f"patient {problems[0]}"
+            )
 
     @property
     def imported(self) -> list[str]:

@@ -242,10 +242,24 @@ def test_what_does_not_go_together_is_said(
         planned(**changes)
 
 
-def test_patients_must_name_files_where_their_slides_are_pooled(folder: Path) -> None:
-    (folder / "slides.tsv").write_text("slide\tpatient\tpath\na\tp/1\ta.svs\n")
-    assert planned().slides.patients == {"p/1": ["a"]}
-    with pytest.raises(PlanError, match="patient 'p/1' names files"):
+@pytest.mark.parametrize(
+    ("patients", "message"),
+    [
+        (("p/1", "q"), "patients name files .* patient 'p/1' must be letters, digits"),
+        (
+            ("q", "p" * 201),
+            r"patient 'p{20}…' has 201 characters, names of files have room for 200",
+        ),
+        (("P", "p"), "patient 'p' differs from 'P' by capitals only"),
+    ],
+)
+def test_patients_must_name_files_where_their_slides_are_pooled(
+    folder: Path, patients: tuple[str, str], message: str
+) -> None:
+    rows = [f"{slide}\t{patient}\ta.svs\n" for slide, patient in zip("ab", patients, strict=True)]
+    (folder / "slides.tsv").write_text("slide\tpatient\tpath\n" + "".join(rows))
+    assert list(planned().slides.patients) == list(patients)
+    with pytest.raises(PlanError, match=message):
         planned(variants=[POOLED])
 
 

@@ -19,6 +19,8 @@ PLACEHOLDERS = frozenset("{}<>")
 LONGEST_ID = 200
 """File names may have 255 bytes, and ids are only their middle."""
 
+BY_CAPITALS = "by capitals only, and file systems of Windows and macOS do not tell them apart"
+
 
 @dataclass(frozen=True)
 class SlideRow:
@@ -147,7 +149,11 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
     problems = [
         f"row {row.row}: {problem}" for row in found for problem in _problems(row, patient_pattern)
     ]
-    problems += _alike(slides)
+    problems += [
+        f"row {slides[one].row}: slide '{one}' differs from '{other}' in row {slides[other].row} "
+        f"{BY_CAPITALS}"
+        for one, other in alike(slides)
+    ]
     if problems:
         raise SheetError(f"{path}: " + "; ".join(problems))
     if not slides:
@@ -178,16 +184,8 @@ def _slide_row(number: int, cells: Mapping[str, str], pattern: re.Pattern[str]) 
 def _problems(row: SlideRow, patient_pattern: str | None) -> Iterator[str]:
     """Say why a row cannot be used whatever its files are."""
     slide = row.slide
-    if not SLIDE_ID.fullmatch(slide):
-        yield (
-            f"slide id '{slide}' must be letters, digits, '.', '_' or '-', beginning with a letter "
-            "or digit"
-        )
-    elif len(slide) > LONGEST_ID:
-        yield (
-            f"slide id '{slide[:20]}…' has {len(slide)} characters, names of files have room for "
-            f"{LONGEST_ID}"
-        )
+    if problem := problem_of_id(slide):
+        yield f"slide id {problem}"
     elif row.path is None and row.features is None:
         yield f"slide '{slide}' has no path (and no features)"
     if not row.patient:
@@ -203,18 +201,23 @@ def _problems(row: SlideRow, patient_pattern: str | None) -> Iterator[str]:
             )
 
 
-def _alike(slides: Mapping[str, SlideRow]) -> list[str]:
-    """Say which ids differ in case alone: on Windows and macOS their files would be the same."""
-    first: dict[str, SlideRow] = {}
-    problems = []
-    for slide, row in slides.items():
-        other = first.setdefault(slide.lower(), row)
-        if other is not row:
-            problems.append(
-                f"row {row.row}: slide '{slide}' differs from '{other.slide}' in row {other.row} "
-                "by capitals only, and file systems of Windows and macOS do not tell them apart"
-            )
-    return problems
+def problem_of_id(name: str) -> str | None:
+    """Say why an id, which the message begins with, cannot name files; None if it can."""
+    if not SLIDE_ID.fullmatch(name):
+        return (
+            f"'{name}' must be letters, digits, '.', '_' or '-', beginning with a letter or digit"
+        )
+    if len(name) > LONGEST_ID:
+        room = f"names of files have room for {LONGEST_ID}"
+        return f"'{name[:20]}…' has {len(name)} characters, {room}"
+    return None
+
+
+def alike(ids: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the ids that differ from an earlier one by capitals only, each with that one."""
+    first: dict[str, str] = {}
+    pairs = [(one, first.setdefault(one.lower(), one)) for one in ids]
+    return [(one, other) for one, other in pairs if one != other]
 
 
 def _patient_pattern(text: str | None) -> re.Pattern[str]:
