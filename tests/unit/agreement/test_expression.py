@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
+from helpers.lattices import lattice
 from histohet.agreement.expression import (
     MAX_TRIES_PER_PLACEMENT,
     OUTSIDE,
@@ -28,13 +29,8 @@ from histohet.agreement.spots import Spots
 SIDE = 112 / 0.688
 
 
-def lattice(columns: int, rows: int, step: float) -> np.ndarray:
-    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-    return grid * step
-
-
-TILES = np.rint(lattice(30, 26, SIDE)).astype(np.int64)
-SPOTS = lattice(15, 13, 290.7) + 300
+TILES = np.rint(lattice(30, 26) * SIDE).astype(np.int64)
+SPOTS = lattice(15, 13) * 290.7 + 300
 
 
 def spots_of(labels: np.ndarray, centres: np.ndarray = SPOTS) -> Spots:

@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from bench.synthetic_slides import PITCH_PX, make_slide
+from helpers.lattices import lattice
 from histohet.clustering import cluster as clustering
 from histohet.clustering import number_of_clusters
 from histohet.clustering.cluster import cluster_slide, cluster_tiles
@@ -50,15 +51,10 @@ def changed(settings: ClusteringSettings, **values) -> ClusteringSettings:
     return settings.model_copy(update=values)
 
 
-def lattice(columns: int, rows: int) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
-    return np.stack([x.ravel(), y.ravel()], axis=1) * PITCH_PX
-
-
 def planted_slide(seed: int = 0, side: int = 24, n_kinds: int = 3, width: int = 12):
     """Vertical stripes of tissue, each with its own mean embedding; tiles in random order."""
     rng = np.random.default_rng(seed)
-    coords = lattice(side, side)[rng.permutation(side**2)]
+    coords = lattice(side, side, PITCH_PX)[rng.permutation(side**2)]
     kind = coords[:, 0] * n_kinds // (side * PITCH_PX)
     means = rng.standard_normal((n_kinds, width))
     features = 1.2 * means[kind] + rng.standard_normal((side**2, width)) + 0.5
@@ -156,7 +152,7 @@ def test_heavy_tails_and_drift_are_no_kinds():
 def test_raw_labels_are_worse_and_have_the_numbers_of_the_final_ones(seed):
     # Kinds that overlap so much that embeddings alone often mistake them.
     rng = np.random.default_rng(seed)
-    coords = lattice(24, 24)
+    coords = lattice(24, 24, PITCH_PX)
     kind = coords[:, 0] // (8 * PITCH_PX)
     features = 0.8 * rng.standard_normal((3, 12))[kind] + rng.standard_normal((576, 12))
     found = cluster(features, coords)
@@ -169,7 +165,7 @@ def test_raw_labels_are_worse_and_have_the_numbers_of_the_final_ones(seed):
 
 def test_kinds_that_are_clear_without_smoothing_are_found_without_it():
     rng = np.random.default_rng(0)
-    coords = lattice(24, 24)
+    coords = lattice(24, 24, PITCH_PX)
     kind = coords[:, 0] // (8 * PITCH_PX)
     means = rng.standard_normal((3, 12))
     features = 2 * means[kind] + rng.standard_normal((576, 12))
@@ -445,7 +441,7 @@ def test_no_tiles_no_clusters(parts, smoothed):
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 19, 20, 79])
 def test_few_tiles_start_with_fewer_clusters(n, smoothed):
     features = np.random.default_rng(n).standard_normal((n, 64)).astype(np.float32)
-    found = cluster(features, lattice(n, 1), PARTS["ours"], smoothed)
+    found = cluster(features, lattice(n, 1, PITCH_PX), PARTS["ours"], smoothed)
     assert_well_formed(found, n)
     at_start = max(1, n // clustering.TILES_PER_CLUSTER)
     assert len(np.unique(found.start)) == at_start < 8
@@ -458,7 +454,7 @@ def test_few_tiles_start_with_fewer_clusters(n, smoothed):
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_the_published_start_has_a_cluster_for_every_one_of_few_tiles(n, smoothed):
     features = np.random.default_rng(n).standard_normal((n, 64)).astype(np.float32)
-    found = cluster(features, lattice(n, 1), PARTS["published"], smoothed)
+    found = cluster(features, lattice(n, 1, PITCH_PX), PARTS["published"], smoothed)
     assert_well_formed(found, n)
     assert len(np.unique(found.start)) == n
     assert 1 <= found.n_clusters <= n
@@ -471,7 +467,7 @@ def test_the_published_start_has_a_cluster_for_every_one_of_few_tiles(n, smoothe
 @pytest.mark.parametrize(("parts", "n"), [("ours", 80), ("published", 8)])
 def test_just_enough_tiles_for_the_start(parts, n):
     features = np.random.default_rng(n).standard_normal((n, 6)).astype(np.float32)
-    found = cluster(features, lattice(n, 1), PARTS[parts])
+    found = cluster(features, lattice(n, 1, PITCH_PX), PARTS[parts])
     assert_well_formed(found, n)
     assert found.notes == ()
     assert len(np.unique(found.start)) == 8
@@ -490,7 +486,7 @@ def test_one_cluster_at_the_start_is_one_cluster(small, parts, smoothed):
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize(("n_rows", "width"), [(12, 16), (11, 132), (20, 446), (29, 1)])
 def test_constant_features_are_one_cluster(parts, n_rows, width):
-    coords = lattice(25, n_rows)
+    coords = lattice(25, n_rows, PITCH_PX)
     row = np.random.default_rng(width).standard_normal(width).astype(np.float32)
     for smoothed in (True, False):
         found = cluster(np.tile(row, (len(coords), 1)), coords, PARTS[parts], smoothed)
@@ -505,14 +501,14 @@ def test_embeddings_that_differ_by_rounding_are_one_cluster(seed):
     # Two or three clusters of nothing, or a singular covariance, come of noise in the last digit.
     rng = np.random.default_rng(seed)
     features = rng.standard_normal(300) + 1e-7 * rng.standard_normal((400, 300))
-    found = cluster(features.astype(np.float32), lattice(20, 20), PARTS["ours"])
+    found = cluster(features.astype(np.float32), lattice(20, 20, PITCH_PX), PARTS["ours"])
     assert found.n_clusters == 1
 
 
 @pytest.mark.parametrize(("n_kinds", "n_rows"), [(2, 24), (3, 24), (5, 24), (3, 8), (4, 8)])
 @pytest.mark.parametrize("width", [5, 200, 424])
 def test_repeated_features_are_as_many_clusters(width, n_kinds, n_rows):
-    coords = lattice(24, n_rows)
+    coords = lattice(24, n_rows, PITCH_PX)
     kinds = np.random.default_rng(0).standard_normal((n_kinds, width)).astype(np.float32)
     kind = coords[:, 0] * n_kinds // (24 * PITCH_PX)
     for smoothed in (True, False):
@@ -532,7 +528,7 @@ def test_one_odd_tile_among_equal_ones(seed):
     n = 100 + seed
     features = np.ones((n, 16), np.float32) * rng.standard_normal(16).astype(np.float32)
     features[n // 2] = rng.standard_normal(16)
-    found = cluster(features, lattice(20, 10)[:n], ClusteringSettings())
+    found = cluster(features, lattice(20, 10, PITCH_PX)[:n], ClusteringSettings())
     assert_well_formed(found, n)
     assert found.n_clusters <= 2
     assert found.certainty.n_all_clusters_low >= 1
@@ -585,7 +581,7 @@ def test_tiles_that_are_nobodys_neighbours(slide, smoothed):
 def test_clusters_of_one_tile():
     # Odd tiles of many kinds in even tissue.
     rng = np.random.default_rng(0)
-    coords = lattice(15, 15)
+    coords = lattice(15, 15, PITCH_PX)
     features = rng.standard_normal((225, 10)) + 5
     features[[20, 100, 180]] = 100 * np.eye(10)[:3]
     for parts in PARTS.values():
@@ -597,7 +593,7 @@ def test_a_cluster_that_vanishes_in_smoothing_is_numbered_last():
     # One odd tile is a cluster of its own for k-means; its neighbours smooth it away.
     features = np.tile(np.array([[1.0, 0.0]], np.float32), (49, 1))
     features[24] = [0.8, 0.6]
-    found = cluster(features, lattice(7, 7), changed(PUBLISHED_QUICK, q=2))
+    found = cluster(features, lattice(7, 7, PITCH_PX), changed(PUBLISHED_QUICK, q=2))
     assert found.n_clusters == 1
     assert not found.labels.any()
     assert found.raw.tolist() == [0] * 24 + [1] + [0] * 24
@@ -606,7 +602,7 @@ def test_a_cluster_that_vanishes_in_smoothing_is_numbered_last():
 
 def test_equal_clusters_are_numbered_from_the_top():
     # Two kinds of equal size; the topmost, then leftmost tile decides.
-    coords = lattice(10, 10)
+    coords = lattice(10, 10, PITCH_PX)
     below = (coords[:, 1] >= 5 * PITCH_PX).astype(int)
     features = np.eye(4)[below] + 0.01 * np.random.default_rng(0).standard_normal((100, 4))
     order = np.random.default_rng(1).permutation(100)

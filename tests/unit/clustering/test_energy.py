@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import multivariate_t
 
+from helpers.lattices import lattice
 from histohet.clustering.energy import (
     LARGEST_COUPLING,
     calibrated_energy,
@@ -21,6 +22,7 @@ from histohet.clustering.energy import (
 )
 from histohet.clustering.mixture import SHARED_TILES, TAIL_FREEDOM
 from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists
+from histohet.clustering.result import compact
 from histohet.clustering.tiles import Graph
 from histohet.tiles.neighbours import knn_edges
 
@@ -32,11 +34,6 @@ def random_graph(rng: np.random.Generator, n: int) -> np.ndarray:
     u, v = np.triu_indices(n, 1)
     chosen = rng.random(len(u)) < rng.uniform(0, 0.5)
     return np.stack([u[chosen], v[chosen]], axis=1)
-
-
-def lattice(side: int) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
 def counted(edges: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -71,10 +68,6 @@ def likeliest_coupling(counts: np.ndarray, labels: np.ndarray) -> float:
         options={"xatol": 1e-9},
     )
     return float(found.x)
-
-
-def compact(labels: np.ndarray) -> np.ndarray:
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 @given(SEEDS, st.integers(1, 12), st.integers(1, 5))
@@ -119,7 +112,7 @@ def test_gain_of_every_merger_is_the_rise_of_the_likelihood(seed, n, n_labels, c
 
 def test_gains_of_many_clusters_on_a_lattice():
     rng = np.random.default_rng(0)
-    coords = lattice(15)
+    coords = lattice(15, 15)
     labels = compact(coords[:, 0] // 3 * 5 + coords[:, 1] // 3)
     labels = np.where(rng.random(225) < 0.1, rng.integers(25, size=225), labels)
     edges = knn_edges(coords, 8, 1.5)
@@ -149,7 +142,7 @@ def test_coupling_is_the_one_of_largest_likelihood(seed, n, n_labels):
 @pytest.mark.parametrize(("noise", "n_labels"), [(0.05, 2), (0.3, 3), (0.6, 5), (0.9, 5)])
 def test_coupling_of_a_lattice(noise, n_labels):
     rng = np.random.default_rng(0)
-    coords = lattice(20)
+    coords = lattice(20, 20)
     labels = coords[:, 0] * n_labels // 20
     labels = np.where(rng.random(400) < noise, rng.integers(n_labels, size=400), labels)
     counts = counted(knn_edges(coords, 8, 1.5), labels)
@@ -161,7 +154,7 @@ def test_coupling_of_a_lattice(noise, n_labels):
 def test_coupling_is_recovered_from_labels_drawn_with_it():
     # Gibbs sampling of a Potts model on a large lattice.
     rng = np.random.default_rng(0)
-    coords = lattice(60)
+    coords = lattice(60, 60)
     edges = knn_edges(coords, 8, 1.1)
     neighbours = neighbour_lists(edges, len(coords))
     labels = rng.integers(3, size=len(coords))
@@ -173,7 +166,7 @@ def test_coupling_is_recovered_from_labels_drawn_with_it():
 
 
 def test_labels_without_a_border_have_the_largest_coupling():
-    coords = lattice(6)
+    coords = lattice(6, 6)
     apart = coords + np.where(coords[:, :1] < 3, 0, 100)
     labels = (coords[:, 0] >= 3).astype(np.int64)
     counts = counted(knn_edges(apart, 8, 1.5), labels)
@@ -181,7 +174,7 @@ def test_labels_without_a_border_have_the_largest_coupling():
 
 
 def test_nothing_to_learn_a_coupling_from():
-    coords = lattice(6)
+    coords = lattice(6, 6)
     edges = knn_edges(coords, 8, 1.1)
     one_label = np.zeros(36, np.int64)
     assert estimate_coupling(counted(edges, one_label), one_label) == 0
@@ -248,8 +241,7 @@ def test_descent_keeps_labels_that_are_as_good_as_any():
 def planted(seed: int, side: int = 12, d: int = 3):
     """Stripes of three kinds whose embeddings lie around 1, with a few tiles far out."""
     rng = np.random.default_rng(seed)
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    coords = np.stack([x.ravel(), y.ravel()], axis=1)
+    coords = lattice(side, side)
     labels = coords[:, 0] * 3 // side
     rows = 2 * rng.standard_normal((3, d))[labels] + rng.standard_t(3, (side**2, d)) + 1
     labels = np.where(rng.random(side**2) < 0.1, rng.integers(3, size=side**2), labels)

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal, multivariate_t, norm
 from scipy.stats import t as student_t
 
+from helpers.lattices import lattice
 from histohet.clustering.energy import estimate_coupling, log_likelihood, neighbour_counts
 from histohet.clustering.evidence import (
     PRIOR_TILES,
@@ -17,16 +18,8 @@ from histohet.clustering.evidence import (
 from histohet.clustering.mergers import best_merge
 from histohet.clustering.mixture import TAIL_FREEDOM
 from histohet.clustering.potts.model import neighbour_lists
+from histohet.clustering.result import compact
 from histohet.tiles.neighbours import knn_edges
-
-
-def lattice(columns: int, rows: int) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
-    return np.stack([x.ravel(), y.ravel()], axis=1)
-
-
-def compact(labels: np.ndarray) -> np.ndarray:
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 def field_of(rows: np.ndarray, edges: np.ndarray) -> TileField:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from helpers.lattices import lattice
 from helpers.tiletables import tile_table
 from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import ClusteredTiles
@@ -35,7 +36,7 @@ def slide_map(
     criterion: tuple[float, ...] = (-90.0, -70.0, -55.0, -300.0),
     **changes: Any,
 ) -> SlideMap:
-    coords = np.stack(np.meshgrid(np.arange(10), np.arange(8)), axis=2).reshape(-1, 2) * 224
+    coords = lattice(10, 8, 224)
     labels = (coords[:, 0] > 1000).astype(np.int32)
     tiles = tile_table(coords, 0.5, (2500, 2000))
     criteria = dict(zip(numbers, criterion, strict=True))

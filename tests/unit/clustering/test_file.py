@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from helpers.lattices import lattice
 from helpers.tiletables import three_tiles
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.file import ClusteredTiles, read_clusters, write_clusters
@@ -103,7 +104,7 @@ def test_what_clustering_returns_can_be_written(
 ) -> None:
     """JSON takes neither numpy's numbers nor infinity."""
     rng = np.random.default_rng(0)
-    coords = np.stack(np.meshgrid(np.arange(10), np.arange(6)), axis=2).reshape(-1, 2) * 443
+    coords = lattice(10, 6, 443)
     features = 9 + rng.normal(size=(60, 5)) + (coords[:, :1] > 2000)
     settings = ClusteringSettings(procedure=procedure, q=5, restarts=2)
     found = cluster_tiles(features, coords, 443.2, settings, 1, smoothed)

@@ -5,16 +5,12 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
+from helpers.lattices import lattice
 from histohet.clustering.evidence import TileField, assess
 from histohet.clustering.number_of_clusters import Stage, dissolve_small, merge_path
 from histohet.clustering.potts.model import neighbour_lists
 from histohet.clustering.result import compact
 from histohet.tiles.neighbours import knn_edges
-
-
-def lattice(columns: int, rows: int) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
-    return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
 def field_of(rows: np.ndarray, coords: np.ndarray) -> TileField:

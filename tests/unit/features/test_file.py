@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from helpers.lattices import lattice
 from helpers.tiletables import three_tiles
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringSettings
@@ -122,7 +123,7 @@ def test_clusters_are_the_same_from_a_file_and_from_memory(
 ) -> None:
     """Whatever the order of the tiles in the file, and if two of them share a place."""
     rng = np.random.default_rng(2)
-    places = np.stack(np.meshgrid(np.arange(30), np.arange(20)), axis=2).reshape(-1, 2) * 224
+    places = lattice(30, 20, 224)
     if shared_place:
         places[1] = places[0]
     shuffled = rng.permutation(len(places))

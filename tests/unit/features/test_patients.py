@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.lattices import lattice
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, open_features
@@ -42,7 +43,7 @@ class Slides:
         """Return a slide of 4 x 3 tiles, of which every second is encoded."""
         spec = spec or TileSpec()
         side = spec.side_px(mpp)
-        places = np.stack(np.meshgrid(np.arange(4), np.arange(3)), axis=2).reshape(-1, 2)
+        places = lattice(4, 3)
         coords = np.floor(places * side).astype(np.int64)
         attributes = tile_attributes(slide, spec, mpp, (round(5 * side), round(3 * side)), "tiles")
         index = np.arange(0, N_TILES, 2) if outcome.ok else np.empty(0, np.int64)

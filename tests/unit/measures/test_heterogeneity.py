@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from helpers.lattices import lattice
 from histohet.measures.heterogeneity import (
     SetMeasures,
     cluster_scores,
@@ -28,11 +29,6 @@ from histohet.tiles.neighbours import adjacent_edges
 
 COUNTS = st.lists(st.integers(0, 50), max_size=8)
 TRAITS = hnp.arrays(np.bool_, st.tuples(st.integers(0, 30), st.integers(1, 4)))
-
-
-def grid(side: int) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
 # HTI
@@ -145,14 +141,14 @@ def test_traits_must_be_boolean_columns():
 
 
 def test_separated_clusters_have_no_heterogeneity_within_regions():
-    coords = grid(8)
+    coords = lattice(8, 8)
     quadrant = coords[:, 0] // 4 + 2 * (coords[:, 1] // 4)
     found = hta(quadrant, coords, 4, 4, permutations=199, seed=0)
     assert found == (0.0, 1 / 200)
 
 
 def test_mixed_clusters_have_the_heterogeneity_of_the_slide():
-    coords = grid(8)
+    coords = lattice(8, 8)
     chequered = coords.sum(axis=1) % 2
     found = hta(chequered, coords, 4, 4, permutations=199, seed=0)
     assert found.value == pytest.approx(math.log(2) / math.log(4))
@@ -178,7 +174,7 @@ def test_p_value_is_the_share_of_all_rearrangements():
 
 
 def test_p_values_of_random_labels_are_uniform():
-    coords = grid(10)
+    coords = lattice(10, 10)
     rng = np.random.default_rng(0)
     p = [hta(rng.integers(3, size=100), coords, 5, 3, 99, seed).p for seed in range(200)]
     assert np.mean(np.array(p) <= 0.1) == pytest.approx(0.1, abs=0.06)
@@ -187,7 +183,7 @@ def test_p_values_of_random_labels_are_uniform():
 
 def test_hta_ignores_names_place_and_order():
     rng = np.random.default_rng(0)
-    coords = grid(9) * 448
+    coords = lattice(9, 9) * 448
     labels = rng.integers(4, size=81)
     order = rng.permutation(81)
     value = hta(labels, coords, 1344, 20, 9, 0).value
@@ -198,37 +194,37 @@ def test_hta_ignores_names_place_and_order():
 
 def test_hta_of_one_region_is_hti_and_never_significant():
     labels = np.array([0, 0, 1, 2])
-    found = hta(labels, grid(2), 100, 20, 99, 0)
+    found = hta(labels, lattice(2, 2), 100, 20, 99, 0)
     assert found.value == pytest.approx(hti([2, 1, 1], 20))
     assert found.p == 1.0
 
 
 def test_hta_of_one_cluster_is_zero():
-    assert hta(np.zeros(9, int), grid(3), 2, 20, 99, 0) == (0.0, 1.0)
+    assert hta(np.zeros(9, int), lattice(3, 3), 2, 20, 99, 0) == (0.0, 1.0)
     assert hta(np.zeros(1, int), np.zeros((1, 2), int), 2, None, 99, 0) == (0.0, 1.0)
 
 
 def test_hta_with_one_seed_is_one_number():
     labels = np.random.default_rng(0).integers(3, size=81)
-    assert hta(labels, grid(9), 3, 3, 99, 5) == hta(labels, grid(9), 3, 3, 99, 5)
+    assert hta(labels, lattice(9, 9), 3, 3, 99, 5) == hta(labels, lattice(9, 9), 3, 3, 99, 5)
 
 
 def test_hta_refuses_bad_input():
     with pytest.raises(ValueError, match="0 labels"):
         hta(np.zeros(0, int), np.zeros((0, 2), int), 2, 3, 9, 0)
     with pytest.raises(ValueError, match="9 labels at 4 positions"):
-        hta(np.zeros(9, int), grid(2), 2, 3, 9, 0)
+        hta(np.zeros(9, int), lattice(2, 2), 2, 3, 9, 0)
     with pytest.raises(ValueError, match="positive size"):
-        hta(np.zeros(4, int), grid(2), 0, 3, 9, 0)
+        hta(np.zeros(4, int), lattice(2, 2), 0, 3, 9, 0)
     with pytest.raises(ValueError, match="one permutation"):
-        hta(np.zeros(4, int), grid(2), 1, 3, 0, 0)
+        hta(np.zeros(4, int), lattice(2, 2), 1, 3, 0, 0)
     with pytest.raises(ValueError, match="4 kinds are present"):
-        hta(np.arange(4), grid(2), 1, 3, 9, 0)
+        hta(np.arange(4), lattice(2, 2), 1, 3, 9, 0)
 
 
 def test_a_thousand_permutations_of_5000_tiles_take_less_than_a_second():
     rng = np.random.default_rng(0)
-    coords = grid(71)[:5000]
+    coords = lattice(71, 71)[:5000]
     labels = rng.integers(20, size=5000)
     start = time.process_time()
     hta(labels, coords, 10, 20, 1000, 0)
@@ -241,7 +237,7 @@ def test_a_thousand_permutations_of_5000_tiles_take_less_than_a_second():
 def test_components_of_a_small_map():
     rows = ["aab", "bba", "aab"]
     labels = np.array([0 if kind == "a" else 1 for row in rows for kind in row])
-    coords = grid(3)
+    coords = lattice(3, 3)
     touching = adjacent_edges(coords, 1)
     assert components(labels, touching).number.tolist() == [1, 1]
     by_side = touching[np.abs(coords[touching[:, 0]] - coords[touching[:, 1]]).sum(axis=1) == 1]
@@ -307,7 +303,7 @@ def test_cluster_table():
 
 def random_slide(seed: int, n_clusters: int = 5):
     rng = np.random.default_rng(seed)
-    coords = grid(12) * 448
+    coords = lattice(12, 12) * 448
     labels = np.concatenate(
         [np.arange(n_clusters), rng.integers(n_clusters, size=144 - n_clusters)]
     )

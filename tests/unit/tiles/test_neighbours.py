@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from helpers.lattices import lattice
 from histohet.tiles.neighbours import adjacent_edges, knn_edges, nearest
 
 POSITIONS = hnp.arrays(
@@ -33,11 +34,6 @@ def brute_force_edges(coords: np.ndarray, k: int, reach: float = np.inf) -> list
         near = [row for squared, *_, row in others if squared**0.5 <= reach]
         edges.update((min(tile, other), max(tile, other)) for other in near)
     return [list(edge) for edge in sorted(edges)]
-
-
-def square_lattice(side: int, pitch: int = 448) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    return np.stack([x.ravel(), y.ravel()], axis=1) * pitch
 
 
 @given(DISTINCT.filter(len), POSITIONS, st.integers(1, 30))
@@ -69,7 +65,7 @@ def test_knn_edges_within_reach_agree_with_brute_force(coords, k, reach):
 
 @pytest.mark.parametrize("pitch", [448, 447.43])
 def test_reach_of_one_and_a_half_pitches_joins_sides_and_corners(pitch):
-    coords = np.rint(square_lattice(9, 1) * pitch).astype(np.int64)
+    coords = np.rint(lattice(9, 9, 1) * pitch).astype(np.int64)
     edges = knn_edges(coords, 8, 1.5 * pitch)
     assert edges.tolist() == adjacent_edges(coords, pitch).tolist()
     assert len(edges) == 2 * 9 * 8 + 2 * 8 * 8
@@ -86,7 +82,7 @@ def test_neighbours_are_as_far_apart_as_the_reach_and_no_farther():
 
 
 def test_no_edge_bridges_the_gap_between_two_pieces():
-    piece = square_lattice(3)
+    piece = lattice(3, 3, 448)
     coords = np.concatenate([piece, piece + np.array([2000, 0])])
     edges = knn_edges(coords, 8, 672)
     assert ((edges < 9).sum(axis=1) != 1).all()
@@ -134,7 +130,7 @@ def test_every_tile_at_one_position_needs_no_quadratic_search():
 
 
 def test_interior_tiles_of_a_lattice_have_their_eight_neighbours():
-    coords = square_lattice(7)
+    coords = lattice(7, 7, 448)
     edges = knn_edges(coords, 8)
     centre = 24
     neighbours = edges[(edges == centre).any(axis=1)].sum(axis=1) - centre
@@ -154,8 +150,8 @@ def test_no_edges_without_two_tiles(n):
 
 
 def test_k_beyond_the_tiles_gives_the_complete_graph():
-    assert knn_edges(square_lattice(2), 8).tolist() == brute_force_edges(square_lattice(2), 3)
-    assert len(knn_edges(square_lattice(2), 8)) == 6
+    assert knn_edges(lattice(2, 2, 448), 8).tolist() == brute_force_edges(lattice(2, 2, 448), 3)
+    assert len(knn_edges(lattice(2, 2, 448), 8)) == 6
 
 
 def test_bad_input_is_refused():
@@ -164,15 +160,15 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=r"\(N, 2\)"):
         knn_edges(np.zeros((3, 3), np.int64), 2)
     with pytest.raises(ValueError, match="at least one neighbour"):
-        knn_edges(square_lattice(2), 0)
+        knn_edges(lattice(2, 2, 448), 0)
     with pytest.raises(ValueError, match="5 nearest of 4 points"):
-        nearest(square_lattice(2), square_lattice(2), 5)
+        nearest(lattice(2, 2, 448), lattice(2, 2, 448), 5)
     with pytest.raises(ValueError, match="pitch"):
-        adjacent_edges(square_lattice(2), 0)
+        adjacent_edges(lattice(2, 2, 448), 0)
 
 
 def test_adjacent_tiles_touch_at_a_side_or_a_corner():
-    edges = adjacent_edges(square_lattice(3), 448)
+    edges = adjacent_edges(lattice(3, 3, 448), 448)
     assert len(edges) == 12 + 8
     gap = np.array([[0, 0], [448, 0], [896 + 448, 0]])
     assert adjacent_edges(gap, 448).tolist() == [[0, 1]]

@@ -3,17 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from helpers.lattices import lattice
 from histohet.tumour.attention import (
     read_attention,
     tile_scores,
     write_attention,
 )
-
-
-def grid(side: int, pitch: int) -> np.ndarray:
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    return np.stack([x.ravel(), y.ravel()], axis=1) * pitch
-
 
 # attention files
 
@@ -61,12 +56,12 @@ def test_bad_attention_is_refused_with_file_and_line(tmp_path, text, message):
 
 def test_attention_goes_out_and_comes_back(tmp_path):
     rng = np.random.default_rng(0)
-    xy = rng.permutation(grid(5, 1013))
+    xy = rng.permutation(lattice(5, 5, 1013))
     values = rng.standard_normal(25).astype(np.float32)
     write_attention(tmp_path / "a.csv", xy, values)
     found_xy, found = read_attention(tmp_path / "a.csv")
     order = np.lexsort((xy[:, 0], xy[:, 1]))
-    assert found_xy.tolist() == xy[order].tolist() == grid(5, 1013).tolist()
+    assert found_xy.tolist() == xy[order].tolist() == lattice(5, 5, 1013).tolist()
     assert found.astype(np.float32).tolist() == values[order].tolist()
     first = (tmp_path / "a.csv").read_text().splitlines()[0]
     assert first == "x_coord,y_coord,attention_value"
@@ -99,7 +94,7 @@ def test_attention_that_nobody_could_read_is_not_written(tmp_path, values, messa
 
 def test_tiles_take_the_mean_of_their_nearest_attention():
     rng = np.random.default_rng(0)
-    attention = grid(12, 1024)
+    attention = lattice(12, 12, 1024)
     values = rng.standard_normal(len(attention))
     tiles = rng.integers(0, 10_000, (60, 2))
     scores = tile_scores(tiles, 448, attention, 1024, values)
@@ -113,7 +108,7 @@ def test_tiles_take_the_mean_of_their_nearest_attention():
 
 def test_centres_are_compared_whatever_the_sizes_of_the_tiles():
     # One attention tile per 1024 px, its value its column. The tile lies in the middle of column 2.
-    attention = grid(6, 1024)
+    attention = lattice(6, 6, 1024)
     values = attention[:, 0] / 1024.0
     tile = np.array([[2 * 1024 + 288, 2 * 1024 + 288]])
     centre = tile_scores(tile, 448, attention, 1024, values, neighbours=1)
@@ -125,9 +120,9 @@ def test_centres_are_compared_whatever_the_sizes_of_the_tiles():
 
 def test_ties_do_not_depend_on_the_order_of_the_file():
     rng = np.random.default_rng(1)
-    attention = grid(9, 448)
+    attention = lattice(9, 9, 448)
     values = rng.standard_normal(len(attention))
-    tiles = grid(9, 448)
+    tiles = lattice(9, 9, 448)
     order = rng.permutation(len(attention))
     given = tile_scores(tiles, 448, attention, 448, values)
     shuffled = tile_scores(tiles, 448, attention[order], 448, values[order])
@@ -135,17 +130,18 @@ def test_ties_do_not_depend_on_the_order_of_the_file():
 
 
 def test_few_attention_tiles_are_all_averaged():
-    scores = tile_scores(grid(2, 448), 448, grid(2, 448)[:3], 448, np.array([1.0, 2.0, 6.0]))
+    tiles = lattice(2, 2, 448)
+    scores = tile_scores(tiles, 448, tiles[:3], 448, np.array([1.0, 2.0, 6.0]))
     assert scores.tolist() == [3.0] * 4
 
 
 def test_no_tiles_no_scores():
     empty = np.zeros((0, 2), np.int64)
-    assert tile_scores(empty, 448, grid(2, 448), 448, np.ones(4)).shape == (0,)
+    assert tile_scores(empty, 448, lattice(2, 2, 448), 448, np.ones(4)).shape == (0,)
 
 
 def test_attention_that_cannot_belong_to_the_tiles_is_refused():
-    tiles, attention = grid(4, 448), grid(4, 448)
+    tiles, attention = lattice(4, 4, 448), lattice(4, 4, 448)
     with pytest.raises(ValueError, match="not level-0 pixels of this slide"):
         tile_scores(tiles + 100_000, 448, attention, 448, np.ones(16))
     with pytest.raises(ValueError, match=r"448 px wide .* and 112 px apart"):
@@ -157,7 +153,7 @@ def test_attention_that_cannot_belong_to_the_tiles_is_refused():
 
 
 def test_attention_tiles_may_overlap_by_half_and_stand_twice():
-    tiles, attention = grid(4, 448), grid(8, 224)
+    tiles, attention = lattice(4, 4, 448), lattice(8, 8, 224)
     found = tile_scores(tiles, 448, np.tile(attention, (3, 1)), 448, np.full(192, 0.5))
     np.testing.assert_array_equal(found, np.full(16, 0.5, np.float32))
     assert tile_scores(tiles[:1], 448, attention[:1], 448, np.array([0.25])) == [0.25]

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from helpers.lattices import lattice
 from helpers.tiletables import tile_table
 from histohet.common.provenance import Provenance
 from histohet.drawing.style import save_figure
@@ -26,7 +27,7 @@ VIRIDIS = matplotlib.colormaps["viridis"]
 
 def figure_of(values: np.ndarray) -> Figure:
     """Six tiles of 512 px, two rows of three, on a slide of 0.5 µm per pixel."""
-    coords = np.stack(np.meshgrid(np.arange(3), np.arange(2)), axis=2).reshape(-1, 2) * 512
+    coords = lattice(3, 2, 512)
     tiles = tile_table(coords, 0.5, (2000, 1600), tile_um=256)
     thumbnail = np.full((400, 500, 3), 255, np.uint8)
     return draw_attention_map("a", thumbnail, tiles, values)

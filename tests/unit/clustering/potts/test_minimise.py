@@ -7,20 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.lattices import lattice
 from histohet.clustering.potts.expansion import expand
 from histohet.clustering.potts.minimise import gap_percent, lower_bound, minimise
 from histohet.clustering.potts.model import PottsModel, energy, quantise
 from histohet.tiles.neighbours import knn_edges
 
 
-def lattice(seed: int, side: int, n_labels: int, coupling: float, n_regions: int = 0) -> PottsModel:
+def square(seed: int, side: int, n_labels: int, coupling: float, n_regions: int = 0) -> PottsModel:
     """Squares of tiles; with regions, vertical stripes whose label fits better, on noise."""
     rng = np.random.default_rng(seed)
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    edges = knn_edges(np.stack([x.ravel(), y.ravel()], axis=1), 8)
+    coords = lattice(side, side)
+    edges = knn_edges(coords, 8)
     unary = rng.standard_normal((side**2, n_labels))
     if n_regions:
-        unary[np.arange(side**2), x.ravel() * n_regions // side] -= 1.0
+        unary[np.arange(side**2), coords[:, 0] * n_regions // side] -= 1.0
     return PottsModel(edges, coupling * rng.uniform(0.5, 1, len(edges)), unary)
 
 
@@ -62,7 +63,7 @@ def test_bound_is_below_every_energy_and_the_labels_above_it(model):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_two_labels_reach_the_minimum_over_all_labelings(seed):
-    model = lattice(seed, 4, 2, 0.7)
+    model = square(seed, 4, 2, 0.7)
     model = PottsModel(model.edges, model.weights, model.unary[:, :2])
     n = 12
     inside = (model.edges < n).all(axis=1)
@@ -77,7 +78,7 @@ def test_two_labels_reach_the_minimum_over_all_labelings(seed):
     [(4, 0.2, 0), (20, 0.2, 0), (5, 0.5, 5), (5, 2.0, 5), (20, 1.0, 6)],
 )
 def test_gap_on_slides_of_2500_tiles(n_labels, coupling, n_regions):
-    model = lattice(1, 50, n_labels, coupling, n_regions)
+    model = square(1, 50, n_labels, coupling, n_regions)
     found = minimise(model, model.unary.argmin(axis=1))
     assert found.lower_bound <= found.energy < found.start_energy
     assert found.gap_percent <= 0.02
@@ -93,7 +94,7 @@ def shuffled(model: PottsModel, seed: int):
 
 
 def test_expansion_does_not_depend_on_the_order_of_tiles_and_edges():
-    model = lattice(2, 40, 8, 0.7)
+    model = square(2, 40, 8, 0.7)
     start = model.unary.argmin(axis=1)
     found = expand(quantise(model)[0], start).labels
     for seed in range(3):
@@ -103,7 +104,7 @@ def test_expansion_does_not_depend_on_the_order_of_tiles_and_edges():
 
 
 def test_proven_minimum_and_bound_do_not_depend_on_the_order_of_tiles_and_edges():
-    model = lattice(3, 30, 5, 0.4, 5)
+    model = square(3, 30, 5, 0.4, 5)
     start = model.unary.argmin(axis=1)
     found = minimise(model, start, tolerance=0)
     assert found.gap_percent < 1e-6
@@ -116,7 +117,7 @@ def test_proven_minimum_and_bound_do_not_depend_on_the_order_of_tiles_and_edges(
 
 
 def test_constants_and_scale_change_no_label():
-    model = lattice(3, 30, 5, 0.5, 5)
+    model = square(3, 30, 5, 0.5, 5)
     start = model.unary.argmin(axis=1)
     shifts = np.random.default_rng(0).integers(-1000, 1000, size=(len(start), 1))
     found = minimise(model, start)
@@ -128,7 +129,7 @@ def test_constants_and_scale_change_no_label():
 
 
 def test_same_input_same_bytes_and_start_left_alone():
-    model = lattice(4, 25, 8, 0.6)
+    model = square(4, 25, 8, 0.6)
     start = np.zeros(625, np.int32)
     first, again = minimise(model, start), minimise(model, start)
     assert first.labels.tobytes() == again.labels.tobytes()
@@ -137,7 +138,7 @@ def test_same_input_same_bytes_and_start_left_alone():
 
 
 def test_one_outlying_cost_takes_no_precision_from_the_others():
-    model = lattice(5, 12, 3, 0.5)
+    model = square(5, 12, 3, 0.5)
     unary = model.unary.copy()
     unary[7, 1] = 1e200
     found = minimise(PottsModel(model.edges, model.weights, unary), zeros(model))
@@ -158,7 +159,7 @@ def test_tiles_without_neighbours_take_their_best_label():
 
 
 def test_edges_of_weight_zero_couple_nothing():
-    model = lattice(6, 10, 4, 0.0)
+    model = square(6, 10, 4, 0.0)
     found = minimise(model, zeros(model))
     assert found.labels.tolist() == model.unary.argmin(axis=1).tolist()
     assert found.gap_percent == 0
@@ -173,7 +174,7 @@ def test_nothing_to_choose(n, n_labels):
 
 
 def test_labels_that_become_unused_are_no_trouble():
-    model = lattice(7, 20, 6, 50.0)
+    model = square(7, 20, 6, 50.0)
     found = minimise(model, model.unary.argmin(axis=1))
     # The coupling is so strong that one label for all is best, and which one is known.
     assert found.labels.tolist() == [int(model.unary.sum(axis=0).argmin())] * 400
@@ -181,7 +182,7 @@ def test_labels_that_become_unused_are_no_trouble():
 
 
 def test_bound_of_other_labels():
-    model = lattice(8, 20, 4, 0.3, 4)
+    model = square(8, 20, 4, 0.3, 4)
     labels = np.random.default_rng(0).integers(4, size=400)
     bound = lower_bound(model, labels)
     best = minimise(model, model.unary.argmin(axis=1))

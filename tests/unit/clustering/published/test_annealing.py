@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from helpers.lattices import lattice
 from histohet.clustering.potts.model import PottsModel, energy
 from histohet.clustering.published.annealing import AnnealingSchedule, anneal
 from histohet.clustering.published.cosine import edge_similarity, unary_cosine
@@ -45,8 +46,7 @@ def test_slow_annealing_finds_the_minimum_over_all_labelings(seed):
 
 def lattice_model(seed: int = 0, side: int = 15, n_labels: int = 5) -> PottsModel:
     rng = np.random.default_rng(seed)
-    x, y = np.meshgrid(np.arange(side), np.arange(side))
-    edges = knn_edges(np.stack([x.ravel(), y.ravel()], axis=1), 8)
+    edges = knn_edges(lattice(side, side), 8)
     return PottsModel(edges, rng.random(len(edges)), -4 * rng.random((side**2, n_labels)))
 
 

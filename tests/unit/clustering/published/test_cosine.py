@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from helpers.lattices import lattice
 from histohet.clustering.energy import typical_coupling
 from histohet.clustering.published.cosine import cosine_energy, edge_similarity, unary_cosine
 from histohet.tiles.neighbours import knn_edges
@@ -12,7 +13,7 @@ from histohet.tiles.neighbours import knn_edges
 
 def test_cosine_terms_are_the_published_ones():
     rng = np.random.default_rng(3)
-    coords = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2)
+    coords = lattice(6, 6)
     edges, labels = knn_edges(coords, 8, 1.5), coords[:, 0] // 2
     features = (2 * rng.standard_normal((3, 5))[labels] + rng.standard_normal((36, 5)) + 1).astype(
         np.float32
