@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from histohet.common.arrays import Ints
 
 
-def lattice(columns: int, rows: int, pitch: int = 1) -> npt.NDArray[np.int64]:
+def lattice(columns: int, rows: int, pitch: int = 1) -> Ints:
     """Return the places (x, y) of columns x rows tiles, row by row."""
     return np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=2).reshape(-1, 2) * pitch

@@ -1,6 +1,8 @@
-"""Patients and slides of known results, for the tests of the statistics."""
+"""Patients and slides of known results, for the tests of the statistics, and R's data sets."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -50,3 +52,29 @@ SLIDES = pd.DataFrame(
     ],
     columns=["slide", "patient", "status", "reason", "n_clusters", "n_tiles"],
 )
+
+ROSSI_COVARIATES = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
+
+
+def read_rossi(real_data: Path) -> pd.DataFrame:
+    """Return the arrests after release of 432 prisoners (Rossi 1980)."""
+    return _read(real_data, "rossi", "week", "arrest")
+
+
+def read_lung(real_data: Path) -> pd.DataFrame:
+    """Return R's survival::lung (North Central Cancer Treatment Group), sex in words."""
+    lung = _read(real_data, "lung", "time", "status")
+    return lung.assign(sex=lung["sex"].map({1: "male", 2: "female"}))
+
+
+def read_larynx(real_data: Path) -> pd.DataFrame:
+    """Return KMsurv::larynx with a column `stage`, I to IV."""
+    larynx = _read(real_data, "larynx", "time", "death")
+    stages = larynx[["Stage_II", "Stage_III", "Stage_IV"]]
+    named = stages.idxmax(axis=1).str.removeprefix("Stage_").where(stages.any(axis=1), "I")
+    return larynx.assign(stage=named)
+
+
+def _read(real_data: Path, name: str, time: str, event: str) -> pd.DataFrame:
+    table = pd.read_csv(real_data / "survival" / f"{name}.csv")
+    return table.rename(columns={time: "time_months", event: "event"})

@@ -8,12 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.clustering.result import Certainty
-from histohet.common.outcome import OK
-from histohet.measures.heterogeneity import cluster_table, nested_measures
-from histohet.measures.slide import (
-    SlideMeasures,
-)
+from helpers.slidemeasures import measured
 from histohet.summary import (
     agreement_figures,
     flattened,
@@ -23,33 +18,6 @@ from histohet.summary import (
     stage_seconds,
     variant_figures,
 )
-from histohet.tiles.neighbours import adjacent_edges
-
-COORDS = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2) * 100
-
-
-LABELS = np.repeat([0, 1, 2], [18, 12, 6])
-
-
-CERTAINTY = Certainty(-5.5, -5.6, 0.125, 1.5, 0.75, 2, 4)
-
-
-def measured(scores: list[float] | None) -> SlideMeasures:
-    edges = adjacent_edges(COORDS, 100)
-    values = None if scores is None else np.array(scores)
-    return SlideMeasures(
-        slide="a",
-        outcome=OK,
-        tissue_mm2=1.5,
-        epithelium_mm2=0.5,
-        n_tissue_tiles=40,
-        n_clustered_tiles=36,
-        has_attention=scores is not None,
-        certainty=CERTAINTY,
-        clusters=tuple(cluster_table(LABELS, values, edges)),
-        sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
-        traits={"possible": 0.25, "observed": 0.5},
-    )
 
 
 def estimates() -> pd.DataFrame:

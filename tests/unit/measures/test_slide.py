@@ -6,15 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
 import pytest
 
-from histohet.clustering.result import UNKNOWN, Certainty
+from helpers.slidemeasures import CERTAINTY, measured
+from histohet.clustering.result import UNKNOWN
 from histohet.cohort.settings import Measure
-from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.measures.cohort import NO_SCORES, SCORES
-from histohet.measures.heterogeneity import cluster_table, nested_measures
 from histohet.measures.slide import (
     NO_ATTENTION,
     NO_THRESHOLD,
@@ -22,33 +21,6 @@ from histohet.measures.slide import (
     read_measures,
     write_measures,
 )
-from histohet.tiles.neighbours import adjacent_edges
-
-COORDS = np.stack(np.meshgrid(np.arange(6), np.arange(6)), axis=2).reshape(-1, 2) * 100
-
-
-LABELS = np.repeat([0, 1, 2], [18, 12, 6])
-
-
-CERTAINTY = Certainty(-5.5, -5.6, 0.125, 1.5, 0.75, 2, 4)
-
-
-def measured(scores: list[float] | None) -> SlideMeasures:
-    edges = adjacent_edges(COORDS, 100)
-    values = None if scores is None else np.array(scores)
-    return SlideMeasures(
-        slide="a",
-        outcome=OK,
-        tissue_mm2=1.5,
-        epithelium_mm2=0.5,
-        n_tissue_tiles=40,
-        n_clustered_tiles=36,
-        has_attention=scores is not None,
-        certainty=CERTAINTY,
-        clusters=tuple(cluster_table(LABELS, values, edges)),
-        sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
-        traits={"possible": 0.25, "observed": 0.5},
-    )
 
 
 def test_round_trip_through_json(tmp_path: Path) -> None:

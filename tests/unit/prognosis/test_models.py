@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.patients import ROSSI_COVARIATES
 from histohet.common.arrays import Bools, Floats
 from histohet.prognosis.models import (
     MAX_COMPONENTS,
@@ -178,7 +179,7 @@ def test_held_out_likelihood_is_the_deviance_of_cv_glmnet(real_data: Path) -> No
     #                    thresh = 1e-22, maxit = 1e8); -cv$cvm * sum(arrest) / 2
     expected = [-585.291019561, -584.350049498, -584.868555002, -585.942823645]
     table = pd.read_csv(real_data / "survival/rossi.csv")
-    design = table[["fin", "age", "race", "wexp", "mar", "paro", "prio"]].to_numpy(float)
+    design = table[ROSSI_COVARIATES].to_numpy(float)
     time, event = table["week"].to_numpy(float), table["arrest"].to_numpy(bool)
     fold = np.arange(len(time)) % 6
     total = np.zeros(4)

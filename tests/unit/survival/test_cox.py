@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifelines import CoxPHFitter
 
-from helpers.patients import AML, TIED
+from helpers.patients import AML, ROSSI_COVARIATES, TIED, read_larynx, read_lung, read_rossi
 from histohet.clinical.formats import clinical_sources
 from histohet.clinical.join import read_clinical
 from histohet.clinical.settings import Covariate
@@ -31,13 +30,11 @@ from histohet.survival.endpoint import HIGH_VS_LOW
 
 STAGE = Covariate(column="stage", kind="categorical", name="stage", reference="I")
 AGE = Covariate(column="age", kind="numeric", name="age")
+ROSSI = [Covariate(column=name, kind="numeric", name=name) for name in ROSSI_COVARIATES]
 
 
-@pytest.fixture(autouse=True)
-def _no_warning_reaches_the_user() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+# No warning reaches the user.
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 def coefficients(model: CoxResult) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -214,11 +211,7 @@ def test_any_cohort_gives_an_estimate_or_a_reason(seed: int, n: int) -> None:
 @pytest.mark.real
 def test_rossi(real_data: Path) -> None:
     """R: coxph(Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio, rossi)."""
-    names = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
-    rossi = pd.read_csv(real_data / "survival" / "rossi.csv").rename(
-        columns={"week": "time_months", "arrest": "event"}
-    )
-    model = fit_cox(rossi, [Covariate(column=name, kind="numeric", name=name) for name in names])
+    model = fit_cox(read_rossi(real_data), ROSSI)
     expected = [
         (-0.3794221665, 0.1913794807, 0.04741609487, 0.684256681, 0.470236718, 0.995684064),
         (-0.0574377427, 0.0219994706, 0.00903123990, 0.944180671, 0.904334547, 0.985782465),
@@ -235,9 +228,7 @@ def test_rossi(real_data: Path) -> None:
 @pytest.mark.real
 def test_lung(real_data: Path) -> None:
     """R: coxph(Surv(time, status) ~ I(sex == 2) + age + factor(ph.ecog), lung, ph.ecog < 3)."""
-    lung = pd.read_csv(real_data / "survival" / "lung.csv")
-    lung = lung.rename(columns={"time": "time_months", "status": "event"})
-    lung["sex"] = lung["sex"].map({1: "male", 2: "female"})
+    lung = read_lung(real_data)
     lung["ecog"] = lung["ph.ecog"].map("{:.0f}".format, na_action="ignore")
     model = fit_cox(
         lung,
@@ -272,12 +263,7 @@ def test_lung(real_data: Path) -> None:
 @pytest.mark.real
 def test_larynx(real_data: Path) -> None:
     """R: coxph(Surv(time, death) ~ age + stage)."""
-    larynx = pd.read_csv(real_data / "survival" / "larynx.csv")
-    stages = larynx[["Stage_II", "Stage_III", "Stage_IV"]]
-    larynx["stage"] = (
-        stages.idxmax(axis=1).str.removeprefix("Stage_").where(stages.any(axis=1), "I")
-    )
-    larynx = larynx.rename(columns={"time": "time_months", "death": "event"})
+    larynx = read_larynx(real_data)
     model = fit_cox(larynx, [AGE, STAGE])
     np.testing.assert_allclose(
         coefficients(model),
@@ -425,11 +411,7 @@ def test_likelihood_is_efrons_and_its_maximum_is_lifelines(seed: int) -> None:
 @pytest.mark.real
 def test_proportional_hazards_of_rossi(real_data: Path) -> None:
     """R: cox.zph(coxph(Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio))."""
-    names = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
-    rossi = pd.read_csv(real_data / "survival" / "rossi.csv").rename(
-        columns={"week": "time_months", "arrest": "event"}
-    )
-    model = fit_cox(rossi, [Covariate(column=name, kind="numeric", name=name) for name in names])
+    model = fit_cox(read_rossi(real_data), ROSSI)
     expected = [
         *(0.8026960327310, 0.0145184627740, 0.1503924881358, 0.0398421117133),
         *(0.3146582281404, 0.8921493439606, 0.4705925638172),

@@ -5,26 +5,19 @@ The calls stand beside the values; R is not needed to run the tests.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.patients import AML, MAINTAINED, NONMAINTAINED, TIED
+from helpers.patients import AML, MAINTAINED, NONMAINTAINED, TIED, read_larynx, read_lung
 from histohet.survival.curves import kaplan_meier, log_rank
 
-
-@pytest.fixture(autouse=True)
-def _no_warning_reaches_the_user() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+# No warning reaches the user.
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 def test_kaplan_meier_of_aml_nonmaintained() -> None:
@@ -167,9 +160,7 @@ def test_no_log_rank_test(time: list[float], event: list[int], group: Any, reaso
 @pytest.mark.real
 def test_lung(real_data: Path) -> None:
     """R: survfit and survdiff(Surv(time, status) ~ sex)."""
-    lung = pd.read_csv(real_data / "survival" / "lung.csv")
-    lung = lung.rename(columns={"time": "time_months", "status": "event"})
-    lung["sex"] = lung["sex"].map({1: "male", 2: "female"})
+    lung = read_lung(real_data)
     male, female = (lung[lung["sex"] == sex] for sex in ("male", "female"))
     expected = {
         # R: summary(survfit(Surv(time, status) ~ sex, conf.type = "log-log"), times = ...)
@@ -202,12 +193,7 @@ def test_lung(real_data: Path) -> None:
 @pytest.mark.real
 def test_larynx(real_data: Path) -> None:
     """R: survdiff(Surv(time, death) ~ stage)."""
-    larynx = pd.read_csv(real_data / "survival" / "larynx.csv")
-    stages = larynx[["Stage_II", "Stage_III", "Stage_IV"]]
-    larynx["stage"] = (
-        stages.idxmax(axis=1).str.removeprefix("Stage_").where(stages.any(axis=1), "I")
-    )
-    larynx = larynx.rename(columns={"time": "time_months", "death": "event"})
+    larynx = read_larynx(real_data)
     test = log_rank(larynx["time_months"], larynx["event"], larynx["stage"])
     assert (test.dof, test.chi2) == (3, pytest.approx(22.7627571, rel=1e-8))
     assert test.p == pytest.approx(4.52521122e-05, rel=1e-8)

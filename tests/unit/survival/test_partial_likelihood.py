@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lifelines import CoxPHFitter
 from scipy.optimize import minimize
 
+from helpers.patients import ROSSI_COVARIATES
 from histohet.common.arrays import Bools, Floats
 from histohet.survival.partial_likelihood import (
     Likelihood,
@@ -26,8 +27,6 @@ from histohet.survival.partial_likelihood import (
 )
 
 Data = tuple[Floats, Floats, Bools]
-
-COVARIATES = ["fin", "age", "race", "wexp", "mar", "paro", "prio"]
 
 # R: i <- 1:40; j <- 1:100; X <- outer(i, j, function(i, j) sin(i * j))
 #    time <- (i * 7) %% 41 + 1; event <- as.integer(i %% 3 != 0)
@@ -117,7 +116,7 @@ def test_without_events_the_likelihood_is_flat() -> None:
 def rossi(real_data: Path) -> Data:
     table = pd.read_csv(real_data / "survival/rossi.csv")
     return (
-        table[COVARIATES].to_numpy(float),
+        table[ROSSI_COVARIATES].to_numpy(float),
         table["week"].to_numpy(float),
         table["arrest"].to_numpy(bool),
     )

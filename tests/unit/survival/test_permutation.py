@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.patients import ROSSI_COVARIATES
 from histohet.clinical.settings import Covariate
 from histohet.survival import permutation as module
 from histohet.survival.design import make_design
@@ -54,7 +55,7 @@ def test_residuals_of_rossi(real_data: Path) -> None:
     numerator = [scores[rossi["fin"] == group].sum() for group in (0, 1)]
     np.testing.assert_allclose(numerator, [10.425557232, -10.425557232], rtol=1e-9)
     # R: residuals(coxph(Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio))[1:5]
-    design = rossi[["fin", "age", "race", "wexp", "mar", "paro", "prio"]].to_numpy(dtype=float)
+    design = rossi[ROSSI_COVARIATES].to_numpy(dtype=float)
     risk = RiskSets(rossi["week"], rossi["arrest"])
     hazard = np.exp(maximise(design, risk).at.predictor)
     expected = [0.9030557804, 0.8075084456, 0.6761131325, -0.1342650639, -0.3342159444]

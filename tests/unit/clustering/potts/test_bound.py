@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from helpers.pottsmodels import labelings
 from histohet.clustering.potts.bound import (
     by_group,
     decode,
@@ -37,9 +38,7 @@ def grouped(model: IntegerModel):
 
 
 def lowest(model: IntegerModel) -> int:
-    n, n_labels = model.unary.shape
-    labelings = itertools.product(range(n_labels), repeat=n)
-    return min(integer_energy(model, np.array(labels)) for labels in labelings)
+    return min(integer_energy(model, labels) for labels in labelings(model))
 
 
 def never(ends):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.lattices import lattice
+from helpers.pottsmodels import labelings
 from histohet.clustering.potts.expansion import expand
 from histohet.clustering.potts.minimise import gap_percent, lower_bound, minimise
 from histohet.clustering.potts.model import PottsModel, energy, quantise
@@ -30,9 +31,7 @@ def zeros(model: PottsModel):
 
 
 def lowest(model: PottsModel) -> float:
-    n, n_labels = model.unary.shape
-    labelings = itertools.product(range(n_labels), repeat=n)
-    return min(energy(model, np.array(labels)) for labels in labelings)
+    return min(energy(model, labels) for labels in labelings(model))
 
 
 @st.composite

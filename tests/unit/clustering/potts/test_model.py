@@ -1,27 +1,13 @@
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 
+from helpers.pottsmodels import few_tiles, labelings
 from histohet.clustering.potts.model import PottsModel, energy, neighbour_lists
-from histohet.clustering.published.cosine import edge_similarity, unary_cosine
 from histohet.tiles.neighbours import knn_edges
-
-
-def small_slide(seed: int, n: int = 7, n_labels: int = 3):
-    rng = np.random.default_rng(seed)
-    coords = rng.permutation(25)[:n]
-    coords = np.stack([coords % 5, coords // 5], axis=1)
-    features = rng.standard_normal((n, 4)).astype(np.float32)
-    centres = rng.standard_normal((n_labels, 4)).astype(np.float32)
-    edges = knn_edges(coords, 3)
-    coupling = len(edges) / n
-    weights = edge_similarity(features, edges)
-    model = PottsModel(edges, weights, unary_cosine(features, centres, coupling))
-    return features, centres, model
 
 
 def published_energy(features, centres, edges, labels) -> float:
@@ -36,14 +22,9 @@ def published_energy(features, centres, edges, labels) -> float:
     return -smooth - len(edges) / len(features) * fit
 
 
-def labelings(model: PottsModel):
-    n, n_labels = model.unary.shape
-    return (np.array(labels) for labels in itertools.product(range(n_labels), repeat=n))
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_energy_is_the_published_one_for_every_labelling(seed):
-    features, centres, model = small_slide(seed, n=6)
+    features, centres, model = few_tiles(seed, n=6)
     for labels in labelings(model):
         expected = published_energy(features, centres, model.edges, labels)
         assert energy(model, labels) == pytest.approx(expected, abs=1e-5)

@@ -1,40 +1,22 @@
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 
 from helpers.lattices import lattice
+from helpers.pottsmodels import few_tiles, labelings
 from histohet.clustering.potts.model import PottsModel, energy
 from histohet.clustering.published.annealing import AnnealingSchedule, anneal
-from histohet.clustering.published.cosine import edge_similarity, unary_cosine
 from histohet.tiles.neighbours import knn_edges
 
 SLOW = AnnealingSchedule(factor=0.97, proposals_per_temperature=1000)
 
 
-def small_slide(seed: int, n: int = 7, n_labels: int = 3) -> PottsModel:
-    rng = np.random.default_rng(seed)
-    coords = rng.permutation(25)[:n]
-    coords = np.stack([coords % 5, coords // 5], axis=1)
-    features = rng.standard_normal((n, 4)).astype(np.float32)
-    centres = rng.standard_normal((n_labels, 4)).astype(np.float32)
-    edges = knn_edges(coords, 3)
-    coupling = len(edges) / n
-    weights = edge_similarity(features, edges)
-    return PottsModel(edges, weights, unary_cosine(features, centres, coupling))
-
-
-def labelings(model: PottsModel):
-    n, n_labels = model.unary.shape
-    return (np.array(labels) for labels in itertools.product(range(n_labels), repeat=n))
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_slow_annealing_finds_the_minimum_over_all_labelings(seed):
-    model = small_slide(seed)
+    model = few_tiles(seed).model
     best = min(energy(model, labels) for labels in labelings(model))
     start = np.zeros(len(model.unary), np.int64)
     rng = np.random.default_rng(seed)
