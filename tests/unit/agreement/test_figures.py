@@ -1,4 +1,4 @@
-"""The figure of a section shows tiles, spots and their table."""
+"""Figures of agreement: a section with its tiles and spots, and clusters beside a known truth."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from histohet.agreement.expression import agree_with_spots
-from histohet.agreement.figures import Section, draw_section
+from histohet.agreement.figures import Section, draw_agreement, draw_section
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import at_most_one_cluster
@@ -80,3 +83,26 @@ def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> 
     for path in paths:
         save_figure(draw_section(data), [path], Provenance())
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+# Agreement with a known truth ---------------------------------------------------------------------
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_agreement_figure() -> None:
+    table = pd.DataFrame(
+        {
+            "n_subclones": [1, 2, 3],
+            "n_clusters": [1, 2, 5],
+            "ari_start": [0.1, 0.2, 0.3],
+            "ari_raw": [0.2, 0.3, 0.4],
+            "ari": [0.5, 0.6, 0.9],
+        }
+    )
+    words = texts(draw_agreement(table, "variant full"))
+    assert "0.60" in words
+    assert "variant full" in words
+    assert "No slide with a known truth" in texts(draw_agreement(table.iloc[:0], "x"))
