@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
+from helpers.figures import texts
 from histohet.agreement.expression import agree_with_spots
 from histohet.agreement.figures import Section, draw_agreement, draw_section
 from histohet.agreement.spots import Spots
@@ -86,10 +85,6 @@ def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> 
 
 
 # Agreement with a known truth ---------------------------------------------------------------------
-
-
-def texts(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def test_agreement_figure() -> None:

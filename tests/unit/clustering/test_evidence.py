@@ -2,145 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal, multivariate_t, norm
+from scipy.stats import norm
 from scipy.stats import t as student_t
 
+from helpers.evidence import Plain, field_of, small_slide
 from helpers.lattices import lattice
-from histohet.clustering.energy import estimate_coupling, log_likelihood, neighbour_counts
-from histohet.clustering.evidence import (
-    PRIOR_TILES,
-    REGRESSION_RIDGE,
-    SHARED_TILES,
-    WEIGHT_ROUNDS,
-    TileField,
-    assess,
-)
-from histohet.clustering.mergers import best_merge
-from histohet.clustering.mixture import TAIL_FREEDOM
-from histohet.clustering.potts.model import neighbour_lists
+from histohet.clustering.energy import estimate_coupling
+from histohet.clustering.evidence import SHARED_TILES, assess
 from histohet.clustering.result import compact
 from histohet.tiles.neighbours import knn_edges
 
 
-def field_of(rows: np.ndarray, edges: np.ndarray) -> TileField:
-    return TileField.of(np.ascontiguousarray(rows), neighbour_lists(edges, len(rows)))
-
-
 def evidence(rows, edges, labels) -> float:
     return assess(field_of(rows, edges), labels, np.ones(len(rows))).evidence
-
-
-def small_slide(seed: int, d: int = 3, n_labels: int = 4, side: int = 8):
-    """Stripes of kinds with a drift on top, heavy tails, a hole and one tile without neighbours."""
-    rng = np.random.default_rng(seed)
-    coords = lattice(side, side)
-    coords = coords[(coords != side // 2).any(axis=1)]
-    coords[-1] += 100
-    labels = coords[:, 0].clip(max=side - 1) * n_labels // side
-    labels = np.where(
-        rng.random(len(coords)) < 0.15, rng.integers(n_labels, size=len(coords)), labels
-    )
-    rows = rng.standard_t(4, (len(coords), d)) * rng.uniform(0.5, 2, (n_labels, d))[labels]
-    rows += rng.standard_normal((n_labels, d))[labels] + 0.2 * coords[:, 1:].clip(max=side)
-    return rows, knn_edges(coords, 8, 1.5), compact(labels)
-
-
-class Plain:
-    """The model of the evidence, spelled out tile by tile."""
-
-    def __init__(self, rows: np.ndarray, edges: np.ndarray) -> None:
-        self.rows = rows
-        self.n, self.d = rows.shape
-        self.edges = edges
-        self.around: list[list[int]] = [[] for _ in rows]
-        for u, v in edges:
-            self.around[u].append(v)
-            self.around[v].append(u)
-        self.floor = 1e-6 * ((rows - rows.mean(axis=0)) ** 2).sum() / self.n / self.d
-
-    def unpredicted(self, labels, weights) -> np.ndarray:
-        """What the mean residual of the neighbours does not predict of each tile's residual."""
-        means = [
-            np.average(self.rows[labels == k], axis=0, weights=weights[labels == k])
-            for k in range(labels.max() + 1)
-        ]
-        residual = [x - means[label] for x, label in zip(self.rows, labels, strict=True)]
-        of_neighbours = [
-            sum((residual[j] for j in around), np.zeros(self.d)) / max(len(around), 1)
-            for around in self.around
-        ]
-        products, crossed = np.zeros((self.d, self.d)), np.zeros((self.d, self.d))
-        for w, a, r in zip(weights, of_neighbours, residual, strict=True):
-            products += w * np.outer(a, a)
-            crossed += w * np.outer(a, r)
-        penalty = REGRESSION_RIDGE * np.trace(products) / self.d + self.floor * weights.sum()
-        slopes = np.linalg.inv(products + penalty * np.eye(self.d)) @ crossed
-        return np.array([r - a @ slopes for a, r in zip(of_neighbours, residual, strict=True)])
-
-    def settle(self, labels, weights) -> tuple[np.ndarray, float]:
-        """Weights of the tiles, and the log density of a t above that of weighted Gaussians."""
-        for _ in range(WEIGHT_ROUNDS):
-            left = self.unpredicted(labels, weights)
-            pooled = sum(w * np.outer(e, e) for w, e in zip(weights, left, strict=True)) / self.n
-            inverse = np.linalg.inv(pooled + self.floor * np.eye(self.d))
-            squared = np.array([e @ inverse @ e for e in left])
-            weights = (TAIL_FREEDOM + self.d) / (TAIL_FREEDOM + squared)
-        of_t = -(TAIL_FREEDOM + self.d) / 2 * np.log(1 + squared / TAIL_FREEDOM)
-        return weights, float((of_t + weights * squared / 2).sum())
-
-    def density(self, labels, weights, shared: float) -> float:
-        """Each tile's log density, given the tiles of its cluster before it.
-
-        Under an inverse Wishart prior of the covariance that is a multivariate t.
-        """
-        left = self.unpredicted(labels, weights) * np.sqrt(weights)[:, None]
-        pooled = left.T @ left / self.n + self.floor * np.eye(self.d)
-        total = 0.0
-        for k in range(labels.max() + 1):
-            freedom, scale = self.d + 1 + shared, shared * pooled
-            for e in left[labels == k]:
-                df = freedom - self.d + 1
-                total += multivariate_t(np.zeros(self.d), scale / df, df=df).logpdf(e)
-                freedom, scale = freedom + 1, scale + np.outer(e, e)
-        return total
-
-    def most_shared(self, labels, weights) -> float:
-        return max(SHARED_TILES, key=lambda shared: self.density(labels, weights, shared))
-
-    def counts(self, labels) -> np.ndarray:
-        return neighbour_counts(neighbour_lists(self.edges, self.n), labels, int(labels.max()) + 1)
-
-    def of_labels(self, labels, coupling: float) -> float:
-        return log_likelihood(self.counts(labels), labels, coupling)
-
-    def of_means(self, labels, weights) -> float:
-        """Density of the clusters' means under their prior, less that of means known exactly."""
-        sizes = np.bincount(labels)
-        means = [
-            np.average(self.rows[labels == k], axis=0, weights=weights[labels == k])
-            for k in range(len(sizes))
-        ]
-        within = self.floor * np.eye(self.d)
-        for w, x, label in zip(weights, self.rows, labels, strict=True):
-            within += w * np.outer(x - means[label], x - means[label]) / self.n
-        centre = sum(size * mean for size, mean in zip(sizes, means, strict=True)) / self.n
-
-        def under(prior_tiles: float) -> float:
-            total = 0.0
-            for size, mean in zip(sizes, means, strict=True):
-                integrated = within * (1 / size + 1 / prior_tiles)
-                total += multivariate_normal(centre, integrated).logpdf(mean)
-                total -= multivariate_normal(mean, within / size).logpdf(mean)
-            return total
-
-        return max(map(under, PRIOR_TILES))
-
-    def evidence(self, labels) -> float:
-        weights, tails = self.settle(labels, np.ones(self.n))
-        density = max(self.density(labels, weights, shared) for shared in SHARED_TILES)
-        coupling = estimate_coupling(self.counts(labels), labels)
-        of_labels = self.of_labels(labels, coupling)
-        return density + tails + of_labels + self.of_means(labels, weights)
 
 
 @pytest.mark.parametrize(("seed", "d"), [(0, 1), (1, 2), (2, 3)])
@@ -193,54 +67,6 @@ def test_integrated_density_in_one_dimension_is_a_chain_of_students():
     expected += plain.of_means(labels, weights)
     assert found.coupling == 0
     assert found.evidence == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_best_merger_is_that_of_the_evidence_of_merged_labels(seed):
-    rows, edges, labels = small_slide(seed, d=2, n_labels=4, side=7)
-    now = assess(field_of(rows, edges), labels, np.ones(len(rows)))
-    plain = Plain(rows, edges)
-    shared = plain.most_shared(labels, now.weights)
-
-    def after(pair) -> float:
-        merged = compact(np.where(labels == pair[1], pair[0], labels))
-        of_labels = plain.of_labels(merged, now.coupling)
-        return plain.density(merged, now.weights, shared) + of_labels
-
-    pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
-    assert best_merge(now, 2) == max(pairs, key=after)
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_mergers_are_ranked_by_the_determinant_of_a_shared_covariance(monkeypatch, seed):
-    monkeypatch.setattr("histohet.clustering.mergers.JUDGED_PAIRS", 1)
-    rows, edges, labels = small_slide(seed, d=3, n_labels=6, side=7)
-    now = assess(field_of(rows, edges), labels, np.ones(len(rows)))
-    plain = Plain(rows, edges)
-
-    def rank(pair) -> float:
-        merged = compact(np.where(labels == pair[1], pair[0], labels))
-        total = now.weights.sum()
-        left = plain.unpredicted(merged, now.weights)
-        shared = (left * now.weights[:, None]).T @ left / total + plain.floor * np.eye(3)
-        of_labels = plain.of_labels(merged, now.coupling)
-        return -total / 2 * np.linalg.slogdet(shared)[1] + of_labels
-
-    pairs = [(a, b) for a in range(6) for b in range(a + 1, 6)]
-    assert best_merge(now, 3) == max(pairs, key=rank)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_best_of_many_mergers_is_found_among_the_leading_ones(seed):
-    rng = np.random.default_rng(seed)
-    coords = lattice(20, 10)
-    labels = coords[:, 0] // 4 * 2 + coords[:, 1] // 5
-    # Ten kinds; 3 and 7 are one kind in two places.
-    means = 4 * rng.standard_normal((10, 3))
-    means[7] = means[3]
-    rows = means[labels] + rng.standard_normal((200, 3))
-    now = assess(field_of(rows, knn_edges(coords, 8, 1.5)), labels, np.ones(200))
-    assert best_merge(now, 3) == (3, 7)
 
 
 def test_sums_are_those_of_a_loop_over_tiles():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
+from helpers.figures import texts
 from helpers.lattices import lattice
 from helpers.tiletables import tile_table
 from histohet.clustering.figures import SlideMap, draw_slide_map
@@ -23,10 +23,6 @@ from histohet.drawing.palette import NEUTRAL, cluster_rgb, rgb
 from histohet.drawing.style import save_figure
 
 PROVENANCE = Provenance({"k": 8})
-
-
-def texts(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def slide_map(
