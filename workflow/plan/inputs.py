@@ -182,28 +182,28 @@ class Inputs:
 
     # --- one vector per slide ---------------------------------------------------------------------
 
-    def pooled_features(self, wildcards: Wildcards) -> str:
+    def features_of_vector(self, wildcards: Wildcards) -> str:
         """Embeddings that make a vector of a slide: CHIEF's own, or those of an encoder."""
         if wildcards.pooling == "chief":
             return paths.CHIEF_FEATURES.format(slide=wildcards.slide)
         return self.features(wildcards)
 
-    def pooling_scores(self, wildcards: Wildcards) -> Files:
+    def scores_of_vector(self, wildcards: Wildcards) -> Files:
         """Attention that weighs the tiles, if any."""
         if wildcards.pooling == "chief":
             return paths.CHIEF_SCORES.format(slide=wildcards.slide)
         return self._slides.tumour_scores(wildcards) if wildcards.pooling == "attention" else []
 
-    def pooling_min_coverage(self, wildcards: Wildcards) -> float | None:
+    def min_coverage_of_vector(self, wildcards: Wildcards) -> float | None:
         """Epithelium that a tile needs to count, where more tiles are encoded for some variant.
 
         What others ask for must not change a vector.
         """
         return self._stricter(self._config.epithelium.min_coverage, wildcards)
 
-    def pooling_coverage(self, wildcards: Wildcards) -> Files:
+    def coverage_of_vector(self, wildcards: Wildcards) -> Files:
         """Epithelium of the tiles, where some are encoded and do not count."""
-        stricter = self.pooling_min_coverage(wildcards) is not None
+        stricter = self.min_coverage_of_vector(wildcards) is not None
         return paths.COVERAGE.format(slide=wildcards.slide) if stricter else []
 
     def vectors(self, slides: list[str]) -> Input:

@@ -7,9 +7,9 @@ localrules:
 
 rule pool_slide:
     input:
-        features=INPUTS.pooled_features,
-        scores=INPUTS.pooling_scores,
-        coverage=INPUTS.pooling_coverage,
+        features=INPUTS.features_of_vector,
+        scores=INPUTS.scores_of_vector,
+        coverage=INPUTS.coverage_of_vector,
     output:
         embedding=paths.SLIDE_VECTOR,
     log:
@@ -23,7 +23,7 @@ rule pool_slide:
         mem_mb=growing(1000, per_1000_tiles=8),
         runtime=growing(10),
     params:
-        min_coverage=INPUTS.pooling_min_coverage,
+        min_coverage=INPUTS.min_coverage_of_vector,
         code=code_of("pool_slide.py"),
     script:
         "../scripts/pool_slide.py"

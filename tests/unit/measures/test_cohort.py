@@ -1,12 +1,18 @@
-"""Correlation of scores with the number of tiles."""
+"""The table of slides; correlation of scores with the number of tiles."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.measures.cohort import COLUMNS, SCORES, tile_correlations
+from helpers.slidemeasures import measured
+from histohet.clustering.result import UNKNOWN
+from histohet.common.outcome import Outcome, Status
+from histohet.measures.cohort import COLUMNS, COUNTS, SCORES, cohort_tables, tile_correlations
 
 
 def slides() -> pd.DataFrame:
@@ -49,3 +55,20 @@ def test_order_of_slides_does_not_matter() -> None:
     pd.testing.assert_frame_equal(
         tile_correlations(slides()), tile_correlations(slides().iloc[::-1])
     )
+
+
+def test_counts_stay_whole_beside_a_slide_that_failed() -> None:
+    lost = replace(
+        measured(None),
+        slide="b",
+        outcome=Outcome(Status.NO_TISSUE, "white"),
+        certainty=UNKNOWN,
+        clusters=(),
+        sets=(),
+    )
+    sheet = pd.DataFrame({"slide": ["a", "b"], "patient": ["p", "q"], "mpp": [0.5, 0.5]})
+    table, _ = cohort_tables([measured(None), lost], sheet, None, pooled=False)
+    assert set(COUNTS) == {"n_clusters", "n_tiles", "n_all_clusters_low", "n_all_clusters_high"}
+    text = table[COUNTS].to_csv(index=False, header=False).splitlines()
+    expected = {"n_clusters": 3, "n_tiles": 36, "n_all_clusters_low": 2, "n_all_clusters_high": 4}
+    assert text == [",".join(str(expected[name]) for name in COUNTS), ",,,"]

@@ -120,7 +120,7 @@ def pair_scores(slides: pd.DataFrame, counts: pd.Series, unit: Unit, score: str)
     if score not in slides or not pd.api.types.is_numeric_dtype(slides[score]):
         numeric = slides.select_dtypes("number").columns
         raise ValueError(f"'{score}' is no measure of slides; there are {', '.join(numeric)}")
-    of_unit = slides.groupby(unit, sort=False)[score]
+    of_unit = slides.astype({score: float}).groupby(unit, sort=False)[score]
     scores = pd.DataFrame({"n_slides": of_unit.count(), "score": of_unit.mean()})
     pairs = scores.join(counts.rename("count"), how="outer").rename_axis(unit).reset_index()
     pairs["n_slides"] = pairs["n_slides"].fillna(0).astype(int)

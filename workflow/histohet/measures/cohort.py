@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
+from histohet.clustering.result import Certainty
 from histohet.measures.heterogeneity import Base, ClusterRow, SetMeasures
 from histohet.measures.slide import SlideMeasures
 
@@ -24,6 +25,14 @@ SCORES = (
     "n_all_clusters",
     *(f"trait_hti_{base}" for base in get_args(Base)),
 )
+COUNTS = [
+    name
+    for measured in (Certainty, SetMeasures)
+    for name, kind in get_type_hints(measured).items()
+    if kind in (int, int | None)
+]
+"""Whole numbers that a slide may lack: kept whole beside one that failed."""
+
 COLUMNS = ("score", "n", "spearman", "spearman_p", "pearson_log", "pearson_log_p")
 
 
@@ -52,7 +61,8 @@ def cohort_tables(
     if pooled:
         # The patient stands for its slides, at the scale of the first.
         known = known.drop_duplicates("patient").assign(slide=lambda rows: rows["patient"])
-    slides = known.merge(pd.DataFrame(rows), on="slide", validate="one_to_one")
+    table = pd.DataFrame(rows).astype(dict.fromkeys(COUNTS, "Int64"))
+    slides = known.merge(table, on="slide", validate="one_to_one")
     columns = ["slide", *(field.name for field in fields(ClusterRow)), "counted"]
     return slides, pd.DataFrame(clusters, columns=columns)
 
