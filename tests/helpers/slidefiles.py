@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +42,90 @@ def write_plain(path: Path, image: UInt8, **options: object) -> Path:
         picture = picture.copy(interpretation="grey16" if image.ndim == 2 else "rgb16")
     picture.write_to_file(str(path), **options)
     return path
+
+
+Tag = int | tuple[int, ...] | float | bytes
+"""Value of a tag: integers, a fraction (of 1000), text."""
+
+
+def write_tiff(
+    path: Path,
+    *pages: np.ndarray,
+    tile_px: int | None = 64,
+    tags: Sequence[Mapping[int, Tag]] = (),
+    encode: Callable[[np.ndarray], bytes] = lambda pixels: zlib.compress(pixels.tobytes()),
+) -> Path:
+    """Write a TIFF of any structure, sound or not.
+
+    Parameters
+    ----------
+    pages
+        (height, width) or (height, width, channels), of 8 or 16 bits.
+    tile_px
+        Side of the tiles; None: one strip per page.
+    tags
+        Per page, in place of what would be written or beside it.
+    encode
+        Compresses a tile or strip; tag 259 should say how (deflate).
+    """
+    data, link = bytearray(b"II*\0\0\0\0\0"), 4
+    for number, page in enumerate(pages):
+        pixels = page[..., None] if page.ndim == 2 else page
+        height, width, channels = pixels.shape
+        side = tile_px or max(height, width)
+        if tile_px:
+            margin = ((0, -height % side), (0, -width % side), (0, 0))
+            pixels = np.pad(pixels, margin, mode="edge")
+        chunks = [
+            encode(np.ascontiguousarray(pixels[y : y + side, x : x + side]))
+            for y in range(0, height, side)
+            for x in range(0, width, side)
+        ]
+        places = []
+        for chunk in chunks:
+            places.append(len(data))
+            data += chunk
+        sizes = tuple(map(len, chunks))
+        directory: dict[int, Tag] = {
+            254: int(number > 0),
+            256: width,
+            257: height,
+            258: (page.dtype.itemsize * 8,) * channels,
+            259: 8,
+            262: 2 if channels > 2 else 1,
+            277: channels,
+            284: 1,
+            **(
+                {322: side, 323: side, 324: tuple(places), 325: sizes}
+                if tile_px
+                else {273: tuple(places), 278: height, 279: sizes}
+            ),
+            **(tags[number] if number < len(tags) else {}),
+        }
+        entries = bytearray()
+        for tag, value in sorted(directory.items()):
+            kind, count, content = _encoded(value)
+            if len(content) > 4:
+                content, after = struct.pack("<I", len(data)), content
+                data += after
+            entries += struct.pack("<HHI4s", tag, kind, count, content)
+        data[link : link + 4] = struct.pack("<I", len(data))
+        data += struct.pack("<H", len(directory)) + entries
+        link = len(data)
+        data += bytes(4)
+    path.write_bytes(data)
+    return path
+
+
+def _encoded(value: Tag) -> tuple[int, int, bytes]:
+    """Return type, count and bytes of the value of a tag."""
+    if isinstance(value, bytes):
+        return 2, len(value) + 1, value + b"\0"
+    if isinstance(value, float):
+        return 5, 1, struct.pack("<II", round(value * 1000), 1000)
+    values = (value,) if isinstance(value, int) else value
+    kind, letter = (3, "H") if max(values) < 2**16 else (4, "I")
+    return kind, len(values), struct.pack(f"<{len(values)}{letter}", *values)
 
 
 def gradient(width: int, height: int) -> UInt8:

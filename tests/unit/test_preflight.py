@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers.featurefiles import write_clam, write_trident
-from helpers.slidefiles import gradient, write_aperio, write_plain
+from helpers.slidefiles import gradient, write_aperio, write_plain, write_tiff
 from histohet.clinical.join import PROBLEM_COLUMNS, ClinicalTable
 from histohet.preflight import (
     Problem,
@@ -66,6 +66,29 @@ def test_too_coarse_a_slide_is_refused(tmp_path: Path, mpp: str, taken: bool) ->
     record = check(SlideRow(2, "a", "p", str(path), mpp=mpp))
     assert record.outcome.ok is taken
     assert taken or "too coarse" in record.reason
+
+
+def test_a_refusal_names_the_conflict_that_it_knows(tmp_path: Path) -> None:
+    """A print size of 300 dpi, or pixels per cm that are called per inch."""
+    for dpi, mpp in ((300.0, "84.67"), (20000.0, "1.27")):
+        tags = [{282: dpi, 283: dpi, 296: 2}]
+        path = write_tiff(tmp_path / "a.tif", gradient(300, 200), tags=tags)
+        row = SlideRow(2, "a", "p", str(path), mpp="0.5")
+        refused = check(row)
+        assert refused.status == "refused"
+        assert f"{mpp} µm per pixel" in refused.reason
+        assert "in the file and 0.5 in the sheet; the file counts" in refused.reason
+        assert "scale.prefer; set it to sheet if the file is wrong" in refused.reason
+        believed = check(row, scale=ScaleSettings(prefer="sheet"))
+        assert (believed.outcome.ok, believed.mpp) == (True, 0.5)
+
+
+def test_what_is_left_out_of_a_slide_is_listed(tmp_path: Path) -> None:
+    pages = [gradient(300, 200), gradient(150, 100), gradient(100, 90)]
+    path = write_tiff(tmp_path / "a.tif", *pages)
+    record = check(SlideRow(2, "a", "p", str(path), mpp="0.5"))
+    assert (record.outcome.ok, record.levels) == (True, 2)
+    assert record.notes.startswith("level 2 (100 × 90 px) is left out")
 
 
 def test_missing_files_are_refused_by_column(tmp_path: Path) -> None:

@@ -152,11 +152,11 @@ def _check_scale(
         return _refuse(record, str(error))
     record = _with_scale(record, scale)
     if scale.mpp > tiles.mpp * (1 + settings.tolerance):
-        return _refuse(
-            record,
+        too_coarse = (
             f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {tiles.mpp:.4g} "
-            f"(scale.tolerance {settings.tolerance:.0%}): too coarse",
+            f"(scale.tolerance {settings.tolerance:.0%}): too coarse"
         )
+        return _refuse(record, "; ".join([too_coarse, *scale.conflicts]))
     return record
 
 
@@ -190,7 +190,8 @@ def _check_features(
         check_tile_size(source.path, placed, scale.mpp, tiles, settings.tolerance)
     except SlideLost as error:
         return _refuse(record, str(error))
-    return replace(record, notes="; ".join(placed.notes))
+    notes = [record.notes] if record.notes else []
+    return replace(record, notes="; ".join([*notes, *placed.notes]))
 
 
 def _with_header(record: SlideRecord, info: SlideInfo) -> SlideRecord:
@@ -204,6 +205,7 @@ def _with_header(record: SlideRecord, info: SlideInfo) -> SlideRecord:
         height=info.height,
         levels=len(info.level_dimensions),
         objective_power=info.objective_power,
+        notes="; ".join(info.notes),
     )
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
+from PIL import Image
 
 from helpers.slidefiles import (
     break_tiff_tiles,
@@ -11,6 +14,7 @@ from helpers.slidefiles import (
     write_aperio,
     write_jpeg_tiff,
     write_plain,
+    write_tiff,
 )
 from histohet.common.arrays import UInt8
 from histohet.slides import reader as slides
@@ -161,7 +165,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         pass
     (tmp_path / "text.svs").write_text("no slide")
     with (
-        pytest.raises(SlideError, match=r"text\.svs is neither"),
+        pytest.raises(SlideError, match=r"text\.svs is no TIFF, PNG or JPEG image"),
         open_slide(tmp_path / "text.svs"),
     ):
         pass
@@ -204,6 +208,199 @@ def test_a_region_that_cannot_be_decoded_leaves_the_others_readable(tmp_path: Pa
                     read_tile(slide, x, y, 64, 64)
             else:
                 np.testing.assert_array_equal(read_tile(slide, x, y, 64, 64), whole[number])
+
+
+def refusal(path: Path) -> str:
+    """Say why a file is refused when it is opened."""
+    with pytest.raises(SlideError) as refused, open_slide(path):
+        pass
+    assert path.name in str(refused.value)
+    return str(refused.value)
+
+
+APERIO = {270: b"Aperio Test|MPP = 0.5"}
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+@pytest.mark.parametrize("about", [{}, APERIO])
+def test_turned_tiles_are_refused(tmp_path: Path, orientation: int, about: dict) -> None:
+    image = gradient(256, 256)
+    tags = [{**about, 274: orientation}] * 2
+    path = write_tiff(tmp_path / "a.tif", image, image[::2, ::2], tags=tags)
+    assert f"turned or mirrored (TIFF orientation {orientation}): save it" in refusal(path)
+
+
+def test_turned_strips_are_turned_upright(tmp_path: Path) -> None:
+    image = gradient(100, 80)
+    path = write_tiff(tmp_path / "a.tif", image, tile_px=None, tags=[{274: 3}])
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read(0, 0, 0, 100, 80), image[::-1, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [
+        # Halved again and again, rounded down, up, or to the nearest.
+        ([(1001, 703), (500, 351), (250, 175)], 3),
+        ([(1001, 703), (501, 352), (251, 176)], 3),
+        ([(1001, 703), (334, 234), (63, 44)], 3),
+        # Padded to whole tiles of 64, in both directions, or in one.
+        ([(1001, 703), (512, 384), (250, 175)], 2),
+        ([(1000, 1000), (512, 512)], 1),
+        ([(1000, 1000), (500, 512)], 1),
+        # A label, the glass, the slide itself.
+        ([(1001, 703), (500, 351), (200, 180)], 2),
+        ([(1000, 1000), (424, 212)], 1),
+    ],
+)
+@pytest.mark.parametrize("about", [{}, APERIO])
+def test_levels_that_are_not_the_slide_shrunk_are_left_out_and_listed(
+    tmp_path: Path, sizes: list[tuple[int, int]], kept: int, about: dict
+) -> None:
+    pages = [gradient(*size) for size in sizes]
+    path = write_tiff(tmp_path / "a.tif", *pages, tags=[about])
+    with open_slide(path) as slide:
+        info = slide.info
+        for level, size in enumerate(info.level_dimensions):
+            # A gradient tells which page is read.
+            np.testing.assert_array_equal(
+                slide.read(level, 30, 20, 9, 8), gradient(*size)[20:28, 30:39]
+            )
+    assert len(info.level_dimensions) == kept
+    assert len(info.notes) == len(sizes) - kept
+    for note in info.notes:
+        assert "left out: it is not level 0" in note
+
+
+@pytest.mark.parametrize(("bits", "reached"), [(10, "771"), (12, "3"), (14, "12")])
+def test_empty_upper_bits_are_refused(tmp_path: Path, bits: int, reached: str) -> None:
+    camera = gradient(200, 150).astype(np.uint16) << (bits - 8)
+    for path in (
+        write_tiff(tmp_path / "tiles.tif", camera),
+        write_tiff(tmp_path / "strips.tif", camera, tile_px=None),
+        write_plain(tmp_path / "a.png", camera),
+    ):
+        text = refusal(path)
+        assert f"16 bits per sample, but its values reach only about {reached}" in text
+    with open_slide(write_tiff(tmp_path / "sound.tif", camera << (16 - bits))) as slide:
+        expected = gradient(200, 150)[:9, :9]
+        np.testing.assert_allclose(slide.read(0, 0, 0, 9, 9).astype(int), expected, atol=1)
+
+
+def test_samples_of_other_depths_are_refused(tmp_path: Path) -> None:
+    real = np.ones((128, 128, 3), np.float32)
+    path = write_tiff(tmp_path / "a.tif", real, tags=[{339: (3, 3, 3)}])
+    assert "32 bits per sample" in refusal(path)
+
+
+OME = (
+    b'<OME><Image><Pixels SizeX="200" SizeY="150" SizeC="3" PhysicalSizeX="0.25" '
+    b'PhysicalSizeY="250" PhysicalSizeYUnit="nm"/></Image></OME>'
+)
+
+
+@pytest.mark.parametrize("tile_px", [None, 64])
+def test_scale_of_ome_counts_before_print_sizes(tmp_path: Path, tile_px: int | None) -> None:
+    tags = [{270: OME, 282: 300.0, 283: 300.0, 296: 2}]
+    path = write_tiff(tmp_path / "a.ome.tif", gradient(200, 150), tile_px=tile_px, tags=tags)
+    with open_slide(path) as slide:
+        assert (slide.info.mpp_x, slide.info.mpp_y) == (0.25, 0.25)
+
+
+def jfif(pixels: UInt8, subsampling: int = 0) -> bytes:
+    """A JPEG file, as Java writes tiles: luminance and chroma behind a JFIF header."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95, subsampling=subsampling)
+    return file.getvalue()
+
+
+def without_jfif(pixels: UInt8) -> bytes:
+    """Chroma at half the resolution tells what it is without the header."""
+    stream = jfif(pixels, 2)
+    assert stream[2:4] == b"\xff\xe0"
+    return stream[:2] + stream[4 + int.from_bytes(stream[4:6]) :]
+
+
+def flat_colours(side_px: int) -> UInt8:
+    """Squares of 64 px, each of one colour of a stained section or glass."""
+    colours = np.array([[(243, 243, 243), (200, 80, 150)], [(90, 50, 140), (230, 200, 220)]])
+    return colours.astype(np.uint8).repeat(side_px // 2, 0).repeat(side_px // 2, 1)
+
+
+@pytest.mark.parametrize("encode", [jfif, without_jfif])
+@pytest.mark.parametrize("tile_px", [None, 64])
+@pytest.mark.parametrize("about", [{}, APERIO])
+def test_ycbcr_that_calls_itself_rgb_has_the_colours_of_the_image(
+    tmp_path: Path, encode, tile_px: int | None, about: dict
+) -> None:  # type: ignore[no-untyped-def]
+    if encode is without_jfif and tile_px is None:
+        pytest.skip("libtiff reads no strips of coarser chroma that call themselves RGB")
+    image = flat_colours(128)
+    tags = [{**about, 259: 7, 262: 2}]
+    path = write_tiff(tmp_path / "a.ome.tif", image, tags=tags, tile_px=tile_px, encode=encode)
+    with open_slide(path) as slide:
+        found = slide.read(0, 0, 0, 140, 128)
+    np.testing.assert_allclose(found[:, :128].astype(int), image, atol=3)
+    assert (found[:, 128:] == 255).all()
+
+
+@pytest.mark.parametrize("rgbjpeg", [False, True])
+def test_colours_of_sound_jpeg_tiles_are_left_alone(tmp_path: Path, rgbjpeg: bool) -> None:
+    image = flat_colours(128)
+    picture = pyvips.Image.new_from_array(image)
+    path = tmp_path / "a.tif"
+    options = {"tile": True, "tile_width": 64, "tile_height": 64, "rgbjpeg": rgbjpeg}
+    picture.tiffsave(str(path), compression="jpeg", Q=95, **options)
+    with open_slide(path) as slide:
+        np.testing.assert_allclose(slide.read(0, 0, 0, 128, 128).astype(int), image, atol=3)
+
+
+def test_compressions_that_openslide_lacks_are_read_by_libvips(tmp_path: Path) -> None:
+    image = flat_colours(256)
+    path = tmp_path / "a.tif"
+    pyvips.Image.new_from_array(image).copy(xres=2000, yres=2000).tiffsave(
+        str(path), tile=True, pyramid=True, compression="webp", lossless=True, resunit="cm"
+    )
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read(0, 0, 0, 256, 256), image)
+        assert slide.info.mpp_x == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(50002, "JPEG XL"), (34887, "LERC"), (64999, "64999")]
+)
+@pytest.mark.parametrize("tile_px", [None, 64])
+@pytest.mark.parametrize("about", [{}, APERIO])
+def test_compressions_that_nobody_reads_are_named(
+    tmp_path: Path, number: int, name: str, about: dict, tile_px: int | None
+) -> None:
+    tags = [{**about, 259: number}]
+    path = write_tiff(tmp_path / "a.tif", gradient(128, 128), tags=tags, tile_px=tile_px)
+    with pytest.raises(SlideError, match=rf"a\.tif.*{name}"), open_slide(path) as slide:
+        slide.read(0, 0, 0, 10, 10)
+
+
+def test_oblong_pixels_of_plain_pictures_are_refused(tmp_path: Path) -> None:
+    for name, (x, y), sound in (
+        ("a.jpg", (72, 96), False),
+        ("b.png", (4000, 2000), False),
+        ("c.jpg", (72, 73), True),
+    ):
+        picture = Image.fromarray(gradient(64, 64))
+        picture.save(tmp_path / name, dpi=(x, y))
+        if sound:
+            with open_slide(tmp_path / name) as slide:
+                assert slide.info.mpp_x is None
+        else:
+            assert "oblong pixels by its tags of resolution" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("tile_px", [None, 64])
+def test_the_overview_of_a_vsi_slide_is_not_taken_for_it(
+    tmp_path: Path, tile_px: int | None
+) -> None:
+    path = write_tiff(tmp_path / "scan.vsi", gradient(170, 130), tile_px=tile_px)
+    assert "scan.vsi begins as a TIFF, which in files named *.vsi may be a preview" in refusal(path)
 
 
 @pytest.mark.real

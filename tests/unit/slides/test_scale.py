@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from histohet.slides.reader import SlideInfo
-from histohet.slides.scale import ScaleUnknownError, resolve_scale
+from histohet.slides.scale import ScaleUnknownError, resolve_scale, resolve_scale_of_features
 
 INFO = SlideInfo("aperio", ((100, 100),), 0.5, 0.5, 20.0, (0, 0, 100, 100))
 SILENT = replace(INFO, mpp_x=None, mpp_y=None, objective_power=None)
@@ -58,8 +58,20 @@ def test_objective_is_checked_against_mpp(power: float, mpp: float, sound: bool)
     assert (resolve_scale(info, None).conflicts == ()) is sound
 
 
-def test_oblong_pixels_are_reported_and_averaged() -> None:
-    scale = resolve_scale(replace(INFO, mpp_x=0.4, mpp_y=0.6), None)
-    assert scale.mpp == pytest.approx(0.5)
+def test_oblong_pixels_are_refused_unless_the_sheet_is_to_be_believed() -> None:
+    oblong = replace(INFO, mpp_x=0.4, mpp_y=0.6)
+    for sheet_mpp in (None, 0.5):
+        with pytest.raises(ScaleUnknownError, match=r"not square: mpp 0\.4 × 0\.6.*resample"):
+            resolve_scale(oblong, sheet_mpp)
+    scale = resolve_scale(oblong, 0.5, prefer="sheet")
+    assert (scale.mpp, scale.source) == (0.5, "sheet")
     assert any("not square" in c for c in scale.conflicts)
+    assert resolve_scale(replace(INFO, mpp_x=0.4990, mpp_y=0.5025), None).conflicts == ()
     assert resolve_scale(replace(INFO, mpp_y=None), None).mpp == 0.5
+
+
+def test_features_of_another_scale_are_told_what_file_and_sheet_say() -> None:
+    with pytest.raises(
+        ScaleUnknownError, match=r"0\.5 in the file and 0\.25 in the sheet.*0\.25 in"
+    ):
+        resolve_scale_of_features(0.25, INFO, 0.25)

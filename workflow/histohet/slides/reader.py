@@ -1,12 +1,13 @@
 """Reading slides: one small interface over OpenSlide formats and over plain images.
 
 OpenSlide reads the scanner formats and DICOM; libvips reads plain TIFF, PNG and JPEG. Callers see a
-`Slide` and never learn which of the two is behind it.
+`Slide` and never learn which of the two is behind it. Both show what they can of a file; whether
+that is the slide, `histohet.slides.picture` and the directories of a TIFF tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,16 @@ from histohet.common.arrays import UInt8
 from histohet.common.files import why_no_file
 from histohet.common.outcome import SlideLost, Status
 from histohet.slides.files import MIRAX
+from histohet.slides.picture import PictureError, PictureFile, examine
+from histohet.slides.tiff import (
+    TURNED,
+    Page,
+    TiffError,
+    is_tiff,
+    is_ycbcr_called_rgb,
+    ome_scale,
+    read_pages,
+)
 
 Pixels = UInt8
 
@@ -31,6 +42,18 @@ STRIP_PX = 32_000_000
 
 LEVEL_TOLERANCE = 0.01
 """A level up to 1 % coarser than asked for is still read: downsamples of real files are rounded."""
+
+GENERIC_TIFF, NDPI = "generic-tiff", "hamamatsu"
+"""OpenSlide's names of tiled TIFFs of any origin, and of a maker whose large TIFFs are none."""
+
+OBLONG = 0.02
+"""Pixels whose sides differ by more are not square; scanners' differ by a few per mille."""
+
+DARK = 128
+"""Of 255. No section is darker all over: glass and lumen are above 180."""
+
+PROBES, PROBE_PX = 8, 64
+"""Windows along each side of a picture, and their side, that tell how bright it is."""
 
 
 class SlideError(SlideLost):
@@ -78,6 +101,8 @@ class SlideInfo:
         Magnification of the objective, or None.
     bounds
         Scanned area (x, y, width, height) in level-0 px; the whole slide if the file has none.
+    notes
+        What the file holds besides the slide and is left out.
     """
 
     format: str
@@ -86,6 +111,7 @@ class SlideInfo:
     mpp_y: float | None
     objective_power: float | None
     bounds: tuple[int, int, int, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -147,48 +173,75 @@ class Slide(Protocol):
 
 
 class _ScannerSlide:
-    """A slide in a format that OpenSlide knows."""
+    """A slide in a format that OpenSlide knows.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    pages
+        Of a TIFF, from which OpenSlide takes its levels.
+    notes
+        What is known to be left out of the file.
+    """
+
+    def __init__(self, path: Path, pages: Sequence[Page], notes: Sequence[str] = ()) -> None:
         self.path = path
+        tiled = [page for page in pages if page.tiled]
+        self._is_ycbcr = bool(tiled) and is_ycbcr_called_rgb(path, _largest(tiled))
+        self._how = _compression(tiled)
         self._handle = self._open()
         properties = self._handle.properties
+        vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
         width, height = self._handle.dimensions
         bounds = [
             properties.get(f"openslide.bounds-{name}") for name in ("x", "y", "width", "height")
         ]
+        sizes = self._handle.level_dimensions
+        self._levels = [n for n, size in enumerate(sizes) if n == 0 or _is_level(size, sizes[0])]
+        left_out = [
+            f"level {number} ({size[0]} × {size[1]} px) is left out: it is not level 0 "
+            f"({width} × {height} px) shrunk by a whole number, but padded or another picture"
+            for number, size in enumerate(sizes)
+            if number not in self._levels
+        ]
+        ome_x, ome_y = ome_scale(pages[0]) if vendor == GENERIC_TIFF else (None, None)
         self.info = SlideInfo(
-            format=properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
-            level_dimensions=self._handle.level_dimensions,
-            mpp_x=_number(properties.get(openslide.PROPERTY_NAME_MPP_X)),
-            mpp_y=_number(properties.get(openslide.PROPERTY_NAME_MPP_Y)),
+            format=vendor,
+            level_dimensions=tuple(sizes[number] for number in self._levels),
+            mpp_x=ome_x or _number(properties.get(openslide.PROPERTY_NAME_MPP_X)),
+            mpp_y=ome_y or _number(properties.get(openslide.PROPERTY_NAME_MPP_Y)),
             objective_power=_number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
             bounds=(
                 (int(bounds[0]), int(bounds[1]), int(bounds[2]), int(bounds[3]))
                 if bounds[0] and bounds[1] and bounds[2] and bounds[3]
                 else (0, 0, width, height)
             ),
+            notes=(*notes, *left_out),
         )
 
     def _open(self) -> openslide.OpenSlide:
         try:
             return openslide.OpenSlide(self.path)
         except openslide.OpenSlideError as error:
-            raise SlideError(f"{self.path} cannot be opened: {error}") from error
+            raise SlideError(f"{self.path} cannot be opened: {error}{self._how}") from error
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
-        downsample = self._handle.level_downsamples[level]
+        number = self._levels[level]
+        downsample = self._handle.level_downsamples[number]
         corner = (round(x * downsample), round(y * downsample))
         try:
-            region = self._handle.read_region(corner, level, (width, height))
+            region = self._handle.read_region(corner, number, (width, height))
         except openslide.OpenSlideError as error:
             # After an error OpenSlide refuses everything else, sound regions too, on that handle.
             self._handle.close()
             self._handle = self._open()
             raise SlideError(
                 f"{self.path}: region at ({corner[0]}, {corner[1]}), level {level}, "
-                f"cannot be read: {error}"
+                f"cannot be read: {error}{self._how}"
             ) from error
+        if self._is_ycbcr:
+            alpha = region.getchannel("A")
+            region = _rgb_of_ycbcr(region.convert("RGB"))
+            region.putalpha(alpha)
         rgba = np.asarray(region)
         if rgba[..., 3].min() == 255:
             return np.asarray(region.convert("RGB"))
@@ -200,35 +253,45 @@ class _ScannerSlide:
 
 
 class _PlainImage:
-    """A plain TIFF, PNG or JPEG: one level, no scale of its own that could be trusted."""
+    """A plain TIFF, PNG or JPEG: one level, and no scale but what OME-XML says."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, file: PictureFile) -> None:
+        self.path = file.path
+        first = file.pages[0] if file.pages else None
+        self._is_ycbcr = first is not None and is_ycbcr_called_rgb(self.path, first)
+        self._how = _compression(file.pages)
+        notes = list(file.notes)
         try:
-            # By default libvips fills what is missing of a truncated file with grey.
-            image = pyvips.Image.new_from_file(str(path), fail_on="truncated")
-            kind = image.get("vips-loader").removesuffix("load")
+            image = file.open()
             if image.format not in {"uchar", "ushort"}:
-                raise SlideError(f"{path} has {image.format} pixels: 8 or 16 bit are needed")
+                raise SlideError(f"{self.path} has {image.format} pixels: 8 or 16 bit are needed")
             if image.format == "ushort":
                 image = (image >> 8).cast("uchar").copy(interpretation="srgb")
+            if image.interpretation == "cmyk":
+                notes.append("colours of CMYK become RGB as libvips converts them")
             if image.hasalpha():
                 image = image.flatten(background=[255, 255, 255])
             self._image = image.colourspace("srgb").cast("uchar")
         except pyvips.Error as error:
             raise SlideError(
-                f"{path} is neither a slide that OpenSlide reads nor a TIFF, PNG or JPEG image: "
-                f"{last_line(error)}"
+                f"{self.path} cannot be opened: {last_line(error)}{self._how}"
             ) from error
         self._region = pyvips.Region.new(self._image)
         width, height = self._image.width, self._image.height
+        mpp_x, mpp_y = (None, None) if first is None else _scale(first, image)
+        if mpp_x is None and abs(image.xres / image.yres - 1) > OBLONG:
+            raise SlideError(
+                f"{self.path} has oblong pixels by its tags of resolution ({image.xres:g} × "
+                f"{image.yres:g} per mm): resample it to square ones, or remove the tags"
+            )
         self.info = SlideInfo(
-            format=kind,
+            format=file.kind,
             level_dimensions=((width, height),),
-            mpp_x=None,
-            mpp_y=None,
+            mpp_x=mpp_x,
+            mpp_y=mpp_y,
             objective_power=None,
             bounds=(0, 0, width, height),
+            notes=tuple(notes),
         )
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
@@ -242,9 +305,12 @@ class _PlainImage:
                 raw = self._region.fetch(left, top, right - left, bottom - top)
             except pyvips.Error as error:
                 raise SlideError(
-                    f"{self.path}: region at ({left}, {top}) cannot be read: {last_line(error)}"
+                    f"{self.path}: region at ({left}, {top}) cannot be read: "
+                    f"{last_line(error)}{self._how}"
                 ) from error
             inside = np.frombuffer(raw, np.uint8).reshape(bottom - top, right - left, 3)
+            if self._is_ycbcr:
+                inside = np.asarray(_rgb_of_ycbcr(Image.fromarray(inside)))
             out[top - y : bottom - y, left - x : right - x] = inside
         return out
 
@@ -260,24 +326,116 @@ def open_slide(path: str | Path) -> Iterator[Slide]:
     Raises
     ------
     SlideError
-        If the file is missing, empty, a folder, closed to us, or in no format we read.
+        If the file is missing, empty, a folder, closed to us, in no format we read, or not what it
+        would be read as.
     """
     path = Path(path)
     if unfit := why_no_file(path):
         raise SlideError(f"{path} {unfit}")
     if path.stat().st_size == 0:
         raise SlideError(f"{path} is empty")
-    known = openslide.OpenSlide.detect_format(path) is not None
-    if path.suffix.lower() == MIRAX and not known:
-        # By itself the file is a JPEG: a picture of the slide that libvips would gladly read.
-        raise SlideError(
-            f"{path} is no MIRAX slide without its folder {path.with_suffix('')}: copy both"
-        )
-    slide: Slide = _ScannerSlide(path) if known else _PlainImage(path)
+    slide = _open(path)
     try:
         yield slide
     finally:
         slide.close()
+
+
+def _open(path: Path) -> Slide:
+    vendor = openslide.OpenSlide.detect_format(path)
+    if path.suffix.lower() == MIRAX and vendor is None:
+        # By itself the file is a JPEG: a picture of the slide.
+        raise SlideError(
+            f"{path} is no MIRAX slide without its folder {path.with_suffix('')}: copy both"
+        )
+    try:
+        if vendor in {None, GENERIC_TIFF}:
+            file = examine(path)
+            slide = _PlainImage(file) if vendor is None else _open_tiled(file)
+            if file.bits > 8:
+                _check_brightness(slide)
+            return slide
+        pages = read_pages(path) if vendor != NDPI and is_tiff(path) else ()
+    except (PictureError, TiffError) as error:
+        raise SlideError(str(error)) from error
+    _check_tiles(path, pages)
+    return _ScannerSlide(path, pages)
+
+
+def _open_tiled(file: PictureFile) -> Slide:
+    """Open a tiled TIFF of any origin, with libvips if OpenSlide lacks its compression."""
+    _check_tiles(file.path, file.pages)
+    try:
+        return _ScannerSlide(file.path, file.pages, file.notes)
+    except SlideError:
+        return _PlainImage(file)
+
+
+def _check_tiles(path: Path, pages: Sequence[Page]) -> None:
+    """Refuse tiles that OpenSlide does not place or scale as they are meant."""
+    tiled = [page for page in pages if page.tiled]
+    turned = [page.orientation for page in tiled if page.orientation in TURNED]
+    if turned:
+        raise SlideError(
+            f"{path} is stored turned or mirrored (TIFF orientation {turned[0]}): save it upright "
+            "(`vips autorot in.tif out.tif[tile,pyramid,compression=jpeg,Q=90]`)"
+        )
+    bits = _largest(tiled).bits if tiled else 8
+    if bits not in {8, 16}:
+        raise SlideError(f"{path} has {bits} bits per sample: save it with 8 or 16")
+
+
+def _check_brightness(slide: Slide) -> None:
+    """Refuse 16 bits of which the upper ones are empty: a camera of 12 shows a black picture."""
+    level = len(slide.info.level_dimensions) - 1
+    width, height = slide.info.level_dimensions[level]
+    side_x, side_y = min(PROBE_PX, width), min(PROBE_PX, height)
+    brightest = max(
+        int(slide.read(level, x, y, side_x, side_y).max())
+        for y in np.linspace(0, height - side_y, PROBES, dtype=int).tolist()
+        for x in np.linspace(0, width - side_x, PROBES, dtype=int).tolist()
+    )
+    if brightest < DARK:
+        raise SlideError(
+            f"{slide.path} has 16 bits per sample, but its values reach only about "
+            f"{brightest * 257} of 65535: scale them up (12 bits by 16), or save it with 8 bits"
+        )
+
+
+def _scale(page: Page, image: pyvips.Image) -> tuple[float | None, float | None]:
+    """Micrometres per pixel by OME-XML; of tiles, as OpenSlide does, by the tags of resolution."""
+    of_ome = ome_scale(page)
+    if of_ome != (None, None) or not (page.tiled and image.get_typeof("resolution-unit")):
+        return of_ome
+    return 1000 / image.xres, 1000 / image.yres
+
+
+def _compression(pages: Sequence[Page]) -> str:
+    """Say how a TIFF is compressed: what cannot be decoded often could be in another way."""
+    if not pages:
+        return ""
+    return f" (its compression is {_largest(pages).compressed_by}; others are JPEG and deflate)"
+
+
+def _largest(pages: Sequence[Page]) -> Page:
+    return max(pages, key=lambda page: page.area)
+
+
+def _is_level(size: tuple[int, int], full: tuple[int, int]) -> bool:
+    """Whether a picture has the size of a slide shrunk by a whole number, rounded in any way.
+
+    Source of what else there is: levels padded to whole tiles, thumbnails and pictures of the glass
+    in place of a level; read as levels they would be placed and scaled wrongly.
+    """
+    factor = round(max(full) / max(size))
+    return factor > 1 and all(
+        abs(whole / factor - side) <= 1 for whole, side in zip(full, size, strict=True)
+    )
+
+
+def _rgb_of_ycbcr(picture: Image.Image) -> Image.Image:
+    """Give the colours (RGB) of a picture whose bands are in truth luminance and chroma."""
+    return Image.merge("YCbCr", picture.split()).convert("RGB")
 
 
 def read_tile(

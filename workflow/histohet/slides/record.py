@@ -30,7 +30,8 @@ class SlideRecord:
         Of the finished features: encoder as their tool calls it, if it says so, and numbers per
         tile.
     notes
-        What is unusual about the finished features, but no reason to refuse them.
+        What is left out of the slide file, and what is unusual about the finished features: no
+        reason to refuse them.
     status, reason
         See `histohet.common.outcome`.
     """

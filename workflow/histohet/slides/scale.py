@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from histohet.common.outcome import SlideLost
-from histohet.slides.reader import SlideInfo
+from histohet.slides.reader import OBLONG, SlideInfo
 from histohet.slides.settings import Preference
 
 MPP_RANGE = (0.05, 100.0)
 """What a light-microscope scan can have; a value outside it (0, 1000) is a converter's default."""
 
-ANISOTROPY_TOLERANCE = 0.02
 AGREEMENT_TOLERANCE = 0.05
 OBJECTIVE_TIMES_MPP = (7.0, 14.0)
 """Objective power × mpp of a sound scan: about 10 (40x at 0.25, 20x at 0.5)."""
@@ -49,10 +48,10 @@ def resolve_scale(
     Raises
     ------
     ScaleUnknownError
-        If neither source has a usable value.
+        If neither source has a usable value, or the file says that pixels are oblong and counts.
     """
     conflicts: list[str] = []
-    file_mpp = None if info is None else _file_mpp(info, conflicts)
+    file_mpp = None if info is None else _file_mpp(info)
     given: dict[Preference, float | None] = {"file": file_mpp, "sheet": sheet_mpp}
     known = {source: mpp for source, mpp in given.items() if mpp is not None}
     usable = {source: mpp for source, mpp in known.items() if _credible(mpp)}
@@ -67,11 +66,19 @@ def resolve_scale(
         )
     source = prefer if prefer in usable else next(iter(usable))
     mpp = usable[source]
+    other = "file" if source == "sheet" else "sheet"
     if len(usable) == 2 and abs(usable["file"] / usable["sheet"] - 1) > AGREEMENT_TOLERANCE:
         conflicts.append(
             f"mpp is {usable['file']:g} in the file and {usable['sheet']:g} in the sheet; "
-            f"the {source} counts"
+            f"the {source} counts (scale.prefer; set it to {other} if the {source} is wrong)"
         )
+    if "file" in usable and (oblong := _oblong(info)):
+        conflicts.append(oblong)
+        if source == "file":
+            raise ScaleUnknownError(
+                "; ".join(conflicts) + ": resample the slide to square pixels or, if the file is "
+                "wrong, give its mpp in the sheet and set scale.prefer to sheet"
+            )
     if info is not None and info.objective_power is not None:
         product = info.objective_power * mpp
         if not OBJECTIVE_TIMES_MPP[0] <= product <= OBJECTIVE_TIMES_MPP[1]:
@@ -102,9 +109,12 @@ def resolve_scale_of_features(
             raise
         return Scale(features_mpp, "features")
     if features_mpp is not None and abs(features_mpp / scale.mpp - 1) > AGREEMENT_TOLERANCE:
+        disagree = (
+            f"mpp is {scale.mpp:g} in the {scale.source} and {features_mpp:g} in the features"
+        )
         raise ScaleUnknownError(
-            f"mpp is {scale.mpp:g} in the {scale.source} and {features_mpp:g} in the features: "
-            "they are not of this slide, or were made at a wrong scale"
+            "; ".join([*scale.conflicts, disagree])
+            + ": they are not of this slide, or were made at a wrong scale"
         )
     return scale
 
@@ -113,11 +123,17 @@ def _credible(mpp: float) -> bool:
     return MPP_RANGE[0] <= mpp <= MPP_RANGE[1]
 
 
-def _file_mpp(info: SlideInfo, conflicts: list[str]) -> float | None:
-    """Mean mpp of both axes; a difference between them is reported."""
+def _file_mpp(info: SlideInfo) -> float | None:
+    """Mean mpp of both axes."""
     if info.mpp_x is None or info.mpp_y is None:
         return info.mpp_x if info.mpp_y is None else info.mpp_y
-    mean = (info.mpp_x + info.mpp_y) / 2
-    if mean > 0 and abs(info.mpp_x - info.mpp_y) > ANISOTROPY_TOLERANCE * mean:
-        conflicts.append(f"pixels are not square: mpp {info.mpp_x:g} × {info.mpp_y:g}")
-    return mean
+    return (info.mpp_x + info.mpp_y) / 2
+
+
+def _oblong(info: SlideInfo | None) -> str | None:
+    """Say so if the pixels of a file with a usable scale are not square; else None."""
+    if info is None or info.mpp_x is None or info.mpp_y is None:
+        return None
+    if abs(info.mpp_x - info.mpp_y) <= OBLONG * min(info.mpp_x, info.mpp_y):
+        return None
+    return f"pixels are not square: mpp {info.mpp_x:g} × {info.mpp_y:g}"
