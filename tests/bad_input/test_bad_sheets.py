@@ -56,7 +56,7 @@ TABLES = {
     "quote that ends in another row": (
         "slides.tsv",
         b'slide\tpath\na\t"a.svs\nb\tb.svs"\n',
-        "slides.tsv, row 3: a quote that does not end",
+        "slides.tsv, row 2: a quote that does not end before row 3",
     ),
     "quote that never ends": (
         "slides.tsv",
@@ -66,12 +66,12 @@ TABLES = {
     "line end in quotes": (
         "slides.tsv",
         b'slide\tpath\n"a\nb"\tc.svs\n',
-        "slides.tsv, row 3: a quote that does not end",
+        "slides.tsv: row 2: a line end in slide: does a quote not end?",
     ),
     "carriage return in quotes": (
         "slides.tsv",
         b'slide\tpatient\tpath\na\t"p\rq"\tc.svs\n',
-        "slides.tsv, row 3: a quote that does not end",
+        "slides.tsv: row 2: a line end in patient: does a quote not end?",
     ),
     "cell of 200,000 characters": (
         "slides.tsv",

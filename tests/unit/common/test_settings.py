@@ -8,7 +8,15 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from histohet.common.settings import Code, FilePath, Name, Settings, Several, explain
+from histohet.common.settings import (
+    Code,
+    FilePath,
+    Name,
+    Settings,
+    Several,
+    by_value,
+    explain,
+)
 
 
 class Tiles(Settings):
@@ -123,9 +131,23 @@ def test_the_same_meaning_is_the_same() -> None:
     assert Example.model_validate(settings.canonical()) == settings
 
 
-def test_codes_stay_as_they_are_written() -> None:
+def test_codes_are_what_cells_are_compared_with() -> None:
     where = Analysis(name="a", where={1: [1, 1.0, "1.0", "1"]}).where  # type: ignore[dict-item]
-    assert where == {"1": ("1", "1.0", "1.0", "1")}
+    assert where == {"1": ("1", "1", "1", "1")}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("1.0", "1"), ("1.", "1"), ("10", "10"), ("100.00", "100"), ("2.50", "2.5")),
+        *(("0.0", "0"), ("-1.0", "-1"), ("0.05", "0.05"), ("10.010", "10.01")),
+        *(("01", "01"), ("01.0", "01"), ("1e3", "1e3"), (".0", ".0"), ("1.0.0", "1.0.0")),
+        *(("T1.0", "T1.0"), ("1,0", "1,0"), ("１.0", "１.0"), ("", ""), ("NA", "NA")),
+    ],
+)
+def test_numbers_are_compared_without_zeros_behind_the_point(text: str, value: str) -> None:
+    assert by_value(text) == value
+    assert by_value(value) == value
 
 
 def test_settings_cannot_change() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from histohet.common.arrays import Floats, Ints
-from histohet.common.sheets import read_table
+from histohet.common.sheets import is_missing, read_table
 
 Unit = Literal["slide", "patient"]
 
@@ -21,8 +21,6 @@ MIN_PAIRS = 3
 
 N_RESAMPLES = 2000
 """Of the bootstrap behind an interval."""
-
-MISSING = frozenset({"", "na", "nan"})
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class RankEstimate:
 
 
 def read_counts(path: str | Path, unit: Unit, column: str) -> pd.Series:
-    """Read a pathologist's counts; those of empty cells are left out.
+    """Read a pathologist's counts; those of cells without a value are left out.
 
     Parameters
     ----------
@@ -84,7 +82,7 @@ def read_counts(path: str | Path, unit: Unit, column: str) -> pd.Series:
         if name in counts:
             raise ValueError(f"{path}, row {number}: {unit} '{name}' comes twice")
         try:
-            counts[name] = float("nan") if text.lower() in MISSING else float(text)
+            counts[name] = float("nan") if is_missing(text) else float(text)
         except ValueError as error:
             raise ValueError(f"{path}, row {number}: {column} is '{text}', not a number") from error
         if counts[name] < 0 or np.isinf(counts[name]):

@@ -17,10 +17,7 @@ import numpy.typing as npt
 from histohet.agreement.settings import SpotColumns
 from histohet.common.arrays import Floats
 from histohet.common.hdf5 import MOST_ROWS, UNREADABLE, open_file
-from histohet.common.sheets import read_table
-
-NO_LABEL = frozenset({"", "na", "nan", "none"})
-"""What stands for a spot without a cluster (lower case)."""
+from histohet.common.sheets import is_missing, read_table
 
 SPATIAL = "obsm/spatial"
 """Where Squidpy and Scanpy keep the positions of AnnData."""
@@ -121,7 +118,7 @@ def _by_name(path: str | Path, rows: list[Row], columns: SpotColumns) -> dict[st
 
 
 def _cleaned(labels: list[str]) -> Texts:
-    return np.array(["" if label.lower() in NO_LABEL else label for label in labels], np.str_)
+    return np.array(["" if is_missing(label) else label for label in labels], np.str_)
 
 
 def read_observations(path: str | Path, column: str) -> tuple[Texts, Floats, Texts]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from histohet.clustering.file import ClusteredTiles
 from histohet.common.arrays import Ints
+from histohet.common.settings import by_value
 from histohet.common.sheets import read_table
 from histohet.tiles.lattice import Coords
 from histohet.tiles.neighbours import nearest
@@ -46,7 +47,7 @@ def read_truth(path: str | Path) -> Truth:
     for index, (number, cells) in enumerate(rows):
         for column, name in enumerate(TRUTH_COLUMNS):
             try:
-                values[index, column] = int(cells[name])
+                values[index, column] = int(by_value(cells[name]))
             except (ValueError, OverflowError) as error:
                 raise ValueError(
                     f"{path}, row {number}: {name} is '{cells[name]}', not a whole number"

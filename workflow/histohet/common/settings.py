@@ -113,11 +113,24 @@ def _without_form(value: object, integers: bool) -> object:
 # Types of fields ----------------------------------------------------------------------------------
 
 
+_WITH_ZEROS = re.compile(r"([+-]?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*")
+
+
+def by_value(text: str) -> str:
+    """Return a cell or a code as it is compared: 1.0 and 1. are 1, 2.50 is 2.5.
+
+    Programs write a column of whole numbers with a gap in it as 1.0 and 0.0. Zeros in front stay,
+    for they belong to codes; whatever is no plain decimal number is as it is.
+    """
+    number = _WITH_ZEROS.fullmatch(text)
+    return number[1] if number else text
+
+
 def _code(value: object) -> object:
     # YAML reads an unquoted yes as true, and 1.50 as 1.5: no table would hold that.
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(f"the code {value} must be put in quotes")
-    return str(value) if isinstance(value, int | float) else value
+    return by_value(str(value)) if isinstance(value, int | float | str) else value
 
 
 def _path(path: str) -> str:
@@ -141,7 +154,7 @@ def _unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
     return values
 
 
-# A code of a table: text, or a number that stands for its text.
+# A code of a table: text, or a number that stands for its text, as `by_value` writes it.
 Code = Annotated[str, BeforeValidator(_code, json_schema_input_type=str | int | float)]
 # Text that is not empty.
 Text = Annotated[str, Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""Tables that users give: text and workbooks, as the cells of each row.
+"""Tables that users give: text and workbooks, as the cells of each row, and what is no value.
 
 Nothing here needs pandas: the slide sheet is read whenever Snakemake reads the workflow.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 import errno
 import gzip
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError
@@ -21,8 +23,9 @@ from zipfile import BadZipFile, ZipFile
 from histohet.common.files import why_no_file
 from histohet.common.settings import quoted
 
-LONGEST_LINE, LARGEST_TABLE = 2**24, 2**26
-"""Characters."""
+LONGEST_LINE, LARGEST_TABLE, LARGEST_STREAM = 2**24, 2**26, 2**30
+"""Characters: of a line, of a table that is held whole, and of one that is read line by line
+(survival times stand beside gene expression in tables of hundreds of megabytes)."""
 
 MOST_ROWS = 2**20
 """Excel's own limit. Short lines take thirty times their characters in memory."""
@@ -31,6 +34,29 @@ NOT_TEXT = "so it is no table that can be read: save it as .tsv or .csv with the
 TOO_LARGE = "so it is no table: if it is the right file, leave out what is not needed"
 
 WORKBOOKS = (".xlsx", ".xlsm")
+
+MISSING = frozenset(
+    {
+        *("", "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "missing", "no value", "no data"),
+        *("unknown", "unk", "unavailable", "not available", "not applicable", "not reported"),
+        *("not recorded", "not known", "not evaluated", "not assessed", "not determined"),
+        *("not provided", "not specified", "not stated", "not collected"),
+        *("not allowed to collect", "unknown/not reported", "not reported/unknown"),
+        *("not reported/ unknown", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind"),
+        *("#n/a", "#na", "#n/a n/a", "#div/0!", "#ref!", "#value!", "#name?", "#num!", "#null!"),
+    }
+)
+"""What stands for "no value" in tables of cBioPortal, the GDC and TCGA, of R, pandas, SQL and
+spreadsheets, an error of theirs included (lower case)."""
+
+_NO_VALUE = re.compile(r"\[[a-z /]*\]|<na>|'?[-–—?.]+|\.[a-z_]")
+"""TCGA's codes in brackets ([Discrepancy]), pandas' <NA>, the GDC's '--, dots of SAS and Stata."""
+
+PACKED = {".gz": "gzip", ".zip": "zip"}
+"""Kinds of packed tables, by the ends of their names."""
+
+NOT_UNPACKED = (gzip.BadGzipFile, BadZipFile, EOFError, NotImplementedError, zlib.error)
+"""What gzip and zipfile raise for files that are damaged or packed in an unknown way."""
 
 LARGEST_WORKBOOK = 512 * 2**20
 """Bytes of all parts of a workbook, unpacked."""
@@ -55,48 +81,88 @@ class SheetError(ValueError):
     """A table cannot be used; the message says which row or column of which file and why."""
 
 
-def read_lines(path: str | Path) -> list[tuple[int, list[str]]]:
+def is_missing(text: str) -> bool:
+    """Whether a cell stands for "no value", in any of the ways that tables write that."""
+    word = text.replace("_", " ").lower().strip() if len(text) > 2 else text.lower()
+    return word in MISSING or _NO_VALUE.fullmatch(word) is not None
+
+
+def read_lines(path: str | Path, largest: int = LARGEST_TABLE) -> Iterator[tuple[int, list[str]]]:
     """Read the cells of a table: tab-separated for ``.tsv`` and ``.txt``, else comma-separated.
 
-    A file called ``.gz`` is gzip, and its kind told by what comes before. UTF-8 with or without
-    byte-order mark, any line ends. Cells are stripped, empty lines skipped.
+    A file called ``.gz`` is gzip, one called ``.zip`` an archive of one table, and its kind is told
+    by what comes before. UTF-8 with or without byte-order mark, any line ends. Cells are stripped,
+    empty lines skipped. A cell in quotes may hold line ends, which become newlines; not whole rows,
+    which a stray quote would swallow.
 
-    Returns
-    -------
-    list
-        Number of each line in the file as an editor shows it (from 1), and its cells.
+    Parameters
+    ----------
+    largest
+        Characters that are read.
+
+    Yields
+    ------
+    tuple
+        Number of the line in the file as an editor shows it (from 1; of a row of several lines the
+        first), and its cells.
 
     Raises
     ------
     SheetError
-        If the file cannot be opened, is not text in UTF-8 or not the gzip it is called, is larger
-        than any table of ours, or a quote does not end.
+        If the file cannot be opened, is not text in UTF-8 or not the gzip or archive it is called,
+        is larger than any table of ours, or a quote does not end.
     """
     path = Path(path)
     unfit = why_no_file(path)
     if unfit:
         raise SheetError(f"{path} {unfit}")
-    kind = path.with_suffix("") if _is_gzip(path) else path
+    kind = path.with_suffix("") if path.suffix.lower() in PACKED else path
     delimiter = "\t" if kind.suffix.lower() in {".tsv", ".txt"} else ","
-    lines = []
+    rows, width, raw = 0, 0, _Latest()
     try:
         with _open_text(path) as handle:
-            reader = csv.reader(_lines_of(handle, path), delimiter=delimiter, strict=True)
+            lines = raw.passing(_lines_of(handle, path, largest))
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
             for line in reader:
-                cells = [cell.strip() for cell in line]
-                if any("\n" in cell or "\r" in cell for cell in cells):
-                    raise SheetError(f"{path}, row {reader.line_num}: a quote that does not end")
+                number = reader.line_num - len(raw.lines) + 1
+                width = width or len(line)
+                if raw.are_rows(delimiter, width):
+                    raise SheetError(
+                        f"{path}, row {number}: a quote that does not end before row "
+                        f"{reader.line_num}"
+                    )
+                raw.lines.clear()
+                cells = [_text(cell) for cell in line]
                 if any("\0" in cell for cell in cells):
                     raise SheetError(f"{path} holds NUL bytes, {NOT_TEXT}")
                 if any(cells):
-                    lines.append((reader.line_num, cells))
-                if len(lines) > MOST_ROWS:
+                    rows += 1
+                    yield number, cells
+                if rows > MOST_ROWS:
                     raise SheetError(f"{path} has more than {MOST_ROWS} rows, {TOO_LARGE}")
     except UnicodeDecodeError as error:
         raise SheetError(f"{path} is not UTF-8 text, {NOT_TEXT} ({error})") from error
     except csv.Error as error:
         raise SheetError(f"{path}, row {reader.line_num}: {error} (an unpaired quote?)") from error
-    return lines
+
+
+class _Latest:
+    """The lines of the file that make up the row which is being read."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def passing(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the lines as they are, and keep them."""
+        for line in lines:
+            self.lines.append(line)
+            yield line
+
+    def are_rows(self, delimiter: str, width: int) -> bool:
+        """Whether several lines were read as one row, and each alone has the cells of a row."""
+        return len(self.lines) > 1 and all(
+            line.count(delimiter) == width - 1 > 0 for line in self.lines
+        )
 
 
 def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -113,16 +179,19 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, st
         If the file cannot be read, is empty, a column comes twice, or a row has more cells than the
         header.
     """
-    lines = read_lines(path)
+    lines = list(read_lines(path))
     if not lines:
         raise SheetError(f"{path} is empty")
-    return lines[0][1], list(rows_under(lines[0][1], lines[1:], path))
+    header = [one_line(name) for name in lines[0][1]]
+    return header, list(rows_under(header, lines[1:], path))
 
 
 def read_table(
     path: str | Path, what: str, needed: Sequence[str] = ()
 ) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read a table as `read_rows` does, and check that it has the columns `needed`.
+
+    Its cells are names and numbers, so one of several lines is made one line.
 
     Raises
     ------
@@ -136,31 +205,55 @@ def read_table(
     missing = [name for name in needed if name not in header]
     if missing:
         raise SheetError(f"{path} has no column '{missing[0]}'; there are {', '.join(header)}")
-    return header, rows
+    return header, [
+        (number, {name: one_line(cell) for name, cell in cells.items()}) for number, cells in rows
+    ]
 
 
-def _is_gzip(path: Path) -> bool:
-    return path.suffix.lower() == ".gz"
+def one_line(cell: str) -> str:
+    """Return a cell of several lines as one: so it can be named."""
+    return " ".join(map(str.strip, cell.splitlines()))
 
 
 @contextmanager
 def _open_text(path: Path) -> Iterator[IO[str]]:
-    opener = gzip.open if _is_gzip(path) else open
+    kind = path.suffix.lower()
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as handle:
-            yield handle
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise SheetError(f"{path} is not sound gzip: {error}") from error
+        with ExitStack() as opened:
+            binary: IO[bytes] | gzip.GzipFile = opened.enter_context(path.open("rb"))
+            if kind == ".gz":
+                binary = opened.enter_context(gzip.GzipFile(fileobj=binary))
+            elif kind == ".zip":
+                archive = opened.enter_context(ZipFile(binary))
+                binary = opened.enter_context(archive.open(_only_member(archive, path)))
+            yield opened.enter_context(TextIOWrapper(binary, encoding="utf-8-sig", newline=""))
+    except NOT_UNPACKED as error:
+        if kind not in PACKED:
+            raise
+        raise SheetError(f"{path} is not sound {PACKED[kind]}: {error}") from error
 
 
-def _lines_of(handle: IO[str], path: Path) -> Iterator[str]:
+def _only_member(archive: ZipFile, path: Path) -> str:
+    """Return the name of the table in an archive; macOS packs notes of its own beside it."""
+    parts = [
+        part
+        for part in archive.infolist()
+        if not part.is_dir() and not part.filename.startswith("__MACOSX/")
+    ]
+    if len(parts) != 1 or parts[0].flag_bits & 1:
+        what = "a password" if len(parts) == 1 else f"{len(parts)} files in it"
+        raise SheetError(f"{path} has {what}: unpack it, and name the file to read")
+    return parts[0].filename
+
+
+def _lines_of(handle: IO[str], path: Path, largest: int) -> Iterator[str]:
     """Yield lines, as long as they are those of a table: a small file can unpack to any size."""
     size = 0
     while line := handle.readline(LONGEST_LINE):
         size += len(line)
-        if len(line) == LONGEST_LINE or size > LARGEST_TABLE:
+        if len(line) == LONGEST_LINE or size > largest:
             raise SheetError(
-                f"{path} has a line of {LONGEST_LINE >> 20} or lines of {LARGEST_TABLE >> 20} "
+                f"{path} has a line of {LONGEST_LINE >> 20} or lines of {largest >> 20} "
                 f"million characters, {TOO_LARGE}"
             )
         yield line
@@ -197,7 +290,9 @@ def other_separator(header: Sequence[str]) -> str:
 
 @contextmanager
 def open_lines(path: str | Path, sheet: str = "") -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """Open a table or workbook; its lines as `read_lines` gives them.
+    """Open a table or workbook; its lines as `read_lines` gives them, read one by one.
+
+    A formula of a workbook that was never computed is given as it is written, from ``=`` on.
 
     Parameters
     ----------
@@ -213,7 +308,7 @@ def open_lines(path: str | Path, sheet: str = "") -> Iterator[Iterator[tuple[int
         with _open_workbook(path, sheet) as lines:
             yield lines
     else:
-        yield iter(read_lines(path))
+        yield read_lines(path, LARGEST_STREAM)
 
 
 @contextmanager
@@ -223,13 +318,30 @@ def _open_workbook(path: str | Path, sheet: str) -> Iterator[Iterator[tuple[int,
 
     if unfit := why_no_file(path):
         raise SheetError(f"{path} {unfit}")
-    with _sound(path):
-        _check_unpacked_size(path)
-        book = load_workbook(path, read_only=True, data_only=True)
-    try:
-        yield _lines_of_sheet(book, sheet, path)
-    finally:
-        book.close()
+    with ExitStack() as opened:
+        with _sound(path):
+            _check_unpacked_size(path)
+            # Values and formulas come from two looks at a workbook, and few need the second.
+            looks = [{"data_only": True}, {}] if _has_formulas(path) else [{"data_only": True}]
+            books = [load_workbook(path, read_only=True, **look) for look in looks]
+        for book in books:
+            opened.callback(book.close)
+        yield _lines_of_sheet(books, sheet, path)
+
+
+def _has_formulas(path: str | Path) -> bool:
+    """Whether a sheet of a workbook holds any formula, by its XML alone."""
+    with ZipFile(path) as packed:
+        for name in packed.namelist():
+            if not name.startswith("xl/worksheets/"):
+                continue
+            with packed.open(name) as part:
+                before = b""
+                while chunk := part.read(2**20):
+                    if b"<f>" in before + chunk or b"<f " in before + chunk:
+                        return True
+                    before = chunk[-2:]
+    return False
 
 
 @contextmanager
@@ -249,22 +361,47 @@ def _sound(path: str | Path) -> Iterator[None]:
         raise SheetError(f"{path} is no workbook, or damaged: {error!r}") from error
 
 
-def _lines_of_sheet(book: Any, name: str, path: str | Path) -> Iterator[tuple[int, list[str]]]:
+def _lines_of_sheet(
+    books: Sequence[Any], name: str, path: str | Path
+) -> Iterator[tuple[int, list[str]]]:
     where = f"{path}, sheet {name}" if name else str(path)
     # What the caller does with a line does not happen in here.
     with _sound(path):
-        name = name or book.sheetnames[0]
-        if name not in book.sheetnames:
-            raise SheetError(f"{path} has no sheet '{name}'; there are {quoted(book.sheetnames)}")
-        # Some programs write a wrong size of the sheet, and rows beyond it would be passed over.
-        book[name].reset_dimensions()
-        for number, values in enumerate(book[name].iter_rows(values_only=True), start=1):
+        name = name or books[0].sheetnames[0]
+        if name not in books[0].sheetnames:
+            names = quoted(books[0].sheetnames)
+            raise SheetError(f"{path} has no sheet '{name}'; there are {names}")
+        for number, values in enumerate(_values([book[name] for book in books]), start=1):
             # A damaged cell may claim any row.
             if number > MOST_ROWS:
                 raise SheetError(f"{where} has more than {MOST_ROWS} rows")
             cells = [_text(value) for value in values]
             if any(cells):
                 yield number, cells
+
+
+def _values(sheets: Sequence[Any]) -> Iterator[Sequence[object]]:
+    """Yield the values of each row; for a formula without one, the formula from ``=`` on.
+
+    Parameters
+    ----------
+    sheets
+        A sheet with its values; once more with its formulas, if the workbook has any.
+    """
+    for sheet in sheets:
+        # Some programs write a wrong size of the sheet, and rows beyond it would be passed over.
+        sheet.reset_dimensions()
+    if len(sheets) == 1:
+        yield from sheets[0].iter_rows(values_only=True)
+        return
+    for cells, formulas in zip(*(sheet.iter_rows() for sheet in sheets), strict=False):
+        yield [
+            # Text, though it is empty, is what the formula gave.
+            "=" + str(getattr(formula.value, "text", formula.value)).removeprefix("=")
+            if cell.value is None and formula.value is not None and cell.data_type != "str"
+            else cell.value
+            for cell, formula in zip(cells, formulas, strict=False)
+        ]
 
 
 def _check_unpacked_size(path: str | Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from histohet.common.arrays import Bools
+from histohet.common.settings import by_value
 from histohet.common.sheets import read_table
 
 POSITION_COLUMNS = ("x", "y")
@@ -37,9 +38,9 @@ def read_traits(path: str | Path) -> tuple[list[str], Bools]:
     if not rows:
         raise ValueError(f"{path} has no rows")
     for number, cells in rows:
-        wrong = [name for name in names if cells[name] not in {"0", "1"}]
+        wrong = [name for name in names if by_value(cells[name]) not in {"0", "1"}]
         if wrong:
             raise ValueError(
                 f"{path}, row {number}: {wrong[0]} is '{cells[wrong[0]]}', it must be 0 or 1"
             )
-    return names, np.array([[cells[name] == "1" for name in names] for _, cells in rows])
+    return names, np.array([[by_value(cells[name]) == "1" for name in names] for _, cells in rows])

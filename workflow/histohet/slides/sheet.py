@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from histohet.common.files import why_no_file
-from histohet.common.sheets import SheetError, other_separator, read_rows
+from histohet.common.sheets import SheetError, is_missing, other_separator, read_rows
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
@@ -24,7 +24,7 @@ BY_CAPITALS = "by capitals only, and file systems of Windows and macOS do not te
 
 @dataclass(frozen=True)
 class SlideRow:
-    """One slide of the sheet. Empty cells are None.
+    """One slide of the sheet. Cells without a value are None.
 
     Attributes
     ----------
@@ -175,30 +175,38 @@ def _check_header(header: Sequence[str], path: str | Path) -> None:
 
 def _slide_row(number: int, cells: Mapping[str, str], pattern: re.Pattern[str]) -> SlideRow:
     """Return a row as it is written, its patient found in its id if there is no other."""
+    given = {name: None if is_missing(cells.get(name, "")) else cells[name] for name in COLUMNS[1:]}
     named = pattern.search(cells["slide"])
-    patient = cells.get("patient") or (named[1] if named else "")
-    optional = {name: cells.get(name) or None for name in COLUMNS[2:]}
-    return SlideRow(number, cells["slide"], patient or "", **optional)
+    patient = given.pop("patient") or (named[1] if named else "")
+    return SlideRow(number, cells["slide"], patient or "", **given)
 
 
 def _problems(row: SlideRow, patient_pattern: str | None) -> Iterator[str]:
     """Say why a row cannot be used whatever its files are."""
-    slide = row.slide
-    if problem := problem_of_id(slide):
+    slide, broken = row.slide, _broken_cells(row)
+    if broken:
+        yield f"a line end in {', '.join(broken)}: does a quote not end?"
+    elif problem := problem_of_id(slide):
         yield f"slide id {problem}"
     elif row.path is None and row.features is None:
         yield f"slide '{slide}' has no path (and no features)"
-    if not row.patient:
+    if not row.patient and not broken:
         yield (
             f"slide '{slide}' has no patient, and its id does not match "
             f"patient_pattern '{patient_pattern}'"
         )
     for column, file in row.files.items():
-        if PLACEHOLDERS & set(file):
+        if PLACEHOLDERS & set(file) and not broken:
             yield (
                 f"{column} '{file}' has {{}} or <>, which the workflow takes for variables: rename "
                 "it, or make a link to it"
             )
+
+
+def _broken_cells(row: SlideRow) -> list[str]:
+    """Return the columns whose cells go over several lines: no name of ours does."""
+    cells = {"slide": row.slide, "patient": row.patient, **row.files}
+    return [column for column, cell in cells.items() if "\n" in cell]
 
 
 def problem_of_id(name: str) -> str | None:
