@@ -81,7 +81,8 @@ def clinical(path: Path) -> None:
     found = read_clinical(clinical_sources([table]), ["site"], covariates)
     months = found.frame["OS_months"].dropna()
     assert ((months >= 0) & (months < math.inf)).all()
-    assert found.frame["patient"].is_unique
+    assert set(found.where({}).index) == set(found.frame["patient"])
+    assert found.where({}).index.is_unique
 
 
 def gdc(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Select the patients of an analysis, group them, and account for everyone left out."""
 
 from histohet.common.jobs import job_log, provenance_of
+from histohet.clinical.formats import ClinicalError
 from histohet.clinical.join import read_clinical_tsv
 from histohet.cohort.figures import draw_flow
 from histohet.cohort.select import build_cohort, flow_table
@@ -12,7 +13,11 @@ with job_log(snakemake) as log:
     spec = AnalysisSettings(**snakemake.params.analysis)
     slides = read_tsv(snakemake.input.slides)
     clinical = read_clinical_tsv(snakemake.input.clinical, snakemake.input.problems)
-    cohort = build_cohort(slides, clinical, spec)
+    try:
+        clinical.check_patients(slides["patient"])
+        cohort = build_cohort(slides, clinical, spec)
+    except ClinicalError as error:
+        raise SystemExit(f"analysis '{spec.name}': {error}") from error
     flow = flow_table(cohort, slides, spec)
     log.info("%d patients, %d analysed", len(cohort.patients), cohort.patients["analysed"].sum())
     provenance = provenance_of(snakemake)

@@ -1,6 +1,7 @@
 """Check the slides and the sheets against each other."""
 
 from histohet.common.jobs import job_log, provenance_of
+from histohet.clinical.formats import ClinicalError
 from histohet.clinical.join import read_clinical_tsv
 from histohet.common.html import write_html
 from histohet.common.tables import read_tsv, write_tsv
@@ -14,6 +15,11 @@ with job_log(snakemake) as log:
     if inputs.get("clinical"):
         clinical = read_clinical_tsv(inputs.clinical, inputs.problems)
     sheet = read_slide_sheet(inputs.sheet, snakemake.params.patient_pattern)
+    if clinical is not None:
+        try:
+            clinical.check_patients(row.patient for row in sheet.slides.values())
+        except ClinicalError as error:
+            raise SystemExit(str(error)) from error
     sound = {record.slide for record in map(read_record, inputs.records) if record.outcome.ok}
     records = [read_record(path) for path in inputs.companions]
     problems = list_problems(records, sound, sheet, inputs.sheet, clinical)

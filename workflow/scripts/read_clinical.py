@@ -10,8 +10,10 @@ with job_log(snakemake) as log:
     analyses = [AnalysisSettings(**one) for one in snakemake.params.analyses]
     columns = [column for analysis in analyses for column in analysis.where]
     covariates = [covariate for analysis in analyses for covariate in analysis.covariates]
+    endpoints = {name for analysis in analyses for name in analysis.endpoints}
     try:
-        clinical = read_clinical(clinical_sources(snakemake.params.clinical), columns, covariates)
+        sources = clinical_sources(snakemake.params.clinical, endpoints)
+        clinical = read_clinical(sources, columns, covariates)
         for analysis in analyses:
             analysis.endpoints_among(clinical.endpoints)
     except ClinicalError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical
+from histohet.common.resources import read_resource
 
 OS: dict[str, Any] = {"time": "t", "unit": "days", "event": "e", "events": [1], "censored": [0]}
 
@@ -42,11 +44,11 @@ def os_with(**changes: Any) -> dict[str, Any]:
         (os_with(time={"event": "d"}), "OS.time.censored: is missing"),
         (
             {"table": "t", "format": "cbio"},
-            "format 'cbio' is none of 'cbioportal', 'tcga_cdr', 'gdc'",
+            "format 'cbio' is none of 'cbioportal', 'cbioportal_study', 'tcga_cdr', 'gdc'",
         ),
         (
             {"table": "t", "format": "gdc", "patient": "id"},
-            "patient: unknown key; there are 'table', 'format', 'endpoints'",
+            "patient: unknown key; there are 'table', 'format', 'endpoints', 'missing'",
         ),
         ({"table": "t", "format": "gdc", "endpoints": ["PFS"]}, "'gdc' has no endpoint 'PFS'"),
     ],
@@ -70,6 +72,7 @@ def test_only_endpoints_that_a_study_has_are_taken_unless_they_are_named(tmp_pat
         read_clinical(clinical_sources([config | {"endpoints": ["DFS"]}]))
 
 
+LACKS = read_resource("clinical_formats")["gdc"][0]["lacks"]
 GDC = (
     "bcr_patient_barcode\tvital_status\tlast_contact_days_to\tdeath_days_to\tx\tx\n"
     "bcr_patient_barcode\tvital_status\tdays_to_last_followup\tdays_to_death\tx1\tx2\n"
@@ -91,8 +94,10 @@ def test_the_gdc_has_three_header_lines_and_two_columns_of_times(tmp_path: Path)
     assert read.frame["x2"].tolist() == ["q", "s", "u", "w"]
     columns = ["row", "patient", "column", "value", "problem"]
     assert read.problems[columns].values.tolist() == [
+        [1, "", "", "", LACKS],
         [6, "c", "death_days_to", "[Not Available]", "event without a time"],
         [7, "d", "last_contact_days_to", "[Not Available]", "time missing"],
+        [7, "d", "death_days_to", "5", "alive, with a time of death"],
     ]
 
 
@@ -117,9 +122,9 @@ def test_the_lung_cancers_of_the_gdc(real_data: Path) -> None:
     assert read.frame["OS_event"].tolist() == dead.astype(int).tolist()
     assert read.problems["problem"].value_counts().to_dict() == {
         "time is zero: no follow-up": 19,
-        "time missing": 15,
+        "time missing": 16,
         "event without a time": 4,
-        "not a number": 1,
+        LACKS: 1,
     }
 
 
@@ -134,3 +139,95 @@ def test_everything_cbioportal_has_of_stomach_cancer(real_data: Path) -> None:
     assert events["OS"] == (raw["Overall Survival Status"] == "1:DECEASED").sum() == 171
     assert events["PFS"] == (raw["Progression Free Status"] == "1:PROGRESSION").sum() == 142
     assert events["DFS"] == 46
+
+
+STUDY = (
+    "#Patient Identifier\tSex\tOverall Survival Status\tOverall Survival (Months)\n"
+    "#Identifier\tSex\tStatus\tMonths\n#STRING\tSTRING\tSTRING\tNUMBER\n#1\t1\t1\t1\n"
+    "PATIENT_ID\tSEX\tOS_STATUS\tOS_MONTHS\na\tMale\t1:DECEASED\t3\nb\tMale\t0:LIVING\t4.5\n"
+)
+WITHOUT_MONTHS = "Patient ID\tOverall Survival Status\tAge\na\t1:DECEASED\t50\nb\t0:LIVING\t60\n"
+MISFITS = {
+    "study of the Datahub": (
+        STUDY,
+        {"format": "cbioportal"},
+        "format 'cbioportal', but 'cbioportal_study': it has no column 'Patient ID' (the patient); "
+        "there are '#Patient Identifier', 'Sex'",
+    ),
+    "no months": (
+        WITHOUT_MONTHS,
+        {"format": "cbioportal"},
+        "format 'cbioportal': it has no column 'Overall Survival (Months)' (OS); there are",
+    ),
+    "no months, endpoint named": (
+        WITHOUT_MONTHS,
+        {"format": "cbioportal", "endpoints": ["OS"]},
+        "format 'cbioportal': it has no column 'Overall Survival (Months)' (OS); there are",
+    ),
+    "no endpoint at all": (
+        "bcr_patient_barcode\tgender\na\tF\n",
+        {"format": "tcga_cdr"},
+        "format 'tcga_cdr': it has no column 'OS.time', 'OS' (OS), 'DFI.time', 'DFI' (DFI)",
+    ),
+    "a table of the portal": (
+        "cases.submitter_id\tdemographic.vital_status\na\tDead\nb\tAlive\nc\tAlive\n",
+        {"format": "gdc"},
+        "format 'gdc': it has no column 'bcr_patient_barcode' (the patient); there are 'cases.s",
+    ),
+    "thousands of genes": (
+        "case_id\t" + "\t".join(f"gene{n}" for n in range(5000)) + "\na\n",
+        {"format": "cbioportal"},
+        "'gene38' and 4961 more",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_a_table_of_another_format_names_the_format_and_what_it_lacks(
+    tmp_path: Path, case: str
+) -> None:
+    text, config, message = MISFITS[case]
+    path = tmp_path / "study.txt"
+    path.write_text(text)
+    with pytest.raises(ClinicalError, match=re.escape(message)):
+        read_clinical(clinical_sources([{"table": str(path)} | config]))
+
+
+def test_an_endpoint_that_an_analysis_asks_for_must_be_whole(tmp_path: Path) -> None:
+    path = tmp_path / "study.tsv"
+    path.write_text(
+        "Patient ID\tOverall Survival Status\tProgress Free Survival (Months)\t"
+        "Progression Free Status\na\t1:DECEASED\t5\t1:PROGRESSION\nb\t0:LIVING\t6\t0:CENSORED\n"
+    )
+    config = [{"table": str(path), "format": "cbioportal"}]
+    assert read_clinical(clinical_sources(config, ["DSS"])).endpoints == ("PFS",)
+    with pytest.raises(ClinicalError, match=r"no column 'Overall Survival \(Months\)' \(OS\)"):
+        clinical_sources(config, ["OS"])
+
+
+def test_the_study_of_the_datahub_is_read_by_its_own_format_and_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "data_clinical_patient.txt"
+    path.write_text(STUDY)
+    ready_made = {"table": str(path), "format": "cbioportal_study"}
+    os = {"time": "OS_MONTHS", "unit": "months", "event": "OS_STATUS"}
+    os |= {"events": ["1:DECEASED"], "censored": ["0:LIVING"]}
+    own = {"table": str(path), "patient": "PATIENT_ID", "skip_lines": 4, "endpoints": {"OS": os}}
+    for config in (ready_made, own):
+        found = read_clinical(clinical_sources([config])).frame
+        assert found.values.tolist() == [["a", 3, 1], ["b", 4.5, 0]]
+    with pytest.raises(ClinicalError, match=r"'PATIENT_ID'.*: if the columns .* \(`skip_lines`\)"):
+        read_clinical(clinical_sources([own | {"skip_lines": 0}]))
+
+
+def test_what_the_authors_of_a_table_remark_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "cdr.tsv"
+    path.write_text(
+        "bcr_patient_barcode\tOS\tOS.time\tRedaction\n"
+        "a\t1.0\t100.0\tRedacted\nb\t0.0\t300.0\t#N/A\n"
+    )
+    read = read_clinical(clinical_sources([{"table": str(path), "format": "tcga_cdr"}]))
+    assert read.endpoints == ("OS",)
+    assert read.frame["OS_event"].tolist() == [1, 0]
+    columns = ["row", "patient", "column", "value", "problem", "consequence"]
+    expected = [[2, "a", "Redaction", "Redacted", "noted in the table", "row used"]]
+    assert read.problems[columns].values.tolist() == expected

@@ -57,8 +57,10 @@ def read(
 
 
 def found(table: ClinicalTable) -> list[tuple[int, str, str, str, str]]:
+    """Problems of rows, not of whole tables."""
     columns = ["row", "patient", "column", "problem", "consequence"]
-    return list(table.problems[columns].itertuples(index=False, name=None))
+    of_rows = table.problems[table.problems["consequence"] != "used as they are"]
+    return list(of_rows[columns].itertuples(index=False, name=None))
 
 
 def test_good_rows_are_read_as_they_stand(tmp_path: Path) -> None:
@@ -73,8 +75,7 @@ def test_good_rows_are_read_as_they_stand(tmp_path: Path) -> None:
         }
     )
     pd.testing.assert_frame_equal(table.frame, expected)
-    assert table.problems.empty
-    assert table.exclusions() == {}
+    assert found(table) == []
     assert table.endpoints == ("OS",)
 
 
@@ -106,7 +107,7 @@ def test_times_become_months_of_30_4375_days(tmp_path: Path, unit: str, months: 
         ("x\t\t0:LIVING\t60\tN0", "OS", "time missing"),
         ("x\t-3\t0:LIVING\t60\tN0", "OS", "negative time"),
         ("x\tsoon\t0:LIVING\t60\tN0", "OS", "not a number"),
-        ("x\tinf\t0:LIVING\t60\tN0", "OS", "not a number"),
+        ("x\tinf\t0:LIVING\t60\tN0", "OS", "not a number that can be measured: infinite"),
         ("x\t1_0\t0:LIVING\t60\tN0", "OS", "not a number"),
         ("x\t12,5\t0:LIVING\t60\tN0", "OS", "not a number: write a decimal point, not a comma"),
         ("x\t10\t[Not Available]\t60\tN0", "Status", "event missing"),
@@ -118,12 +119,12 @@ def test_an_unusable_outcome_leaves_the_patient_out_of_its_endpoint(
 ) -> None:
     table = read(tmp_path, GOOD[0], row, GOOD[1])
     assert found(table) == [(3, "x", column, problem, "left out of OS")]
-    assert table.problems["value"].tolist() == [row.split("\t")[HEADER.split("\t").index(column)]]
+    values = table.problems.loc[table.problems["row"] == 3, "value"]
+    assert values.tolist() == [row.split("\t")[HEADER.split("\t").index(column)]]
     assert table.frame["patient"].tolist() == ["a", "x", "b"]
     outcome = table.frame[["OS_months", "OS_event"]].isna()
     assert outcome.iloc[1].tolist() == [column == "OS", column == "Status"]
     assert not outcome.iloc[[0, 2]].any(axis=None)
-    assert table.exclusions() == {}
 
 
 def test_a_problem_of_one_endpoint_leaves_the_others_alone(tmp_path: Path) -> None:
@@ -211,15 +212,21 @@ def test_rows_that_differ_only_in_unused_columns_are_identical(tmp_path: Path) -
     assert table.frame["patient"].tolist() == ["a"]
 
 
-def test_conflicting_rows_are_all_left_out(tmp_path: Path) -> None:
+def test_cells_that_differ_between_the_rows_of_a_patient_are_missing(tmp_path: Path) -> None:
     table = read(tmp_path, *GOOD, "a\t11\t1:DECEASED\t60\tN2")
-    problem = "2 rows that differ in 'OS', 'N'"
+    problem = "rows 2, 4 of the patient differ"
     assert found(table) == [
-        (2, "a", "Patient ID", problem, "all rows of the patient left out"),
-        (4, "a", "Patient ID", problem, "all rows of the patient left out"),
+        (2, "a", "OS", problem, "left out of OS"),
+        (2, "a", "N", problem, NOT_IN_COX),
     ]
-    assert table.frame["patient"].tolist() == ["b"]
-    assert table.exclusions() == {"a": f"Patient ID: {problem}"}
+    assert table.problems.loc[table.problems["row"] == 2, "value"].tolist() == [
+        "10 | 11",
+        "N0 | N2",
+    ]
+    assert table.frame["patient"].tolist() == ["a", "b"]
+    assert table.frame["OS_event"].tolist() == [1, 0]
+    assert table.frame["OS_months"].isna().tolist() == [True, False]
+    assert table.frame["N"].tolist() == ["", "N1"]
 
 
 def test_row_numbers_count_empty_lines(tmp_path: Path) -> None:
@@ -327,9 +334,9 @@ def test_rows_that_conflict_in_one_table_leave_the_other_alone(tmp_path: Path) -
     row = table.frame.set_index("patient").loc["a"]
     assert row["OS_months"] == 10
     assert pd.isna(row["PFS_months"])
-    assert table.exclusions() == {}
     assert table.problems["table"].unique().tolist() == [str(tmp_path / "two.csv")]
-    assert table.problems["row"].tolist() == [4, 5]
+    differ = ("rows 4, 5 of the patient differ", "left out of PFS")
+    assert found(table) == [(4, "a", "PFS", *differ), (4, "a", "P", *differ)]
 
 
 def test_an_endpoint_of_two_tables_is_an_error(tmp_path: Path) -> None:
@@ -436,13 +443,13 @@ AGES = st.sampled_from(["", "NA", "5", "0", "-1", "7,5", "abc", "1e3", "12"])
 def test_no_row_vanishes(rows: list[tuple[str, ...]], tmp_path_factory: Any) -> None:
     """Every row is used by a patient of the frame, or listed among the problems."""
     folder = tmp_path_factory.mktemp("clinical")
-    table = read(folder, *("\t".join(row) for row in rows))
+    known = ("x\t10\t1:DECEASED\t60\tN0", "y\t12\t0:LIVING\t60\tN0")
+    table = read(folder, *("\t".join(row) for row in rows), *known)
     frame = table.frame.set_index("patient")
     listed = set(table.problems["row"])
     for number, row in enumerate(rows, start=2):
         if any(row):
             assert row[0] in frame.index or number in listed
-    assert set(frame.index).isdisjoint(table.exclusions())
     assert frame.index.is_unique
     months = frame["OS_months"]
     assert (months.dropna() >= 0).all()

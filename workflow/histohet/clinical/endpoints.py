@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import pandas as pd
 
+from histohet.clinical.cells import Finding, counted, is_missing, numbers
 from histohet.clinical.settings import EndpointSettings, TimeUnit
+from histohet.common.settings import quoted
 
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12. HETMAP divides days by 30: its months are 1.4 % shorter, which changes
@@ -34,52 +35,10 @@ MIN_TIMES_FOR_MEDIAN = 10
 
 ROW_USED = "row used"
 
-MISSING = frozenset(
-    {"", "na", "n/a", "#n/a", "nan", "null", "[not available]", "[not applicable]", "[unknown]"}
-)
-"""What stands for "no value" in cBioPortal, TCGA-CDR, GDC and spreadsheet exports (lower case)."""
-
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_DECIMAL_COMMA = r"[+-]?\d+,\d+"
+DEATH = "OS"
+"""The endpoint whose event nobody outlives: the published formats and analyses call it so."""
 
 _MONTHS, _EVENT = "_months", "_event"
-
-
-class Finding(NamedTuple):
-    """The same problem in some rows of a column.
-
-    Attributes
-    ----------
-    column
-        Header of the column.
-    rows
-        Whether a row has it, indexed as the table.
-    problem, consequence
-        What is wrong, and what becomes of it.
-    """
-
-    column: str
-    rows: pd.Series[bool]
-    problem: str
-    consequence: str
-
-
-def is_missing(texts: pd.Series[str]) -> pd.Series[bool]:
-    """Return which cells stand for "no value"."""
-    return texts.str.lower().isin(MISSING)
-
-
-def numbers(texts: pd.Series[str], consequence: str) -> tuple[pd.Series[float], list[Finding]]:
-    """Return numbers, NaN for what is missing or no number; the latter is a finding."""
-    numeric = texts.str.fullmatch(_NUMBER)
-    comma = texts.str.fullmatch(_DECIMAL_COMMA)
-    other = ~numeric & ~comma & ~is_missing(texts)
-    column = str(texts.name)
-    findings = [
-        Finding(column, comma, "not a number: write a decimal point, not a comma", consequence),
-        Finding(column, other, "not a number", consequence),
-    ]
-    return texts.where(numeric, "nan").astype(float), findings
 
 
 def months_column(endpoint: str) -> str:
@@ -105,14 +64,16 @@ def read_endpoint(
 
     A time that is missing, no number, negative or longer than `MAX_PLAUSIBLE_MONTHS` is not
     known, nor is a status that is missing or none of the codes. A time of 0 is noted and kept,
-    as R's `survival` does: the patient is at risk at time 0 only.
+    as R's `survival` does: the patient is at risk at time 0 only. A time of death of the living,
+    and a contact after death, are noted too: the status decides.
 
     Parameters
     ----------
     name, endpoint
         Its name, and which columns hold it.
     cells
-        Text, with its columns, one row per patient.
+        Text as `histohet.common.settings.by_value` writes it, with its columns, one row per patient
+        or form of follow-up.
 
     Returns
     -------
@@ -120,21 +81,24 @@ def read_endpoint(
         `months_column` (float64) and `event_column` (Int8, 1 or 0), each missing where it is
         not known.
     findings
-        All but times of 0 leave the patient out of this endpoint.
+        All with the consequence `left_out` leave the patient out of this endpoint.
 
     Raises
     ------
     ValueError
-        If so many times are implausibly long that the unit must be wrong.
+        If so many times are implausibly long that the unit must be wrong, or the codes of events,
+        or of the others, stand in no row while unknown ones do.
     """
     months, findings = _months(name, endpoint, cells)
-    left_out, status = _left_out(name), cells[endpoint.event]
+    findings += _contradictions(name, endpoint, cells)
+    status = cells[endpoint.event]
     event, known = status.isin(endpoint.events), status.isin((*endpoint.events, *endpoint.censored))
     missing = is_missing(status) & ~known
+    _check_codes(name, endpoint, status[~missing], status[~missing & ~known])
     unknown = f"unknown event code (known: {', '.join((*endpoint.events, *endpoint.censored))})"
     findings += [
-        Finding(endpoint.event, missing, "event missing", left_out),
-        Finding(endpoint.event, ~known & ~missing, unknown, left_out),
+        Finding(endpoint.event, missing, "event missing", left_out(name)),
+        Finding(endpoint.event, ~known & ~missing, unknown, left_out(name)),
     ]
     outcome = {
         months_column(name): months,
@@ -147,9 +111,9 @@ def _months(
     name: str, endpoint: EndpointSettings, cells: pd.DataFrame
 ) -> tuple[pd.Series[float], list[Finding]]:
     """Return the times in months, NaN where there is none, and what is wrong with them."""
-    left_out, event = _left_out(name), cells[endpoint.event].isin(endpoint.events)
+    event = cells[endpoint.event].isin(endpoint.events)
     texts = cells[endpoint.event_time].where(event, cells[endpoint.censored_time])
-    times, findings = numbers(texts, left_out)
+    times, findings = numbers(texts, left_out(name))
     months = times * MONTHS_PER_UNIT[endpoint.unit]
     missing, too_long = is_missing(texts), months > MAX_PLAUSIBLE_MONTHS
     years = f"{MAX_PLAUSIBLE_MONTHS / 12:g} years"
@@ -159,11 +123,11 @@ def _months(
             f"the first in row {too_long.idxmax()}: is their unit really '{endpoint.unit}'?"
         )
     findings += [
-        Finding("", missing & event, "event without a time", left_out),
-        Finding("", missing & ~event, "time missing", left_out),
-        Finding("", months < 0, "negative time", left_out),
+        Finding("", missing & event, "event without a time", left_out(name)),
+        Finding("", missing & ~event, "time missing", left_out(name)),
+        Finding("", months < 0, "negative time", left_out(name)),
         Finding("", months == 0, "time is zero: no follow-up", ROW_USED),
-        Finding("", too_long, f"longer than {years}", left_out),
+        Finding("", too_long, f"longer than {years}", left_out(name)),
     ]
     # Every row has its time from one of the two columns, or both are the same.
     source = pd.Series(endpoint.censored_time, index=cells.index).mask(event, endpoint.event_time)
@@ -174,7 +138,36 @@ def _months(
     ]
 
 
-def _left_out(name: str) -> str:
+def _contradictions(name: str, endpoint: EndpointSettings, cells: pd.DataFrame) -> list[Finding]:
+    """Return where the two times of an endpoint contradict its status."""
+    if endpoint.event_time == endpoint.censored_time:
+        return []
+    status = cells[endpoint.event]
+    happened, last = cells[endpoint.event_time], cells[endpoint.censored_time]
+    without = status.isin(endpoint.censored) & ~is_missing(happened)
+    words = "alive, with a time of death" if name == DEATH else "censored, with a time of the event"
+    found = [Finding(endpoint.event_time, without, words, ROW_USED)]
+    if name == DEATH:
+        later = numbers(last, "")[0] > numbers(happened, "")[0]
+        dead = status.isin(endpoint.events)
+        words = "last contact after the death"
+        found.append(Finding(endpoint.censored_time, dead & later, words, ROW_USED))
+    return found
+
+
+def _check_codes(
+    name: str, endpoint: EndpointSettings, status: pd.Series[str], unknown: pd.Series[str]
+) -> None:
+    """Refuse codes that are spelled otherwise than the table's: half of the patients would go."""
+    for key, codes in (("events", endpoint.events), ("censored", endpoint.censored)):
+        if len(unknown) and not status.isin(codes).any():
+            raise ValueError(
+                f"no row has a code of '{key}' of {name}, {quoted(codes)}: column "
+                f"'{endpoint.event}' has {counted(status)}"
+            )
+
+
+def left_out(name: str) -> str:
     """Return what becomes of a patient of whom an endpoint is not known."""
     return f"left out of {name}"
 

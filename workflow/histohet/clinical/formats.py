@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import Any
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
-from histohet.clinical.settings import ClinicalSource, ClinicalTableSettings, ReadyMadeTable
-from histohet.common.settings import explain, quoted
-from histohet.common.sheets import SheetError, open_lines, rows_under
+from histohet.clinical.settings import (
+    ClinicalSource,
+    ClinicalTableSettings,
+    FormatTable,
+    ReadyMadeTable,
+    tables_of_format,
+)
+from histohet.common.resources import read_resource
+from histohet.common.settings import did_you_mean, explain, quoted
+from histohet.common.sheets import SheetError, one_line, open_lines, other_separator, rows_under
 
 _TABLES: TypeAdapter[tuple[ReadyMadeTable | ClinicalSource, ...]] = TypeAdapter(
     tuple[ClinicalTableSettings, ...]
 )
+
+
+MOST_NAMED = 40
+"""So many columns of a table are named in a message: tables of gene expression have thousands."""
 
 
 class ClinicalError(SheetError):
@@ -25,16 +36,19 @@ class ClinicalError(SheetError):
 
 def clinical_sources(
     config: Sequence[Mapping[str, Any] | ReadyMadeTable | ClinicalSource],
+    asked: Collection[str] = (),
 ) -> tuple[ClinicalSource, ...]:
     """Return the clinical tables of the configuration and what their columns mean.
 
     Endpoints of a ready-made format whose columns are absent are passed over, unless they are
-    named.
+    named, or asked for and there in part.
 
     Parameters
     ----------
     config
         The list `clinical`.
+    asked
+        Endpoints that analyses name.
 
     Returns
     -------
@@ -44,8 +58,8 @@ def clinical_sources(
     Raises
     ------
     ClinicalError
-        If a key is unknown or unfit, a file that must be looked into cannot be read, or two tables
-        define the same endpoint.
+        If a key is unknown or unfit, a file that must be looked into cannot be read or does not fit
+        its format, or two tables define the same endpoint and are no forms of one follow-up.
     """
     try:
         tables = _TABLES.validate_python(tuple(config))
@@ -53,32 +67,72 @@ def clinical_sources(
         raise ClinicalError(explain(error, config, "clinical")) from error
     sources: list[ClinicalSource] = []
     for table in tables:
-        found = _chosen(table) if isinstance(table, ReadyMadeTable) else [table]
+        found = _chosen(table, asked) if isinstance(table, ReadyMadeTable) else [table]
         sources += [source for source in found if source not in sources]
-    defined: dict[str, str] = {}
+    defined: dict[str, ClinicalSource] = {}
     for source in sources:
         for name in source.endpoints:
-            if name in defined:
+            other = defined.setdefault(name, source)
+            if other is not source and not (other.follow_up and source.follow_up):
                 raise ClinicalError(
-                    f"endpoint '{name}' is in {defined[name]} and in {source.name}: name those to "
+                    f"endpoint '{name}' is in {other.name} and in {source.name}: name those to "
                     "take of each table, `endpoints: [...]`"
                 )
-            defined[name] = source.name
     return tuple(sources)
 
 
-def _chosen(table: ReadyMadeTable) -> list[ClinicalSource]:
+def _chosen(table: ReadyMadeTable, asked: Collection[str]) -> list[FormatTable]:
     """Return its sources with the endpoints that are wanted, or else whose columns are there."""
-    chosen = []
+    named, chosen = table.endpoints, []
+    lacking: dict[str, list[str]] = {}
+    partly: set[str] = set()
     for source in table.sources():
-        header = set(read_header(source)) if table.endpoints is None else set()
-        endpoints = {
-            name: endpoint
-            for name, endpoint in source.endpoints.items()
-            if name in (table.endpoints or ()) or header.issuperset(endpoint.columns)
-        }
+        header: list[str] = []
+        if named is None or set(named) & set(source.endpoints):
+            header = read_header(source)
+            if source.patient not in header:
+                raise _unfit(source, f"'{source.patient}' (the patient)", header)
+        endpoints = {}
+        for name, endpoint in source.endpoints.items():
+            absent = [column for column in endpoint.columns if column not in header]
+            if named is not None and name not in named:
+                continue
+            if absent:
+                lacking[name] = absent
+            else:
+                endpoints[name] = endpoint
+            if 0 < len(absent) < len(endpoint.columns):
+                partly.add(name)
         chosen.append(source.model_copy(update={"endpoints": endpoints}))
+    needed = set(lacking) if named is not None else partly & set(asked)
+    if named is None and not any(source.endpoints for source in chosen):
+        needed = partly or set(lacking)
+    if needed:
+        columns = [f"{quoted(lacking[name])} ({name})" for name in lacking if name in needed]
+        raise _unfit(chosen[0], ", ".join(columns), read_header(chosen[0]))
     return chosen
+
+
+def _unfit(source: FormatTable, absent: str, header: Sequence[str]) -> ClinicalError:
+    """Return the error of a table that is not of its format; it names those that would fit."""
+    fitting = [name for name in read_resource("clinical_formats") if _fits(source.table, name)]
+    hint = f", but {quoted(fitting)}" if fitting else ""
+    return ClinicalError(
+        f"{source.name} does not fit format '{source.format}'{hint}: it has no column {absent}; "
+        f"there are {_named(header)}"
+    )
+
+
+def _fits(table: str, name: str) -> bool:
+    """Whether a table has what a format needs: the patients, and an endpoint."""
+    try:
+        return any(
+            {source.patient, *endpoint.columns} <= set(read_header(source))
+            for source in tables_of_format(name, table)
+            for endpoint in source.endpoints.values()
+        )
+    except ClinicalError:
+        return False
 
 
 def read_header(source: ClinicalSource) -> list[str]:
@@ -106,7 +160,8 @@ def read_cells(source: ClinicalSource, columns: Sequence[str]) -> pd.DataFrame:
         absent = [column for column in columns if column not in header]
         if absent:
             raise ClinicalError(
-                f"{source.name} has no column {quoted(absent)}; there are {quoted(header)}"
+                f"{source.name} has no column {quoted(absent)}{_why_absent(absent[0], header)}; "
+                f"there are {_named(header)}"
             )
         # One by one: a stray cell far to the right makes a line of a workbook long.
         numbers, cells = [], []
@@ -116,8 +171,27 @@ def read_cells(source: ClinicalSource, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(cells, index=numbers, columns=list(columns), dtype=str)
 
 
+def _why_absent(column: str, header: Sequence[str]) -> str:
+    """Say why a table seems to lack a column, if there is a cause to be seen."""
+    separated = other_separator(header)
+    if separated:
+        return f": {separated}"
+    unnamed = sum(name.startswith("(column ") for name in header)
+    if header[0].startswith("#") or 0 < unnamed == len(header) - 1:
+        return ": if the columns are named in a line below, say how many to skip (`skip_lines`)"
+    return did_you_mean(column, header)
+
+
+def _named(header: Sequence[str]) -> str:
+    more = len(header) - MOST_NAMED
+    return quoted(header[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _header(lines: Iterator[tuple[int, list[str]]], source: ClinicalSource) -> list[str]:
-    """Take the header off the lines; a column without a name is called by its number."""
+    """Take the header off the lines; a column without a name is called by its number.
+
+    What stands in several lines of a cell is one line: so it can be written in the configuration.
+    """
     taken = [cells for _, cells in islice(lines, source.header_lines)]
     if len(taken) < source.header_lines:
         raise ClinicalError(f"{source.name} is empty")
@@ -128,14 +202,14 @@ def _header(lines: Iterator[tuple[int, list[str]]], source: ClinicalSource) -> l
             name if first.count(name) == 1 else other
             for name, other in zip(first, second, strict=False)
         ]
-    return [name or f"(column {number})" for number, name in enumerate(first, start=1)]
+    return [one_line(name) or f"(column {number})" for number, name in enumerate(first, start=1)]
 
 
 @contextmanager
 def _open_lines(source: ClinicalSource) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """Open a table; its lines as `open_lines` gives them."""
+    """Open a table; its lines from the header on, as `open_lines` gives them."""
     try:
         with open_lines(source.table, source.sheet) as lines:
-            yield lines
+            yield dropwhile(lambda line: line[0] <= source.skip_lines, lines)
     except SheetError as error:
         raise ClinicalError(str(error)) from error

@@ -18,6 +18,11 @@ def _endpoint_name(name: str) -> str:
     return name
 
 
+MISSING = (
+    "Further codes that mean no value, such as 999; those of cBioPortal, TCGA, the GDC, R, pandas "
+    "and spreadsheets are known (`[Discrepancy]`, `'--`, Not Reported, Unknown, NA, …)."
+)
+
 # Names columns, files and wildcards.
 EndpointName = Annotated[str, AfterValidator(_endpoint_name)]
 Codes = Annotated[tuple[Code, ...], Field(min_length=1)]
@@ -74,17 +79,38 @@ class ClinicalSource(Settings):
         {}, description="Endpoints that are taken from it, and their columns."
     )
     sheet: str = Field("", description="Sheet of a workbook; its first if empty.")
+    skip_lines: int = Field(
+        0, ge=0, description="Lines above the header, such as a title; empty ones count."
+    )
     header_lines: int = Field(
         1,
         ge=1,
-        description="Lines before the first patient. The first names the columns; where it uses a "
-        "name twice, the second does.",
+        description="Lines of the header. The first names the columns; where it uses a name twice, "
+        "the second does.",
+    )
+    missing: tuple[Code, ...] = Field((), description=MISSING)
+    follow_up: bool = Field(
+        False,
+        description="Whether rows are forms of follow-up, of which a patient has several, here and "
+        "in further tables: an event in any of them counts, else the latest contact.",
     )
 
     @property
     def name(self) -> str:
         """How messages call it."""
         return f"{self.table}, sheet {self.sheet}" if self.sheet else self.table
+
+
+class FormatTable(ClinicalSource):
+    """A table, or sheet of one, of a ready-made format: also what a user need not say."""
+
+    format: str
+    lacks: str = Field(
+        "", description="What such a table alone does not hold, and what to do about it."
+    )
+    noted: tuple[Text, ...] = Field(
+        (), description="Columns whose entries are listed with their rows, where there are any."
+    )
 
 
 class ReadyMadeTable(Settings):
@@ -94,15 +120,17 @@ class ReadyMadeTable(Settings):
     format: str = Field(
         description="One of `resources/clinical_formats.yaml`, where more can be added. "
         "`cbioportal`: clinical data of a study as downloaded (OS, DSS, DFS, PFS, those that it "
-        "has). `tcga_cdr`: TCGA Clinical Data Resource, supplementary table 1 of Liu 2018 (OS, "
-        "DFI, PFI of sheet `TCGA-CDR`; DSS from `DSS_cr`, where 2, death of another cause, is "
-        "censored, and PFS of sheet `ExtraEndpoints`). `gdc`: patient table of a TCGA project with "
-        "its three header lines (OS: `death_days_to` of the dead, `last_contact_days_to` of the "
-        "living)."
+        "has). `cbioportal_study`: `data_clinical_patient.txt` of a study of its Datahub. "
+        "`tcga_cdr`: TCGA Clinical Data Resource, supplementary table 1 of Liu 2018 (OS, DFI, PFI "
+        "of sheet `TCGA-CDR`; DSS from `DSS_cr`, where 2, death of another cause, is censored, and "
+        "PFS of sheet `ExtraEndpoints`). `gdc`: tables of a TCGA project with their three header "
+        "lines, the patient table and each of its `clinical_follow_up` tables (OS: "
+        "`death_days_to` of whoever is dead in any, else the latest `last_contact_days_to`)."
     )
     endpoints: tuple[Code, ...] | None = Field(
         None, description="Endpoints to take of it; all whose columns are there, if absent."
     )
+    missing: tuple[Code, ...] = Field((), description=MISSING)
 
     @field_validator("format")
     @classmethod
@@ -123,10 +151,15 @@ class ReadyMadeTable(Settings):
             )
         return self
 
-    def sources(self) -> list[ClinicalSource]:
+    def sources(self) -> list[FormatTable]:
         """Return the tables, or sheets, of the format, with all their endpoints."""
-        parts = read_resource("clinical_formats")[self.format]
-        return [ClinicalSource(table=self.table, **part) for part in parts]
+        return tables_of_format(self.format, self.table, self.missing)
+
+
+def tables_of_format(name: str, table: str, missing: tuple[str, ...] = ()) -> list[FormatTable]:
+    """Return what a file consists of if it is of a ready-made format."""
+    parts = read_resource("clinical_formats")[name]
+    return [FormatTable(table=table, format=name, missing=missing, **part) for part in parts]
 
 
 def _kind_of_table(values: object) -> str | None:

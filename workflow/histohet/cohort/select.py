@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from histohet.clinical.cells import is_missing
 from histohet.clinical.covariates import EXCLUDES, read_covariate
-from histohet.clinical.endpoints import endpoints_of, event_column, is_missing, months_column
+from histohet.clinical.endpoints import endpoints_of, event_column, months_column
 from histohet.clinical.join import ClinicalTable
 from histohet.clinical.settings import Covariate
 from histohet.cohort.patients import NOT_MEASURED, patient_scores
@@ -28,7 +29,6 @@ from histohet.cohort.settings import (
 from histohet.common.outcome import Status
 
 NO_ROW = "no row in the clinical tables"
-UNUSABLE_ROWS = "contradictory rows in the clinical tables"
 
 PERCENTILES: Mapping[str, tuple[float, float]] = {"quartiles": (25, 75), "median": (50, 50)}
 
@@ -97,14 +97,16 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSe
     Raises
     ------
     ValueError
-        If the clinical data lack an endpoint of the analysis, a covariate has the name of an
-        endpoint's column, or the slides cannot be used (`patient_scores`).
+        If the clinical data lack an endpoint of the analysis, no row meets one of its conditions, a
+        covariate has the name of an endpoint's column, or the slides cannot be used
+        (`patient_scores`).
     """
     trim_by = spec.trim.measure if spec.trim else None
     scores = patient_scores(slides, spec.slides, spec.score, trim_by)
     # Beside the scores and not among them: clinical columns may have any name.
-    rows = clinical.frame.set_index("patient").reindex(scores["patient"]).set_index(scores.index)
-    no_row = _without_row(scores["patient"], clinical)
+    rows = clinical.where(spec.where).reindex(scores["patient"]).set_index(scores.index)
+    known = scores["patient"].isin(clinical.frame["patient"])
+    no_row = pd.Series(NO_ROW, index=scores.index).mask(known, "")
     excluded = pd.Series("", index=scores.index)
     steps = [Step("slides in the sheet", len(slides), len(scores), {})]
     for name, exclusion in _selection(spec, scores, rows, no_row):
@@ -121,7 +123,7 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSe
     patients = scores.assign(
         group=assign_groups(scores["score"].where(analysed), spec.grouping),
         analysed=analysed,
-        excluded_because=_sentences(scores, excluded, clinical),
+        excluded_because=_sentences(scores, excluded),
     )[list(PATIENT_COLUMNS)]
     endpoints = spec.endpoints_among(clinical.endpoints)
     covariates = {each.name: _read(rows, each)[0] for each in spec.covariates}
@@ -184,13 +186,6 @@ def _selection(
         yield f"{spec.trim.measure} not extreme", _trimming(spec.trim, scores["trim_by"])
 
 
-def _without_row(patients: pd.Series[str], clinical: ClinicalTable) -> pd.Series[str]:
-    """Return why patients have no clinical row, "" for those who have."""
-    why = pd.Series(NO_ROW, index=patients.index)
-    why = why.mask(patients.isin(list(clinical.exclusions())), UNUSABLE_ROWS)
-    return why.mask(patients.isin(clinical.frame["patient"]), "")
-
-
 def _condition(texts: pd.Series[str], values: Sequence[str]) -> Exclusion:
     def exclusion(left: pd.Series[bool]) -> pd.Series[str]:
         return (f"{texts.name}: " + _shown(texts[left])).mask(texts.isin(values), "")
@@ -248,13 +243,9 @@ def _capped(rows: pd.DataFrame, endpoint: str, max_months: float | None) -> pd.D
     return pd.DataFrame({months.name: months, event.name: event.astype("Int8")})
 
 
-def _sentences(
-    scores: pd.DataFrame, excluded: pd.Series[str], clinical: ClinicalTable
-) -> pd.Series[str]:
-    """Return the reasons of `excluded` with what is known of the single patient."""
-    of_row = scores["patient"].map(clinical.exclusions()).fillna("")
+def _sentences(scores: pd.DataFrame, excluded: pd.Series[str]) -> pd.Series[str]:
+    """Return the reasons of `excluded`, with what is known of the slides that have no score."""
     details = scores["reason"].where(excluded == scores["without"], "")
-    details = details.mask(excluded == UNUSABLE_ROWS, of_row)
     return excluded.mask((excluded != "") & (details != ""), excluded + " (" + details + ")")
 
 

@@ -202,11 +202,15 @@ class AnalysisSettings(Settings):
         ValueError
             If one is not among them, or there are none.
         """
+        if not known:
+            raise ValueError(
+                "no clinical table has an endpoint: say which of their columns hold its time and "
+                "status, under `endpoints` of a table in section `clinical`"
+            )
         absent = [name for name in self.endpoints if name not in known]
-        if absent or not known:
-            there = quoted(known) or "none"
+        if absent:
             raise ValueError(
                 f"analysis '{self.name}': no clinical table has the endpoint {quoted(absent)}; "
-                f"there are {there}"
+                f"there are {quoted(known)}"
             )
         return self.endpoints or tuple(known)

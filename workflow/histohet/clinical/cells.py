@@ -1,0 +1,94 @@
+"""Cells of a clinical table: which hold a number or no value, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from histohet.common import sheets
+from histohet.common.settings import quoted
+
+LARGEST = 1e30
+"""A larger number is no measurement: SPSS writes -1.798e308 for a missing value, Stata 1.701e38 or
+8.988e307 and a little above."""
+
+TOO_LARGE = "too large to be measured: the code of SPSS or Stata for a missing value?"
+
+MOST_COUNTED = 12
+"""So many codes of a column are named in a message about all of them."""
+
+NOT_COMPUTED = (
+    "a formula without a value: open the workbook in a spreadsheet program and save it, so that it "
+    "is computed"
+)
+
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
+_SEPARATED = r"[+-]?[1-9][0-9]{0,2}(?:[ \u00a0\u2009\u202f'’_,][0-9]{3})+(?:[.,][0-9]*)?"
+_POINTS = r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]*|\.[0-9]{3})"
+
+WRONG_NUMBERS = {
+    r"[+-]?[1-9][0-9]{0,2},[0-9]{3}": (
+        "not a number: does the comma stand between thousands, or for the decimal point? Write "
+        "it without"
+    ),
+    rf"{_SEPARATED}|{_POINTS}": "not a number: write it without separators between thousands",
+    r"[+-]?[0-9]*,[0-9]+": "not a number: write a decimal point, not a comma",
+    r"(?i:[+-]?inf(?:inity)?)": "not a number that can be measured: infinite",
+    rf"(?:[<>≤≥]=?|[≤≥])\s*{_NUMBER}|{_NUMBER}\s*\+": "not a number, but a bound of one",
+    rf"[−–]\s*{_NUMBER}": "not a number: write its minus sign as a hyphen",
+    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[0-9]{1,2}([./-])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})": (
+        "not a number, but a date"
+    ),
+    r"=.*": NOT_COMPUTED,
+    r"(?s:.*)": "not a number",
+}
+"""What is no number, by patterns of which the first counts, and what is wrong with it."""
+
+
+class Finding(NamedTuple):
+    """The same problem in some rows of a column.
+
+    Attributes
+    ----------
+    column
+        Header of the column.
+    rows
+        Whether a row has it, indexed as the table.
+    problem, consequence
+        What is wrong, and what becomes of it.
+    """
+
+    column: str
+    rows: pd.Series[bool]
+    problem: str
+    consequence: str
+
+
+def is_missing(texts: pd.Series[str]) -> pd.Series[bool]:
+    """Return which cells stand for "no value"."""
+    return texts.map(sheets.is_missing).astype(bool)
+
+
+def numbers(texts: pd.Series[str], consequence: str) -> tuple[pd.Series[float], list[Finding]]:
+    """Return numbers, NaN for what is missing or no number; the latter is a finding."""
+    numeric = texts.str.fullmatch(_NUMBER).astype(bool)
+    values = texts.where(numeric, "nan").astype(float)
+    column, left = str(texts.name), ~numeric & ~is_missing(texts)
+    findings = []
+    for pattern, problem in WRONG_NUMBERS.items():
+        rows = left & texts.str.fullmatch(pattern)
+        findings.append(Finding(column, rows, problem, consequence))
+        left &= ~rows
+    huge = values.abs() > LARGEST
+    findings.append(Finding(column, huge, TOO_LARGE, consequence))
+    return values.mask(huge), findings
+
+
+def counted(texts: pd.Series[str]) -> str:
+    """Name the codes of a column, the frequent ones first, and how often they come."""
+    counts = texts.map(sheets.one_line).value_counts()
+    named = [f"{quoted([code])} ({count})" for code, count in counts.head(MOST_COUNTED).items()]
+    more = len(counts) - MOST_COUNTED
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")
