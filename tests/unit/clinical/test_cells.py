@@ -45,8 +45,8 @@ def test_what_is_a_code(text: str) -> None:
 
 THOUSANDS = "write it without separators between thousands"
 NUMBERS = {
-    "1,234": "does the comma stand between thousands, or for the decimal point?",
-    "-12,345": "does the comma stand between thousands, or for the decimal point?",
+    "1,234": "leave out the comma if it separates thousands, write a point if decimals",
+    "-12,345": "leave out the comma if it separates thousands, write a point if decimals",
     "1,234.5": THOUSANDS,
     "1,234,567": THOUSANDS,
     "1.234,5": THOUSANDS,
@@ -64,6 +64,8 @@ NUMBERS = {
     "2020-01-15": "a date",
     "15.1.2020": "a date",
     "=(D2-E2)/30": "open the workbook in a spreadsheet program and save it",
+    "15 days, 0:00:00": "a duration",
+    "12:30": "a duration",
     "inf": "infinite",
     "-Infinity": "infinite",
     "1e400": "too large to be measured",

@@ -219,15 +219,20 @@ def test_the_study_of_the_datahub_is_read_by_its_own_format_and_by_hand(tmp_path
         read_clinical(clinical_sources([own | {"skip_lines": 0}]))
 
 
-def test_what_the_authors_of_a_table_remark_is_noted(tmp_path: Path) -> None:
+def test_what_the_clinical_data_resource_remarks_and_contradicts_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "cdr.tsv"
     path.write_text(
-        "bcr_patient_barcode\tOS\tOS.time\tRedaction\n"
-        "a\t1.0\t100.0\tRedacted\nb\t0.0\t300.0\t#N/A\n"
+        "bcr_patient_barcode\tOS\tOS.time\tRedaction\tdeath_days_to\tlast_contact_days_to\n"
+        "a\t1.0\t100.0\tRedacted\t100\t#N/A\nb\t0.0\t300.0\t#N/A\t[Not Available]\t300\n"
+        "c\t1\t50\t\t50\t60\nd\t0\t70\t\t80\t70\n"
     )
     read = read_clinical(clinical_sources([{"table": str(path), "format": "tcga_cdr"}]))
     assert read.endpoints == ("OS",)
-    assert read.frame["OS_event"].tolist() == [1, 0]
+    assert read.frame["OS_event"].tolist() == [1, 0, 1, 0]
     columns = ["row", "patient", "column", "value", "problem", "consequence"]
-    expected = [[2, "a", "Redaction", "Redacted", "noted in the table", "row used"]]
+    expected = [
+        [2, "a", "Redaction", "Redacted", "noted in the table", "row used"],
+        [4, "c", "last_contact_days_to", "60", "last contact after the death", "row used"],
+        [5, "d", "death_days_to", "80", "alive, with a time of death", "row used"],
+    ]
     assert read.problems[columns].values.tolist() == expected

@@ -250,6 +250,33 @@ def test_many_implausible_times_mean_a_wrong_unit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("times", "why"),
+    [
+        (("=B2/30", "=B3/30", ""), r"row 2 has '=B2/30' in column 'OS', a formula without a value"),
+        (
+            ("", "2020-01-02", "2020-01-03"),
+            "row 3 has '2020-01-02' in column 'OS', not a number, but",
+        ),
+        (("NA", "-5", "-7"), "row 3 has '-5' in column 'OS', negative time"),
+    ],
+)
+def test_times_of_which_none_can_be_used_stop_with_the_cause(
+    tmp_path: Path, times: Sequence[str], why: str
+) -> None:
+    rows = [f"p{i}\t{time}\t{GOOD[i % 2].split()[2]}\t60\tN0" for i, time in enumerate(times)]
+    with pytest.raises(ClinicalError, match=rf"clinical\.tsv: no time of OS can be used: {why}"):
+        read(tmp_path, *rows)
+
+
+def test_an_endpoint_without_any_time_is_noted(tmp_path: Path) -> None:
+    table = read(tmp_path, "a\tNA\t1:DECEASED\t60\tN0", "b\t\t0:LIVING\t60\tN0")
+    noted = table.problems[table.problems["consequence"] == "no analysis of OS"]
+    assert noted[["row", "problem"]].values.tolist() == [
+        [1, "no patient has both a time and a status"]
+    ]
+
+
+@pytest.mark.parametrize(
     ("unit", "times", "doubted"),
     [
         ("days", range(10, 110, 10), True),  # months, surely: a median of 55 days

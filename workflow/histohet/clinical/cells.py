@@ -30,8 +30,7 @@ _POINTS = r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]*|\.[0-9]{3})"
 
 WRONG_NUMBERS = {
     r"[+-]?[1-9][0-9]{0,2},[0-9]{3}": (
-        "not a number: does the comma stand between thousands, or for the decimal point? Write "
-        "it without"
+        "not a number: leave out the comma if it separates thousands, write a point if decimals"
     ),
     rf"{_SEPARATED}|{_POINTS}": "not a number: write it without separators between thousands",
     r"[+-]?[0-9]*,[0-9]+": "not a number: write a decimal point, not a comma",
@@ -41,6 +40,7 @@ WRONG_NUMBERS = {
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[0-9]{1,2}([./-])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})": (
         "not a number, but a date"
     ),
+    r"-?[0-9]+ days?, .*|[0-9]+:[0-9]{2}(?::[0-9]{2})?.*": "not a number, but a duration",
     r"=.*": NOT_COMPUTED,
     r"(?s:.*)": "not a number",
 }

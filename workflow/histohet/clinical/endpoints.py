@@ -86,11 +86,12 @@ def read_endpoint(
     Raises
     ------
     ValueError
-        If so many times are implausibly long that the unit must be wrong, or the codes of events,
-        or of the others, stand in no row while unknown ones do.
+        If so many times are implausibly long that the unit must be wrong, none of those there are
+        can be used, or the codes of events, or of the others, stand in no row while unknown ones
+        do.
     """
     months, findings = _months(name, endpoint, cells)
-    findings += _contradictions(name, endpoint, cells)
+    findings += contradictions(name, endpoint, cells)
     status = cells[endpoint.event]
     event, known = status.isin(endpoint.events), status.isin((*endpoint.events, *endpoint.censored))
     missing = is_missing(status) & ~known
@@ -131,15 +132,23 @@ def _months(
     ]
     # Every row has its time from one of the two columns, or both are the same.
     source = pd.Series(endpoint.censored_time, index=cells.index).mask(event, endpoint.event_time)
-    return months.mask((months < 0) | too_long), [
+    usable = months.mask((months < 0) | too_long)
+    if usable.isna().all() and not missing.all():
+        why = next(one for one in findings if (one.rows & ~missing).any())
+        row = (why.rows & ~missing).idxmax()
+        raise ValueError(
+            f"no time of {name} can be used: row {row} has '{texts[row]}' in column "
+            f"'{source[row]}', {why.problem}"
+        )
+    return usable, [
         one._replace(column=column, rows=one.rows & (source == column))
         for one in findings
         for column in dict.fromkeys((endpoint.event_time, endpoint.censored_time))
     ]
 
 
-def _contradictions(name: str, endpoint: EndpointSettings, cells: pd.DataFrame) -> list[Finding]:
-    """Return where the two times of an endpoint contradict its status."""
+def contradictions(name: str, endpoint: EndpointSettings, cells: pd.DataFrame) -> list[Finding]:
+    """Return where the two times of an endpoint contradict its status, which decides."""
     if endpoint.event_time == endpoint.censored_time:
         return []
     status = cells[endpoint.event]

@@ -176,8 +176,8 @@ def _why_absent(column: str, header: Sequence[str]) -> str:
     separated = other_separator(header)
     if separated:
         return f": {separated}"
-    unnamed = sum(name.startswith("(column ") for name in header)
-    if header[0].startswith("#") or 0 < unnamed == len(header) - 1:
+    named = [name for name in header if not name.startswith("(column ")]
+    if header[0].startswith("#") or len(named) == 1:
         return ": if the columns are named in a line below, say how many to skip (`skip_lines`)"
     return did_you_mean(column, header)
 

@@ -13,6 +13,7 @@ from histohet.clinical.cells import Finding, counted, is_missing
 from histohet.clinical.covariates import codes_taken, read_covariate
 from histohet.clinical.endpoints import (
     ROW_USED,
+    contradictions,
     doubt,
     endpoints_of,
     event_column,
@@ -23,7 +24,7 @@ from histohet.clinical.endpoints import (
 from histohet.clinical.follow_up import latest
 from histohet.clinical.formats import ClinicalError, read_cells, read_header
 from histohet.clinical.rows import Rows, apart_by, as_compared, first_known, joined, numbered
-from histohet.clinical.settings import ClinicalSource, Covariate, FormatTable
+from histohet.clinical.settings import ClinicalSource, Covariate, EndpointSettings, FormatTable
 from histohet.common.settings import did_you_mean, quoted
 from histohet.common.sheets import one_line
 from histohet.common.tables import read_tsv
@@ -224,9 +225,9 @@ def _read(
     covariates: Sequence[Covariate],
 ) -> _Part:
     """Read one table: endpoints and columns by patient, and its problems."""
-    noted = source.noted if isinstance(source, FormatTable) else ()
-    noted = tuple(column for column in noted if column in read_header(source))
-    of_endpoints = [name for one in source.endpoints.values() for name in one.columns]
+    noted, dated = _of_format(source)
+    read = [*source.endpoints.values(), *dated.values()]
+    of_endpoints = [name for endpoint in read for name in endpoint.columns]
     wanted = dict.fromkeys([source.patient, *of_endpoints, *columns, *noted])
     raw = read_cells(source, list(wanted))
     every = as_compared(raw, source.patient, source.missing)
@@ -243,6 +244,8 @@ def _read(
     # A form has its own time and status, so forms are joined after they are read.
     forms = every.of(~nameless, list(wanted)) if source.follow_up else rows
     outcomes, of_outcomes = _read_endpoints(source, forms)
+    for name, endpoint in dated.items():
+        of_outcomes += _listed(source, contradictions(name, endpoint, forms.values), forms)
     notes += [*([] if source.follow_up else of_joining), *of_outcomes]
     for covariate in covariates:
         if covariate.column in columns:
@@ -252,6 +255,18 @@ def _read(
         frame = pd.concat([*outcomes.values(), frame], axis="columns")
     frame.index = pd.Index(rows.values[source.patient], name=PATIENT)
     return _Part(frame, outcomes if source.follow_up else {}, notes)
+
+
+def _of_format(source: ClinicalSource) -> tuple[list[str], dict[str, EndpointSettings]]:
+    """Return columns of remarks that a table has, and endpoints by the times of its dates."""
+    if not isinstance(source, FormatTable) or not (source.noted or source.dates):
+        return [], {}
+    header = read_header(source)
+    dated = {name: source.endpoint_by_dates(name, header) for name in source.endpoints}
+    return (
+        [column for column in source.noted if column in header],
+        {name: endpoint for name, endpoint in dated.items() if endpoint is not None},
+    )
 
 
 def _read_endpoints(
@@ -314,7 +329,7 @@ def _of_forms(
 
     What is wrong with a form costs the patient nothing where another form tells.
     """
-    outcome, contradictions = latest(forms, name)
+    outcome, words = latest(forms, name)
     known = outcome.index[outcome.notna().all(axis="columns")]
     tables = set(forms["table"])
     kept = [
@@ -323,10 +338,10 @@ def _of_forms(
         else note
         for note in notes
     ]
-    odd = forms[contradictions != ""]
+    odd = forms[words != ""]
     wanted = ("table", "row", PATIENT, "column", months_column(name))
     columns = (odd[column].tolist() for column in wanted)
-    for *place, months, problem in zip(*columns, contradictions[odd.index], strict=True):
+    for *place, months, problem in zip(*columns, words[odd.index], strict=True):
         kept.append((*place, f"{months:.4g} months", problem, ROW_USED))
     return outcome, kept
 

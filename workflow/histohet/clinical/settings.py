@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -111,6 +111,18 @@ class FormatTable(ClinicalSource):
     noted: tuple[Text, ...] = Field(
         (), description="Columns whose entries are listed with their rows, where there are any."
     )
+    dates: dict[EndpointName, TimeColumns] = Field(
+        {},
+        description="Columns of the times of the event and of the last contact, where an endpoint "
+        "has its time from a third: what contradicts its status is listed.",
+    )
+
+    def endpoint_by_dates(self, name: str, header: Collection[str]) -> EndpointSettings | None:
+        """Return an endpoint with the times of `dates`; None where the table has none."""
+        dates = self.dates.get(name)
+        if dates is None or not {dates.event, dates.censored} <= set(header):
+            return None
+        return self.endpoints[name].model_copy(update={"time": dates})
 
 
 class ReadyMadeTable(Settings):

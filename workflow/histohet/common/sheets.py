@@ -61,6 +61,12 @@ NOT_UNPACKED = (gzip.BadGzipFile, BadZipFile, EOFError, NotImplementedError, zli
 LARGEST_WORKBOOK = 512 * 2**20
 """Bytes of all parts of a workbook, unpacked."""
 
+_WITHOUT_VALUE = re.compile(rb"(?:</f>|<f [^<>]*/>)(?:<v ?/>|<v></v>)?</c>")
+"""How a cell ends whose formula has no value, or an empty text for one."""
+
+LONGEST_END = 200
+"""Bytes of such an end."""
+
 DAMAGED = (
     BadZipFile,
     zlib.error,
@@ -321,16 +327,16 @@ def _open_workbook(path: str | Path, sheet: str) -> Iterator[Iterator[tuple[int,
     with ExitStack() as opened:
         with _sound(path):
             _check_unpacked_size(path)
-            # Values and formulas come from two looks at a workbook, and few need the second.
-            looks = [{"data_only": True}, {}] if _has_formulas(path) else [{"data_only": True}]
+            # Values and formulas come from two looks at a workbook, and few need both.
+            looks = [{"data_only": True}, {}] if _lacks_values(path) else [{"data_only": True}]
             books = [load_workbook(path, read_only=True, **look) for look in looks]
         for book in books:
             opened.callback(book.close)
         yield _lines_of_sheet(books, sheet, path)
 
 
-def _has_formulas(path: str | Path) -> bool:
-    """Whether a sheet of a workbook holds any formula, by its XML alone."""
+def _lacks_values(path: str | Path) -> bool:
+    """Whether a sheet of a workbook seems to hold a formula without a value, by its XML alone."""
     with ZipFile(path) as packed:
         for name in packed.namelist():
             if not name.startswith("xl/worksheets/"):
@@ -338,9 +344,9 @@ def _has_formulas(path: str | Path) -> bool:
             with packed.open(name) as part:
                 before = b""
                 while chunk := part.read(2**20):
-                    if b"<f>" in before + chunk or b"<f " in before + chunk:
+                    if _WITHOUT_VALUE.search(before + chunk):
                         return True
-                    before = chunk[-2:]
+                    before = chunk[-LONGEST_END:]
     return False
 
 
