@@ -146,6 +146,29 @@ def test_problems_of_the_sheet(tmp_path: Path) -> None:
     assert problems_of(sheet, None)[-1].problem.endswith("not exist")
 
 
+def test_problems_of_clinical_tables_are_those_of_the_patients_and_of_whole_tables(
+    tmp_path: Path,
+) -> None:
+    path = write_plain(tmp_path / "a.png", gradient(30, 20))
+    (tmp_path / "slides.tsv").write_text(f"slide\tpatient\tpath\tmpp\na\tp1\t{path}\t0.5\n")
+    found = [
+        ("c.tsv", 1, "", "", "", "one table alone", "used as they are"),
+        ("c.tsv", 1, "", "stage", "", "levels are 'I' (2)", "used as they are"),
+        ("c.tsv", 2, "p1", "OS", "", "time missing", "left out of OS"),
+        ("c.tsv", 3, "p2", "OS", "x", "not a number", "left out of OS"),
+    ]
+    sheet = read_slide_sheet(tmp_path / "slides.tsv")
+    frame = pd.DataFrame({"patient": ["p1", "p2"]})
+    clinical = ClinicalTable(frame, pd.DataFrame(found, columns=list(PROBLEM_COLUMNS)))
+    records = [check(row) for row in sheet.slides.values()]
+    listed = list_problems(records, {"a"}, sheet, "slides.tsv", clinical)
+    assert [one.problem for one in listed if one.sheet == "c.tsv"] == [
+        "one table alone",
+        "stage: levels are 'I' (2)",
+        "OS '': time missing",
+    ]
+
+
 def test_refusals_and_conflicts_are_listed_with_their_rows(tmp_path: Path) -> None:
     path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
     text = f"slide\tpath\tmpp\na\t{path}\t0.5\nb\t{path}\t0.25\nc\t{path}\t0,5\n"

@@ -294,11 +294,18 @@ def _problems_of_rows(clinical: ClinicalTable, patients: Collection[str]) -> lis
             row["table"],
             int(row["row"]),
             row["patient"],
-            f"{row['column']} '{row['value']}': {row['problem']}",
+            _cell(row) + row["problem"],
             row["consequence"],
         )
         for _, row in found[found["patient"].isin({*patients, ""})].iterrows()
     ]
+
+
+def _cell(row: pd.Series) -> str:
+    """Name what a clinical problem is about: a cell, a column, or the whole table."""
+    if row["patient"] or row["value"]:
+        return f"{row['column']} '{row['value']}': "
+    return f"{row['column']}: " if row["column"] else ""
 
 
 def slide_table(records: Sequence[SlideRecord], sheet: SlideSheet) -> pd.DataFrame:

@@ -125,7 +125,9 @@ def counts_file(folder: Path, text: str) -> Path:
 
 
 def test_counts_are_read_and_empty_ones_left_out(tmp_path: Path) -> None:
-    path = counts_file(tmp_path, "slide\tn\tby\na\t3\tX\nb\t\tX\nc\tNA\tX\n007\t2\tY\n")
+    path = counts_file(
+        tmp_path, "slide\tn\tby\na\t3\tX\nb\t\tX\nc\tNA\tX\nd\t[Unknown]\tX\n007\t2\tY\n"
+    )
     assert read_counts(path, "slide", "n").to_dict() == {"a": 3, "007": 2}
 
 

@@ -13,7 +13,7 @@ from histohet.agreement.truth import Truth, agree, read_truth, subclone_of_tiles
 def test_truth_is_found_by_place(tmp_path: Path) -> None:
     path = tmp_path / "truth.tsv"
     path.write_text(
-        "x\ty\tepithelium_fraction\tsubclone\n0\t0\t0.5\t2\n100\t0\t0.9\t1\n200\t0\t0\t-1\n"
+        "x\ty\tepithelium_fraction\tsubclone\n0\t0\t0.5\t2\n100.0\t0\t0.9\t1.0\n200\t0\t0\t-1\n"
     )
     truth = read_truth(path)
     assert truth.n_subclones == 2

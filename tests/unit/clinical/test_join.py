@@ -401,6 +401,22 @@ def test_workbooks_are_read_with_the_rows_of_the_editor(workbook: Path) -> None:
     assert read_table.problems["table"].tolist() == [f"{workbook}, sheet Data"]
 
 
+@pytest.mark.parametrize("above", [("Table S1. Patients",), ("#Patient", "#OS", "#Status")])
+def test_lines_above_the_header_can_be_skipped(tmp_path: Path, above: Sequence[str]) -> None:
+    book = Workbook()
+    for row in (above, (), ("Patient ID", "OS\n(months)", "Status"), ("a", 10, "1:DECEASED")):
+        book.active.append(row)
+    book.active.append(("b", 12.5, "0:LIVING"))
+    path = tmp_path / "book.xlsx"
+    book.save(path)
+    os = OS | {"time": "OS (months)"}
+    table = {"table": str(path), "patient": "Patient ID", "endpoints": {"OS": os}}
+    with pytest.raises(ClinicalError, match=r"say how many to skip \(`skip_lines`\)"):
+        read_clinical(clinical_sources([table]))
+    frame = read_clinical(clinical_sources([table | {"skip_lines": 2}])).frame
+    assert frame.values.tolist() == [["a", 10, 1], ["b", 12.5, 0]]
+
+
 def test_a_stray_cell_costs_what_a_cell_costs(tmp_path: Path) -> None:
     book = Workbook()
     book.active.append(("Patient ID", "OS", "Status"))

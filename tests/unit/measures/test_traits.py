@@ -12,7 +12,7 @@ from histohet.measures.traits import read_traits
 
 def test_trait_maps(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
-    path.write_text("x\ty\tMKI67\tmiR-17\n0\t0\t1\t0\n512\t0\t1\t1\n1024\t0\t0\t0\n")
+    path.write_text("x\ty\tMKI67\tmiR-17\n0\t0\t1\t0.0\n512\t0\t1\t1.0\n1024\t0\t0\t0.\n")
     names, traits = read_traits(path)
     assert names == ["MKI67", "miR-17"]
     np.testing.assert_array_equal(traits, [[True, False], [True, True], [False, False]])

@@ -33,6 +33,17 @@ def test_empty_cells_are_none_and_empty_rows_are_skipped(tmp_path: Path) -> None
     assert slides["b"].files == {"path": "b.svs", "mask": "b.tif"}
 
 
+@pytest.mark.parametrize("nothing", ["NA", "'--", "[Not Available]", "-", "None", "."])
+def test_what_stands_for_no_value_is_none(tmp_path: Path, nothing: str) -> None:
+    text = f"slide\tpatient\tpath\tmpp\tmask\nNA-1\t{nothing}\ta.svs\t{nothing}\t{nothing}\n"
+    row = read_slide_sheet(sheet(tmp_path, text)).slides["NA-1"]
+    assert (row.patient, row.mpp, row.mask) == ("NA-1", None, None)
+    with pytest.raises(SheetError, match="has no patient, and its id does not match"):
+        read_slide_sheet(sheet(tmp_path, text), "^(TCGA-..)")
+    with pytest.raises(SheetError, match=r"'NA-1' has no path \(and no features\)"):
+        read_slide_sheet(sheet(tmp_path, text.replace("a.svs", nothing)))
+
+
 def test_features_may_stand_for_a_path(tmp_path: Path) -> None:
     text = "slide\tfeatures\ttiles\ttile_px_level0\na\ta.h5\tp.h5\t512\n"
     row = read_slide_sheet(sheet(tmp_path, text)).slides["a"]

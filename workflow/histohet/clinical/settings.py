@@ -131,8 +131,8 @@ class ReadyMadeTable(Settings):
     table: FilePath = Field(description="TSV, CSV or workbook (.xlsx).")
     format: str = Field(
         description="One of `resources/clinical_formats.yaml`, where more can be added. "
-        "`cbioportal`: clinical data of a study as downloaded (OS, DSS, DFS, PFS, those that it "
-        "has). `cbioportal_study`: `data_clinical_patient.txt` of a study of its Datahub. "
+        "`cbioportal`: clinical data of a study as downloaded (OS, DSS, DFS, PFS, RFS, those that "
+        "it has). `cbioportal_study`: `data_clinical_patient.txt` of a study of its Datahub. "
         "`tcga_cdr`: TCGA Clinical Data Resource, supplementary table 1 of Liu 2018 (OS, DFI, PFI "
         "of sheet `TCGA-CDR`; DSS from `DSS_cr`, where 2, death of another cause, is censored, and "
         "PFS of sheet `ExtraEndpoints`). `gdc`: tables of a TCGA project with their three header "
@@ -202,8 +202,9 @@ class Covariate(Settings):
     reference: Code = Field("", description="Reference level of a categorical covariate.")
     levels: dict[Code, tuple[Code, ...]] = Field(
         {},
-        description="Codes of each level; without, each code is a level of its own. A code in no "
-        "level excludes the patient and is a problem of its row.",
+        description="Codes of each level; without, each code is a level of its own, and the list "
+        "of problems says which there are. A code in no level excludes the patient and is a "
+        "problem of its row.",
     )
     drop: tuple[Code, ...] = Field(
         (),
