@@ -173,7 +173,7 @@ Y = Covariate(column="y", kind="numeric", name="y")
                 group=["high"] * 3 + ["low"] * 5,
                 x=[3.0, 1, 4, 1, 5, 9, 2, 6],
             ),
-            [X, HIGH_VS_LOW],
+            [HIGH_VS_LOW, X],
             "group: high vs low separates",
         ),
         (frame(**LONG, x=[1e-9, 0, 3e-9, 0, 1e-9, 2e-9, 0, 0]), [X], "x is out of range"),

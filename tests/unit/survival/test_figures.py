@@ -222,6 +222,17 @@ def test_forest_has_a_row_per_term_and_reference(analysis: EndpointAnalysis) -> 
     assert drawn == [term.hazard_ratio for term in model.terms]
 
 
+def test_forest_has_a_row_for_a_level_without_estimate(cohort: pd.DataFrame) -> None:
+    rare = cohort.assign(event=cohort["event"] & (cohort.index != 5))
+    rare.loc[5, "Nodal stage"] = "N3"
+    model = analyse_endpoint(rare, COVARIATES, **EFFORT).models["per SD, adjusted"].cox
+    figure = draw_forest({"OS": model}, title="")
+    assert [text.get_text() for text in figure.axes[0].texts].count("1 (0)") == 1
+    right = [text.get_text() for text in figure.axes[2].texts]
+    assert (right.count("no estimate"), right.count("reference")) == (1, 1)
+    assert "no estimate of Nodal stage: N3 vs N0" in texts(figure).replace("\n", " ")
+
+
 def test_endpoints_stand_one_below_the_other(analysis: EndpointAnalysis) -> None:
     model = analysis.models["high vs low"].cox
     nothing = CoxResult("not_estimable", 9, 0, "0 events among 9 patients")

@@ -14,6 +14,7 @@ from pandas.api.types import is_string_dtype
 from histohet.clinical.settings import Covariate
 from histohet.common.arrays import Bools, Floats
 from histohet.survival.partial_likelihood import RiskSets
+from histohet.survival.separation import Supremum, supremum
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,17 @@ class Design:
     def risk(self) -> RiskSets:
         """Risk sets of the patients."""
         return RiskSets(self.used["time_months"].to_numpy(dtype=float), self.event)
+
+    @cached_property
+    def fitted(self) -> Supremum:
+        """The Cox model of these patients.
+
+        Raises
+        ------
+        TooFarApartError
+            If a covariate has a value too far out to tell.
+        """
+        return supremum(self.matrix, self.risk)
 
     @cached_property
     def matrix(self) -> Floats:
@@ -157,13 +169,6 @@ def _why_not(used: pd.DataFrame, covariates: Sequence[Covariate]) -> str:
             return f"no patient has the reference level of {item.name}, {item.reference}"
         if len(found) == 1:
             return f"all {len(values)} patients have the same {item.name}, {found[0]}"
-        if item.kind == "categorical":
-            deaths = pd.Series(event, index=values.index).groupby(values).sum()
-            for level in deaths.index[deaths == 0]:
-                return (
-                    f"no event among the {(values == level).sum()} patients with {item.name} "
-                    f"{level}: the hazard ratio is not finite"
-                )
     return ""
 
 

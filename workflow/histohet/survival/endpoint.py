@@ -260,8 +260,7 @@ def _model(design: Design, permutations: int, replicates: int, seed: int) -> Mod
     cox = fit_design(design)
     if cox.status != "ok":
         return Model(cox, None, NO_CONCORDANCE)
-    coefficients = np.array([term.coefficient for term in cox.terms])
-    alone = len(coefficients) == 1
+    alone = len(design.columns) == 1
     return Model(
         cox=cox,
         permutation_p=exposure_permutation_p(design, permutations=permutations, seed=seed),
@@ -269,7 +268,7 @@ def _model(design: Design, permutations: int, replicates: int, seed: int) -> Mod
             design.used["time_months"],
             design.event,
             # Equal patients have equal hazards, whatever the last digit of their sums.
-            design.matrix[:, 0] if alone else (design.matrix @ coefficients).round(10),
+            design.matrix[:, 0] if alone else design.fitted.ranking.round(10),
             replicates=replicates,
             seed=seed,
         ),

@@ -79,7 +79,8 @@ def estimate_table(analysis: EndpointAnalysis, endpoint: str) -> pd.DataFrame:
     The first row of a model is about its exposure, the score or the high group, with its
     permutation p; its last row, term `WHOLE_MODEL`, has all patients and events of the model, the
     likelihood-ratio p of all terms and ``ph_p`` of all terms. C and events per variable are those
-    of the model, in each of its rows. A model that cannot be estimated has one row with the reason.
+    of the model, in each of its rows. A term that cannot be estimated has its own reason, after
+    those that can. A model that cannot be estimated has one row with the reason.
     ``primary`` marks the one row that decides about the endpoint.
     """
     rows: list[dict[str, Any]] = []
@@ -172,4 +173,10 @@ def _model_rows(model: Model, name: str) -> list[dict[str, Any]]:
         }
         for position, term in enumerate(cox.terms)
     ]
-    return [*rows, shared | whole]
+    untold = [
+        shared
+        | asdict(term)
+        | {"level": term.level or unit_of(term.term), "status": "not_estimable"}
+        for term in cox.untold
+    ]
+    return [*rows, *untold, shared | whole]

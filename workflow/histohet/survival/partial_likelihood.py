@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg.lapack import dposv
 
-from histohet.common.arrays import Floats
+from histohet.common.arrays import Floats, Ints
 
 Ties = Literal["efron", "breslow"]
 
@@ -26,9 +26,23 @@ STEP_TOLERANCE = 1e-18
 """Newton stops when the next step, squared and in units of the covariance, is shorter than this: a
 thousand-millionth of a standard error."""
 
-LARGEST_SPREAD = 30.0
-"""Log hazards of two patients that lie further apart have left the finite maximum: without a
-penalty, the likelihood rises for ever in that direction, and Newton's steps go on by about 1."""
+FLAT = 1e-12
+"""A step that raises the log-likelihood by less, and still moves log hazards by `MOTION`, goes on
+for ever: towards a maximum steps shrink faster than what they gain, towards none they go on by
+about 1. How far apart log hazards are says nothing: a value far out may have any."""
+
+MOTION = 0.1
+
+FAR = 60.0
+"""Of patients whose log hazards are further apart, the lower one counts for nothing beside the
+higher; so where they are further apart by how much does not matter."""
+
+WIDEST = 600.0
+"""Range of log hazards that floats hold."""
+
+LEAST_DIGITS = 1e-10
+"""Information is the difference of sums of squares, and noise where it is a smaller share of
+them."""
 
 
 class RiskSets:
@@ -69,6 +83,7 @@ class RiskSets:
         stratum: npt.ArrayLike | None = None,
     ) -> None:
         times, self.event = np.asarray(time, dtype=float), np.asarray(event, dtype=bool)
+        self._times, self._ties = times, ties
         if times.ndim != 1 or times.shape != self.event.shape:
             raise ValueError(f"{times.shape} times for {self.event.shape} events")
         if not np.isfinite(times).all():
@@ -98,6 +113,30 @@ class RiskSets:
         # How many of the moments each patient reaches, and how many are in strata before.
         self._reached = np.searchsorted(moments, place, side="right")
         self._before = np.searchsorted(moments, begins, side="left")
+
+    def within(self, stratum: npt.ArrayLike) -> RiskSets:
+        """Return the risk sets of the same patients in other strata."""
+        return RiskSets(self._times, self.event, self._ties, stratum)
+
+    @property
+    def first_of_last_event(self) -> Ints:
+        """Who died at the last event that each patient was at risk at (of several, one), (n,).
+
+        −1 for those who were at risk at none.
+        """
+        if not len(self.deaths):
+            return np.full(self.n, -1)
+        first = self.deaths[self._starts]
+        found: Ints = np.where(self._reached > self._before, first[self._reached - 1], -1)
+        return found
+
+    def highest(self, values: Floats) -> Floats:
+        """Return the highest of `values`, (n,), among the patients at risk at each event, (m,)."""
+        # Those of strata behind, which come first from the end, are put below all others.
+        below = self._before * (1 + np.ptp(values))
+        last = np.maximum.accumulate((values - below)[self._order[::-1]])
+        found: Floats = last[self._from[self._tie] - 1] + below[self.deaths]
+        return found
 
     def sums(self, values: Floats) -> Floats:
         """Sum `values`, shape (n, …), over the patients at risk at each event; shape (m, …)."""
@@ -153,8 +192,8 @@ class RiskSets:
         at
             Times, in any shape, which is that of the result.
         """
-        hazard, highest = _relative_hazard(predictor)
-        increments = np.exp(-highest) / self.sums(hazard)
+        highest = predictor.max(initial=-np.inf)
+        increments = np.exp(-highest) / self.sums(np.exp(predictor - highest))
         until = np.append(0.0, np.cumsum(increments))
         return until[np.searchsorted(self._death_times, at, side="right")]
 
@@ -193,7 +232,7 @@ class Likelihood:
 
     @cached_property
     def _hazard(self) -> Floats:
-        return _relative_hazard(self.predictor)[0]
+        return relative_hazard(self.predictor)
 
     @cached_property
     def _means(self) -> Floats:
@@ -213,6 +252,12 @@ class Likelihood:
         total: Floats = self.residuals.sum(axis=0)
         return total
 
+    @property
+    def squares(self) -> Floats:
+        """Squared covariates of those at risk, expected and summed over events, shape (p,)."""
+        found: Floats = self._risk.expected_events(self._hazard) @ self._design**2
+        return found
+
     def information(self, weight: Floats | float = 1.0) -> Floats:
         """Negative second derivatives, (p, p), every event counted `weight` (m,) times.
 
@@ -227,18 +272,38 @@ class Likelihood:
 
 def log_likelihood(predictor: Floats, risk: RiskSets) -> float:
     """Return the log partial likelihood of log relative hazards, shape (n,); 0 without events."""
-    hazard, highest = _relative_hazard(predictor)
-    total = risk.sums(hazard)
-    if not (total > 0).all():
+    nearer = _nearer(predictor)
+    highest = float(nearer.max(initial=-np.inf))
+    total = risk.sums(np.exp(nearer - highest))
+    if not (total > np.exp(-WIDEST)).all():
         return -np.inf
-    return float(np.sum(predictor[risk.deaths] - highest - np.log(total)))
+    value = float(np.sum(nearer[risk.deaths] - highest - np.log(total)))
+    if nearer is predictor:
+        return value
+    # What was taken off of who dies, less what was taken off of the highest beside him.
+    taken = predictor - nearer
+    return value + float(np.sum(taken[risk.deaths] - risk.highest(taken)))
 
 
-def _relative_hazard(predictor: Floats) -> tuple[Floats, float]:
-    """Return hazards relative to the highest, so that none overflows, and the log of that."""
-    highest = float(predictor.max(initial=-np.inf))
-    hazard: Floats = np.exp(predictor - highest)
-    return hazard, highest
+def relative_hazard(predictor: Floats) -> Floats:
+    """Return hazards of which floats hold the lowest and the highest, shape (n,).
+
+    They are those of the log hazards given, (n,), as far as any sum over patients tells.
+    """
+    nearer = _nearer(predictor)
+    hazard: Floats = np.exp(nearer - nearer.max(initial=-np.inf))
+    return hazard
+
+
+def _nearer(predictor: Floats) -> Floats:
+    """Return log hazards no two neighbours of which are more than `FAR` apart, if it matters."""
+    if np.ptp(predictor) < WIDEST:
+        return predictor
+    order = np.argsort(predictor)
+    steps = np.diff(predictor[order], prepend=predictor[order[0]])
+    nearer = np.empty_like(predictor)
+    nearer[order] = np.cumsum(np.minimum(steps, FAR))
+    return nearer
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,17 +332,7 @@ class Maximum:
 
 
 class NoMaximumError(ValueError):
-    """The likelihood rises without end, or is flat.
-
-    Attributes
-    ----------
-    column
-        The covariate that has run away furthest.
-    """
-
-    def __init__(self, coefficients: Floats) -> None:
-        self.column = int(np.argmax(np.abs(coefficients)))
-        super().__init__(f"the partial likelihood has no maximum in column {self.column}")
+    """The likelihood rises without end, is flat, or cannot be told from that."""
 
 
 def maximise(
@@ -306,7 +361,8 @@ def maximise(
     ------
     NoMaximumError
         If a combination of covariates without penalty separates the patients with an event from the
-        others at risk, so that its coefficient grows without end.
+        others at risk, so that its coefficient grows without end, or does not differ between them
+        (`histohet.survival.separation.supremum` says which).
     ValueError
         If lengths differ, or a value is not finite.
     """
@@ -325,9 +381,10 @@ def maximise(
         gradient = here.score - ridge * coefficients
         # scipy.linalg.solve would take longer to check its arguments than to solve small systems.
         step, failure = dposv(information, gradient)[1:] if len(scale) else (gradient, 0)
-        if failure:
-            raise NoMaximumError(coefficients)
-        if step @ gradient < STEP_TOLERANCE:
+        gain = step @ gradient
+        if failure or (gain < STEP_TOLERANCE and not ridge.all() and _is_noise(information, here)):
+            break
+        if gain < STEP_TOLERANCE:
             return Maximum(coefficients / scale, here, scale, information)
         reached = here.log_value - ridge @ coefficients**2 / 2
         for _ in range(MOST_HALVINGS):
@@ -335,7 +392,18 @@ def maximise(
             if there.log_value - ridge @ (coefficients + step) ** 2 / 2 > reached - 1e-9:
                 break
             step = step / 2
-        coefficients, here = coefficients + step, there
-        if not ridge.all() and np.ptp(here.predictor) > LARGEST_SPREAD:
+        else:
             break
-    raise NoMaximumError(coefficients)
+        if gain < FLAT and not ridge.all() and np.ptp(there.predictor - here.predictor) > MOTION:
+            break
+        coefficients, here = coefficients + step, there
+    raise NoMaximumError("the partial likelihood has no maximum")
+
+
+def _is_noise(information: Floats, at: Likelihood) -> bool:
+    """Whether some combination of columns has no information but rounding."""
+    squares = at.squares
+    if not squares.all():
+        return True
+    unit = 1 / np.sqrt(squares)
+    return bool(np.linalg.eigvalsh(information * np.outer(unit, unit))[0] < LEAST_DIGITS)

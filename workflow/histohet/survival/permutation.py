@@ -22,7 +22,13 @@ import numpy.typing as npt
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.survival.cox import FitStatus
 from histohet.survival.design import Design
-from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
+from histohet.survival.partial_likelihood import (
+    NoMaximumError,
+    RiskSets,
+    maximise,
+    relative_hazard,
+)
+from histohet.survival.separation import TooFarApartError, supremum
 
 VALUES_AT_ONCE = 1_000_000
 """Permuted values that are held in memory."""
@@ -65,10 +71,13 @@ def exposure_permutation_p(design: Design, *, permutations: int, seed: int) -> f
         return None
     exposure, covariates = design.matrix[:, 0], design.matrix[:, 1:]
     try:
-        without = maximise(covariates, design.risk)
-    except NoMaximumError:
+        without = supremum(covariates, design.risk)
+    except TooFarApartError:
         return None
-    residuals = design.risk.martingale_residuals(np.exp(without.at.predictor))
+    residuals = without.risk.martingale_residuals(relative_hazard(without.maximum.at.predictor))
+    if np.abs(residuals).max() < ROUNDING:
+        # The covariates tell who dies when.
+        return None
     known = np.column_stack([np.ones(len(exposure)), covariates])
     unexplained = exposure - known @ np.linalg.lstsq(known, exposure)[0]
     return permutation_p(unexplained, residuals, permutations=permutations, seed=seed)

@@ -23,6 +23,8 @@ from histohet.survival.figures.ratios import (
     write_title,
 )
 
+REFERENCE = "reference"
+
 
 def draw_forest(models: Mapping[str, CoxResult], *, title: str) -> Figure:
     """Draw Cox models: a row per term with n, events, hazard ratio, interval and p-values.
@@ -55,19 +57,13 @@ def draw_forest(models: Mapping[str, CoxResult], *, title: str) -> Figure:
             write_cell(left, 0.55, y, row.level)
             if row.n is not None:
                 write_cell(left, 0.97, y, f"{row.n} ({row.events})", ha="right")
-                write_cell(
-                    right, 0.05, y, "reference" if row.term is None else ratio_text(row.term)
-                )
+                write_cell(right, 0.05, y, ratio_text(row.term) if row.term else row.instead)
             if row.term is not None:
                 write_cell(right, 0.78, y, p_text(row.term.p).removeprefix("= "), ha="right")
             if row.ph_p is not None:
                 write_cell(right, 0.99, y, p_text(row.ph_p).removeprefix("= "), ha="right")
         draw_ratios(plot, [row.term for row in rows], centres)
-        references = [
-            y
-            for row, y in zip(rows, centres, strict=True)
-            if row.term is None and row.n is not None
-        ]
+        references = [y for row, y in zip(rows, centres, strict=True) if row.instead == REFERENCE]
         plot.plot(
             [1] * len(references),
             references,
@@ -90,7 +86,7 @@ def draw_forest(models: Mapping[str, CoxResult], *, title: str) -> Figure:
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of a forest plot: a term, a reference level, or (without n) a heading."""
+    """A line of a forest plot: a term, what stands instead of one, or (without n) a heading."""
 
     block: int
     name: str
@@ -99,6 +95,7 @@ class _Row:
     events: int | None = None
     term: CoxTerm | None = None
     ph_p: float | None = None
+    instead: str = ""
 
     @property
     def lines(self) -> int:
@@ -111,20 +108,24 @@ def _forest_rows(endpoint: str, model: CoxResult, first_block: int) -> list[_Row
         name = endpoint if model.terms else textwrap.fill(f"{endpoint}: {model.reason}", 44)
         rows.append(_Row(first_block, name))
     references = {reference.term: reference for reference in model.references}
-    covariates = dict.fromkeys(term.term for term in model.terms)
+    named = [*(term.term for term in model.terms), *(term.term for term in model.untold)]
+    covariates = dict.fromkeys(named)
     for block, covariate in enumerate(covariates, start=first_block + len(rows)):
         terms = [term for term in model.terms if term.term == covariate]
         name = textwrap.fill(covariate, 24)
         if covariate in references:
             base = references[covariate]
             level = textwrap.fill(base.level, 14)
-            rows.append(_Row(block, name, level, base.n, base.events))
+            rows.append(_Row(block, name, level, base.n, base.events, instead=REFERENCE))
             name = ""
         for term in terms:
             level = textwrap.fill(term.level or unit_of(term.term), 14)
             # One test for all levels of a term, written once.
             ph_p = term.ph_p if term is terms[0] else None
             rows.append(_Row(block, name, level, term.n, term.events, term, ph_p))
+        for untold in (one for one in model.untold if one.term == covariate):
+            level = textwrap.fill(untold.level or unit_of(untold.term), 14)
+            rows.append(_Row(block, name, level, untold.n, untold.events, instead="no estimate"))
     return rows
 
 
