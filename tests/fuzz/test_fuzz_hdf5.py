@@ -21,7 +21,7 @@ from helpers.featurefiles import (
     write_trident,
 )
 from helpers.mutations import message_of, mutated
-from histohet.agreement.spots import AnnDataError, read_observations
+from histohet.common.anndata import AnnDataError, read_observations
 from histohet.features.imported.layouts import FeatureFileError, read_source, read_tile_positions
 from histohet.features.imported.placement import place_tiles
 from histohet.features.imported.rows import read_rows

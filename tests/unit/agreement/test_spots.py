@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from histohet.agreement.settings import SpotColumns
-from histohet.agreement.spots import AnnDataError, read_spots
+from histohet.agreement.spots import read_spots
+from histohet.common.anndata import AnnDataError
 
 COLUMNS = SpotColumns(label="cluster")
 TABLE = "spot\tx\ty\tcluster\na\t10.5\t20\tT1\nb\t30\t40\t\nc\t5e1\t60\tNA\nd\t70\t80\tT2\n"
@@ -79,6 +80,42 @@ def test_mistakes_name_file_and_row(
     second = None if labels is None else written(tmp_path, labels, "labels.csv")
     with pytest.raises(ValueError, match=message):
         read_spots(path, COLUMNS, second)
+
+
+POSITIONS = (
+    "barcode,in_tissue,array_row,array_col,pxl_row_in_fullres,pxl_col_in_fullres\n"
+    "AAAC-1,1,0,0,20,10.5\nAAAG-1,0,0,1,40,30\n"
+)
+CLUSTERS = "Barcode,Cluster\nAAAC-1,2\n"
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("spot", ["barcode", "Barcode", "BARCODE"])
+def test_space_rangers_own_files_are_read(tmp_path: Path, header: bool, spot: str) -> None:
+    """Its two tables disagree on capital letters; version 1 writes positions without header."""
+    text = POSITIONS if header else POSITIONS.split("\n", 1)[1]
+    positions = written(tmp_path, text, "tissue_positions_list.csv")
+    columns = SpotColumns(
+        label="Cluster", x="pxl_col_in_fullres", y="pxl_row_in_fullres", spot=spot
+    )
+    spots = read_spots(positions, columns, written(tmp_path, CLUSTERS, "clusters.csv"))
+    assert spots.centres.tolist() == [[10.5, 20], [30, 40]]
+    assert spots.labels.tolist() == ["2", ""]
+
+
+def test_ids_under_two_names_are_refused(tmp_path: Path) -> None:
+    labels = written(tmp_path, "id,cluster\na,T1\n", "labels.csv")
+    with pytest.raises(ValueError, match=r"no column 'spot', as in the other table; there are id"):
+        read_spots(written(tmp_path, TABLE), COLUMNS, labels)
+    twice = written(tmp_path, "Spot,SPOT,cluster\na,a,T1\n", "labels.csv")
+    with pytest.raises(ValueError, match="no column 'spot'"):
+        read_spots(written(tmp_path, TABLE), COLUMNS, twice)
+
+
+@pytest.mark.parametrize("text", ["10.5,20,T1\n30,40,T2\n", "a,10,10,T1\nb,30,30,T2\n"])
+def test_a_table_without_header_is_told_so(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=r"spots\.csv, row 1: .*T1 are no names of columns: add"):
+        read_spots(written(tmp_path, text, "spots.csv"), COLUMNS)
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:

@@ -1,33 +1,30 @@
-"""Spots of spatial transcriptomics: where they lie on a slide, and their expression cluster.
-
-Tables, and AnnData files (``.h5ad``), read as plain HDF5: nothing is unpickled.
-"""
+"""Spots of spatial transcriptomics: where they lie on a slide, and their expression cluster."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
-import numpy.typing as npt
 
 from histohet.agreement.settings import SpotColumns
+from histohet.common.anndata import Texts, read_observations
 from histohet.common.arrays import Floats
-from histohet.common.hdf5 import MOST_ROWS, UNREADABLE, open_file
-from histohet.common.sheets import is_missing, read_table
+from histohet.common.sheets import SheetError, is_missing, one_line, read_lines, rows_under
 
-SPATIAL = "obsm/spatial"
-"""Where Squidpy and Scanpy keep the positions of AnnData."""
+SPACE_RANGER = (
+    "barcode",
+    "in_tissue",
+    "array_row",
+    "array_col",
+    "pxl_row_in_fullres",
+    "pxl_col_in_fullres",
+)
+"""Columns of Space Ranger's positions, which version 1 writes without a header."""
 
 Row = tuple[int, dict[str, str]]
-Texts = npt.NDArray[np.str_]
-
-
-class AnnDataError(ValueError):
-    """A file cannot be used; the message names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +68,70 @@ def read_spots(
         If a column is missing, a position is not a number, a spot comes twice, or a label belongs
         to no spot; names file and row.
     """
-    if str(path).endswith(".h5ad"):
+    if str(path).lower().endswith(".h5ad"):
         if labels_path is not None:
             raise ValueError(f"{path} brings its labels: leave {labels_path} out")
         _, centres, labels = read_observations(path, columns.label)
         return Spots(centres, _cleaned(labels.tolist()))
-    joined = labels_path is not None
-    needed = (columns.x, columns.y, columns.spot if joined else columns.label)
-    _, rows = read_table(path, "spots", needed)
-    centres = np.array([_centre(path, row, columns) for row in rows], np.float64).reshape(-1, 2)
     if labels_path is None:
-        return Spots(centres, _cleaned([cells[columns.label] for _, cells in rows]))
-    _, labelled = read_table(labels_path, "spots", (columns.spot, columns.label))
-    of_spot = _by_name(labels_path, labelled, columns)
+        rows = _rows(path, (columns.x, columns.y, columns.label))
+        return Spots(
+            _centres(path, rows, columns), _cleaned([cells[columns.label] for _, cells in rows])
+        )
+    rows = _rows(path, (columns.x, columns.y), columns.spot)
+    of_spot = _by_name(labels_path, _rows(labels_path, (columns.label,), columns.spot), columns)
     names = _by_name(path, rows, columns)
     strangers = [name for name in of_spot if name not in names]
     if strangers:
         number = of_spot[strangers[0]][0]
         raise ValueError(f"{labels_path}, row {number}: {path} has no spot '{strangers[0]}'")
     found = [of_spot[name][1][columns.label] if name in of_spot else "" for name in names]
-    return Spots(centres, _cleaned(found))
+    return Spots(_centres(path, rows, columns), _cleaned(found))
+
+
+def _rows(path: str | Path, needed: Sequence[str], spot: str = "") -> list[Row]:
+    """Read a table with the columns `needed`, and the ids of its spots as a column called `spot`.
+
+    One name is given for two tables, and Space Ranger writes ``barcode`` in one of them and
+    ``Barcode`` in the other: so capital letters do not count.
+    """
+    try:
+        lines = [(number, list(map(one_line, cells))) for number, cells in read_lines(path)]
+    except SheetError as error:
+        raise SheetError(f"spots: {error}") from error
+    if not lines:
+        raise SheetError(f"{path} is empty")
+    header = list(SPACE_RANGER) if _is_space_ranger(lines[0][1]) else lines.pop(0)[1]
+    alike = [place for place, name in enumerate(header) if name.lower() == spot.lower()]
+    if spot not in header and len(alike) == 1:
+        header[alike[0]] = spot
+    missing = [name for name in (*needed, *([spot] if spot else [])) if name not in header]
+    if missing and any(map(_is_number, header)):
+        raise SheetError(
+            f"{path}, row 1: {', '.join(header)} are no names of columns: add a header"
+        )
+    if missing:
+        both = ", as in the other table" if missing[0] == spot else ""
+        there = ", ".join(header)
+        raise SheetError(f"{path} has no column '{missing[0]}'{both}; there are {there}")
+    return list(rows_under(header, lines, path))
+
+
+def _is_space_ranger(cells: Sequence[str]) -> bool:
+    """Whether a first row is one of Space Ranger's positions, and no header."""
+    return len(cells) == len(SPACE_RANGER) and all(map(_is_number, cells[1:]))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _centres(path: str | Path, rows: Sequence[Row], columns: SpotColumns) -> Floats:
+    return np.array([_centre(path, row, columns) for row in rows], np.float64).reshape(-1, 2)
 
 
 def _centre(path: str | Path, row: Row, columns: SpotColumns) -> tuple[float, float]:
@@ -119,95 +160,3 @@ def _by_name(path: str | Path, rows: list[Row], columns: SpotColumns) -> dict[st
 
 def _cleaned(labels: list[str]) -> Texts:
     return np.array(["" if is_missing(label) else label for label in labels], np.str_)
-
-
-def read_observations(path: str | Path, column: str) -> tuple[Texts, Floats, Texts]:
-    """Read names, positions and one column of the observations.
-
-    Understood are the layouts of anndata 0.7 and later: a group ``obs`` with one entry per column,
-    categorical (``codes`` and ``categories``, or the older ``__categories``), nullable, text or
-    number; and positions in ``obsm/spatial``, where Squidpy and Scanpy keep them.
-
-    Returns
-    -------
-    names, positions, values
-        Str (N,), float64 (N, 2) (x, y), and str (N,), "" where there is no value.
-
-    Raises
-    ------
-    AnnDataError
-        If the file is no HDF5, has no such column or no positions, or is laid out otherwise.
-    """
-    try:
-        with open_file(path) as file:
-            observations = file.get("obs")
-            if not isinstance(observations, h5py.Group):
-                raise AnnDataError(
-                    f"{path} has no group 'obs', as anndata 0.7 and later write it: read it with "
-                    "a recent anndata and write it again"
-                )
-            index = observations[_text(observations.attrs.get("_index", "_index"))]
-            if len(index) > MOST_ROWS:
-                raise AnnDataError(f"{path} claims {len(index)} observations: that is no section")
-            if column not in observations:
-                there = [name for name in observations if not name.startswith("_")]
-                raise AnnDataError(
-                    f"{path}: obs has no column '{column}'; there are {_list(there)}"
-                )
-            values = _column(observations, column, len(index))
-            return _texts(index, len(index)), _positions(file, path, len(index)), values
-    except AnnDataError:
-        raise
-    except UNREADABLE as error:
-        text = " ".join(str(error).split())
-        raise AnnDataError(f"{path} cannot be read as AnnData: {text}") from error
-
-
-def _positions(file: h5py.File, path: str | Path, n: int) -> Floats:
-    found = file.get(SPATIAL)
-    if not isinstance(found, h5py.Dataset):
-        there = list(file["obsm"]) if "obsm" in file else []
-        raise AnnDataError(f"{path} has no {SPATIAL}, the positions; obsm has {_list(there)}")
-    if found.ndim != 2 or found.shape[0] != n or found.shape[1] < 2:
-        raise AnnDataError(f"{path}: {SPATIAL} has shape {found.shape}, not ({n}, 2)")
-    return np.asarray(found[:, :2], np.float64)
-
-
-def _column(observations: h5py.Group, name: str, n: int) -> Texts:
-    entry = observations[name]
-    if isinstance(entry, h5py.Group) and "codes" in entry:
-        return _decoded(_rows(entry["codes"], n), entry["categories"])
-    if isinstance(entry, h5py.Group):
-        values = _texts(entry["values"], n)
-        values[_rows(entry["mask"], n).astype(bool)] = ""
-        return values
-    older = observations.get("__categories")
-    if older is not None and name in older:
-        return _decoded(_rows(entry, n), older[name])
-    return _texts(entry, n)
-
-
-def _rows(dataset: h5py.Dataset, n: int) -> npt.NDArray[Any]:
-    if dataset.shape != (n,) or n > MOST_ROWS:
-        raise ValueError(f"{dataset.name} has shape {dataset.shape}, not ({n},)")
-    return np.asarray(dataset[:])
-
-
-def _decoded(codes: npt.NDArray[np.integer], dataset: h5py.Dataset) -> Texts:
-    """Return the category of every code; -1 stands for none."""
-    categories = _texts(dataset, len(dataset))
-    return np.array([categories[code] if code >= 0 else "" for code in codes.tolist()], np.str_)
-
-
-def _texts(dataset: h5py.Dataset, n: int) -> Texts:
-    """Return values as text; numbers that are not there (NaN) are empty."""
-    values = _rows(dataset, n).tolist()
-    return np.array(["" if value != value else _text(value) for value in values], np.str_)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names) or "nothing"
