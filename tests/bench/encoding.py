@@ -38,9 +38,11 @@ from histohet.common.files import write_json
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.encoders.pixels import MaskSource, TileSource
+from histohet.epithelium.base import MaskRules
 from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.render import render_phantom
 from histohet.phantoms.settings import PhantomSettings
+from histohet.slides.record import Frame
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
@@ -82,7 +84,7 @@ def make_slide(folder: Path, n_tiles: int) -> tuple[TileSource, TileTable]:
     spec = TileSpec()
     corners = np.stack(np.divmod(np.arange(n_tiles), side)[::-1], axis=1) * TILE_PX
     tiles = TileTable(corners, tile_attributes("bench", spec, MPP, size, ""), OK)
-    masked = MaskSource(str(mask), (12,), (), size)
+    masked = MaskSource(str(mask), MaskRules((12,)), Frame(0, 0, *size))
     return TileSource(str(slide), float(TILE_PX), TILE_PX, mask=masked), tiles
 
 

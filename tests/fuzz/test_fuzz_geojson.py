@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.mutations import message_of, mutated
-from histohet.epithelium.masks import MaskError, read_polygons
+from histohet.epithelium.base import MaskError
+from histohet.epithelium.polygons import read_polygons
 
 RING = [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]
 

@@ -57,10 +57,9 @@ class Inputs:
             return {}
         epithelium = self._variants.maskings[wildcards.masking].config.epithelium
         return {
-            "class_names": list(epithelium.class_names),
             "min_coverage": self._variants.encoded_coverage,
             "fill": epithelium.fill,
-            "classes": self._slides.mask_classes(wildcards),
+            "rules": self._slides.mask_rules(wildcards),
         }
 
     def min_coverage(self, wildcards: Wildcards) -> float | None:

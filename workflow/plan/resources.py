@@ -8,7 +8,7 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 
-from histohet.slides.files import DICOM, LARGEST_GEOJSON, files_of, is_geojson
+from histohet.slides.files import DICOM, GZIP, LARGEST_GEOJSON, ZIP, files_of, is_geojson
 from histohet.tiles.settings import TileSettings
 from plan.interface import Wildcards, with_signature
 from plan.slides import Slides
@@ -18,6 +18,9 @@ IMPORTED_TILES_PER_MB = 200
 
 PARSED_MASK = 12
 """MB of memory that a process needs per MB of a GeoJSON mask."""
+
+PACKED = 8
+"""Size of GeoJSON over that of its gzip or zip."""
 
 Amount = float | Callable[[Wildcards], float]
 """What jobs ask for: all of a rule the same, or each by its wildcards."""
@@ -101,8 +104,10 @@ class Resources:
     def geojson_mb(self, slide: str) -> float:
         """Size of the polygons of a mask that a slide brings; what is larger is refused unread."""
         mask = self._slides.rows[slide].mask
-        size_mb = _sizes_mb(mask)[0] if mask and is_geojson(mask) else 0
-        return min(size_mb, LARGEST_GEOJSON / 1e6)
+        if not mask or not is_geojson(mask):
+            return 0
+        packed = Path(mask).suffix.lower() in {GZIP, ZIP}
+        return min(_sizes_mb(mask)[0] * (PACKED if packed else 1), LARGEST_GEOJSON / 1e6)
 
 
 def _sizes_mb(path: str) -> list[float]:

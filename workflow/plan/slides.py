@@ -117,6 +117,18 @@ class Slides:
         """Slides that bring finished features."""
         return [slide for slide in self.rows if self.is_imported(slide)]
 
+    @property
+    def segmented(self) -> list[str]:
+        """Slides whose tissue is found here."""
+        return [slide for slide in self.rows if not self.is_imported(slide)]
+
+    @property
+    def masked(self) -> list[str]:
+        """Slides that bring a mask."""
+        return [
+            slide for slide, row in self.rows.items() if row.mask and row.mask not in self._missing
+        ]
+
     def is_imported(self, slide: str) -> bool:
         """Whether a slide brings finished features; it has no tissue, tiles or encoding of ours."""
         row = self.rows.get(slide)
@@ -173,10 +185,17 @@ class Slides:
             where = f"{self._config.slides}, tissue of slide '{row.slide}'"
             raise PlanError(explain(error, values, where)) from None
 
-    def mask_classes(self, wildcards: Wildcards) -> list[int]:
-        """Label classes that are epithelium in the mask of a slide."""
-        own = self.row(wildcards).mask is None
-        return [self.stain_class] if own else list(self._config.epithelium.classes)
+    def mask_rules(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Say what of the mask of a slide is epithelium: of its own, or of the one that we make."""
+        if self.row(wildcards).mask is None:
+            return {"classes": [self.stain_class], "origin": "plane"}
+        epithelium = self._config.epithelium
+        return {
+            "classes": list(epithelium.classes),
+            "class_names": list(epithelium.class_names),
+            "excluded_names": list(epithelium.excluded_names),
+            "origin": epithelium.mask_origin,
+        }
 
     # --- files -----------------------------------------------------------------------------------
 
@@ -194,10 +213,13 @@ class Slides:
         return [file for file in files if file not in self._missing]
 
     def tiles(self, wildcards: Wildcards) -> str:
+        """Tiles of a slide, see `tiles_of`."""
+        return self.tiles_of(wildcards.slide)
+
+    def tiles_of(self, slide: str) -> str:
         """Tiles of a slide: ours, or those of its finished features."""
-        imported = self.is_imported(wildcards.slide)
-        pattern = paths.IMPORTED_TILES if imported else paths.TILES
-        return pattern.format(slide=wildcards.slide)
+        pattern = paths.IMPORTED_TILES if self.is_imported(slide) else paths.TILES
+        return pattern.format(slide=slide)
 
     def tile_picture(self, slide: str) -> str:
         """Picture of a slide with its tiles."""

@@ -45,8 +45,7 @@ rule measure_coverage:
         mem_mb=growing(1500, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
         runtime=growing(5, per_1000_tiles=0.05),
     params:
-        classes=SLIDES.mask_classes,
-        class_names=config["epithelium"]["class_names"],
+        rules=SLIDES.mask_rules,
         code=code_of("measure_coverage.py"),
     script:
         "../scripts/measure_coverage.py"

@@ -5,6 +5,8 @@ import numpy as np
 from histohet.common.jobs import job_log, provenance_of
 from histohet.encoders.encode import encode_job
 from histohet.encoders.pixels import MaskSource, TileSource
+from histohet.epithelium.base import MaskRules
+from histohet.epithelium.masks import frame_of_mask
 from histohet.slides.record import read_record
 from histohet.tiles.file import covered_tiles, read_tiles
 from histohet.tissue.file import read_tissue
@@ -16,14 +18,10 @@ def mask() -> MaskSource | None:
     if not settings or settings["fill"] == "none":
         return None
     white = read_tissue(snakemake.input.tissue).white
-    return MaskSource(
-        snakemake.input.get("mask") or snakemake.input.get("stain") or None,
-        tuple(settings["classes"]),
-        tuple(settings["class_names"]),
-        record.size,
-        record.bounds_offset,
-        (0, 0, 0) if settings["fill"] == "zero" else white,
-    )
+    path = snakemake.input.get("mask") or snakemake.input.get("stain") or None
+    rules, frames = MaskRules(**settings["rules"]), record.frames
+    frame = frame_of_mask(path, rules.origin, frames) if path else frames["plane"]
+    return MaskSource(path, rules, frame, (0, 0, 0) if settings["fill"] == "zero" else white)
 
 
 def choose() -> tuple[np.ndarray, TileSource]:

@@ -6,41 +6,43 @@ from histohet.common.jobs import job_log, provenance_of
 from histohet.common.arrays import Float32
 from histohet.common.logs import track
 from histohet.common.outcome import attempt
+from histohet.epithelium.base import MaskRules
 from histohet.epithelium.coverage import (
-    check_mask,
     check_overlap,
-    epithelium_off_tissue,
+    open_given_mask,
     tile_coverage,
+    write_coverage,
 )
 from histohet.epithelium.masks import open_mask
 from histohet.epithelium.segmentation import read_outcome
 from histohet.slides.record import read_record
-from histohet.tiles.file import read_tiles, write_column
+from histohet.tiles.file import read_tiles
 
 
-def measure() -> Float32:
-    """Return the coverage of each tile, (N,)."""
+def measure() -> tuple[Float32, float | None]:
+    """Return the coverage of each tile, (N,), and the share of a mask that lies on tissue."""
     given, stain = snakemake.input.get("mask"), snakemake.input.get("stain")
     if given:
-        check_mask(given, record.size, tiles.side_px)
+        mask = open_given_mask(given, rules, record, tiles.side_px)
     elif stain:
         read_outcome(stain).raise_if_lost()
+        mask = open_mask(stain, rules, record.frames["plane"])
     else:
-        return np.ones(len(tiles.coords), np.float32)
-    classes, class_names = snakemake.params.classes, snakemake.params.class_names
-    mask = open_mask(given or stain, classes, class_names, record.size, record.bounds_offset)
+        return np.ones(len(tiles.coords), np.float32), None
+    for note in mask.notes:
+        log.warning("mask %s: %s", given, note)
     corners = track(tiles.coords.tolist(), len(tiles.coords), "tiles measured")
-    coverage = tile_coverage(mask, corners, tiles.side_px)
-    if given:
-        # Where tiles come with the features, those that do not may be tissue too.
-        elsewhere = 0 if record.imported else epithelium_off_tissue(mask, tiles, record.size)
-        check_overlap(mask, given, float(coverage.sum()), elsewhere)
-    return coverage
+    found = tile_coverage(mask, corners, tiles.side_px)
+    share = check_overlap(given, rules, mask, record, tiles, found) if given else None
+    return found, share
 
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
-    coverage, outcome = attempt(measure, np.zeros(len(tiles.coords), np.float32), tiles.outcome)
+    rules = MaskRules(**snakemake.params.rules)
+    nothing = np.zeros(len(tiles.coords), np.float32), None
+    (coverage, share), outcome = attempt(measure, nothing, tiles.outcome)
     log.info("%s: %.1f tiles of epithelium, %s", record.slide, coverage.sum(), outcome)
-    write_column(snakemake.output.coverage, "coverage", coverage, outcome, provenance_of(snakemake))
+    provenance = provenance_of(snakemake)
+    write_coverage(snakemake.output.coverage, coverage, share, outcome, provenance)

@@ -37,9 +37,11 @@ from histohet.encoders.encode import (
 )
 from histohet.encoders.pixels import MaskSource, TileReader, TileSource
 from histohet.encoders.workers import WorkerError, read_batches
+from histohet.epithelium.base import MaskRules
 from histohet.features.file import open_features
 from histohet.features.partial import partial_features
 from histohet.slides.reader import SlideError
+from histohet.slides.record import Frame
 from histohet.tiles.file import TileTable
 
 
@@ -52,7 +54,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> TileSource:
     labels[:, 20:250] = 3
     mask = write_plain(folder / "mask.tif", labels)
     return TileSource(
-        str(slide), 100.5, 48, mask=MaskSource(str(mask), (3,), (), (600, 400), colour=(1, 2, 3))
+        str(slide),
+        100.5,
+        48,
+        mask=MaskSource(str(mask), MaskRules((3,)), Frame(0, 0, 600, 400), colour=(1, 2, 3)),
     )
 
 
@@ -166,7 +171,9 @@ class Slow(ColourBlocks):
         time.sleep(0.1)
         return super().encode(tiles)
 source, coords = json.loads(sys.argv[1])
-source = TileSource(**source | {"mask": MaskSource(**source["mask"])})
+given = source["mask"]
+given |= {"rules": MaskRules(**given["rules"]), "frame": Frame(*given["frame"])}
+source = TileSource(**source | {"mask": MaskSource(**given)})
 encoded(Path(sys.argv[2]), source, np.array(coords), Slow(), batch_size=4, workers=1)
 """
 

@@ -9,7 +9,9 @@ from PIL import Image
 
 from helpers.slidefiles import gradient, write_aperio, write_jpeg_tiff, write_plain
 from histohet.encoders.pixels import MaskSource, TileSource
+from histohet.epithelium.base import MaskRules
 from histohet.slides.reader import Resampling, open_slide, read_tile
+from histohet.slides.record import Frame
 
 RNG = np.random.default_rng(3)
 LABELS = np.repeat(np.repeat(RNG.integers(0, 14, (60, 75)), 8, axis=0), 8, axis=1)
@@ -32,7 +34,11 @@ def test_paper_is_hetmaps_pixel_path_byte_for_byte(
     labels = np.resize(LABELS, (height // scale, width // scale)).astype(np.uint8)
     mask = write_plain(tmp_path / "mask.png", labels)
     source = TileSource(
-        str(slide), float(tile), 224, "paper", MaskSource(str(mask), (3, 12), (), size)
+        str(slide),
+        float(tile),
+        224,
+        "paper",
+        MaskSource(str(mask), MaskRules((3, 12)), Frame(0, 0, *size)),
     )
     repeated = np.repeat(np.repeat(labels, scale, axis=0), scale, axis=1)
     handle = openslide.OpenSlide(slide)
@@ -68,7 +74,7 @@ def test_nearest_fills_before_or_after_alike(tmp_path: Path) -> None:
     mask = write_plain(tmp_path / "m.png", labels)
     tiles = []
     for resampling in (Resampling.NEAREST, "paper"):
-        masked = MaskSource(str(mask), (1,), (), (448, 448))
+        masked = MaskSource(str(mask), MaskRules((1,)), Frame(0, 0, 448, 448))
         with TileSource(str(slide), 448.0, 224, resampling, masked).open() as reader:  # type: ignore[arg-type]
             tiles.append(reader.read(0, 0))
     np.testing.assert_array_equal(*tiles)
@@ -82,7 +88,7 @@ def test_colours_and_no_mask(tmp_path: Path) -> None:
     with open_slide(slide) as opened:
         plain = read_tile(opened, 0, 0, 64, 64)
     for colour in ((0, 0, 0), (244, 243, 242)):
-        masked = MaskSource(str(mask), (3,), (), (200, 200), colour=colour)
+        masked = MaskSource(str(mask), MaskRules((3,)), Frame(0, 0, 200, 200), colour=colour)
         with TileSource(str(slide), 64.0, 64, mask=masked).open() as reader:
             tile = reader.read(0, 0)
         np.testing.assert_array_equal(tile[:, :32], plain[:, :32])

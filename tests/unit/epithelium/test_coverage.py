@@ -1,4 +1,4 @@
-"""How much of the tiles is epithelium, and which masks are of another slide."""
+"""How much of the tiles is epithelium, and which masks are of another slide or origin."""
 
 from __future__ import annotations
 
@@ -8,67 +8,195 @@ import numpy as np
 import pytest
 import shapely
 
+from helpers.annotations import feature, geojson, square
 from helpers.slidefiles import write_plain
 from histohet.common.outcome import OK, Outcome, Status, attempt
-from histohet.epithelium.coverage import check_overlap, epithelium_off_tissue, tile_coverage
-from histohet.epithelium.masks import EpitheliumMask, LabelImage, Polygons
-from histohet.tiles.file import lay_tiles
+from histohet.common.provenance import Provenance
+from histohet.epithelium.base import MaskError, MaskRules
+from histohet.epithelium.coverage import (
+    check_mask,
+    check_overlap,
+    epithelium_off_tissue,
+    open_given_mask,
+    read_share_on_tissue,
+    tile_coverage,
+    write_coverage,
+)
+from histohet.epithelium.polygons import Polygons
+from histohet.slides.record import SlideRecord
+from histohet.tiles.file import TileTable, lay_tiles
 from histohet.tiles.settings import TileSpec
 
-
-def label_image(tmp_path: Path, *classes: int) -> LabelImage:
-    pixels = np.array(classes, np.uint8).reshape(1, -1).repeat(2, axis=0)
-    path = tmp_path / f"{'-'.join(map(str, classes))}.tif"
-    return LabelImage(write_plain(path, pixels), [3, 12], (len(classes), 2))
+SPEC = TileSpec(tile_um=100)
+RULES = MaskRules([3, 12], ["Tumor"])
 
 
-def outcome_of(mask: EpitheliumMask, on_tissue: float = 0.0, elsewhere: float = 0.0) -> Outcome:
-    return attempt(lambda: check_overlap(mask, "m.tif", on_tissue, elsewhere), None)[1]
+def slide(width: int = 1000, height: int = 1000, **more: object) -> SlideRecord:
+    return SlideRecord("a", "a.svs", mpp=1.0, width=width, height=height, **more)
+
+
+def tiles_on(record: SlideRecord, *box: float) -> TileTable:
+    """Lay tiles on a rectangle of tissue."""
+    return lay_tiles("a", SPEC, 1.0, record.size, [shapely.box(*box)], "tiles")
+
+
+def outcome_of(
+    path: Path, record: SlideRecord, tiles: TileTable, rules: MaskRules = RULES
+) -> tuple[float | None, Outcome]:
+    """Return the share of a mask on tissue, and what becomes of its slide."""
+
+    def check() -> float | None:
+        mask = open_given_mask(str(path), rules, record, tiles.side_px)
+        coverage = tile_coverage(mask, tiles.coords.tolist(), tiles.side_px)
+        return check_overlap(str(path), rules, mask, record, tiles, coverage)
+
+    return attempt(check, None)
+
+
+def outline(path: Path, *box: float) -> Path:
+    return geojson(path, [feature(square(*box), "Tumor")])
+
+
+def labels(path: Path, size: tuple[int, int], *box: int) -> Path:
+    """Write a label image, class 3 in a rectangle."""
+    pixels = np.zeros(size[::-1], np.uint8)
+    left, top, right, bottom = box
+    pixels[top:bottom, left:right] = 3
+    return write_plain(path, pixels)
 
 
 def test_epithelium_is_measured_on_tissue_and_beside_it() -> None:
-    spec, size = TileSpec(tile_um=100), (400, 200)
-    tiles = lay_tiles("a", spec, 1.0, size, [shapely.box(0, 0, 100, 200)], "tiles")
+    tiles = lay_tiles("a", SPEC, 1.0, (400, 200), [shapely.box(0, 0, 100, 200)], "tiles")
     assert tiles.coords.tolist() == [[0, 0], [0, 100]]
     mask = Polygons([shapely.box(50, 0, 250, 100)])
     coverage = tile_coverage(mask, tiles.coords.tolist(), tiles.side_px)
     np.testing.assert_array_equal(coverage, np.float32([0.5, 0]))
-    assert epithelium_off_tissue(mask, tiles, size) == 1.5
+    assert epithelium_off_tissue(mask, tiles, (400, 200)) == 1.5
 
 
-@pytest.mark.parametrize(
-    ("on_tissue", "elsewhere", "status", "reason"),
-    [
-        (10.0, 0.0, "ok", ""),
-        (10.0, 10.0, "ok", ""),
-        (10.0, 10.1, "refused", "only 50% of the epithelium of mask m.tif lies on tissue"),
-        (0.0, 1.0, "refused", "only 0%"),
-    ],
-)
-def test_most_of_a_mask_must_lie_on_tissue(
-    tmp_path: Path, on_tissue: float, elsewhere: float, status: str, reason: str
-) -> None:
-    outcome = outcome_of(label_image(tmp_path, 3, 0), on_tissue, elsewhere)
-    assert outcome.status == status
-    assert reason in outcome.reason
+@pytest.mark.parametrize(("right", "share"), [(500, 1.0), (625, 0.8), (1000, 0.5)])
+def test_the_share_of_a_mask_on_tissue_is_told(tmp_path: Path, right: int, share: float) -> None:
+    record = slide()
+    tiles = tiles_on(record, 0, 0, 500, 1000)
+    found, outcome = outcome_of(outline(tmp_path / "m.json", 0, 0, right, 1000), record, tiles)
+    assert outcome.ok
+    assert found == pytest.approx(share)
+    by_labels = labels(tmp_path / "m.png", (200, 200), 0, 0, right // 5, 200)
+    assert outcome_of(by_labels, record, tiles)[0] == pytest.approx(share)
+
+
+def test_a_mask_that_lies_mostly_beside_the_tissue_is_refused(tmp_path: Path) -> None:
+    record = slide()
+    tiles = tiles_on(record, 0, 0, 500, 1000)
+    _, outcome = outcome_of(outline(tmp_path / "m.json", 100, 0, 1000, 1000), record, tiles)
+    assert outcome.status == Status.REFUSED
+    assert outcome.reason.startswith("only 44% of the epithelium of mask")
+
+
+def test_tiles_of_finished_features_may_leave_tissue_out(tmp_path: Path) -> None:
+    record = slide(imported="TRIDENT")
+    tiles = tiles_on(record, 0, 0, 500, 1000)
+    found = outcome_of(outline(tmp_path / "m.json", 400, 0, 1000, 1000), record, tiles)
+    assert found == (None, OK)
 
 
 def test_what_a_mask_without_epithelium_holds_is_told(tmp_path: Path) -> None:
-    def outcome(*classes: int) -> tuple[str, str]:
-        found = outcome_of(label_image(tmp_path, *classes))
-        return found.status, found.reason
+    record = slide(1000, 200)
+    tiles = tiles_on(record, 0, 0, 1000, 200)
 
-    assert outcome(0, 0) == (Status.NO_EPITHELIUM, "mask m.tif is empty")
-    assert outcome(0, 2, 7) == (
+    def outcome(*classes: int) -> tuple[str, str]:
+        pixels = np.array(classes, np.uint8).reshape(1, -1).repeat(20, axis=0)
+        pixels = np.repeat(pixels, 100 // len(classes), axis=1)
+        # libvips remembers files by their names.
+        name = f"{'-'.join(map(str, classes))}.png"
+        found = outcome_of(write_plain(tmp_path / name, pixels), record, tiles)[1]
+        return found.status, found.reason.replace(str(tmp_path / name), "m.png")
+
+    assert outcome(0, 0) == (Status.NO_EPITHELIUM, "mask m.png is empty")
+    assert outcome(0, 2, 7, 0) == (
         Status.REFUSED,
-        "mask m.tif has no class of epithelium.classes; it has 0, 2, 7",
+        "mask m.png has no class of epithelium.classes; it has 0, 2, 7",
     )
     assert outcome(*range(20, 40))[1].endswith("28, 29, 30, 31")
-    # At the edge, where no tile is whole: a later step says that no tile has enough.
-    assert outcome(0, 12) == (OK.status, OK.reason)
+    wide = slide(1050, 210)
+    edge = labels(tmp_path / "edge.png", (1050, 210), 1005, 0, 1050, 210)
+    assert outcome_of(edge, wide, tiles)[1].status == Status.NO_EPITHELIUM
 
 
-def test_outlines_off_all_tiles_are_of_another_slide() -> None:
-    outcome = outcome_of(Polygons([]))
+def test_outlines_off_all_tiles_are_of_another_slide(tmp_path: Path) -> None:
+    record = slide()
+    far = outline(tmp_path / "m.json", 5000, 5000, 6000, 6000)
+    _, outcome = outcome_of(far, record, tiles_on(record, 0, 0, 500, 500))
     assert outcome.status == Status.REFUSED
     assert "coordinates of another slide or scale" in outcome.reason
+
+
+BOUNDS = {"bounds_x": 300, "bounds_y": 200, "bounds_width": 600, "bounds_height": 700}
+
+
+@pytest.mark.parametrize(
+    ("origin", "corner", "problem"),
+    [
+        (None, (0, 0), None),
+        ("bounds", (0, 0), None),
+        ("plane", (300, 200), None),
+        (None, (300, 200), "100% if it is measured from the corner of the whole slide"),
+        ("bounds", (300, 200), "set epithelium.mask_origin to plane"),
+        ("plane", (0, 0), "set epithelium.mask_origin to bounds"),
+    ],
+)
+def test_the_origin_of_outlines_is_said_and_checked(
+    tmp_path: Path, origin: str | None, corner: tuple[int, int], problem: str | None
+) -> None:
+    record = slide(**BOUNDS)
+    tiles = tiles_on(record, 300, 200, 900, 900)
+    x, y = corner
+    path = outline(tmp_path / "m.json", x, y, x + 600, y + 700)
+    rules = MaskRules([3], ["Tumor"], (), origin)  # type: ignore[arg-type]
+    share, outcome = outcome_of(path, record, tiles, rules)
+    assert outcome.ok is (problem is None)
+    assert problem is None or problem in outcome.reason
+    assert share == (1.0 if problem is None else None)
+
+
+def test_outlines_that_lie_as_well_either_way_are_taken(tmp_path: Path) -> None:
+    record = slide(**BOUNDS)
+    tiles = tiles_on(record, 0, 0, 1000, 1000)
+    share, outcome = outcome_of(outline(tmp_path / "m.json", 0, 0, 300, 300), record, tiles)
+    assert (share, outcome) == (1.0, OK)
+
+
+def test_a_label_image_as_large_as_the_bounds_is_noticed(tmp_path: Path) -> None:
+    record = slide(**BOUNDS)
+    of_bounds = labels(tmp_path / "b.png", (300, 350), 0, 0, 300, 350)
+    with pytest.raises(MaskError, match=r"as large as the bounds .*600 × 700 px at 300, 200"):
+        check_mask(str(of_bounds), RULES, record, 100.0)
+    rules = MaskRules([3], origin="bounds")
+    tiles = tiles_on(record, 300, 200, 900, 900)
+    assert outcome_of(of_bounds, record, tiles, rules) == (1.0, OK)
+    of_plane = labels(tmp_path / "p.png", (500, 500), 150, 100, 450, 450)
+    assert check_mask(str(of_plane), RULES, record, 100.0) == ()
+    assert outcome_of(of_plane, record, tiles) == (1.0, OK)
+    with pytest.raises(MaskError, match="proportions differ"):
+        check_mask(str(of_plane), rules, record, 100.0)
+
+
+@pytest.mark.parametrize(("side", "noticed"), [(300, True), (301, False)])
+def test_of_equal_proportions_the_scale_tells_bounds_from_the_whole(
+    tmp_path: Path, side: int, noticed: bool
+) -> None:
+    """600 / 300 is a whole number and 1000 / 300 is none; 301 fits neither, so the tissue tells."""
+    record = slide(bounds_x=300, bounds_y=300, bounds_width=600, bounds_height=600)
+    path = labels(tmp_path / "b.png", (side, side), 0, 0, side, side)
+    if noticed:
+        with pytest.raises(MaskError, match="say which it covers with"):
+            check_mask(str(path), RULES, record, 100.0)
+        return
+    _, outcome = outcome_of(path, record, tiles_on(record, 300, 300, 900, 900))
+    assert "set epithelium.mask_origin to bounds" in outcome.reason
+
+
+def test_share_on_tissue_is_kept_beside_the_coverage(tmp_path: Path) -> None:
+    for share in (0.75, None):
+        write_coverage(tmp_path / "a.h5", np.ones(3, np.float32), share, OK, Provenance())
+        assert read_share_on_tissue(tmp_path / "a.h5") == share

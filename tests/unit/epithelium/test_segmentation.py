@@ -18,7 +18,7 @@ from histohet.common.arrays import Bools, Floats, UInt8
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.epithelium import segmentation as epithelium
-from histohet.epithelium.masks import LabelImage
+from histohet.epithelium.labels import LabelImage
 from histohet.epithelium.segmentation import (
     DEFAULT_THRESHOLD,
     FLOOR,
@@ -39,6 +39,7 @@ from histohet.epithelium.segmentation import (
     write_labels,
 )
 from histohet.slides.reader import open_slide
+from histohet.slides.record import Frame
 from histohet.tissue.stain import EOSIN, HEMATOXYLIN, StainModel, fit_stain, unmix
 
 WHITE = 242.0
@@ -334,7 +335,7 @@ def test_label_image_fits_its_slide_at_any_scale(
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
         labels, _ = segment_slide(slide, mpp, TISSUE, label=1)
     write_labels(tmp_path / "a.tif", labels, OK, PROVENANCE)
-    mask = LabelImage(tmp_path / "a.tif", [1], (900, 600))
+    mask = LabelImage(tmp_path / "a.tif", [1], Frame(0, 0, 900, 600))
     assert mask.scale == pytest.approx(1 / mpp, rel=0.01)
 
 

@@ -98,7 +98,13 @@ def test_epithelium_is_sought_where_nobody_says_where_it_is() -> None:
     assert slides.stain_mask(of(slide="c")) == []
     whole = planned(epithelium={"without_mask": "whole"}).slides
     assert whole.stain_mask(of(slide="b")) == []
-    assert slides.mask_classes(of(slide="b")) == [slides.stain_class]
+    assert slides.mask_rules(of(slide="b")) == {
+        "classes": [slides.stain_class],
+        "origin": "plane",
+    }
+    given = slides.mask_rules(of(slide="a"))
+    assert (given["classes"], given["origin"]) == ([3, 12], None)
+    assert given["excluded_names"] == ["Ignore*", "Necrosis"]
 
 
 def test_whole_tiles_need_no_mask() -> None:

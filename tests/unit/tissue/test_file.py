@@ -10,7 +10,7 @@ import shapely
 from histohet.common.outcome import OK, Outcome, Status, attempt
 from histohet.common.provenance import Provenance
 from histohet.common.qupath import TileObject, write_tile_objects
-from histohet.epithelium.masks import read_polygons
+from histohet.epithelium.polygons import read_polygons
 from histohet.tissue.file import read_tissue, write_tissue
 from histohet.tissue.segmentation import Tissue
 

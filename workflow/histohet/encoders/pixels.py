@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from histohet.epithelium.masks import EpitheliumMask, apply_mask, open_mask
+from histohet.epithelium.base import EpitheliumMask, MaskRules
+from histohet.epithelium.masks import apply_mask, open_mask
 from histohet.slides.reader import Pixels, Resampling, Slide, open_slide, read_tile
+from histohet.slides.record import Frame
 
 PAPER: Literal["paper"] = "paper"
 """Name of HETMAP's own pixel path, where a `Resampling` is named otherwise."""
@@ -23,22 +25,20 @@ class MaskSource:
 
     Attributes
     ----------
-    path, classes, class_names, slide_size, offset
+    path, rules, frame
         See `histohet.epithelium.masks.open_mask`.
     colour
         RGB outside the epithelium; HETMAP takes black.
     """
 
     path: str | None
-    classes: tuple[int, ...]
-    class_names: tuple[str, ...]
-    slide_size: tuple[int, int]
-    offset: tuple[int, int] = (0, 0)
+    rules: MaskRules
+    frame: Frame
     colour: tuple[int, int, int] = (0, 0, 0)
 
     def open(self) -> EpitheliumMask:
         """Open the mask."""
-        return open_mask(self.path, self.classes, self.class_names, self.slide_size, self.offset)
+        return open_mask(self.path, self.rules, self.frame)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from histohet.common.settings import Settings, Several, Text
+from histohet.common.settings import FaultyKeyError, Settings, Several, Text
+from histohet.slides.settings import Origin
 
 Fill = Literal["zero", "white", "none"]
 
@@ -25,7 +26,18 @@ class EpitheliumSettings(Settings):
     )
     class_names: Several[Text] = Field(
         ("Tumor", "Epithelium"),
-        description="QuPath classes of a GeoJSON mask that are epithelium.",
+        description="QuPath classes of a GeoJSON mask that are epithelium; capitals do not count.",
+    )
+    excluded_names: Several[Text] | tuple[()] = Field(
+        ("Ignore*", "Necrosis"),
+        description="QuPath classes that are taken out of the epithelium where they overlap it.",
+    )
+    mask_origin: Origin | None = Field(
+        None,
+        description="Of slides with bounds (MRXS, SCN, BIF …): what masks are measured from, and "
+        "what label images cover. `bounds`: the part that QuPath shows; `plane`: all pixels "
+        "(OpenSlide, HALO, TRIDENT, LazySlide). Absent: `bounds` for GeoJSON, `plane` for label "
+        "images; a mask that lies better on the tissue the other way is refused either way.",
     )
     min_coverage: float = Field(
         0.25,
@@ -38,3 +50,10 @@ class EpitheliumSettings(Settings):
         description="What replaces the rest of a kept tile: `zero` (black, HETMAP), `white` (the "
         "slide's own), `none`.",
     )
+
+    @model_validator(mode="after")
+    def _excludes_no_epithelium(self) -> Self:
+        wanted = {name.casefold() for name in self.class_names}
+        if both := [name for name in self.excluded_names if name.casefold() in wanted]:
+            raise FaultyKeyError("excluded_names", f"'{both[0]}' is also one of class_names")
+        return self

@@ -14,8 +14,12 @@ DICOM = ".dcm"
 MOST_OF_A_SERIES = 50
 """A folder with more files than that holds more than one DICOM slide."""
 
+GEOJSON, GZIP, ZIP = {".geojson", ".json"}, ".gz", ".zip"
+"""Suffixes of polygons, and of either way in which QuPath packs them."""
+
 LARGEST_GEOJSON = 256 * 2**20
-"""Bytes. Some twelve times as much memory is needed, and outlines of epithelium are smaller."""
+"""Bytes, unpacked. Some twelve times as much memory is needed, and outlines of epithelium are
+smaller."""
 
 
 def files_of(slide: Path) -> list[Path]:
@@ -45,4 +49,7 @@ def files_of(slide: Path) -> list[Path]:
 
 def is_geojson(path: str | Path) -> bool:
     """Whether a mask is polygons, by its suffix; else it is a label image."""
-    return Path(path).suffix.lower() in {".geojson", ".json"}
+    kind = Path(path).suffix.lower()
+    if kind == GZIP:
+        return Path(Path(path).stem).suffix.lower() in GEOJSON
+    return kind in GEOJSON or kind == ZIP

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from histohet.common.files import read_json, write_json
 from histohet.common.outcome import Outcome, Status
+from histohet.slides.settings import Origin
+
+
+class Frame(NamedTuple):
+    """A rectangle of a slide, level-0 px."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+INCOMPARABLE = "refused: not comparable"
+"""What becomes of a slide that is sound, but other than the rest of its cohort: no step of a single
+slide knows that."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +36,8 @@ class SlideRecord:
         before its scale is known.
     mpp_source
         ``file``, ``sheet`` or ``features``.
-    bounds_x, bounds_y
-        Where QuPath's origin lies in the slide, level-0 px.
+    bounds_x, bounds_y, bounds_width, bounds_height
+        What QuPath shows of the slide, level-0 px; without size all of it.
     conflicts
         What contradicts what; a conflict alone does not refuse a slide.
     imported
@@ -30,8 +46,8 @@ class SlideRecord:
         Of the finished features: encoder as their tool calls it, if it says so, and numbers per
         tile.
     notes
-        What is left out of the slide file, and what is unusual about the finished features: no
-        reason to refuse them.
+        What is left out of the slide file, and what is unusual about the other files of the slide:
+        no reason to refuse it.
     status, reason
         See `histohet.common.outcome`.
     """
@@ -47,6 +63,8 @@ class SlideRecord:
     objective_power: float | None = None
     bounds_x: int = 0
     bounds_y: int = 0
+    bounds_width: int | None = None
+    bounds_height: int | None = None
     conflicts: str = ""
     imported: str | None = None
     encoder: str | None = None
@@ -82,6 +100,21 @@ class SlideRecord:
     def bounds_offset(self) -> tuple[int, int]:
         """Where QuPath's origin lies in the slide, level-0 px."""
         return self.bounds_x, self.bounds_y
+
+    @property
+    def frames(self) -> dict[Origin, Frame]:
+        """All of the slide, and the part that QuPath shows; the same without bounds.
+
+        Raises
+        ------
+        ValueError
+            If the slide was never opened.
+        """
+        plane = Frame(0, 0, *self.size)
+        if self.bounds_width is None or self.bounds_height is None:
+            return {"plane": plane, "bounds": plane}
+        bounds = Frame(self.bounds_x, self.bounds_y, self.bounds_width, self.bounds_height)
+        return {"plane": plane, "bounds": bounds}
 
 
 def write_record(path: str | Path, record: SlideRecord) -> None:

@@ -10,6 +10,9 @@ from histohet.common.settings import Settings
 
 Preference = Literal["file", "sheet"]
 
+Origin = Literal["bounds", "plane"]
+"""Where coordinates begin: at the corner of the bounds that a scanner gives, or of all pixels."""
+
 
 class ScaleSettings(Settings):
     """Which micrometres per pixel count, and how far from the tiles they may be."""

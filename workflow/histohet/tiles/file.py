@@ -161,11 +161,17 @@ def read_tiles(path: str | Path) -> TileTable:
 
 
 def write_column(
-    path: str | Path, name: str, values: Float32, outcome: Outcome, provenance: Provenance
+    path: str | Path,
+    name: str,
+    values: Float32,
+    outcome: Outcome,
+    provenance: Provenance,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write one float32 value per tile, in the order of the tile file."""
+    """Write one float32 value per tile, in the order of the tile file, and what is `about` them."""
     with new_file(path, outcome, provenance) as file:
-        file.create_dataset(name, data=np.asarray(values, np.float32))
+        column = file.create_dataset(name, data=np.asarray(values, np.float32))
+        column.attrs.update(about or {})
 
 
 def covered_tiles(path: str | Path, least: float) -> Ints:
