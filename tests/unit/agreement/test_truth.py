@@ -41,3 +41,13 @@ def test_agreement_counts_tumour_tiles_only() -> None:
     nothing = agree(np.array([0, 0]), 0, one[:2], one[:2], one[:2])
     assert nothing.ari is None
     assert Truth(np.empty((0, 2), np.int64), np.empty(0, np.int64)).n_subclones == 0
+
+
+def test_a_tile_that_stands_twice_counts_once_and_never_as_two_subclones(tmp_path: Path) -> None:
+    path = tmp_path / "truth.tsv"
+    path.write_text("x\ty\tsubclone\n8\t0\t2\n0\t0\t1\n8\t0\t2\n")
+    found = read_truth(path)
+    assert (found.coords.tolist(), found.subclones.tolist()) == ([[8, 0], [0, 0]], [2, 1])
+    path.write_text("x\ty\tsubclone\n8\t0\t2\n8\t0\t1\n")
+    with pytest.raises(ValueError, match=r"\(8, 0\) stands twice, with different values"):
+        read_truth(path)

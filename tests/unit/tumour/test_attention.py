@@ -89,6 +89,17 @@ def test_attention_that_nobody_could_read_is_not_written(tmp_path, values, messa
     assert not (tmp_path / "a.csv").exists()
 
 
+def test_a_place_that_stands_twice_counts_once_and_never_with_two_values(tmp_path):
+    head = "x_coord,y_coord,attention_value\n"
+    path = write(tmp_path, head + "512,0,2\n0,0,1\n512.0,0,2.0\n512,0,2\n")
+    xy, values = read_attention(path)
+    assert xy.tolist() == [[512, 0], [0, 0]]
+    assert values.tolist() == [2.0, 1.0]
+    path = write(tmp_path, head + "512,0,2\n0,0,1\n512,0,2.5\n")
+    with pytest.raises(ValueError, match=r"csv: \(512, 0\) stands twice, with different values"):
+        read_attention(path)
+
+
 # scores of tiles
 
 

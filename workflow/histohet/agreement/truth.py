@@ -12,7 +12,7 @@ from histohet.clustering.file import ClusteredTiles
 from histohet.common.arrays import Ints
 from histohet.common.settings import by_value
 from histohet.common.sheets import read_table
-from histohet.tiles.lattice import Coords
+from histohet.tiles.lattice import Coords, first_of_each
 from histohet.tiles.neighbours import nearest
 
 TRUTH_COLUMNS = ("x", "y", "subclone")
@@ -40,7 +40,8 @@ def read_truth(path: str | Path) -> Truth:
     Raises
     ------
     ValueError
-        If a column is missing or a value is not a whole number; names file and row.
+        If a column is missing, a value is not a whole number, or a tile stands twice with different
+        subclones; names file and row, or the tile.
     """
     _, rows = read_table(path, "truth", TRUTH_COLUMNS)
     values = np.empty((len(rows), len(TRUTH_COLUMNS)), np.int64)
@@ -52,7 +53,12 @@ def read_truth(path: str | Path) -> Truth:
                 raise ValueError(
                     f"{path}, row {number}: {name} is '{cells[name]}', not a whole number"
                 ) from error
-    return Truth(values[:, :2], values[:, 2])
+    coords, subclones = values[:, :2], values[:, 2]
+    try:
+        once = first_of_each(coords, subclones)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return Truth(coords[once], subclones[once])
 
 
 def subclone_of_tiles(truth: Truth, coords: Coords, side_px: float) -> Ints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from histohet.common.arrays import Bools, Ints
@@ -37,6 +38,30 @@ def outside(coords: Coords, size: tuple[int, int] | None) -> str | None:
         f"{is_outside.sum()} of {len(coords)} tiles lie outside the slide{of}, the first at "
         f"({x}, {y}): coordinates of another slide or level"
     )
+
+
+def first_of_each(coords: npt.NDArray[np.number], values: npt.NDArray[np.generic]) -> Ints:
+    """Return the rows of different positions, the first of each, in the order of the file.
+
+    Parameters
+    ----------
+    coords
+        (N, 2) positions.
+    values
+        (N, ...) what is known of each.
+
+    Raises
+    ------
+    ValueError
+        If a position stands twice with different values; the message names it.
+    """
+    _, first, place = np.unique(coords, axis=0, return_index=True, return_inverse=True)
+    differs = values != values[first[place.ravel()]]
+    if differs.any():
+        row = int(np.flatnonzero(differs.reshape(len(coords), -1).any(axis=1))[0])
+        x, y = coords[row].tolist()
+        raise ValueError(f"({x:g}, {y:g}) stands twice, with different values")
+    return np.sort(first).astype(np.int64)
 
 
 def lattice(width: int, height: int, spec: TileSpec, mpp: float) -> Coords:

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from histohet.common.arrays import Floats
 from histohet.common.files import write_text
 from histohet.common.sheets import read_rows
-from histohet.tiles.lattice import LARGEST_PX, outside
+from histohet.tiles.lattice import LARGEST_PX, first_of_each, outside
 from histohet.tiles.neighbours import nearest
 
 CLOSEST_PITCH = 0.45
@@ -33,15 +33,16 @@ def read_attention(path: str | Path) -> tuple[npt.NDArray[np.int64], Floats]:
     Returns
     -------
     xy : ndarray
-        (M, 2) int64.
+        (M, 2) int64; each position once.
     values : ndarray
         (M,) float64.
 
     Raises
     ------
     ValueError
-        If a column is missing, there are no rows, or a value is not a finite number (a whole one
-        for coordinates); the message names file and line.
+        If a column is missing, there are no rows, a value is not a finite number (a whole one for
+        coordinates), or a position stands twice with different values; the message names file and
+        line, or the position.
     """
     header, rows = read_rows(path)
     missing = [column for column in ATTENTION_COLUMNS if column not in header]
@@ -51,15 +52,18 @@ def read_attention(path: str | Path) -> tuple[npt.NDArray[np.int64], Floats]:
         )
     if not rows:
         raise ValueError(f"{path} has no rows")
-    x, y, attention = ATTENTION_COLUMNS
+    x, y, value = ATTENTION_COLUMNS
     xy = [
         [_number(cells[column], f"{path}, line {line}: {column}", whole=True) for column in (x, y)]
         for line, cells in rows
     ]
-    values = [
-        _number(cells[attention], f"{path}, line {line}: {attention}") for line, cells in rows
-    ]
-    return np.array(xy, np.int64), np.array(values)
+    values = [_number(cells[value], f"{path}, line {line}: {value}") for line, cells in rows]
+    coords, attention = np.array(xy, np.int64), np.array(values)
+    try:
+        once = first_of_each(coords, attention)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return coords[once], attention[once]
 
 
 def read_attention_of(

@@ -21,7 +21,7 @@ from histohet.features.imported.layouts import (
     read_tile_positions,
 )
 from histohet.features.imported.placement import place_tiles
-from histohet.features.imported.rows import read_rows
+from histohet.features.imported.rows import check_repeats, read_rows
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.lattice import lattice
 from histohet.tiles.settings import TileSpec
@@ -216,6 +216,8 @@ def replaced(name: str, data: object) -> Callable[[h5py.File], None]:
         (replaced("coords", np.full((6, 2), 2**62)), "no positions on a slide"),
         (lambda f: f.__delitem__("coords"), "features without coords"),
         (lambda f: f.__delitem__("features"), "belongs into the column `tiles`"),
+        (lambda f: f.move("features", "embeddings"), "has coords and embeddings, but no dataset"),
+        (lambda f: f.move("features", "x/y"), "belongs into the column `tiles`"),
         (lambda f: (f.move("features", "x"), f.move("coords", "y")), "it holds x, y"),
         (lambda f: f["coords"].attrs.__setitem__("patch_size_level0", "wide"), "not a number"),
         (lambda f: f["coords"].attrs.__setitem__("patch_size_level0", 0), "must be positive"),
@@ -437,3 +439,27 @@ def refusal(action: Callable[[], object]) -> str | None:
     except FeatureFileError as error:
         return str(error)
     return None
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (1.0, None),
+        (1.0 + 1e-3, None),
+        (1.5, "the tiles of rows 1 and 6 have the same position and different features"),
+        (-1.0, "the tiles of rows 1 and 6 have"),
+    ],
+)
+def test_a_tile_that_stands_twice_has_the_same_features(
+    tmp_path: Path, changed: float, problem: str | None
+) -> None:
+    twice = np.concatenate([FEATURES, FEATURES[[1, 1]] * np.array([[changed], [1.0]])])
+    coords = np.concatenate([COORDS, COORDS[[1, 1]]])
+    read = read_source(write_trident(tmp_path / "a.h5", twice.astype(np.float32), coords))
+    placed = place_tiles(read, 0.25)
+    assert placed.repeats.tolist() == [[6, 1], [7, 1]]
+    if problem is None:
+        check_repeats(read, placed.repeats)
+        return
+    with pytest.raises(FeatureFileError, match=problem):
+        check_repeats(read, placed.repeats)

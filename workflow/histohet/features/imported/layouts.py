@@ -142,6 +142,11 @@ def read_source(path: str | Path) -> FeatureSource:
             raise FeatureFileError(
                 f"{path} has features without coords: nothing says where its tiles lie"
             )
+        if coords is not None and (others := _like_features(file, coords)):
+            raise FeatureFileError(
+                f"{path} has coords and {', '.join(others)}, but no dataset 'features': call that "
+                "so which holds the features"
+            )
         if coords is not None:
             raise FeatureFileError(
                 f"{path} has coords without features: it belongs into the column `tiles`"
@@ -275,6 +280,20 @@ def open_foreign(path: str | Path) -> Iterator[h5py.File]:
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:
     found = group.get(name)
     return found if isinstance(found, h5py.Dataset) else None
+
+
+def _like_features(file: h5py.File, coords: h5py.Dataset) -> list[str]:
+    """Name the datasets that hold several real numbers per tile, whatever they are called."""
+    sets = {name: one for name in file if (one := _dataset(file, name)) is not None}
+    return [
+        name
+        for name, one in sets.items()
+        if one.dtype.kind == "f"
+        and one.shape
+        and len(_matrix(one.shape)) == 2
+        and _matrix(one.shape)[0] == coords.shape[0]
+        and name != "coords"
+    ]
 
 
 def _check_size(path: str | Path, dataset: h5py.Dataset, shape: tuple[int, int]) -> None:

@@ -59,6 +59,9 @@ class PlacedTiles:
         Side as the encoder saw it.
     size
         (width, height) of level 0, if anything says it.
+    repeats
+        int64 (K, 2), rows of the feature file whose position stands in an earlier row, and that
+        row; see `rows.check_repeats`.
     notes
         What is unusual but no reason to refuse the slide.
     """
@@ -69,6 +72,7 @@ class PlacedTiles:
     pitch_px: float
     tile_px: int
     size: tuple[int, int] | None
+    repeats: Ints
     notes: tuple[str, ...] = ()
 
 
@@ -131,6 +135,8 @@ def place_tiles(
     order = np.lexsort((np.arange(len(coords)), coords[:, 0], coords[:, 1]))
     fresh = np.ones(len(coords), np.bool_)
     fresh[1:] = (coords[order][1:] != coords[order][:-1]).any(axis=1)
+    firsts = np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))
+    repeats = np.stack([order[~fresh], order[firsts[~fresh]]], axis=1).astype(np.int64)
     order = order[fresh]
     notes = []
     if not fresh.all():
@@ -146,7 +152,8 @@ def place_tiles(
     if overlapping:
         notes.append(f"{overlapping} of {len(coords)} tiles overlap tiles of another lattice")
     tile_px = source.facts.tile_px or (tiles.facts.tile_px if tiles else None) or round(side)
-    return PlacedTiles(coords, order.astype(np.int64), side, pitch, tile_px, size, tuple(notes))
+    rows = order.astype(np.int64)
+    return PlacedTiles(coords, rows, side, pitch, tile_px, size, repeats, tuple(notes))
 
 
 def check_tile_size(

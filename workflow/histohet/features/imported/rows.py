@@ -16,6 +16,9 @@ from histohet.tiles.file import TileTable, write_coords
 
 BLOCK_BYTES = 128 * 2**20
 
+SAME = 0.01
+"""Relative distance up to which features are the same: half precision and batches leave traces."""
+
 
 def write_imported_tiles(
     path: str | Path, tiles: TileTable, source_row: Ints, provenance: Provenance
@@ -70,6 +73,33 @@ def read_rows(
                     f"first in row {wanted[broken].min()}: extract them again"
                 )
             yield block
+
+
+def check_repeats(source: FeatureSource, repeats: Ints) -> None:
+    """Check that tiles that stand twice in a feature file have the same features both times.
+
+    Parameters
+    ----------
+    repeats
+        (K, 2) rows of the file, see `PlacedTiles.repeats`.
+
+    Raises
+    ------
+    FeatureFileError
+        If they have not, or see `read_rows`.
+    """
+    compared = zip(*(read_rows(source, repeats[:, column]) for column in range(2)), strict=True)
+    done = 0
+    for again, first in compared:
+        distance = np.linalg.norm(again - first, axis=1)
+        differs = np.flatnonzero(distance > SAME * np.linalg.norm(first, axis=1))
+        if len(differs):
+            row, earlier = repeats[done + differs[0]].tolist()
+            raise FeatureFileError(
+                f"{source.path}: the tiles of rows {earlier} and {row} have the same position and "
+                "different features: extract them again"
+            )
+        done += len(again)
 
 
 def _gather(dataset: h5py.Dataset, rows: Ints, width: int) -> Float32:
