@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from histohet.common.sheets import SheetError
-from histohet.slides.sheet import read_slide_sheet
+from histohet.slides.sheet import SlideRow, missing_files, read_slide_sheet
 
 
 def sheet(folder: Path, text: str, name: str = "slides.tsv") -> Path:
@@ -94,3 +95,44 @@ def test_a_pattern_that_finds_no_patient_is_an_error(
     path = sheet(tmp_path, "slide\tpath\nTCGA-3M-AB46\ta\nb1\tb\n")
     with pytest.raises(SheetError, match=message):
         read_slide_sheet(path, pattern)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("~/slides/a.svs", "does not exist: ~ is not expanded, write the whole path"),
+        ("$HOME/a.svs", "does not exist: variables are not expanded, write the whole path"),
+        ("${DATA}/a.svs", "does not exist: variables are not expanded, write the whole path"),
+        ("file:///slides/a.svs", "does not exist: it is an address, and a path is needed: copy"),
+        ("s3://bucket/a.svs", "does not exist: it is an address"),
+        ("C:\\slides\\a.svs", "does not exist: folders are separated by / here"),
+        ("absent/a.svs", "does not exist"),
+    ],
+)
+def test_what_a_path_is_not_is_said(path: str, problem: str) -> None:
+    found = missing_files([SlideRow(2, "a", "a", path)])[path]
+    assert found.startswith(problem)
+    assert "absent" not in path or found == problem
+
+
+def test_a_name_that_is_spelt_otherwise_is_said(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    (tmp_path / apart).mkdir()
+    (tmp_path / apart / "HE.SVS").touch()
+
+    def problem(*parts: str) -> str:
+        path = str(tmp_path.joinpath(*parts))
+        return missing_files([SlideRow(2, "a", "a", path)]).get(path, "")
+
+    assert problem(apart, "HE.SVS") == ""
+    assert "letters are composed otherwise (Unicode" in problem(composed, "HE.SVS")
+    assert problem(apart, "HE.svs") == f"does not exist; there is {tmp_path / apart / 'HE.SVS'}"
+    assert problem(composed, "absent.svs") == "does not exist"
+    (tmp_path / apart / "he.svs").touch()
+    assert problem(apart, "HE.svs") == "does not exist"
+
+
+def test_a_tilde_or_a_dollar_in_the_name_of_a_file_is_no_matter(tmp_path: Path) -> None:
+    for name in ("~a.svs", "$a.svs", "a\\b.svs"):
+        (tmp_path / name).touch()
+        assert missing_files([SlideRow(2, "a", "a", str(tmp_path / name))]) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -96,6 +97,15 @@ class SlideRow:
         return problems
 
 
+NOT_THERE = "does not exist"
+NOT_EXPANDED = {
+    "://": "it is an address, and a path is needed: copy the file to a disk",
+    "~": "~ is not expanded, write the whole path",
+    "$": "variables are not expanded, write the whole path",
+    "\\": "folders are separated by / here",
+}
+"""Signs of what a path is not, and what to do; said of files that are not there."""
+
 COMPANIONS = ("mask", "attention", "traits", "truth")
 """Columns of files that lie beside a slide, and may change while it stays."""
 REQUIRED = ("slide",)
@@ -115,7 +125,47 @@ class SlideSheet:
 def missing_files(rows: Iterable[SlideRow]) -> dict[str, str]:
     """Return the files that rows name and that are not there, each with what is wrong with it."""
     named = sorted({file for row in rows for file in row.files.values()})
-    return {file: unfit for file in named if (unfit := why_no_file(file))}
+    return {
+        file: f"{unfit}{_hint(file)}" if unfit == NOT_THERE else unfit
+        for file in named
+        if (unfit := why_no_file(file))
+    }
+
+
+def _hint(file: str) -> str:
+    """Say what is likely wrong with the path of a file that does not exist; "" if nobody knows."""
+    for sign, remedy in NOT_EXPANDED.items():
+        if sign in file:
+            return f": {remedy}"
+    there = _spelt_otherwise(Path(file))
+    if there is None:
+        return ""
+    if unicodedata.normalize("NFC", there) == unicodedata.normalize("NFC", file):
+        return (
+            ", but a file whose name looks the same: its letters are composed otherwise (Unicode, "
+            "as macOS does): rename it, or copy its name from the folder"
+        )
+    return f"; there is {there}"
+
+
+def _spelt_otherwise(file: Path) -> str | None:
+    """Return the file whose path differs by capitals and by the form of Unicode alone, if any."""
+    found = Path(file.anchor)
+    for part in file.relative_to(file.anchor).parts:
+        if not (found / part).exists():
+            try:
+                alike = [one.name for one in found.iterdir() if _plain(one.name) == _plain(part)]
+            except OSError:
+                return None
+            if len(alike) != 1:
+                return None
+            part = alike[0]
+        found /= part
+    return str(found)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> SlideSheet:
