@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 Cells = dict[str, object]
 
@@ -21,24 +22,30 @@ class Case:
     message
         What its reason there must contain; of a slide that is used all the same and that preflight
         tells of, what the list of problems must contain.
-    preflight
-        Whether preflight tells already, in its list of problems.
+    told_by
+        What tells it already in the list of problems of preflight: the files themselves, or the
+        tiles that they give; "" if only the run does.
     """
 
     cells: Cells
     status: str = "ok"
     message: str = ""
-    preflight: bool = True
+    told_by: Literal["files", "tiles", ""] = "files"
 
 
 def refused(message: str, **cells: object) -> Case:
-    """Return a case that preflight refuses."""
+    """Return a case that preflight refuses for its files."""
     return Case(cells, "refused", message)
 
 
+def foreseen(status: str, message: str, **cells: object) -> Case:
+    """Return a case that tells once preflight has its tissue, tiles and mask."""
+    return Case(cells, status, message, told_by="tiles")
+
+
 def later(status: str, message: str, **cells: object) -> Case:
-    """Return a case that tells once its pixels, tiles or embeddings are read."""
-    return Case(cells, status, message, preflight=False)
+    """Return a case that tells once its pixels or embeddings are read."""
+    return Case(cells, status, message, told_by="")
 
 
 def written(path: Path, content: bytes | str) -> Path:

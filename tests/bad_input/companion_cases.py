@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bad_input.cases import Case, first_half, later, refused, written
+from bad_input.cases import Case, first_half, foreseen, later, refused, written
 from helpers.pictures import GLASS, plain, section
 from helpers.slidefiles import write_jpeg_tiff, write_plain
 
@@ -62,6 +62,8 @@ def bad_masks(folder: Path, slide: Path) -> dict[str, Case]:
     noise = np.random.default_rng(0).choice([0, 3], (HALF, HALF)).astype(np.uint8)
     whole = write_plain(folder / "noise.png", noise)
     outline = square(150, 1550)
+    parts = [square(150, 1200)["coordinates"], square(500, 1550)["coordinates"]]
+    overlapping = {"type": "MultiPolygon", "coordinates": parts}
     return {
         "mask_of_other_shape": refused(
             "proportions differ", **labels("odd.tif", tissue_mask()[:400])
@@ -69,45 +71,64 @@ def bad_masks(folder: Path, slide: Path) -> dict[str, Case]:
         "mask_too_coarse": refused(
             "is too coarse", **labels("tiny.tif", np.full((3, 3), 3, np.uint8))
         ),
-        "mask_in_colour": refused("has 3 bands", **any_file(slide)),
+        "mask_in_colour": refused("has 3 bands", **labels("rgb.png", section(HALF, 75))),
+        "mask_as_jpeg": refused("changes numbers: save", **labels("lossy.jpg", tissue_mask())),
+        "mask_white_is_zero": refused(
+            "stores white as zero", **labels("white.tif", tissue_mask(), miniswhite=True)
+        ),
         "mask_of_floats": refused(
             "has float pixels", **labels("float.tif", np.zeros((HALF, HALF), np.float32))
         ),
-        "mask_of_text": refused("cannot be read", **any_file(written(folder / "mask.tif", "mask"))),
-        "mask_of_no_bytes": refused("cannot be read", **any_file(written(folder / "none.tif", ""))),
-        "mask_truncated": later(
+        "mask_of_text": refused(
+            "a mask is a label image", **any_file(written(folder / "mask.tif", "mask"))
+        ),
+        "mask_of_no_bytes": refused(
+            "a mask is a label image", **any_file(written(folder / "none.tif", ""))
+        ),
+        "mask_of_xml": refused(
+            "or GeoJSON", **any_file(written(folder / "asap.xml", "<ASAP_Annotations/>"))
+        ),
+        "mask_truncated": foreseen(
             "refused", "cannot be read", **any_file(first_half(whole, "half.png"))
         ),
-        "mask_empty": later("no_epithelium", "is empty", **labels("empty.tif", tissue_mask(0))),
-        "mask_of_unknown_classes": later(
+        "mask_empty": foreseen("no_epithelium", "is empty", **labels("empty.tif", tissue_mask(0))),
+        "mask_of_unknown_classes": foreseen(
             "refused",
             "has no class of epithelium.classes; it has 0, 2",
             **labels("2.tif", tissue_mask(2)),
         ),
-        "mask_shifted": later("refused", "of the epithelium of mask", **shifted_mask(folder)),
-        "outlines_of_other_classes": later(
-            "refused",
+        "mask_shifted": foreseen("refused", "of the epithelium of mask", **shifted_mask(folder)),
+        "outlines_of_other_classes": refused(
             "has no annotation of class Tumor, Epithelium; it has: Stroma",
             **outlines("stroma", (outline, "Stroma")),
         ),
-        "outlines_of_nothing": later("refused", "it has: none", **outlines("nothing")),
-        "outlines_off_the_slide": later(
+        "outlines_of_nothing": refused("it has: none", **outlines("nothing")),
+        "outlines_off_the_slide": foreseen(
             "refused",
             "coordinates of another slide or scale",
             **outlines("off", (square(9000, 9900), "Tumor")),
         ),
-        "outlines_without_geometry": later(
-            "refused", "holds an annotation without geometry", **outlines("null", (None, "Tumor"))
+        "outlines_without_geometry": refused(
+            "annotation 1 (Tumor): no geometry, left out", **outlines("null", (None, "Tumor"))
         ),
-        "outlines_of_points": later(
-            "refused",
+        "outlines_of_points": refused(
             "have no area",
             **outlines("point", ({"type": "Point", "coordinates": [9, 9]}, "Tumor")),
         ),
-        "outlines_broken_off": later(
-            "refused",
-            "is not a GeoJSON feature collection",
-            **any_file(written(folder / "b.geojson", '{"features": [')),
+        "outlines_broken_off": refused(
+            "is not GeoJSON: ", **any_file(written(folder / "b.geojson", '{"features": ['))
+        ),
+        "outlines_that_overlap": Case(
+            outlines("union", (overlapping, "Tumor")),
+            message="annotation 1 (Tumor): its parts overlap, taken as their union",
+        ),
+        "outlines_in_small_letters": Case(
+            outlines("small", (outline, "tumor")),
+            message="class 'tumor' is taken for 'Tumor'",
+        ),
+        "outlines_with_a_hole_drawn_on_them": Case(
+            outlines("ignore", (outline, "Tumor"), (square(150, 500), "Ignore*")),
+            message="annotation 2 (Ignore*): taken out of the epithelium",
         ),
     }
 
@@ -152,6 +173,14 @@ def bad_tables(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
         ),
         "attention_semicolons": refused(
             "attention: ", **attention("semicolons", (head + rows()).replace(",", ";"))
+        ),
+        "attention_twice": refused(
+            "(0, 0) stands twice, with different values",
+            **attention("twice", head + rows() + "0,0,0.75\n"),
+        ),
+        "traits_twice": refused(
+            "(0, 0) stands twice, with different values",
+            **beside("traits", "twice.tsv", "x\ty\tA\n0\t0\t1\n9\t0\t1\n0\t0\t0\n"),
         ),
         "traits_of_two": refused(
             "it must be 0 or 1", **beside("traits", "two.tsv", "x\ty\tA\n0\t0\t2\n")

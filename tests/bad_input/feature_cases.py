@@ -42,6 +42,7 @@ def bad_features(folder: Path) -> dict[str, Case]:
         "features": np.concatenate([vectors, vectors[:2]]),
         "coords": np.concatenate([GRID, GRID[:2]]),
     }
+    unlike = {**twice, "features": np.concatenate([vectors, vectors[2:4]])}
     return {
         "sound_features": Case(given(sound)),
         "features_nan": later(
@@ -60,6 +61,9 @@ def bad_features(folder: Path) -> dict[str, Case]:
             "the file is incomplete", **given(trident("many", coords=GRID[:40]))
         ),
         "coords_twice": Case(given(trident("twice", **twice)), message="2 of 51 tiles stand twice"),
+        "coords_twice_with_other_features": refused(
+            "have the same position and different features", **given(trident("unlike", **unlike))
+        ),
         "coords_nan": refused("values that are no positions on a slide", **given(lost)),
         "coords_of_other_slide": refused(
             "lie outside the slide", **given(trident("other", coords=GRID + 5000))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bad_input.cases import Case, first_half, later, refused, written
+from bad_input.cases import Case, first_half, foreseen, later, refused, written
 from helpers.pictures import GLASS, fluorescence, pen_marks, photo, plain, section
 from helpers.slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
 
@@ -53,7 +53,7 @@ def broken_files(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
             "ok", "tiles cannot be decoded and are left out", path=hole, mask=mask
         ),
         "broken_rows": later("unreadable", "cannot be read", path=holes, mask=mask),
-        "broken_tile_of_one_level": later("unreadable", "cannot be read", path=flat),
+        "broken_tile_of_one_level": foreseen("unreadable", "cannot be read", path=flat),
     }
 
 
@@ -111,24 +111,24 @@ def other_pictures(folder: Path, mask: Path) -> dict[str, Case]:
     def image(name: str, pixels: np.ndarray, **cells: object) -> dict[str, object]:
         return {"path": write_plain(folder / f"{name}.png", pixels), "mpp": 0.5, **cells}
 
-    no_tissue, no_stain = "no piece of tissue is above the size limit", "pen, fluorescence"
+    no_tissue, no_stain = "no piece of tissue is large enough", "pen, fluorescence"
     sixteen_bit = np.random.default_rng(0).integers(0, 2**16, (900, 900), np.uint16)
     real_numbers = write_plain(folder / "real.tif", np.ones((900, 900, 3), np.float32))
     return {
-        "all_white": later("no_tissue", no_tissue, **image("white", plain(900, 255))),
-        "all_black": later("no_tissue", no_tissue, **image("black", plain(900, 0))),
-        "one_pixel": later("no_tissue", no_tissue, **image("pixel", plain(1, 100))),
-        "thread": later("no_tissue", no_tissue, **image("thread", plain(2, 90).repeat(4000, 1))),
-        "speck": later("no_tissue", no_tissue, **image("speck", section(900, 300))),
-        "small": later(
+        "all_white": foreseen("no_tissue", no_tissue, **image("white", plain(900, 255))),
+        "all_black": foreseen("no_tissue", no_tissue, **image("black", plain(900, 0))),
+        "one_pixel": foreseen("no_tissue", no_tissue, **image("pixel", plain(1, 100))),
+        "thread": foreseen("no_tissue", no_tissue, **image("thread", plain(2, 90).repeat(4000, 1))),
+        "speck": foreseen("no_tissue", no_tissue, **image("speck", section(900, 300))),
+        "small": foreseen(
             "too_few_tiles", "at least 10 are needed", **image("small", section(700, 80))
         ),
-        "pen_only": later("no_tissue", no_stain, **image("pen", pen_marks(1700), mask=mask)),
-        "fluorescence": later("no_tissue", no_stain, **image("glow", fluorescence(900))),
-        "fluorescence_16_bit": later("no_tissue", no_tissue, **image("deep", sixteen_bit)),
-        "photo": later("no_tissue", no_stain, **image("photo", photo(900))),
+        "pen_only": foreseen("no_tissue", no_stain, **image("pen", pen_marks(1700), mask=mask)),
+        "fluorescence": foreseen("no_tissue", no_stain, **image("glow", fluorescence(900))),
+        "fluorescence_16_bit": foreseen("no_tissue", no_tissue, **image("deep", sixteen_bit)),
+        "photo": foreseen("no_tissue", no_stain, **image("photo", photo(900))),
         "real_numbers": refused("real.tif has float pixels", path=real_numbers, mpp=0.5),
-        "giant": later(
+        "giant": foreseen(
             "no_tissue", no_tissue, path=write_giant(folder / "giant.svs", GIANT_PX, GLASS)
         ),
     }

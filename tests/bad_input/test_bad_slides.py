@@ -19,7 +19,8 @@ from helpers.cohorts import Cohort
 from helpers.pictures import section
 from helpers.slidefiles import write_jpeg_tiff, write_plain
 from histohet.common.tables import read_tsv
-from histohet.preflight import check_companions, check_slide, list_problems
+from histohet.epithelium.base import MaskRules
+from histohet.preflight import Outlook, check_companions, check_slide, list_problems
 from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import COMPANIONS, missing_files, read_slide_sheet
 from histohet.tiles.settings import TileSpec
@@ -30,6 +31,9 @@ CONFIG = {
     "clustering": {"q": 4, "restarts": 0, "min_tiles": 10},
     "max_failed_fraction": 0.95,
 }
+
+SHARED = "the same file as of slide"
+"""Said of most slides here: they lie beside one sound one."""
 
 REFUSED_IN_THE_RUN = (
     "zero_bytes",
@@ -67,7 +71,7 @@ class Run:
 
 def is_refused_by_preflight(case: Case) -> bool:
     """Whether preflight refuses something of the slide: a bad truth refuses the comparison only."""
-    return case.preflight and (case.status == "refused" or "truth" in case.cells)
+    return bool(case.told_by) and (case.status == "refused" or "truth" in case.cells)
 
 
 def write_sheet(folder: Path, cases: dict[str, Case]) -> Path:
@@ -101,7 +105,7 @@ def run(cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> Run
     chosen = {
         slide: case
         for slide, case in cases.items()
-        if slide in REFUSED_IN_THE_RUN or case.status == "ok" or not case.preflight
+        if slide in REFUSED_IN_THE_RUN or case.status == "ok" or case.told_by != "files"
     }
     write_sheet(folder, chosen)
     cohort = Cohort(folder, ROOT / "workflow", CONFIG)
@@ -124,20 +128,22 @@ def test_preflight_refuses_what_it_can_tell_and_nothing_else(
         )
         for row in sheet.slides.values()
     ]
-    records = [
-        check_companions(
-            record,
-            {c: f for c, f in sheet.slides[record.slide].files.items() if c in COMPANIONS},
-            TileSpec(),
-        )
-        for record in opened
-    ]
+    rules = MaskRules([3, 12], ["Tumor", "Epithelium"], ["Ignore*", "Necrosis"])
+    outlooks = []
+    for before in opened:
+        files = sheet.slides[before.slide].files
+        files = {column: file for column, file in files.items() if column in COMPANIONS}
+        record = check_companions(before, files, TileSpec(), rules)
+        used = " where it is used" if before.outcome.ok else ""
+        outlooks.append(Outlook(record, "" if record.outcome.ok else f"refused{used}"))
     sound = {record.slide for record in opened if record.outcome.ok}
-    refused = {record.slide for record in records if not record.outcome.ok}
-    told = {slide for slide, case in cases.items() if case.preflight and case.message}
+    refused = {one.record.slide for one in outlooks if not one.record.outcome.ok}
+    told = {slide for slide, case in cases.items() if case.told_by == "files" and case.message}
     assert refused == {slide for slide in told if is_refused_by_preflight(cases[slide])}
     problems = {
-        problem.subject: problem for problem in list_problems(records, sound, sheet, "", None)
+        problem.subject: problem
+        for problem in list_problems(outlooks, sheet, "", None)
+        if SHARED not in problem.problem
     }
     assert set(problems) == told
     for number, (slide, case) in enumerate(cases.items(), start=2):
@@ -156,7 +162,7 @@ def test_every_slide_has_its_status_and_the_excluded_ones_their_reason(run: Run)
     assert slides["status"].to_dict() == {slide: case.status for slide, case in run.cases.items()}
     for slide, reason in slides["reason"].items():
         case = run.cases[slide]
-        expected = case.message if slide in run.excluded or not case.preflight else ""
+        expected = case.message if slide in run.excluded or not case.told_by else ""
         assert expected in reason, slide
         assert bool(reason) == bool(expected), slide
         assert "\n" not in reason
@@ -173,11 +179,26 @@ def test_used_slides_are_measured(run: Run) -> None:
 
 def test_list_of_problems_is_what_preflight_told(run: Run) -> None:
     problems = run.table("preflight/problems.tsv")
-    told = {slide for slide, case in run.cases.items() if case.preflight and case.message}
+    shared = problems["problem"].str.contains(SHARED)
+    assert shared.any()
+    problems = problems[~shared]
+    told = {slide for slide, case in run.cases.items() if case.told_by and case.message}
     assert set(problems["subject"]) == told
+    by_slide = problems.groupby("subject")["problem"].agg("; ".join)
+    for slide in told:
+        assert run.cases[slide].message in by_slide[slide], slide
     refused = problems["consequence"].str.startswith("refused")
     expected = {slide for slide in told if is_refused_by_preflight(run.cases[slide])}
     assert set(problems["subject"][refused]) == expected
+
+
+def test_preflight_promises_what_the_run_keeps(run: Run) -> None:
+    """But for pixels and embeddings, which only the run reads; a truth is no matter of the run."""
+    foretold = run.table("preflight/slides.tsv").set_index("slide")["status"]
+    came = run.table("cohort/full/slides.tsv").set_index("slide")["status"]
+    for slide, case in run.cases.items():
+        expected = "refused" if is_refused_by_preflight(case) else came[slide]
+        assert foretold[slide] == (expected if case.told_by else "ok"), slide
 
 
 def test_tables_of_failures_and_the_pages_name_every_excluded_slide(run: Run) -> None:
@@ -190,7 +211,7 @@ def test_tables_of_failures_and_the_pages_name_every_excluded_slide(run: Run) ->
     for slide, case in run.excluded.items():
         reason = failures.loc[slide, "reason"]
         assert reason in html.unescape(pages[0]), slide
-        assert (reason in html.unescape(pages[1])) == case.preflight, slide
+        assert (case.message in html.unescape(pages[1])) == bool(case.told_by), slide
 
 
 def test_nothing_crashed_and_nothing_is_half_written(run: Run) -> None:

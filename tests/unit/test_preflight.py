@@ -7,22 +7,37 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 
+from helpers.annotations import feature, geojson, square
 from helpers.featurefiles import write_clam, write_trident
 from helpers.slidefiles import gradient, write_aperio, write_plain, write_tiff
 from histohet.clinical.join import PROBLEM_COLUMNS, ClinicalTable
+from histohet.common.arrays import Float32
+from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.provenance import Provenance
+from histohet.common.tables import read_tsv, write_tsv
+from histohet.epithelium.base import MaskRules
 from histohet.preflight import (
+    INCOMPARABLE,
+    MeasuredMask,
+    Outlook,
     Problem,
     check_companions,
     check_slide,
     disagreeing_features,
+    foresee,
     list_problems,
-    qupath_offset,
+    qupath_bounds,
+    read_outlooks,
+    refuse_disagreeing,
+    slide_table,
 )
 from histohet.slides.reader import SlideInfo
 from histohet.slides.record import SlideRecord, read_record, write_record
 from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow, missing_files, read_slide_sheet
+from histohet.tiles.file import TileTable, lay_tiles, no_tiles
 from histohet.tiles.settings import TileSpec
 
 SETTINGS = {"tiles": TileSpec(), "scale": ScaleSettings()}
@@ -110,12 +125,12 @@ def test_duplicate_ids_are_refused_without_opening_the_slide() -> None:
 
 
 def test_qupath_crops_to_bounds_only_if_both_sides_are_smaller() -> None:
-    def offset(*bounds: int) -> tuple[int, int]:
-        return qupath_offset(SlideInfo("mirax", ((1000, 1000),), 0.5, 0.5, 20, bounds))
+    def shown(*bounds: int) -> tuple[int, int, int, int]:
+        return qupath_bounds(SlideInfo("mirax", ((1000, 1000),), 0.5, 0.5, 20, bounds))
 
-    assert offset(60, 40, 500, 600) == (60, 40)
-    assert offset(60, 40, 1000, 600) == (0, 0)
-    assert offset(0, 0, 1000, 1000) == (0, 0)
+    assert shown(60, 40, 500, 600) == (60, 40, 500, 600)
+    assert shown(60, 40, 1000, 600) == (0, 0, 1000, 1000)
+    assert shown(0, 0, 1000, 1000) == (0, 0, 1000, 1000)
 
 
 def problems_of(path: Path, patients: set[str] | None) -> list[Problem]:
@@ -124,12 +139,12 @@ def problems_of(path: Path, patients: set[str] | None) -> list[Problem]:
         check(row, duplicate_rows=sheet.duplicates.get(slide, ()))
         for slide, row in sheet.slides.items()
     ]
-    opened = {record.slide for record in records if record.outcome.ok}
+    outlooks = [Outlook(one, "" if one.outcome.ok else "refused") for one in records]
     clinical = None
     if patients is not None:
         nothing = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
         clinical = ClinicalTable(pd.DataFrame({"patient": sorted(patients)}), nothing)
-    return list_problems(records, opened, sheet, "slides.tsv", clinical)
+    return list_problems(outlooks, sheet, "slides.tsv", clinical)
 
 
 def test_problems_of_the_sheet(tmp_path: Path) -> None:
@@ -171,7 +186,8 @@ def test_problems_of_clinical_tables_are_those_of_the_patients_and_of_whole_tabl
 
 def test_refusals_and_conflicts_are_listed_with_their_rows(tmp_path: Path) -> None:
     path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
-    text = f"slide\tpath\tmpp\na\t{path}\t0.5\nb\t{path}\t0.25\nc\t{path}\t0,5\n"
+    others = [write_aperio(tmp_path / f"{n}.svs", gradient(300, n), 0.5, 20) for n in (210, 220)]
+    text = f"slide\tpath\tmpp\na\t{path}\t0.5\nb\t{others[0]}\t0.25\nc\t{others[1]}\t0,5\n"
     (tmp_path / "slides.tsv").write_text(text)
     found = problems_of(tmp_path / "slides.tsv", None)
     assert [(p.row, p.subject) for p in found] == [(3, "b"), (4, "c")]
@@ -283,7 +299,7 @@ def test_what_is_unusual_about_features_is_a_problem_but_no_refusal(tmp_path: Pa
     text = f"slide\tmpp\tfeatures\ttiles\na\t0.5\t{clam}\t{patches}\n"
     (tmp_path / "slides.tsv").write_text(text)
     found = problems_of(tmp_path / "slides.tsv", None)
-    assert [(p.row, p.subject, p.consequence) for p in found] == [(2, "a", "used as they are")]
+    assert [(p.row, p.subject, p.consequence) for p in found] == [(2, "a", "used so")]
     assert found[0].problem.startswith("1 of 13 tiles stand twice")
 
 
@@ -300,32 +316,135 @@ def test_features_of_one_encoder_agree_however_it_is_spelt() -> None:
         record_of("d"),
         SlideRecord("e", None, imported="STAMP"),
     ]
-    assert disagreeing_features(same, "uni2h", 1536) is None
-    assert disagreeing_features(same, "uni2h", None) is None
-    assert disagreeing_features(same[:3], "stain_texture", 97) is None
-    assert disagreeing_features([], "x", 3) is None
+    assert disagreeing_features(same, "uni2h", 1536) == {}
+    assert disagreeing_features(same, "uni2h", None) == {}
+    assert disagreeing_features(same[:3], "stain_texture", 97) == {}
+    assert disagreeing_features([], "x", 3) == {}
 
 
-def test_features_that_cannot_be_compared_are_named_with_their_slides() -> None:
-    many = [record_of(f"u{i}", "uni_v2", 1536) for i in range(7)]
-    problem = disagreeing_features([*many, record_of("v", "virchow2", 1536)], "x", None)
-    assert problem is not None
-    assert "uni_v2, 1536 numbers per tile: u0, u1, u2, u3, u4 and 2 more" in problem
-    assert "virchow2, 1536 numbers per tile: v" in problem
-    assert disagreeing_features([record_of("a", "uni", 1024), record_of("b")], "uni", 1536)
-    assert disagreeing_features([record_of("a", None, 1024), record_of("b", None, 1000)], "x", 1)
-    assert disagreeing_features([record_of("a", "uni_v2", 1536), record_of("b")], "uni", None)
+def test_the_slides_whose_features_are_others_are_named() -> None:
+    many = [record_of(f"u{i}", "uni_v2", 1536) for i in range(3)]
+    odd = record_of("v", "virchow2", 1280)
+    found = disagreeing_features([odd, *many], "x", None)
+    assert found == {
+        "v": "features are of virchow2 with 1280 numbers per tile, those of 3 other slides of "
+        "uni_v2 with 1536 numbers per tile: one cohort needs features of one encoder"
+    }
+    # Slides that are encoded here are the measure of the others, however many these are.
+    assert set(disagreeing_features([*many, record_of("b")], "uni", 1024)) == {"u0", "u1", "u2"}
+    assert set(disagreeing_features([*many, record_of("b")], "uni", None)) == {"u0", "u1", "u2"}
+    unnamed = [record_of("a", None, 1024), record_of("b", None, 1000)]
+    assert set(disagreeing_features(unnamed, "x", 1)) == {"b"}
     refused = SlideRecord("r", None, "a", status="refused", reason="no", encoder="z")
-    assert disagreeing_features([refused, record_of("b")], "uni", None) is None
+    assert disagreeing_features([refused, record_of("b")], "uni", None) == {}
+    outlooks = refuse_disagreeing([Outlook(odd), Outlook(many[0])], found)
+    assert [one.record.status for one in outlooks] == ["refused", "ok"]
+    assert [one.consequence for one in outlooks] == [INCOMPARABLE, ""]
+
+
+SIZE = (2000, 2000)
+SQUARE = shapely.box(0, 0, 2000, 2000)
+
+
+def tiles_on(*pieces: shapely.Polygon) -> TileTable:
+    return lay_tiles("a", TileSpec(), 0.5, SIZE, list(pieces), "tiles")
+
+
+def foreseen(
+    tiles: TileTable,
+    coverage: Float32 | None = None,
+    *,
+    opened: SlideRecord | None = None,
+    beside: SlideRecord | None = None,
+    tissue: Outcome = OK,
+    mask: Outcome = OK,
+    on_tissue: float | None = 1.0,
+) -> Outlook:
+    record = opened or SlideRecord("a", "a.svs", mpp=0.5, width=2000, height=2000)
+    return foresee(
+        record,
+        beside or record,
+        tissue,
+        tiles,
+        None if coverage is None else MeasuredMask(coverage, mask, on_tissue),
+        min_tiles=20,
+        min_coverage=0.25,
+    )
+
+
+def test_what_becomes_of_a_slide_is_foreseen_from_its_tiles() -> None:
+    sound = foreseen(tiles_on(SQUARE))
+    assert (sound.record.status, sound.consequence, sound.n_tissue_tiles) == ("ok", "", 64)
+    small = foreseen(tiles_on(shapely.box(0, 0, 900, 900)))
+    assert small.record.status == "too_few_tiles"
+    assert small.record.reason == (
+        "16 tiles on tissue, at least 20 are needed (clustering.min_tiles)"
+    )
+    assert small.consequence == "no result"
+    lost = Outcome(Status.NO_TISSUE, "no piece of tissue is large enough: …")
+    nothing = foreseen(no_tiles("a", lost), tissue=lost)
+    assert (nothing.record.outcome, nothing.consequence) == (lost, "no result")
+    pink = foreseen(tiles_on(SQUARE), tissue=Outcome(Status.OK, "98% is taken for tissue"))
+    assert (pink.record.status, pink.record.notes) == ("ok", "98% is taken for tissue")
+
+
+def test_what_becomes_of_a_slide_is_foreseen_from_its_mask() -> None:
+    tiles = tiles_on(SQUARE)
+    n_tiles = len(tiles.coords)
+    half, few = np.float32([0.25, 0.3] * (n_tiles // 2)), np.float32([0.9] * 8 + [0.1] * 56)
+    assert foreseen(tiles, half).record.outcome.ok
+    foretold = foreseen(tiles, few)
+    assert foretold.record.status == "too_few_tiles"
+    assert foretold.record.reason.startswith("8 tiles are more than 25% epithelium, at least 20")
+    assert foretold.consequence == "no result where it is used"
+    none = foreseen(tiles, np.zeros(n_tiles, np.float32))
+    assert none.record.status == "no_epithelium"
+    shifted = Outcome(Status.REFUSED, "only 30% of …")
+    refused = foreseen(tiles, np.zeros(n_tiles, np.float32), mask=shifted, on_tissue=None)
+    assert (refused.record.outcome, refused.consequence) == (shifted, "refused where it is used")
+
+
+def test_the_share_of_a_mask_on_tissue_is_listed_below_nine_tenths() -> None:
+    tiles = tiles_on(SQUARE)
+    for share, note in ((0.9, ""), (0.62, "62% of the epithelium of the mask lies on tissue")):
+        found = foreseen(tiles, np.ones(len(tiles.coords), np.float32), on_tissue=share)
+        assert (found.mask_on_tissue, found.record.notes) == (share, note)
+
+
+def test_what_is_refused_before_stays_refused() -> None:
+    bad = SlideRecord("a", "a.svs", status="refused", reason="a.svs is empty")
+    found = foreseen(no_tiles("a", bad.outcome), opened=bad)
+    assert (found.record.reason, found.consequence) == ("a.svs is empty", "refused")
+    beside = SlideRecord("a", "a.svs", mpp=0.5, status="refused", reason="attention: …")
+    beside_bad = foreseen(tiles_on(SQUARE), beside=beside)
+    assert beside_bad.consequence == "refused where it is used"
+
+
+def test_outlooks_are_read_from_their_table(tmp_path: Path) -> None:
+    (tmp_path / "slides.tsv").write_text("slide\tpath\na\ta.svs\nb\tb.svs\n")
+    sheet = read_slide_sheet(tmp_path / "slides.tsv")
+    outlooks = [
+        foreseen(tiles_on(SQUARE), np.ones(64, np.float32), on_tissue=0.7),
+        Outlook(SlideRecord("b", "b.svs", status="refused", reason="no"), "refused"),
+    ]
+    write_tsv(tmp_path / "t.tsv", slide_table(outlooks, sheet), Provenance())
+    assert read_outlooks(read_tsv(tmp_path / "t.tsv")) == outlooks
 
 
 ATTENTION = "x_coord,y_coord,attention_value\n"
 
 
-def problem_beside(files: dict[str, str], size: tuple[int, int] | None = (800, 600)) -> str | None:
+RULES = MaskRules([3, 12], ["Tumor"])
+
+
+def beside(files: dict[str, str], size: tuple[int, int] | None = (800, 600)) -> SlideRecord:
     width, height = size or (None, None)
     record = SlideRecord("a", None, mpp=1.0, width=width, height=height)
-    return check_companions(record, files, TileSpec(tile_um=100, tile_px=100)).reason or None
+    return check_companions(record, files, TileSpec(tile_um=100, tile_px=100), RULES)
+
+
+def problem_beside(files: dict[str, str], size: tuple[int, int] | None = (800, 600)) -> str | None:
+    return beside(files, size).reason or None
 
 
 def problem_of(tmp_path: Path, **contents: str) -> str | None:
@@ -382,6 +501,14 @@ def test_a_pixel_of_a_mask_is_no_larger_than_a_tile(tmp_path: Path, side: int, f
     assert problem is None if fits else "114 px of the slide, a tile 100" in (problem or "")
 
 
-def test_outlines_are_left_for_later(tmp_path: Path) -> None:
+def test_outlines_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.geojson").write_text("no GeoJSON")
-    assert mask_problem(tmp_path / "a.geojson") is None
+    assert "is not GeoJSON: " in (mask_problem(tmp_path / "a.geojson") or "")
+    other = geojson(tmp_path / "b.geojson", [feature(square(0, 0, 9, 9), "Stroma")])
+    assert "it has: Stroma" in (mask_problem(other) or "")
+    spelt = geojson(tmp_path / "c.geojson", [feature(square(0, 0, 9, 9), "tumor")])
+    found = beside({"mask": str(spelt)})
+    assert (found.status, found.notes) == (
+        "ok",
+        f"mask {spelt}: class 'tumor' is taken for 'Tumor'",
+    )

@@ -20,13 +20,14 @@ THRESHOLD = {"choose_tumour_threshold"} | SLIDES
 MEASURES = {"measure_slide"} | THRESHOLD
 CLUSTERS = {"cluster_tiles", "export_qupath"} | MEASURES
 FEATURES = {"encode_tiles"} | CLUSTERS
-# Finished features are compared with the encoder beforehand.
+# Preflight foresees what tissue, tiles and masks will give, and compares finished features.
 PREFLIGHT = {"collect_preflight", "list_problems"}
 ENCODER = PREFLIGHT | FEATURES
-COVERAGE = {"measure_coverage"} | FEATURES
+COVERAGE = {"measure_coverage"} | PREFLIGHT | FEATURES
+MASK = {"check_companions"} | COVERAGE
 TILES = {"tile_slide", "score_tumour_tiles"} | COVERAGE
 TISSUE = {"segment_tissue"} | TILES
-EVERYTHING = {"check_slide", "check_companions"} | PREFLIGHT | TISSUE
+EVERYTHING = {"check_slide", "check_companions"} | TISSUE
 CLINICAL = {"read_clinical", "list_problems"} | SURVIVAL
 EMBEDDINGS = {"pool_slide", "collect_slide_embeddings"} | SUMMARY
 CURVE = {"draw_specification_curve"} | SUMMARY
@@ -44,7 +45,7 @@ def analysis(**changes: Any) -> list[dict[str, Any]]:
 # Key, another value, and the rules that run again. A section that was not there comes whole.
 CHANGES: list[tuple[str, Any, set[str]]] = [
     ("seed", 7, CLUSTERS | {"analyse_survival"}),
-    ("patient_pattern", "^(.*)$", PREFLIGHT | SLIDES),
+    ("patient_pattern", "^(.*)$", PREFLIGHT | THRESHOLD),
     ("clinical", [WEEKS], CLINICAL),
     ("variants", ["full", "no_mask", "no_potts", "no_tumor_filter"], ESTIMATES),
     ("max_failed_fraction", 0.9, {"check_failures"} | SURVIVAL),
@@ -56,9 +57,11 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("tiles.tile_px", 192, EVERYTHING),
     ("tiles.overlap_um", 10, EVERYTHING),
     ("epithelium.without_mask", "whole", NOTHING),
-    ("epithelium.classes", [3], COVERAGE),
-    ("epithelium.class_names", ["Carcinoma"], COVERAGE),
-    ("epithelium.min_coverage", 0.4, FEATURES),
+    ("epithelium.classes", [3], MASK),
+    ("epithelium.class_names", ["Carcinoma"], MASK),
+    ("epithelium.excluded_names", ["Stroma"], MASK),
+    ("epithelium.mask_origin", "plane", MASK),
+    ("epithelium.min_coverage", 0.4, PREFLIGHT | FEATURES),
     ("epithelium.fill", "white", FEATURES),
     ("encoding.resampling", "box", FEATURES),
     ("encoding.max_bad_tiles", 0.1, FEATURES),
@@ -70,7 +73,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("clustering.reach", 2.0, CLUSTERS),
     ("clustering.procedure", "paper", CLUSTERS),
     ("clustering.restarts", 2, CLUSTERS),
-    ("clustering.min_tiles", 21, CLUSTERS),
+    ("clustering.min_tiles", 21, PREFLIGHT | CLUSTERS),
     ("tumour.attention_tile_um", 200, {"score_tumour_tiles", "export_qupath"} | MEASURES),
     ("tumour.threshold", 0.5, THRESHOLD),
     ("attention", {"from": "sheet"}, {"draw_attention"} | SUMMARY),

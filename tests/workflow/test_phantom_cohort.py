@@ -295,11 +295,14 @@ def test_lost_slides_do_not_stop_the_others(finished: Cohort, tmp_path: Path) ->
     assert "6 of 7 slides gave no result (86%)" in strict.stdout + strict.stderr
 
 
-def test_preflight_opens_slides_and_clinical_tables_and_nothing_else(finished: Cohort) -> None:
+def test_preflight_looks_at_tissue_tiles_and_masks_and_encodes_nothing(finished: Cohort) -> None:
     rules = finished.rules("--forceall", "preflight")
     assert rules == {
         "check_slide": 4,
         "check_companions": 4,
+        "segment_tissue": 4,
+        "tile_slide": 4,
+        "measure_coverage": 4,
         "read_clinical": 1,
         "collect_preflight": 1,
         "list_problems": 1,

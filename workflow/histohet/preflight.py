@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
 from histohet.agreement.truth import read_truth
 from histohet.clinical.join import ClinicalTable
-from histohet.common.outcome import SlideLost, Status
-from histohet.epithelium.coverage import check_mask
-from histohet.epithelium.masks import MaskError
+from histohet.common.arrays import Float32
+from histohet.common.outcome import Outcome, SlideLost, Status
+from histohet.epithelium.base import MaskError, MaskRules
+from histohet.epithelium.coverage import LISTED_BELOW, check_mask
 from histohet.features.imported.layouts import (
     canonical_encoder,
     read_source,
     read_tile_positions,
 )
 from histohet.features.imported.placement import check_tile_size, place_tiles
+from histohet.features.imported.rows import check_repeats
 from histohet.measures.traits import read_traits
+from histohet.slides.identity import same_files
 from histohet.slides.reader import SlideInfo, open_slide
-from histohet.slides.record import SlideRecord
+from histohet.slides.record import INCOMPARABLE, Frame, SlideRecord
 from histohet.slides.scale import Scale, resolve_scale, resolve_scale_of_features
 from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow, SlideSheet
+from histohet.tiles.file import TileTable
 from histohet.tiles.settings import TileSpec
 from histohet.tumour.attention import read_attention_of
 
-NAMED_SLIDES = 5
-"""So many slides are named in a message about many."""
+REFUSED, NO_RESULT = "refused", "no result"
+WHERE_USED = " where it is used"
+"""What becomes of a slide; of its mask, say, variants of whole tiles need none."""
+
+READERS: Mapping[str, Callable[[str, tuple[int, int] | None], object]] = {
+    "attention": read_attention_of,
+    "traits": lambda path, size: read_traits(path),
+    "truth": lambda path, size: read_truth(path),
+}
+"""What reads the files beside a slide but for the mask, by column of the sheet."""
+
+Features = tuple[str | None, int | None]
+"""Encoder and width of features; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,9 @@ def check_slide(
     return check(record, row, info, tiles, scale)
 
 
-def check_companions(record: SlideRecord, files: Mapping[str, str], tiles: TileSpec) -> SlideRecord:
+def check_companions(
+    record: SlideRecord, files: Mapping[str, str], tiles: TileSpec, rules: MaskRules
+) -> SlideRecord:
     """Read the files that the sheet names beside a slide and refuse it if they cannot be its own.
 
     Not part of `check_slide`, so that another mask or attention does not encode a slide again.
@@ -98,44 +115,31 @@ def check_companions(record: SlideRecord, files: Mapping[str, str], tiles: TileS
     ----------
     files
         By column of the sheet, `histohet.slides.sheet.COMPANIONS`.
+    rules
+        How a mask is read.
     """
     if not record.outcome.ok or record.mpp is None:
         return record
-    problem = _problem_of_companions(files, record.known_size, tiles.side_px(record.mpp))
-    return _refuse(record, problem) if problem else record
+    side_px, size = tiles.side_px(record.mpp), record.known_size
 
-
-def _problem_of_companions(
-    files: Mapping[str, str], size: tuple[int, int] | None, side_px: float
-) -> str | None:
-    """Read mask, attention, traits and truth of a slide as far as it goes; say what is wrong.
-
-    Of a label image only the header is read, of GeoJSON nothing: it may be large.
-
-    Parameters
-    ----------
-    files
-        By column of the sheet, `histohet.slides.sheet.COMPANIONS`.
-    size
-        (width, height) of level 0; None without a slide, which then has no mask either.
-    side_px
-        Side of a tile, level-0 px.
-    """
-    checks: dict[str, Callable[[str], object]] = {
-        "mask": lambda path: None if size is None else check_mask(path, size, side_px),
-        "attention": lambda path: read_attention_of(path, size),
-        "traits": read_traits,
-        "truth": read_truth,
-    }
-    problems = []
+    problems, notes = [], [record.notes]
     for column, file in files.items():
         try:
-            checks[column](file)
+            if column == "mask":
+                # Without a slide there is no mask either.
+                notes += check_mask(file, rules, record, side_px)
+            else:
+                READERS[column](file, size)
         except MaskError as error:
             problems.append(str(error))
         except ValueError as error:
             problems.append(f"{column}: {error}")
-    return "; ".join(problems) or None
+    record = replace(record, notes=_joined(notes))
+    return _refuse(record, _joined(problems)) if problems else record
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return "; ".join(filter(None, texts))
 
 
 def _check_scale(
@@ -188,18 +192,20 @@ def _check_features(
             size=None if info is None else (info.width, info.height),
         )
         check_tile_size(source.path, placed, scale.mpp, tiles, settings.tolerance)
+        check_repeats(source, placed.repeats)
     except SlideLost as error:
         return _refuse(record, str(error))
-    notes = [record.notes] if record.notes else []
-    return replace(record, notes="; ".join([*notes, *placed.notes]))
+    return replace(record, notes=_joined([record.notes, *placed.notes]))
 
 
 def _with_header(record: SlideRecord, info: SlideInfo) -> SlideRecord:
-    offset = qupath_offset(info)
+    bounds = qupath_bounds(info)
     return replace(
         record,
-        bounds_x=offset[0],
-        bounds_y=offset[1],
+        bounds_x=bounds.x,
+        bounds_y=bounds.y,
+        bounds_width=bounds.width,
+        bounds_height=bounds.height,
         format=info.format,
         width=info.width,
         height=info.height,
@@ -215,14 +221,16 @@ def _with_scale(record: SlideRecord, scale: Scale) -> SlideRecord:
     )
 
 
-def qupath_offset(info: SlideInfo) -> tuple[int, int]:
-    """Return how far QuPath's origin is from the slide's corner, in level-0 px.
+def qupath_bounds(info: SlideInfo) -> Frame:
+    """Return what QuPath shows of a slide.
 
     QuPath crops a slide to its bounds, and measures from their corner, only if they are smaller
     than the slide in width and height.
     """
     x, y, width, height = info.bounds
-    return (x, y) if width != info.width and height != info.height else (0, 0)
+    if width != info.width and height != info.height:
+        return Frame(x, y, width, height)
+    return Frame(0, 0, info.width, info.height)
 
 
 def _refuse(record: SlideRecord, reason: str) -> SlideRecord:
@@ -240,23 +248,128 @@ def _problem_of_row(row: SlideRow) -> str | None:
     return None
 
 
-def list_problems(
-    records: Sequence[SlideRecord],
-    opened: Collection[str],
-    sheet: SlideSheet,
-    name: str,
-    clinical: ClinicalTable | None,
-) -> list[Problem]:
-    """List what is wrong with the slides, and with the clinical rows of their patients.
+@dataclass(frozen=True)
+class Outlook:
+    """What will become of a slide, as far as its files, tissue, tiles and mask tell.
 
-    Of slides: refusals, contradicted scales, patients not to be found.
+    Attributes
+    ----------
+    record
+        What the slide is; its status and reason as they will be.
+    consequence
+        What becomes of a slide that is not ok.
+    n_tissue_tiles
+        Tiles on tissue, or of the finished features; None if the slide did not come so far.
+    mask_on_tissue
+        Share of the epithelium of a mask that lies on tissue, if known.
+    """
+
+    record: SlideRecord
+    consequence: str = ""
+    n_tissue_tiles: int | None = None
+    mask_on_tissue: float | None = None
+
+
+@dataclass(frozen=True)
+class MeasuredMask:
+    """What a mask says of the tiles of its slide.
+
+    Attributes
+    ----------
+    coverage
+        (N,) epithelium of each tile.
+    outcome
+        Why the mask cannot be used, if it cannot.
+    on_tissue
+        Share of its epithelium that lies on tissue, if known.
+    """
+
+    coverage: Float32
+    outcome: Outcome
+    on_tissue: float | None
+
+
+def foresee(
+    opened: SlideRecord,
+    beside: SlideRecord,
+    tissue: Outcome,
+    tiles: TileTable,
+    mask: MeasuredMask | None,
+    *,
+    min_tiles: int,
+    min_coverage: float,
+) -> Outlook:
+    """Say what will become of a slide.
 
     Parameters
     ----------
-    records
-        What `check_companions` found, of every slide of the sheet.
-    opened
-        Slides that `check_slide` found sound, whatever lies beside them.
+    opened, beside
+        What `check_slide` and `check_companions` found.
+    tissue
+        How far it came, and what is unusual about it.
+    tiles
+        Those on tissue, or of the finished features.
+    mask
+        None if the slide brings none.
+    min_tiles, min_coverage
+        Tiles that are needed, and epithelium that one of them needs.
+    """
+    if not opened.outcome.ok:
+        return Outlook(opened, REFUSED)
+    n_tiles, share = len(tiles.coords), None if mask is None else mask.on_tissue
+    notes = [beside.notes, tissue.reason if tissue.ok else ""]
+    if share is not None and share < LISTED_BELOW:
+        notes.append(f"{share:.0%} of the epithelium of the mask lies on tissue")
+    record = replace(beside, notes=_joined(notes))
+    lost, where_used = _lost_by_tiles(tiles, min_tiles), ""
+    if lost.ok:
+        lost, where_used = beside.outcome, WHERE_USED
+        if lost.ok and mask is not None:
+            lost = _lost_by_mask(mask, min_tiles, min_coverage)
+    if lost.ok:
+        return Outlook(record, "", n_tiles, share)
+    refused = REFUSED if lost.status is Status.REFUSED else NO_RESULT
+    record = replace(record, status=lost.status, reason=lost.reason)
+    return Outlook(record, f"{refused}{where_used}", n_tiles, share)
+
+
+def _lost_by_tiles(tiles: TileTable, min_tiles: int) -> Outcome:
+    """Whether there are tiles enough, whatever the mask."""
+    if not tiles.outcome.ok or len(tiles.coords) >= min_tiles:
+        return tiles.outcome
+    return Outcome(
+        Status.TOO_FEW_TILES,
+        f"{len(tiles.coords)} tiles on tissue, at least {min_tiles} are needed "
+        "(clustering.min_tiles)",
+    )
+
+
+def _lost_by_mask(mask: MeasuredMask, min_tiles: int, min_coverage: float) -> Outcome:
+    """Whether there are tiles enough with epithelium."""
+    if not mask.outcome.ok:
+        return mask.outcome
+    n_covered = int((mask.coverage > min_coverage).sum())
+    found = f"{n_covered} tiles are more than {min_coverage:.0%} epithelium"
+    if n_covered == 0:
+        return Outcome(Status.NO_EPITHELIUM, found)
+    if n_covered < min_tiles:
+        needed = f"at least {min_tiles} are needed (clustering.min_tiles)"
+        return Outcome(Status.TOO_FEW_TILES, f"{found}, {needed}")
+    return mask.outcome
+
+
+def list_problems(
+    outlooks: Sequence[Outlook], sheet: SlideSheet, name: str, clinical: ClinicalTable | None
+) -> list[Problem]:
+    """List what is wrong with the slides, and with the clinical rows of their patients.
+
+    Of slides: those without a result, contradicted scales, what is unusual about files, files of
+    several slides, patients not to be found.
+
+    Parameters
+    ----------
+    outlooks
+        Of every slide of the sheet.
     name
         The sheet as the user knows it (its path).
     clinical
@@ -264,23 +377,33 @@ def list_problems(
     """
     problems = []
     patients = None if clinical is None else set(clinical.frame["patient"])
-    for record in records:
+    for outlook in outlooks:
+        record = outlook.record
         row = sheet.slides[record.slide]
         # Of an id that comes again, the row to look at is the one that repeats it.
         number = sheet.duplicates.get(record.slide, (row.row,))[-1]
         if not record.outcome.ok:
-            # Variants of whole tiles, say, need no mask.
-            refused = "refused where it is used" if record.slide in opened else "refused"
-            problems.append(Problem(name, number, record.slide, record.reason, refused))
-        elif record.conflicts:
+            problems.append(Problem(name, number, record.slide, record.reason, outlook.consequence))
+        if record.conflicts and outlook.consequence != REFUSED:
             used = f"{record.mpp:.4g} µm per pixel are used ({record.mpp_source})"
             problems.append(Problem(name, number, record.slide, record.conflicts, used))
         if record.notes:
-            problems.append(Problem(name, number, record.slide, record.notes, "used as they are"))
+            problems.append(Problem(name, number, record.slide, record.notes, "used so"))
         if patients is not None and row.patient not in patients:
             problem = f"patient '{row.patient}' has no usable row in the clinical tables"
             consequence = "measured, but not in the survival analysis"
             problems.append(Problem(name, row.row, record.slide, problem, consequence))
+    problems += [
+        Problem(
+            name,
+            again.row.row,
+            again.row.slide,
+            f"{again.column}: the same file as of slide '{again.first.slide}' in row "
+            f"{again.first.row}, or a copy of it",
+            "both are used",
+        )
+        for again in same_files(sheet.slides.values())
+    ]
     if clinical is not None:
         problems += _problems_of_rows(clinical, {row.patient for row in sheet.slides.values()})
     return problems
@@ -308,11 +431,39 @@ def _cell(row: pd.Series) -> str:
     return f"{row['column']}: " if row["column"] else ""
 
 
-def slide_table(records: Sequence[SlideRecord], sheet: SlideSheet) -> pd.DataFrame:
-    """Return one row per slide: its record, and its patient."""
-    table = pd.DataFrame([asdict(record) for record in records])
-    table.insert(1, "patient", [sheet.slides[record.slide].patient for record in records])
+def slide_table(outlooks: Sequence[Outlook], sheet: SlideSheet) -> pd.DataFrame:
+    """Return one row per slide: its record, its patient, and what will become of it."""
+    rows = [
+        {
+            **asdict(outlook.record),
+            "consequence": outlook.consequence,
+            "n_tissue_tiles": outlook.n_tissue_tiles,
+            "mask_on_tissue": outlook.mask_on_tissue,
+        }
+        for outlook in outlooks
+    ]
+    table = pd.DataFrame(rows).astype({"n_tissue_tiles": "Int64", "mask_on_tissue": float})
+    patients = [sheet.slides[outlook.record.slide].patient for outlook in outlooks]
+    table.insert(1, "patient", patients)
     return table
+
+
+def read_outlooks(table: pd.DataFrame) -> list[Outlook]:
+    """Return what `slide_table` was made of."""
+    of_record = [field.name for field in fields(SlideRecord)]
+    rows: list[dict[str, Any]] = [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+    return [
+        Outlook(
+            SlideRecord(**{name: row[name] for name in of_record}),
+            row["consequence"],
+            row["n_tissue_tiles"],
+            row["mask_on_tissue"],
+        )
+        for row in rows
+    ]
 
 
 def problem_table(problems: Sequence[Problem]) -> pd.DataFrame:
@@ -323,8 +474,10 @@ def problem_table(problems: Sequence[Problem]) -> pd.DataFrame:
 
 def disagreeing_features(
     records: Sequence[SlideRecord], encoder: str, width: int | None
-) -> str | None:
-    """Say which slides of a cohort have features that cannot be compared.
+) -> dict[str, str]:
+    """Say which slides of a cohort have features that cannot be compared with those of the others.
+
+    The others are the slides that are encoded here, if there are any, else the largest group.
 
     Parameters
     ----------
@@ -335,28 +488,47 @@ def disagreeing_features(
 
     Returns
     -------
-    str or None
-        One message that names the encoders, their widths and slides; None if all agree. A file that
-        does not name its encoder (CLAM) agrees with every encoder of its width.
+    dict
+        What is wrong with each of these slides. A file that does not name its encoder (CLAM) agrees
+        with every encoder of its width.
     """
-    slides: defaultdict[tuple[str | None, int | None], list[str]] = defaultdict(list)
+    slides: defaultdict[Features, list[str]] = defaultdict(list)
+    here = (encoder, width)
     for record in records:
         if record.outcome.ok and record.imported is None:
-            slides[encoder, width].append(record.slide)
+            slides[here].append(record.slide)
         elif record.outcome.ok and record.feature_width is not None:
             slides[record.encoder, record.feature_width].append(record.slide)
-    if all(_agree(*pair) for pair in combinations(slides, 2)):
-        return None
-    groups = [
-        f"{name or 'an encoder without a name'}, {numbers or 'unknown'} numbers per tile: "
-        + ", ".join(found[:NAMED_SLIDES])
-        + (f" and {len(found) - NAMED_SLIDES} more" if len(found) > NAMED_SLIDES else "")
-        for (name, numbers), found in slides.items()
+    if not slides:
+        return {}
+    common = here if here in slides else max(slides, key=lambda one: len(slides[one]))
+    return {
+        slide: (
+            f"features are of {_named(one)}, those of {len(slides[common])} other slides of "
+            f"{_named(common)}: one cohort needs features of one encoder"
+        )
+        for one, of_it in slides.items()
+        if not _agree(one, common)
+        for slide in of_it
+    }
+
+
+def refuse_disagreeing(outlooks: Iterable[Outlook], problems: Mapping[str, str]) -> list[Outlook]:
+    """Refuse the slides that `disagreeing_features` names."""
+    return [
+        replace(outlook, record=_refuse(outlook.record, problem), consequence=INCOMPARABLE)
+        if (problem := problems.get(outlook.record.slide))
+        else outlook
+        for outlook in outlooks
     ]
-    return "slides of one cohort need features of one encoder; here are " + "; ".join(groups)
 
 
-def _agree(one: tuple[str | None, int | None], other: tuple[str | None, int | None]) -> bool:
+def _named(features: Features) -> str:
+    name, width = features
+    return f"{name or 'an encoder without a name'} with {width or 'unknown'} numbers per tile"
+
+
+def _agree(one: Features, other: Features) -> bool:
     """Whether two encoders, by name and width, can be the same; what is None is not known."""
     names = {canonical_encoder(name) for name, _ in (one, other) if name is not None}
     widths = {width for _, width in (one, other) if width is not None}

@@ -1,4 +1,4 @@
-# Will this cohort run? What every slide is, and what is wrong with the sheets.
+# Will this cohort run? What every slide is and will give, and what is wrong with the sheets.
 
 
 localrules:
@@ -48,10 +48,11 @@ rule check_companions:
         "../../envs/clustering.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000, per_1000_tiles=2),
+        mem_mb=growing(1000, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
         runtime=growing(3),
     params:
         tiles=config["tiles"],
+        rules=SLIDES.mask_rules,
         code=code_of("check_companions.py"),
     script:
         "../scripts/check_companions.py"
@@ -61,6 +62,10 @@ rule collect_preflight:
     input:
         slides=fill(paths.RECORD, slide=SLIDES.rows),
         companions=fill(paths.COMPANIONS, slide=SLIDES.rows),
+        # What the run keeps is known once tissue, tiles and masks are; nothing is encoded.
+        tissue=fill(paths.TISSUE, slide=SLIDES.segmented),
+        tiles=list(map(SLIDES.tiles_of, SLIDES.rows)),
+        masks=fill(paths.COVERAGE, slide=SLIDES.masked),
         sheet=config["slides"],
     output:
         slides=paths.PREFLIGHT,
@@ -77,6 +82,8 @@ rule collect_preflight:
     params:
         patient_pattern=as_written(config.get("patient_pattern")),
         encoder=ENCODERS.configured.parameters(),
+        min_tiles=config["clustering"]["min_tiles"],
+        min_coverage=config["epithelium"]["min_coverage"],
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"
@@ -87,8 +94,6 @@ rule list_problems:
     input:
         unpack(INPUTS.clinical),
         slides=paths.PREFLIGHT,
-        records=fill(paths.RECORD, slide=SLIDES.rows),
-        companions=fill(paths.COMPANIONS, slide=SLIDES.rows),
         sheet=config["slides"],
     output:
         problems="results/preflight/problems.tsv",

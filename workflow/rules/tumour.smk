@@ -116,6 +116,7 @@ rule score_tumour_tiles:
 rule choose_tumour_threshold:
     input:
         measures=INPUTS.measures_of_procedure,
+        preflight=paths.PREFLIGHT,
         learned=INPUTS.learned_threshold,
     output:
         threshold=paths.THRESHOLD,
@@ -142,6 +143,7 @@ rule choose_tumour_threshold:
         runtime=growing(20),
     params:
         given=INPUTS.given_threshold,
+        pooled=INPUTS.is_pooled,
         code=code_of("choose_tumour_threshold.py"),
     script:
         "../scripts/choose_tumour_threshold.py"

@@ -5,8 +5,7 @@ from histohet.clinical.formats import ClinicalError
 from histohet.clinical.join import read_clinical_tsv
 from histohet.common.html import write_html
 from histohet.common.tables import read_tsv, write_tsv
-from histohet.preflight import list_problems, problem_table
-from histohet.slides.record import read_record
+from histohet.preflight import list_problems, problem_table, read_outlooks
 from histohet.slides.sheet import read_slide_sheet
 
 with job_log(snakemake) as log:
@@ -20,17 +19,15 @@ with job_log(snakemake) as log:
             clinical.check_patients(row.patient for row in sheet.slides.values())
         except ClinicalError as error:
             raise SystemExit(str(error)) from error
-    sound = {record.slide for record in map(read_record, inputs.records) if record.outcome.ok}
-    records = [read_record(path) for path in inputs.companions]
-    problems = list_problems(records, sound, sheet, inputs.sheet, clinical)
+    problems = list_problems(read_outlooks(slides), sheet, inputs.sheet, clinical)
     for problem in problems:
         log.warning("%s", problem)
-    refused = (slides["status"] != "ok").sum()
+    lost = (slides["status"] != "ok").sum()
     log.warning(
         "%d of %d slides can be used, %d problems; see %s",
-        *(len(slides) - refused, len(slides), len(problems), outputs.page),
+        *(len(slides) - lost, len(slides), len(problems), outputs.page),
     )
     table, provenance = problem_table(problems), provenance_of(snakemake)
     write_tsv(outputs.problems, table, provenance)
-    sections = {f"Slides ({refused} of {len(slides)} refused)": slides, "Problems": table}
+    sections = {f"Slides ({lost} of {len(slides)} without a result)": slides, "Problems": table}
     write_html(outputs.page, sections, provenance)

@@ -11,7 +11,15 @@ import pytest
 from helpers.slidemeasures import measured
 from histohet.clustering.result import UNKNOWN
 from histohet.common.outcome import Outcome, Status
-from histohet.measures.cohort import COLUMNS, COUNTS, SCORES, cohort_tables, tile_correlations
+from histohet.measures.cohort import (
+    COLUMNS,
+    COUNTS,
+    SCORES,
+    cohort_tables,
+    comparable,
+    tile_correlations,
+)
+from histohet.slides.record import INCOMPARABLE
 
 
 def slides() -> pd.DataFrame:
@@ -56,6 +64,37 @@ def test_order_of_slides_does_not_matter() -> None:
     )
 
 
+def preflight(*slides: str, patient: str | None = None, incomparable: str = "") -> pd.DataFrame:
+    """Return the table of preflight, all slides sound but for one that is other than the rest."""
+    table = pd.DataFrame({"slide": slides, "mpp": 0.5, "mask_on_tissue": 0.875})
+    odd = table["slide"] == incomparable
+    return table.assign(
+        patient=patient or table["slide"],
+        consequence=np.where(odd, INCOMPARABLE, ""),
+        reason=np.where(odd, "features of another encoder", ""),
+    )
+
+
+def test_a_slide_that_is_other_than_its_cohort_is_not_counted() -> None:
+    both = [measured([1.0, 2.0, 3.0]), replace(measured([1.0, 2.0, 3.0]), slide="b")]
+    sheet = preflight("a", "b", incomparable="b")
+    table, clusters = cohort_tables(both, sheet, None, pooled=False)
+    assert table["status"].tolist() == ["ok", "refused"]
+    assert table["reason"].tolist() == ["", "features of another encoder"]
+    assert table["hti_observed"].isna().tolist() == [False, True]
+    assert table["mask_on_tissue"].tolist() == [0.875, 0.875]
+    assert set(clusters["slide"]) == {"a"}
+    scores = [one.tumour_scores for one in comparable(both, sheet, pooled=False)]
+    assert [len(of_slide) for of_slide in scores] == [3, 0]
+
+
+def test_a_patient_with_a_slide_that_is_other_than_the_cohort_is_not_counted() -> None:
+    pooled = [replace(measured(None), slide="p")]
+    sheet = preflight("a", "b", patient="p", incomparable="b")
+    table, _ = cohort_tables(pooled, sheet, None, pooled=True)
+    assert (table["slide"].item(), table["status"].item()) == ("p", "refused")
+
+
 def test_counts_stay_whole_beside_a_slide_that_failed() -> None:
     lost = replace(
         measured(None),
@@ -65,8 +104,7 @@ def test_counts_stay_whole_beside_a_slide_that_failed() -> None:
         clusters=(),
         sets=(),
     )
-    sheet = pd.DataFrame({"slide": ["a", "b"], "patient": ["p", "q"], "mpp": [0.5, 0.5]})
-    table, _ = cohort_tables([measured(None), lost], sheet, None, pooled=False)
+    table, _ = cohort_tables([measured(None), lost], preflight("a", "b"), None, pooled=False)
     assert set(COUNTS) == {"n_clusters", "n_tiles", "n_all_clusters_low", "n_all_clusters_high"}
     text = table[COUNTS].to_csv(index=False, header=False).splitlines()
     expected = {"n_clusters": 3, "n_tiles": 36, "n_all_clusters_low": 2, "n_all_clusters_high": 4}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from helpers.pictures import fluorescence, pen_marks, photo, plain, section
 from helpers.slidefiles import tissue_like, write_plain
 from histohet.common.arrays import UInt8
+from histohet.common.outcome import OK, Outcome, Status
 from histohet.slides.reader import SlideInfo, open_slide
 from histohet.tissue.segmentation import (
     background_colour,
@@ -130,6 +132,61 @@ def test_pieces_that_no_stain_can_have_coloured(
         tissue = segment_tissue(slide, 0.5, params)
     assert (tissue.ink <= params.max_ink) is stained
     assert outcome_of_tissue(tissue, params.max_ink).ok is (stained and len(tissue.pieces) > 0)
+
+
+def told(tmp_path: Path, picture: UInt8, params: TissueParameters = BIOPSY) -> Outcome:
+    """Return what becomes of a slide of 0.5 µm per pixel."""
+    # libvips remembers files by their names.
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.png"
+    with open_slide(write_plain(path, picture)) as slide:
+        return outcome_of_tissue(segment_tissue(slide, 0.5, params), params.max_ink)
+
+
+def test_pieces_below_the_size_limit_are_told_with_the_limit(tmp_path: Path) -> None:
+    small = told(tmp_path, section(900, 300))
+    assert small.status == Status.NO_TISSUE
+    assert small.reason.startswith(
+        "no piece of tissue is large enough: the size limit of 0.0655 mm² leaves out 100% of what "
+        "is coloured, in pieces of up to 0.0"
+    )
+    assert small.reason.endswith("or set min_tissue_mm2 in tissue.overrides")
+    lower = BIOPSY.model_copy(update={"min_tissue_mm2": 0.001})
+    assert told(tmp_path, section(900, 300), lower) == OK
+
+
+def test_pieces_that_are_left_out_beside_others_are_told(tmp_path: Path) -> None:
+    picture = np.full((1200, 3600, 3), 243, np.uint8)
+    picture[:1200, :1200] = section(1200, 200)
+    for left in (1300, 2100, 2900):
+        picture[100:700, left : left + 600] = section(600, 60)
+    params = BIOPSY.model_copy(update={"min_tissue_mm2": 0.1})
+    found = told(tmp_path, picture, params)
+    assert found.ok
+    assert found.reason.startswith("the size limit of 0.1 mm² leaves out ")
+    assert told(tmp_path, picture, BIOPSY.model_copy(update={"min_tissue_mm2": 0.01})) == OK
+
+
+def test_a_slide_without_any_colour_is_told_so(tmp_path: Path) -> None:
+    found = told(tmp_path, plain(900, 243))
+    assert found.reason.endswith("large enough: no pixel is more coloured than sthresh 15")
+
+
+def test_glass_that_is_taken_for_tissue_is_told_with_a_threshold(tmp_path: Path) -> None:
+    """Pink glass, as a scanner without white balance gives."""
+    pink = np.minimum(section(1700, 500), np.array([243, 215, 230], np.uint8))
+    found = told(tmp_path, pink)
+    assert found.ok
+    match = re.fullmatch(
+        r"9\d% of the picture is taken for tissue: if that is coloured glass, raise sthresh in "
+        r"tissue\.overrides from 15 \(Otsu's threshold of this slide is (\d+)\)",
+        found.reason,
+    )
+    assert match
+    better = BIOPSY.model_copy(update={"sthresh": int(match[1])})
+    with open_slide(tmp_path / "0.png") as slide:
+        tissue = segment_tissue(slide, 0.5, better)
+    assert tissue.note == ""
+    assert tissue.area_mm2 == pytest.approx(0.35**2, rel=0.1)
 
 
 def test_segmentation_scale() -> None:

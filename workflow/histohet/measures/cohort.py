@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import get_args, get_type_hints
 
@@ -13,6 +13,7 @@ from scipy.stats import pearsonr, spearmanr
 from histohet.clustering.result import Certainty
 from histohet.measures.heterogeneity import Base, ClusterRow, SetMeasures
 from histohet.measures.slide import SlideMeasures
+from histohet.slides.record import INCOMPARABLE
 
 AMOUNT = "n_clustered_tiles"
 
@@ -36,6 +37,25 @@ COUNTS = [
 COLUMNS = ("score", "n", "spearman", "spearman_p", "pearson_log", "pearson_log_p")
 
 
+def comparable(
+    measures: Iterable[SlideMeasures], preflight: pd.DataFrame, pooled: bool
+) -> Iterator[SlideMeasures]:
+    """Yield measures as they count in a cohort: of slides that preflight finds incomparable, none.
+
+    Parameters
+    ----------
+    preflight
+        ``slide``, ``patient``, ``consequence`` and ``reason`` of every slide.
+    pooled
+        Whether patients were measured, each for its slides.
+    """
+    rows = preflight[preflight["consequence"] == INCOMPARABLE]
+    reasons = dict(zip(rows["patient" if pooled else "slide"], rows["reason"], strict=True))
+    for one in measures:
+        reason = reasons.get(one.slide)
+        yield one.refused(reason) if reason and one.outcome.ok else one
+
+
 def cohort_tables(
     measures: Iterable[SlideMeasures],
     preflight: pd.DataFrame,
@@ -47,20 +67,22 @@ def cohort_tables(
     Parameters
     ----------
     preflight
-        ``slide``, ``patient`` and ``mpp`` of every slide.
+        ``slide``, ``patient``, ``mpp`` and ``mask_on_tissue`` of every slide, and what `comparable`
+        needs.
     threshold
         Tumour score above which clusters count; all do without one.
     pooled
         Whether patients were measured, each for its slides.
     """
     rows, clusters = [], []
-    for slide in measures:
+    for slide in comparable(measures, preflight, pooled):
         rows.append(slide.slide_row(threshold))
         clusters += slide.cluster_rows(threshold)
-    known = preflight[["slide", "patient", "mpp"]]
+    known = preflight[["slide", "patient", "mpp", "mask_on_tissue"]]
     if pooled:
-        # The patient stands for its slides, at the scale of the first.
-        known = known.drop_duplicates("patient").assign(slide=lambda rows: rows["patient"])
+        # The patient stands for its slides, at the scale of the first; each has a mask of its own.
+        known = known.drop(columns="mask_on_tissue").drop_duplicates("patient")
+        known = known.assign(slide=known["patient"])
     table = pd.DataFrame(rows).astype(dict.fromkeys(COUNTS, "Int64"))
     slides = known.merge(table, on="slide", validate="one_to_one")
     columns = ["slide", *(field.name for field in fields(ClusterRow)), "counted"]

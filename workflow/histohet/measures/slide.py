@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from histohet.clustering.result import Certainty
+from histohet.clustering.result import UNKNOWN, Certainty
 from histohet.common.files import read_json, write_json
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
@@ -65,6 +65,11 @@ class SlideMeasures:
     def tumour_scores(self) -> list[float]:
         """Tumour scores of the clusters; none without attention."""
         return [row.tumour_score for row in self.clusters if row.tumour_score is not None]
+
+    def refused(self, reason: str) -> SlideMeasures:
+        """Return the slide without what was measured, as one that is refused."""
+        outcome = Outcome(Status.REFUSED, reason)
+        return replace(self, outcome=outcome, certainty=UNKNOWN, clusters=(), sets=())
 
     def tumour_filter(self, threshold: float | None) -> str:
         """Say which clusters count under a threshold."""

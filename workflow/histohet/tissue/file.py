@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import shapely
 
@@ -56,7 +58,16 @@ def read_tissue(path: str | Path) -> Tissue:
     """
     data = read_json(path)
     head = data["histohet"]
-    Outcome(Status(head["status"]), head["reason"]).raise_if_lost()
+    _outcome(head).raise_if_lost()
     red, green, blue = head["white"]
     pieces = [shapely.geometry.shape(feature["geometry"]) for feature in data["features"]]
     return Tissue(pieces, float(head["area_mm2"]), (red, green, blue))
+
+
+def read_outcome(path: str | Path) -> Outcome:
+    """Read how far a slide came, and what is unusual about its tissue, from `write_tissue`."""
+    return _outcome(read_json(path)["histohet"])
+
+
+def _outcome(head: Mapping[str, Any]) -> Outcome:
+    return Outcome(Status(head["status"]), head["reason"])

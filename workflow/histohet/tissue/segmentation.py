@@ -5,6 +5,7 @@ Source: Lu et al., Nature Biomedical Engineering 2021 (CLAM); parameter values a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +13,8 @@ import numpy as np
 import shapely
 
 from histohet.common.arrays import Floats, Int32, UInt8
-from histohet.common.outcome import OK, Outcome, Status
+from histohet.common.otsu import otsu_split
+from histohet.common.outcome import Outcome, Status
 from histohet.slides.reader import Pixels, Slide, SlideInfo, read_overview
 from histohet.tissue.settings import TissueParameters
 from histohet.tissue.stain import StainModel, ink
@@ -31,6 +33,12 @@ MIN_DOWNSAMPLE = 8
 
 MIN_WHITE = 180
 """Darkest channel value of a pixel that may count as empty glass."""
+
+TOLD_IF_LEFT_OUT = 0.25
+"""Share of all that is coloured above which it is told that pieces are too small."""
+
+NEARLY_ALL = 0.9
+"""Share of a picture that is taken for tissue above which glass may be."""
 
 REFERENCE_PATCH_PX = 512
 """CLAM's area limits are multiples of a 512 × 512 px patch at level 0."""
@@ -60,12 +68,15 @@ class Tissue:
     ink
         Share of pixels that hematoxylin and eosin cannot have coloured, in the piece with the least
         of them.
+    note
+        Why there is no piece, or what is unusual about them.
     """
 
     pieces: list[shapely.Polygon]
     area_mm2: float
     white: tuple[int, int, int]
     ink: float = 0.0
+    note: str = ""
 
 
 NOTHING = Tissue(pieces=[], area_mm2=0.0, white=(255, 255, 255))
@@ -79,13 +90,55 @@ def segment_tissue(slide: Slide, mpp: float, params: TissueParameters) -> Tissue
     pieces = segment_image(image, scale, mpp, params)
     area_mm2 = float(sum(piece.area for piece in pieces)) * mpp**2 / 1e6
     white = background_colour(image, params)
-    return Tissue(pieces, area_mm2, white, _least_ink(image, scale, pieces, white))
+    _, _, width, height = slide.info.bounds
+    notes = [
+        _left_out(image, scale, mpp, params),
+        _all_over(
+            sum(piece.area for piece in pieces) / (width * height),
+            saturation_of(image, params),
+            params.sthresh,
+        ),
+    ]
+    note = "; ".join(filter(None, notes))
+    return Tissue(pieces, area_mm2, white, _least_ink(image, scale, pieces, white), note)
+
+
+def _left_out(
+    image: Pixels, scale: tuple[float, float], mpp: float, params: TissueParameters
+) -> str:
+    """Say which pieces the size limit leaves out, if they are a good part of all; else ""."""
+    mm2_per_px = _mm2_per_px(scale, mpp)
+    areas = np.array([area for area, _, _ in _candidates(image, params)]) * mm2_per_px
+    if not areas.any():
+        return f"no pixel is more coloured than sthresh {params.sthresh}"
+    limit = _smallest_px(params, scale, mpp) * mm2_per_px
+    small = areas[areas <= limit]
+    if small.sum() <= TOLD_IF_LEFT_OUT * areas.sum():
+        return ""
+    return (
+        f"the size limit of {limit:.3g} mm² leaves out {small.sum() / areas.sum():.0%} of what is "
+        f"coloured, in pieces of up to {small.max():.3g} mm²: choose another tissue.preset "
+        "(bwh_biopsy keeps small pieces), or set min_tissue_mm2 in tissue.overrides"
+    )
+
+
+def _all_over(share: float, saturation: UInt8, sthresh: int) -> str:
+    """Say if nearly all of a picture is tissue, and which threshold would tell it from glass."""
+    if share <= NEARLY_ALL:
+        return ""
+    counts = np.bincount(saturation.ravel(), minlength=256)
+    split = otsu_split(np.arange(256), counts)
+    hint = f" (Otsu's threshold of this slide is {split.last_below})" if split else ""
+    return (
+        f"{share:.0%} of the picture is taken for tissue: if that is coloured glass, raise sthresh "
+        f"in tissue.overrides from {sthresh}{hint}"
+    )
 
 
 def outcome_of_tissue(tissue: Tissue, max_ink: float) -> Outcome:
     """Say whether a slide has tissue to go on with; see `TissueParameters.max_ink`."""
     if not tissue.pieces:
-        reason = "no piece of tissue is above the size limit of tissue.preset and overrides"
+        reason = f"no piece of tissue is large enough: {tissue.note}"
         return Outcome(Status.NO_TISSUE, reason)
     if tissue.ink > max_ink:
         reason = (
@@ -94,7 +147,7 @@ def outcome_of_tissue(tissue: Tissue, max_ink: float) -> Outcome:
             "(if it is a slide, raise max_ink in tissue.overrides)"
         )
         return Outcome(Status.NO_TISSUE, reason)
-    return OK
+    return Outcome(Status.OK, tissue.note)
 
 
 def segment_image(
@@ -116,49 +169,68 @@ def segment_image(
     list of polygons
         One per piece of tissue, with holes, in level-0 px, largest first.
     """
+    smallest = _smallest_px(params, scale, mpp)
+    min_hole = _limit_px(params.min_hole_mm2, params.a_h, scale, mpp)
+    pieces = []
+    for area, outline, children in _candidates(image, params):
+        if area <= smallest or area == 0:
+            continue
+        largest = sorted(children, key=cv2.contourArea, reverse=True)[: params.max_n_holes]
+        holes = [hole for hole in largest if cv2.contourArea(hole) > min_hole]
+        pieces.append(_polygon(outline, holes, scale))
+    return sorted(pieces, key=lambda piece: piece.area, reverse=True)
+
+
+def _candidates(
+    image: Pixels, params: TissueParameters
+) -> Iterator[tuple[float, Contour, list[Contour]]]:
+    """Yield the area of each piece of any size without its holes, its outline and its holes, px."""
     contours, hierarchy = cv2.findContours(
         tissue_mask(image, params), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
     )
     if not contours:
-        return []
-    # Area limits in px of this image; CLAM truncates the reference patch to whole pixels.
-    reference = int(REFERENCE_PATCH_PX**2 / (scale[0] * scale[1]))
-    mm2_per_px = scale[0] * scale[1] * mpp**2 / 1e6
-    min_tissue = (
-        params.a_t * reference
-        if params.min_tissue_mm2 is None
-        else params.min_tissue_mm2 / mm2_per_px
-    )
-    min_hole = (
-        params.a_h * reference if params.min_hole_mm2 is None else params.min_hole_mm2 / mm2_per_px
-    )
+        return
     parents = hierarchy[0, :, 3].tolist()
     holes_of: dict[int, list[Contour]] = {}
     for contour, parent in zip(contours, parents, strict=True):
         holes_of.setdefault(parent, []).append(np.asarray(contour, np.int32))
-    pieces = []
     for index, outline in enumerate(contours):
-        if parents[index] != -1:
-            continue
-        children = holes_of.get(index, [])
-        area = cv2.contourArea(outline) - sum(map(cv2.contourArea, children))
-        if area <= min_tissue or area == 0:
-            continue
-        largest = sorted(children, key=cv2.contourArea, reverse=True)[: params.max_n_holes]
-        holes = [hole for hole in largest if cv2.contourArea(hole) > min_hole]
-        pieces.append(_polygon(np.asarray(outline, np.int32), holes, scale))
-    return sorted(pieces, key=lambda piece: piece.area, reverse=True)
+        if parents[index] == -1:
+            holes = holes_of.get(index, [])
+            area = cv2.contourArea(outline) - sum(map(cv2.contourArea, holes))
+            yield area, np.asarray(outline, np.int32), holes
+
+
+def _smallest_px(params: TissueParameters, scale: tuple[float, float], mpp: float) -> float:
+    """Return the size that a piece must exceed, px of the image."""
+    return _limit_px(params.min_tissue_mm2, params.a_t, scale, mpp)
+
+
+def _limit_px(mm2: float | None, patches: float, scale: tuple[float, float], mpp: float) -> float:
+    """Return an area limit in px of the image; CLAM truncates the patch to whole pixels."""
+    if mm2 is None:
+        return patches * int(REFERENCE_PATCH_PX**2 / (scale[0] * scale[1]))
+    return mm2 / _mm2_per_px(scale, mpp)
+
+
+def _mm2_per_px(scale: tuple[float, float], mpp: float) -> float:
+    return scale[0] * scale[1] * mpp**2 / 1e6
 
 
 def tissue_mask(image: Pixels, params: TissueParameters) -> UInt8:
     """Return the binary tissue mask (H, W) of an overview image, before any area limit."""
-    saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1]
-    blurred = cv2.medianBlur(saturation, params.mthresh)
+    blurred = saturation_of(image, params)
     mask = cv2.threshold(blurred, params.sthresh, 255, cv2.THRESH_BINARY)[1]
     if params.close > 0:
         kernel = np.ones((params.close, params.close), np.uint8)
         mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
     return np.asarray(mask, np.uint8)
+
+
+def saturation_of(image: Pixels, params: TissueParameters) -> UInt8:
+    """Return the blurred HSV saturation (H, W) of an overview image."""
+    saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1]
+    return np.asarray(cv2.medianBlur(saturation, params.mthresh), np.uint8)
 
 
 def background_colour(image: Pixels, params: TissueParameters) -> tuple[int, int, int]:
