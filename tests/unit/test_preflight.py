@@ -299,7 +299,7 @@ def test_what_is_unusual_about_features_is_a_problem_but_no_refusal(tmp_path: Pa
     text = f"slide\tmpp\tfeatures\ttiles\na\t0.5\t{clam}\t{patches}\n"
     (tmp_path / "slides.tsv").write_text(text)
     found = problems_of(tmp_path / "slides.tsv", None)
-    assert [(p.row, p.subject, p.consequence) for p in found] == [(2, "a", "used so")]
+    assert [(p.row, p.subject, p.consequence) for p in found] == [(2, "a", "used all the same")]
     assert found[0].problem.startswith("1 of 13 tiles stand twice")
 
 

@@ -388,7 +388,7 @@ def list_problems(
             used = f"{record.mpp:.4g} µm per pixel are used ({record.mpp_source})"
             problems.append(Problem(name, number, record.slide, record.conflicts, used))
         if record.notes:
-            problems.append(Problem(name, number, record.slide, record.notes, "used so"))
+            problems.append(Problem(name, number, record.slide, record.notes, "used all the same"))
         if patients is not None and row.patient not in patients:
             problem = f"patient '{row.patient}' has no usable row in the clinical tables"
             consequence = "measured, but not in the survival analysis"

@@ -181,8 +181,7 @@ def _examine(path: Path) -> PictureFile:
     try:
         file = examine(path)
     except PictureError as error:
-        problem = str(error).removesuffix(f": {CONVERT}")
-        raise MaskError(f"mask {problem}: {WHAT_A_MASK_IS}") from error
+        raise MaskError(f"mask {error}".replace(CONVERT, WHAT_A_MASK_IS)) from error
     if file.lossy:
         raise MaskError(
             f"mask {path} is compressed as JPEG or the like, which changes numbers: save label "
