@@ -175,8 +175,8 @@ def test_problems_of_clinical_tables_are_those_of_the_patients_and_of_whole_tabl
     sheet = read_slide_sheet(tmp_path / "slides.tsv")
     frame = pd.DataFrame({"patient": ["p1", "p2"]})
     clinical = ClinicalTable(frame, pd.DataFrame(found, columns=list(PROBLEM_COLUMNS)))
-    records = [check(row) for row in sheet.slides.values()]
-    listed = list_problems(records, {"a"}, sheet, "slides.tsv", clinical)
+    outlooks = [Outlook(check(row)) for row in sheet.slides.values()]
+    listed = list_problems(outlooks, sheet, "slides.tsv", clinical)
     assert [one.problem for one in listed if one.sheet == "c.tsv"] == [
         "one table alone",
         "stage: levels are 'I' (2)",
