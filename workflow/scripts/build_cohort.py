@@ -15,9 +15,9 @@ with job_log(snakemake) as log:
     clinical = read_clinical_tsv(snakemake.input.clinical, snakemake.input.problems)
     try:
         clinical.check_patients(slides["patient"])
-        cohort = build_cohort(slides, clinical, spec)
     except ClinicalError as error:
-        raise SystemExit(f"analysis '{spec.name}': {error}") from error
+        raise SystemExit(str(error)) from error
+    cohort = build_cohort(slides, clinical, spec)
     flow = flow_table(cohort, slides, spec)
     log.info("%d patients, %d analysed", len(cohort.patients), cohort.patients["analysed"].sum())
     provenance = provenance_of(snakemake)

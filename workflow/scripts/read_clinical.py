@@ -16,6 +16,8 @@ with job_log(snakemake) as log:
         clinical = read_clinical(sources, columns, covariates)
         for analysis in analyses:
             analysis.endpoints_among(clinical.endpoints)
+            # Conditions that nobody meets stop the run before slides are measured.
+            clinical.where(analysis.where)
     except ClinicalError as error:
         raise SystemExit(f"section `clinical` of the configuration: {error}") from error
     except ValueError as error:

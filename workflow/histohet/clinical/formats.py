@@ -194,7 +194,8 @@ def _header(lines: Iterator[tuple[int, list[str]]], source: ClinicalSource) -> l
     """
     taken = [cells for _, cells in islice(lines, source.header_lines)]
     if len(taken) < source.header_lines:
-        raise ClinicalError(f"{source.name} is empty")
+        below = f" below the {source.skip_lines} lines skipped" if source.skip_lines else ""
+        raise ClinicalError(f"{source.name} is empty{below}")
     first = taken[0]
     if source.header_lines > 1:
         second = [*taken[1], *first[len(taken[1]) :]]

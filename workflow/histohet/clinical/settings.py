@@ -97,8 +97,9 @@ class ClinicalSource(Settings):
 
     @property
     def name(self) -> str:
-        """How messages call it."""
-        return f"{self.table}, sheet {self.sheet}" if self.sheet else self.table
+        """How messages call it; a table that is text, such as one exported, has no sheets."""
+        in_workbook = self.sheet and self.table.lower().endswith((".xlsx", ".xlsm"))
+        return f"{self.table}, sheet {self.sheet}" if in_workbook else self.table
 
 
 class FormatTable(ClinicalSource):
