@@ -43,6 +43,11 @@ def test_what_is_a_code(text: str) -> None:
     assert is_missing(pd.Series([text])).tolist() == [False]
 
 
+def test_a_minus_beside_a_plus_is_negative() -> None:
+    assert is_missing(pd.Series(["+", "-", "", "--"])).tolist() == [False, False, True, True]
+    assert is_missing(pd.Series(["T1", "-", "1"])).tolist() == [False, True, False]
+
+
 THOUSANDS = "write it without separators between thousands"
 NUMBERS = {
     "1,234": "leave out the comma if it separates thousands, write a point if decimals",

@@ -121,6 +121,33 @@ def test_a_condition_applies_before_rows_are_joined(
     ]
 
 
+def test_what_is_wrong_with_one_of_the_rows_costs_what_chooses_it(tmp_path: Path) -> None:
+    rows = (
+        *("p,Dead,20,,primary,60", "p,Dead,'--,'--,metastasis,'--"),
+        *("q,Alive,,,primary,50", "q,NA,,,metastasis,50", "r,Alive,,9,primary,old"),
+    )
+    table = read(tmp_path, *rows, columns=["type"], covariates=[AGE])
+    chosen, cox = (
+        " where a condition chooses this row",
+        "left out of Cox models with this covariate",
+    )
+    assert noted(table) == [
+        [3, "death", "event without a time", f"left out of OS{chosen}"],
+        [3, "age", "covariate missing", f"{cox}{chosen}"],
+        [4, "last", "time missing", "left out of OS"],
+        [5, "last", "time missing", "left out of OS"],
+        [5, "status", "event missing", "left out of OS"],
+        [6, "age", "not a number", cox],
+    ]
+    for where, months in (
+        ({}, 20.0),
+        ({"type": ["primary"]}, 20.0),
+        ({"type": ["metastasis"]}, None),
+    ):
+        found = table.where(where).at["p", "OS_months"]
+        assert found == months or (months is None and np.isnan(found))
+
+
 def test_a_value_of_a_condition_that_stands_nowhere_is_an_error(tmp_path: Path) -> None:
     table = read(tmp_path, *SAMPLES, columns=["type"])
     with pytest.raises(ClinicalError, match=r"no row has 'primary' in column 'type', which has 'P"):

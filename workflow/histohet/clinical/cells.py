@@ -67,8 +67,9 @@ class Finding(NamedTuple):
 
 
 def is_missing(texts: pd.Series[str]) -> pd.Series[bool]:
-    """Return which cells stand for "no value"."""
-    return texts.map(sheets.is_missing).astype(bool)
+    """Return which cells of a column stand for "no value"; beside + a - is negative."""
+    missing = texts.map(sheets.is_missing).astype(bool)
+    return missing & (texts != "-") if (texts == "+").any() else missing
 
 
 def numbers(texts: pd.Series[str], consequence: str) -> tuple[pd.Series[float], list[Finding]]:

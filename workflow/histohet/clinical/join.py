@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from histohet.common.tables import read_tsv
 ROW_LEFT_OUT = "row left out"
 USED_AS_THEY_ARE = "used as they are"
 WHERE_CHOSEN = "used where a condition chooses among the rows, otherwise missing"
+OF_ALL_ROWS = {ROW_USED, ROW_LEFT_OUT, USED_AS_THEY_ARE, WHERE_CHOSEN}
 
 PROBLEM_COLUMNS = ("table", "row", "patient", "column", "value", "problem", "consequence")
 
@@ -254,6 +256,7 @@ def _read(
     if not source.follow_up:
         frame = pd.concat([*outcomes.values(), frame], axis="columns")
     frame.index = pd.Index(rows.values[source.patient], name=PATIENT)
+    notes = _of_chosen_rows(notes, Counter(frame.index))
     return _Part(frame, outcomes if source.follow_up else {}, notes)
 
 
@@ -316,6 +319,32 @@ def _one_row_per_patient(
         differ = (together.differ[column] != "") & ~together.raw[source.patient].isin(told)
         findings.append(Finding(column, differ, "", WHERE_CHOSEN))
     return one, notes + _listed(source, findings, together)
+
+
+def _of_chosen_rows(notes: Sequence[Note], rows: Mapping[str, int]) -> list[Note]:
+    """Say of what some rows of a patient cost that it costs that where a condition chooses them.
+
+    Parameters
+    ----------
+    rows
+        How many rows of each patient conditions may choose from.
+    """
+    affected: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
+    costs = [_cost(note) for note in notes]
+    for note, cost in zip(notes, costs, strict=True):
+        affected[cost].add(note[1])
+    return [
+        (*note[:-1], f"{note[-1]} where a condition chooses this row")
+        if note[-1] not in OF_ALL_ROWS and len(affected[cost]) < rows[note[2]]
+        else note
+        for note, cost in zip(notes, costs, strict=True)
+    ]
+
+
+def _cost(note: Note) -> tuple[str, ...]:
+    """Return what a problem costs whom: an endpoint by any of its columns, or a covariate."""
+    _, _, patient, column, _, _, consequence = note
+    return patient, consequence, "" if consequence.startswith(left_out("")) else column
 
 
 def _agreeing(n_rows: int) -> str:
