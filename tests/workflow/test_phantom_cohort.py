@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import anndata
 import h5py
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from helpers.cohorts import CONFIG, Cohort
 from helpers.slidefiles import tissue_like, write_plain
 from histohet.clustering.file import read_clusters
 from histohet.clustering.settings import ClusteringSettings
+from histohet.features.file import open_features
 from plan.variants import VARIANTS as DEFINITIONS
 
 SLIDES = [f"phantom_{number:02d}" for number in range(1, 5)]
@@ -183,6 +185,24 @@ def test_any_variant_can_be_shown_in_qupath(finished: Cohort, variant: str) -> N
     np.testing.assert_array_equal(
         found, read_clusters(folder / f"{slide}.h5").clustering.labels + 1
     )
+
+
+def test_every_slide_can_be_had_as_anndata(finished: Cohort) -> None:
+    results = finished.folder / "results"
+    assert not (results / "anndata").exists()
+    finished.run("anndata")
+    for slide in SLIDES:
+        clustered = read_clusters(results / f"clusters/stain_texture/masked/potts/{slide}.h5")
+        found = anndata.read_h5ad(results / f"anndata/full/{slide}.h5ad")
+        np.testing.assert_array_equal(
+            found.obs["cluster"].astype(int), clustered.clustering.labels + 1
+        )
+        with open_features(results / f"features/stain_texture/masked/{slide}.h5") as features:
+            rows = np.searchsorted(features.tile_index, clustered.tile_index)
+            np.testing.assert_array_equal(found.X, features.features[rows])
+        assert found.obs["tumour_score"].between(0, 1).all()
+        source = json.loads(found.uns["histohet"]["provenance"])
+        assert source["inputs"]["features"].endswith(f"masked/{slide}.h5")
 
 
 def test_report_holds_every_figure(finished: Cohort) -> None:

@@ -243,6 +243,11 @@ class Inputs:
         factors = self._variants[wildcards.variant].factors
         return paths.CLUSTERS.format(slide=wildcards.slide, **factors)
 
+    def features_of_variant(self, wildcards: Wildcards) -> str:
+        """Embeddings of a slide of which a variant clusters some or all."""
+        factors = self._variants[wildcards.variant].factors
+        return self._features_of(wildcards.slide, factors["encoder"], factors["masking"])
+
     def thumbnail(self, wildcards: Wildcards) -> str:
         """Picture of what a variant clusters: a slide, or the slides of a patient side by side."""
         one = self._variants[wildcards.variant]

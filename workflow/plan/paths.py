@@ -45,6 +45,7 @@ CLUSTERS = "results/clusters/{encoder}/{masking}/{procedure}/{slide}.h5"
 MEASURES = "results/measures/{encoder}/{masking}/{procedure}/{slide}.json"
 MAP = "results/maps/{variant}/{slide}.png"
 QUPATH = "results/qupath/{variant}/{slide}.geojson"
+ANNDATA = "results/anndata/{variant}/{slide}.h5ad"
 
 SLIDE_VECTOR = "results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5"
 SLIDE_VECTORS = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"

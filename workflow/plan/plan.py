@@ -146,6 +146,10 @@ class Plan:
         """
         return fill(paths.QUPATH, variant=self.variants.of_slides[:1], slide=self.slides.rows)
 
+    def anndata(self, wildcards: Wildcards) -> list[str]:
+        """Tiles of every slide as AnnData, under the variant that QuPath shows."""
+        return fill(paths.ANNDATA, variant=self.variants.of_slides[:1], slide=self.slides.rows)
+
     def attention(self, wildcards: Wildcards) -> list[str]:
         """Heatmaps and tiles for QuPath, where the configuration wants attention shown."""
         wanted = [] if self.config.attention is None else self.slides.with_attention

@@ -6,6 +6,7 @@ localrules:
     slides,
     maps,
     qupath,
+    anndata,
 
 
 rule pool_patient:
@@ -143,6 +144,31 @@ rule export_qupath:
         "../scripts/export_qupath.py"
 
 
+rule export_anndata:
+    input:
+        clusters=INPUTS.clusters,
+        features=INPUTS.features_of_variant,
+        coverage=paths.COVERAGE,
+        tumour=SLIDES.tumour_scores,
+        thumbnail=INPUTS.thumbnail,
+    output:
+        tiles=paths.ANNDATA,
+    log:
+        "results/logs/export_anndata/{variant}/{slide}.log",
+    benchmark:
+        "results/benchmarks/export_anndata/{variant}/{slide}.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000, per_1000_tiles=2),
+        runtime=growing(3, per_1000_tiles=0.02),
+    params:
+        code=code_of("export_anndata.py"),
+    script:
+        "../scripts/export_anndata.py"
+
+
 # What concerns single slides, and nothing of the cohort: with --batch, a share of them.
 rule slides:
     input:
@@ -157,3 +183,8 @@ rule maps:
 rule qupath:
     input:
         PLAN.qupath,
+
+
+rule anndata:
+    input:
+        PLAN.anndata,

@@ -215,7 +215,7 @@ def test_a_column_that_has_no_value_per_spot_is_named(file: Path) -> None:
 
 def test_what_is_written_is_read(file: Path) -> None:
     with new_anndata(file, OK, Provenance()) as opened:
-        rows = new_rows(opened, "X", (4, 2), 3)
+        rows = new_rows(opened, "X", (4, 2))
         rows[:] = np.arange(8).reshape(4, 2)
         write_frame(
             opened, "obs", NAMES, {"cluster": Categories(np.array([1, 0, 0, 1]), list("ab"))}

@@ -141,6 +141,8 @@ def test_stages_have_what_is_configured_and_no_more() -> None:
     assert plan.attention(nothing) == plan.vectors(nothing) == []
     assert plan.agreement(nothing) == ["results/agreement/full.tsv"]
     assert len(plan.qupath(nothing)) == 3
+    assert plan.anndata(nothing) == [f"results/anndata/full/{slide}.h5ad" for slide in "abc"]
+    assert not set(plan.anndata(nothing)) & set(plan.of_slides(nothing))
     more = planned(
         **CLINICAL,
         variants=["full", "no_mask"],

@@ -201,10 +201,10 @@ def new_anndata(path: str | Path, outcome: Outcome, provenance: Provenance) -> I
         yield file
 
 
-def new_rows(file: h5py.File, name: str, shape: tuple[int, int], chunk_rows: int) -> h5py.Dataset:
-    """Create a matrix of float32 to be filled with rows."""
-    chunks = (max(1, min(chunk_rows, shape[0])), max(1, shape[1]))
-    rows = file.create_dataset(name, shape, np.float32, chunks=chunks if shape[0] else None)
+def new_rows(file: h5py.File, name: str, shape: tuple[int, int]) -> h5py.Dataset:
+    """Create a matrix of float32 to be filled with rows, a megabyte of them together on disk."""
+    chunks = (min(max(1, 2**18 // shape[1]), shape[0]), shape[1]) if shape[0] else None
+    rows = file.create_dataset(name, shape, np.float32, chunks=chunks)
     _mark(rows, "array", "0.2.0")
     return rows
 
@@ -246,7 +246,9 @@ def write_element(parent: h5py.Group, name: str, value: Any) -> None:
         texts = parent.create_dataset(name, data=value.astype(object), dtype=h5py.string_dtype())
         _mark(texts, "string-array", "0.2.0")
     else:
-        _mark(parent.create_dataset(name, data=value), "array", "0.2.0")
+        # Pictures are the only large ones, and become a third.
+        packed = "gzip" if value.ndim > 2 else None
+        _mark(parent.create_dataset(name, data=value, compression=packed), "array", "0.2.0")
 
 
 def _mark(element: h5py.Group | h5py.Dataset, kind: str, version: str) -> None:

@@ -96,6 +96,27 @@ def measure_slide(
     )
 
 
+def tile_measurements(
+    clustered: ClusteredTiles,
+    coverage: tuple[Column, Outcome],
+    tumour: tuple[Column, Outcome] | None,
+) -> dict[str, Column]:
+    """Return what other programs are to know of each clustered tile, (N,) by name.
+
+    Parameters
+    ----------
+    clustered, coverage, tumour
+        As for `measure_slide`.
+    """
+    index, labels = clustered.tile_index, clustered.clustering.labels
+    found: dict[str, Column] = {"epithelium": coverage[0][index]}
+    if tumour is not None and tumour[1].ok:
+        scores = tumour[0][index]
+        found["tumour score"] = scores
+        found["tumour score of cluster"] = cluster_scores(labels, scores)[labels]
+    return found
+
+
 def _cluster_scores(
     clustered: ClusteredTiles, tumour: tuple[Column, Outcome] | None
 ) -> Floats | None:
