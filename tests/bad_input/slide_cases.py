@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from bad_input.cases import Case, first_half, foreseen, later, refused, written
-from helpers.pictures import GLASS, fluorescence, pen_marks, photo, plain, section
+from helpers.pictures import (
+    GLASS,
+    fluorescence,
+    immunostaining,
+    light,
+    pen_marks,
+    photo,
+    plain,
+    section,
+)
 from helpers.slidefiles import break_tiff_tiles, write_giant, write_jpeg_tiff, write_plain
 
 GIANT_PX = 10_000
@@ -111,6 +120,7 @@ def other_pictures(folder: Path, mask: Path) -> dict[str, Case]:
     def image(name: str, pixels: np.ndarray, **cells: object) -> dict[str, object]:
         return {"path": write_plain(folder / f"{name}.png", pixels), "mpp": 0.5, **cells}
 
+    on_black = "light on a dark ground"
     no_tissue, no_stain = "no piece of tissue is large enough", "pen, fluorescence"
     sixteen_bit = np.random.default_rng(0).integers(0, 2**16, (900, 900), np.uint16)
     real_numbers = write_plain(folder / "real.tif", np.ones((900, 900, 3), np.float32))
@@ -124,7 +134,16 @@ def other_pictures(folder: Path, mask: Path) -> dict[str, Case]:
             "too_few_tiles", "at least 10 are needed", **image("small", section(700, 80))
         ),
         "pen_only": foreseen("no_tissue", no_stain, **image("pen", pen_marks(1700), mask=mask)),
-        "fluorescence": foreseen("no_tissue", no_stain, **image("glow", fluorescence(900))),
+        "fluorescence": foreseen("no_tissue", on_black, **image("glow", fluorescence(900))),
+        "blue_on_black": foreseen(
+            "no_tissue", on_black, **image("dapi", light(900, (40, 60, 255)))
+        ),
+        "magenta_on_black": foreseen(
+            "no_tissue", on_black, **image("dye", light(900, (255, 0, 255)))
+        ),
+        "immunostaining": foreseen(
+            "no_tissue", "is brown and not pink", **image("dab", immunostaining(1700))
+        ),
         "fluorescence_16_bit": foreseen("no_tissue", no_tissue, **image("deep", sixteen_bit)),
         "photo": foreseen("no_tissue", no_stain, **image("photo", photo(900))),
         "real_numbers": refused("real.tif has float pixels", path=real_numbers, mpp=0.5),

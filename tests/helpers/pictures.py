@@ -12,6 +12,9 @@ from histohet.tissue.stain import EOSIN, HEMATOXYLIN
 Picture = UInt8
 
 GLASS = 243
+DAB = np.array([0.27, 0.57, 0.78])
+"""Optical density of diaminobenzidine in red, green and blue (Ruifrok & Johnston 2001)."""
+
 INKS = {"green": (1.5, 0.35, 1.0), "blue": (1.6, 1.0, 0.2), "black": (0.9, 0.9, 0.85)}
 """Optical density of felt-tip ink on glass."""
 
@@ -63,6 +66,32 @@ def fluorescence(side_px: int) -> Picture:
     picture = plain(side_px, 4)
     picture[..., 2] = np.where(smooth(side_px, 16, rng) > 0.6, 190, 12)
     picture[..., 1] = 90 * smooth(side_px, 60, rng)
+    return picture
+
+
+def light(
+    side_px: int,
+    colour: tuple[int, int, int],
+    *,
+    ground: int = 0,
+    noise: float = 0,
+    share: float = 0.5,
+) -> Picture:
+    """Return cells that give light of one colour on a dark ground."""
+    rng = np.random.default_rng(0)
+    amount = (0.7 + 0.3 * smooth(side_px, 8, rng)) * (smooth(side_px, side_px // 8, rng) < share)
+    levels = ground + amount[..., None] * (np.array(colour) - ground)
+    return (levels + rng.normal(0, noise, levels.shape)).clip(0, 255).astype(np.uint8)
+
+
+def immunostaining(side_px: int) -> Picture:
+    """Return a section with brown cytoplasm (diaminobenzidine) and pale blue nuclei."""
+    rng = np.random.default_rng(0)
+    nuclei = (smooth(side_px, 8, rng) > 0.55) * 0.25
+    brown = (smooth(side_px, 200, rng) > 0.4) * (0.2 + 0.5 * smooth(side_px, 10, rng))
+    picture = expose(nuclei[..., None] * HEMATOXYLIN + brown[..., None] * DAB)
+    margin = side_px // 10
+    picture[:margin] = picture[-margin:] = picture[:, :margin] = picture[:, -margin:] = GLASS
     return picture
 
 

@@ -1,17 +1,29 @@
 from __future__ import annotations
 
 import re
+from colorsys import hsv_to_rgb
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from helpers.pictures import fluorescence, pen_marks, photo, plain, section
+from helpers.pictures import (
+    fluorescence,
+    immunostaining,
+    light,
+    pen_marks,
+    photo,
+    plain,
+    section,
+)
 from helpers.slidefiles import tissue_like, write_plain
 from histohet.common.arrays import UInt8
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.slides.reader import SlideInfo, open_slide
+from histohet.tissue.appearance import judge_appearance
 from histohet.tissue.segmentation import (
+    Tissue,
     background_colour,
     outcome_of_tissue,
     segment_image,
@@ -130,7 +142,7 @@ def test_pieces_that_no_stain_can_have_coloured(
     params = BIOPSY
     with open_slide(write_plain(tmp_path / "a.png", picture)) as slide:
         tissue = segment_tissue(slide, 0.5, params)
-    assert (tissue.ink <= params.max_ink) is stained
+    assert (tissue.appearance.problem(params.max_ink) is None) is stained
     assert outcome_of_tissue(tissue, params.max_ink).ok is (stained and len(tissue.pieces) > 0)
 
 
@@ -187,6 +199,72 @@ def test_glass_that_is_taken_for_tissue_is_told_with_a_threshold(tmp_path: Path)
         tissue = segment_tissue(slide, 0.5, better)
     assert tissue.note == ""
     assert tissue.area_mm2 == pytest.approx(0.35**2, rel=0.1)
+
+
+HUES = [tuple(round(255 * c) for c in hsv_to_rgb(hue / 12, 1, 1)) for hue in range(12)]
+
+
+@pytest.mark.parametrize("colour", [*HUES, (150, 190, 255), (255, 180, 235)])
+@pytest.mark.parametrize(("ground", "noise", "share"), [(0, 0, 0.5), (5, 3, 0.8), (40, 8, 0.4)])
+def test_light_of_any_colour_on_a_dark_ground_is_no_section(
+    colour: tuple[int, int, int], ground: int, noise: float, share: float
+) -> None:
+    image = light(220, colour, ground=ground, noise=noise, share=share)
+    tissue = judged(image)
+    assert tissue.pieces
+    refused = outcome_of_tissue(tissue, BIOPSY.max_ink)
+    assert refused.status == "no_tissue"
+    assert "set max_ink in tissue.overrides to 1" in refused.reason
+    assert outcome_of_tissue(tissue, 1).ok
+
+
+def judged(image: UInt8) -> Tissue:
+    """Tissue of an overview of 8 µm per pixel."""
+    pieces = segment_image(image, SCALE, 0.125, loose(mthresh=7, close=4))
+    white = background_colour(image, LOOSE)
+    return Tissue(pieces, 1.0, white, judge_appearance(image, SCALE, pieces, white))
+
+
+def test_immunostaining_is_no_section_of_both_stains() -> None:
+    tissue = judged(immunostaining(220))
+    assert "is brown and not pink or violet" in outcome_of_tissue(tissue, BIOPSY.max_ink).reason
+    assert outcome_of_tissue(tissue, 1).ok
+
+
+def test_a_section_is_one_on_any_ground_with_glass_around_it_or_without_any() -> None:
+    whole = section(220, 0)
+    assert outcome_of_tissue(judged(whole), 0.5).ok
+    for level, noise in ((0, 0), (0, 5), (255, 0)):
+        ground = np.random.default_rng(0).integers(level, level + noise + 1, (900, 900, 3))
+        image = ground.clip(0, 255).astype(np.uint8)
+        image[100:400, 100:400] = section(300, 40)
+        assert outcome_of_tissue(judged(image), 0.5).ok
+    cut_out = np.zeros((400, 400, 3), np.uint8)
+    cut_out[100:320, 100:320] = whole
+    assert "a ground made black" in outcome_of_tissue(judged(cut_out), 0.5).reason
+
+
+@pytest.mark.real
+def test_real_sections_are_taken_and_real_immunostaining_is_not(real_data: Path) -> None:
+    def taken(path: Path) -> bool:
+        picture = Image.open(path)
+        picture.draft("RGB", (1200, 1200))
+        small = picture.convert("RGB").reduce(8 if path.suffix == ".bmp" else 1)
+        image = np.asarray(small)
+        return outcome_of_tissue(judged(image), BIOPSY.max_ink).ok
+
+    sections = [
+        *(real_data / "epithelium/glas").glob("*[0-9].bmp"),
+        *(real_data / "cores/gleason2019").glob("*core???.png"),
+        real_data / "spatial/her2st_C6/HE.jpg",
+        *(real_data / "traits").glob("*.jpg"),
+        real_data / "cores/he_array/ST221.jpg",
+    ]
+    assert len(sections) > 15
+    assert [path.name for path in sections if not taken(path)] == []
+    arrays = list((real_data / "cores/arrays").glob("ABC_*.png"))
+    assert arrays
+    assert [path.name for path in arrays if taken(path)] == []
 
 
 def test_segmentation_scale() -> None:

@@ -16,8 +16,9 @@ from histohet.common.arrays import Floats, Int32, UInt8
 from histohet.common.otsu import otsu_split
 from histohet.common.outcome import Outcome, Status
 from histohet.slides.reader import Pixels, Slide, SlideInfo, read_overview
+from histohet.tissue.appearance import UNSUSPECTED, Appearance, judge_appearance
 from histohet.tissue.settings import TissueParameters
-from histohet.tissue.stain import StainModel, ink
+from histohet.tissue.stain import MIN_WHITE
 
 Contour = Int32
 
@@ -30,9 +31,6 @@ level 0 there, where its filters (7 and 4 px) are smaller than a nucleus."""
 
 MIN_DOWNSAMPLE = 8
 """A pyramid whose coarsest usable level is finer than this counts as shallow."""
-
-MIN_WHITE = 180
-"""Darkest channel value of a pixel that may count as empty glass."""
 
 TOLD_IF_LEFT_OUT = 0.25
 """Share of all that is coloured above which it is told that pieces are too small."""
@@ -65,9 +63,8 @@ class Tissue:
         Area of the pieces without their holes.
     white
         RGB of the empty glass.
-    ink
-        Share of pixels that hematoxylin and eosin cannot have coloured, in the piece with the least
-        of them.
+    appearance
+        What speaks against hematoxylin and eosin. It is not kept in the file.
     note
         Why there is no piece, or what is unusual about them.
     """
@@ -75,7 +72,7 @@ class Tissue:
     pieces: list[shapely.Polygon]
     area_mm2: float
     white: tuple[int, int, int]
-    ink: float = 0.0
+    appearance: Appearance = UNSUSPECTED
     note: str = ""
 
 
@@ -100,7 +97,7 @@ def segment_tissue(slide: Slide, mpp: float, params: TissueParameters) -> Tissue
         ),
     ]
     note = "; ".join(filter(None, notes))
-    return Tissue(pieces, area_mm2, white, _least_ink(image, scale, pieces, white), note)
+    return Tissue(pieces, area_mm2, white, judge_appearance(image, scale, pieces, white), note)
 
 
 def _left_out(
@@ -140,13 +137,8 @@ def outcome_of_tissue(tissue: Tissue, max_ink: float) -> Outcome:
     if not tissue.pieces:
         reason = f"no piece of tissue is large enough: {tissue.note}"
         return Outcome(Status.NO_TISSUE, reason)
-    if tissue.ink > max_ink:
-        reason = (
-            f"{tissue.ink:.0%} or more of every coloured piece is too blue, green or grey for "
-            "hematoxylin and eosin: pen, fluorescence, another stain, or no slide at all "
-            "(if it is a slide, raise max_ink in tissue.overrides)"
-        )
-        return Outcome(Status.NO_TISSUE, reason)
+    if problem := tissue.appearance.problem(max_ink):
+        return Outcome(Status.NO_TISSUE, problem)
     return Outcome(Status.OK, tissue.note)
 
 
@@ -244,26 +236,6 @@ def background_colour(image: Pixels, params: TissueParameters) -> tuple[int, int
         return 255, 255, 255
     red, green, blue = np.median(background, axis=0).round().astype(int).tolist()
     return red, green, blue
-
-
-def _least_ink(
-    image: Pixels,
-    scale: tuple[float, float],
-    pieces: list[shapely.Polygon],
-    white: tuple[int, int, int],
-) -> float:
-    """Return the share of ink-coloured pixels in the piece that has the least of them."""
-    if not pieces:
-        return 0.0
-    red, green, blue = map(float, white)
-    is_ink = ink(image, StainModel(white=(red, green, blue)))
-    number = np.zeros(image.shape[:2], np.int32)
-    for index, piece in enumerate(pieces, start=1):
-        outline = np.rint(np.asarray(piece.exterior.coords) / scale).astype(np.int32)
-        cv2.fillPoly(number, [outline], index)
-    sizes = np.bincount(number.ravel(), minlength=len(pieces) + 1)[1:]
-    inked = np.bincount(number[is_ink], minlength=len(pieces) + 1)[1:]
-    return float((inked / np.maximum(sizes, 1)).min())
 
 
 def _polygon(outline: Contour, holes: list[Contour], scale: tuple[float, float]) -> shapely.Polygon:

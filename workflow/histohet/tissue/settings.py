@@ -41,7 +41,8 @@ class TissueParameters(Settings):
         ge=0,
         le=1,
         description="Share of ink-coloured pixels above which a piece is no section. Sections have "
-        "a few per cent; pens, fluorescence and photographs more than half.",
+        "a few per cent; pens, fluorescence and photographs more than half. 1: whatever has "
+        "colours is taken, light on a dark ground and brown immunostaining too.",
     )
 
     @field_validator("mthresh")
@@ -81,8 +82,8 @@ class TissueOverrides(Settings):
         None,
         ge=0,
         le=1,
-        description="Share of pixels too blue, green or grey for H&E above which a piece is no "
-        "section (0.5); 1: never refuse.",
+        description="Share of pixels too blue, green, grey or dark for H&E above which a piece is "
+        "no section (0.5); 1: never refuse, nor what is light on a dark ground or brown.",
     )
 
 
