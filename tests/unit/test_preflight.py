@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -418,6 +419,21 @@ def test_what_is_refused_before_stays_refused() -> None:
     beside = SlideRecord("a", "a.svs", mpp=0.5, status="refused", reason="attention: …")
     beside_bad = foreseen(tiles_on(SQUARE), beside=beside)
     assert beside_bad.consequence == "refused where it is used"
+
+
+def test_all_that_is_wrong_is_told_once() -> None:
+    tiles = tiles_on(SQUARE)
+    nothing = np.zeros(len(tiles.coords), np.float32)
+    mask_bad = Outcome(Status.REFUSED, "mask m.tif is too coarse")
+    both = SlideRecord("a", "a.svs", mpp=0.5, status="refused", reason=f"{mask_bad.reason}; traits")
+    found = foreseen(tiles, nothing, beside=both, mask=mask_bad)
+    assert found.record.reason == "mask m.tif is too coarse; traits"
+    traits = replace(both, reason="traits: …")
+    found = foreseen(tiles, nothing, beside=traits, mask=mask_bad)
+    assert found.record.reason == "traits: …; mask m.tif is too coarse"
+    few = foreseen(tiles_on(shapely.box(0, 0, 900, 900)), nothing[:16], beside=traits)
+    assert few.record.reason.endswith("needed (clustering.min_tiles); traits: …")
+    assert (few.record.status, few.consequence) == ("too_few_tiles", "no result")
 
 
 def test_outlooks_are_read_from_their_table(tmp_path: Path) -> None:

@@ -321,16 +321,23 @@ def foresee(
     if share is not None and share < LISTED_BELOW:
         notes.append(f"{share:.0%} of the epithelium of the mask lies on tissue")
     record = replace(beside, notes=_joined(notes))
-    lost, where_used = _lost_by_tiles(tiles, min_tiles), ""
-    if lost.ok:
-        lost, where_used = beside.outcome, WHERE_USED
-        if lost.ok and mask is not None:
-            lost = _lost_by_mask(mask, min_tiles, min_coverage)
-    if lost.ok:
+    by_tiles = _lost_by_tiles(tiles, min_tiles)
+    lost = [by_tiles, beside.outcome]
+    if by_tiles.ok and mask is not None:
+        lost.append(_lost_by_mask(mask, min_tiles, min_coverage))
+    lost = [one for one in lost if not one.ok]
+    if not lost:
         return Outlook(record, "", n_tiles, share)
-    refused = REFUSED if lost.status is Status.REFUSED else NO_RESULT
-    record = replace(record, status=lost.status, reason=lost.reason)
-    return Outlook(record, f"{refused}{where_used}", n_tiles, share)
+    # What is wrong with a mask is told with the files beside the slide, and again with the tiles.
+    reasons = [
+        one.reason
+        for number, one in enumerate(lost)
+        if not any(one.reason in before.reason for before in lost[:number])
+    ]
+    record = replace(record, status=lost[0].status, reason=_joined(reasons))
+    consequence = REFUSED if lost[0].status is Status.REFUSED else NO_RESULT
+    where_used = WHERE_USED if by_tiles.ok else ""
+    return Outlook(record, f"{consequence}{where_used}", n_tiles, share)
 
 
 def _lost_by_tiles(tiles: TileTable, min_tiles: int) -> Outcome:

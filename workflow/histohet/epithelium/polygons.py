@@ -71,6 +71,8 @@ class Polygons:
 
     def _part(self, square: shapely.Polygon) -> shapely.Geometry:
         inside = _within(self._epithelium, square)
+        if not len(self._excluded):
+            return inside
         return shapely.difference(inside, _within(self._excluded, square))
 
     def coverage(self, x: float, y: float, side_px: float) -> float:
@@ -220,7 +222,10 @@ def _ring(points: Any) -> Floats:
     if corners.ndim != 2 or corners.shape[1] < 2:
         raise ValueError("a position is no pair of numbers")
     corners = corners[:, :2]
-    return corners if len(np.unique(corners, axis=0)) > 2 else np.empty((0, 2))
+    different = corners
+    for _ in range(2):
+        different = different[(different != different[:1]).any(axis=1)]
+    return corners if len(different) else np.empty((0, 2))
 
 
 def _mended(
