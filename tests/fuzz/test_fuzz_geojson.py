@@ -41,6 +41,8 @@ DOCUMENT: dict[str, Any] = {
 SEEDS = (
     json.dumps(DOCUMENT).encode(),
     json.dumps({"features": [feature(POLYGON, "Tumor")]}).encode(),
+    json.dumps([feature(POLYGON, '{"name": "tumor"}'), feature(POLYGON, "Ignore*")]).encode(),
+    json.dumps({"type": "Feature", "geometry": POLYGON, "properties": {"label": "Tumor"}}).encode(),
 )
 DEEP = 20_000
 TOKENS = (
@@ -89,7 +91,8 @@ def changed(draw: st.DrawFn) -> bytes:
 
 
 def measure(path: Path) -> None:
-    mask = read_polygons(path, ["Tumor"], offset=(3, 4))
+    mask = read_polygons(path, ["Tumor"], offset=(3, 4), excluded_names=["Ignore*"])
+    assert all("\n" not in note for note in mask.notes)
     assert 0 <= mask.coverage(0, 0, 10) <= 1
     assert mask.pixels(0, 0, 10, 5).shape == (5, 5)
 

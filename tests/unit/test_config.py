@@ -87,3 +87,11 @@ def test_every_key_is_described() -> None:
         ]
 
     assert undescribed(Config) == []
+
+
+def test_a_class_is_not_both_epithelium_and_taken_out_of_it() -> None:
+    epithelium = {"class_names": ["Tumor", "necrosis"]}
+    with pytest.raises(ValueError, match="excluded_names: 'Necrosis' is also one of"):
+        read_config({"slides": "config/slides.tsv", "epithelium": epithelium})
+    epithelium["excluded_names"] = []
+    read_config({"slides": "config/slides.tsv", "epithelium": epithelium})

@@ -202,6 +202,14 @@ def test_resources_grow_with_the_slide_the_cohort_and_every_attempt() -> None:
     assert resources.growing(1, per_mb_of_geojson=2)(of(slide="a"), 1, threads=4) == 25
 
 
+@pytest.mark.parametrize("name", ["m.geojson.gz", "m.zip"])
+def test_packed_masks_are_larger_than_their_files(folder: Path, name: str) -> None:
+    (folder / "m.geojson").rename(folder / name)
+    (folder / "slides.tsv").write_text(SHEET.replace("m.geojson", name))
+    asked = planned().resources.growing(1, per_mb_of_geojson=2)
+    assert asked(of(slide="a"), 1) == 1 + 3 * 8 * 2
+
+
 def test_what_a_job_asks_for_may_be_said_by_its_wildcards() -> None:
     plan = planned(variants=["full", "paper"])
     for_clustering = plan.inputs.by_procedure(ours=8, published=45)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from histohet.slides.files import MOST_OF_A_SERIES, files_of
+from histohet.slides.files import MOST_OF_A_SERIES, files_of, is_geojson
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -38,3 +38,21 @@ def test_a_dicom_series_has_a_folder(tmp_path: Path) -> None:
     assert names(tmp_path, "2.DCM") == ["2.DCM"]
     with pytest.raises(OSError, match="absent"):
         files_of(tmp_path / "absent" / "1.dcm")
+
+
+@pytest.mark.parametrize(
+    ("name", "polygons"),
+    [
+        ("a.geojson", True),
+        ("a.JSON", True),
+        ("a.geojson.gz", True),
+        ("a.json.GZ", True),
+        ("a.zip", True),
+        ("a.tif", False),
+        ("a.tif.gz", False),
+        ("a.xml", False),
+        ("a", False),
+    ],
+)
+def test_polygons_are_told_by_their_suffix(name: str, polygons: bool) -> None:
+    assert is_geojson(f"folder.json/{name}") is polygons
