@@ -237,6 +237,39 @@ def test_turned_strips_are_turned_upright(tmp_path: Path) -> None:
         np.testing.assert_array_equal(slide.read(0, 0, 0, 100, 80), image[::-1, ::-1])
 
 
+def test_photographs_are_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    image = flat_colours(128)[:, :64]
+    Image.fromarray(image).save(tmp_path / "a.jpg", exif=exif, subsampling=0)
+    with open_slide(tmp_path / "a.jpg") as slide:
+        assert (slide.info.width, slide.info.height) == (128, 64)
+        found = slide.read(0, 0, 0, 128, 64).astype(int)
+    np.testing.assert_allclose(found, np.rot90(image, -1), atol=8)
+
+
+def test_colours_in_planes_of_one_page_come_together(tmp_path: Path) -> None:
+    image = gradient(128, 128)
+    planes = np.concatenate([image[..., channel] for channel in range(3)])
+    tags = {257: 128, 258: (8, 8, 8), 262: 2, 277: 3, 284: 2}
+    with open_slide(write_tiff(tmp_path / "a.tif", planes, tags=[tags])) as slide:
+        np.testing.assert_array_equal(slide.read(0, 0, 0, 128, 128), image)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_what_cannot_be_decoded_is_not_read_as_black(tmp_path: Path, name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    if name == "a.tif":
+        path = write_tiff(tmp_path / name, noise, tile_px=None)
+    else:
+        path = write_plain(tmp_path / name, noise)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
+    with pytest.raises(SlideError, match=name), open_slide(path) as slide:
+        slide.read(0, 0, 0, 200, 200)
+
+
 @pytest.mark.parametrize(
     ("sizes", "kept"),
     [

@@ -49,7 +49,8 @@ PNG_BITS, PNG_COLOURS, PNG_PALETTE = 24, 25, 3
 _IMAGEJ_STACK = re.compile(r"^ImageJ=.*?^images=(\d{1,9})$", re.DOTALL | re.MULTILINE)
 """ImageJ describes large stacks as one page, and their number of pictures in words."""
 
-CONVERT = "convert it to a tiled TIFF (`vips tiffsave`; scanner formats with QuPath or bfconvert)"
+CONVERT = "convert it to a TIFF, a scan with QuPath or bfconvert, a plain picture with `vips copy`"
+CONVERT_SCAN = "convert it to OME-TIFF with QuPath or bfconvert, which read what lies beside it too"
 
 
 class PictureError(ValueError):
@@ -125,7 +126,7 @@ def examine(path: str | Path) -> PictureFile:
     if path.suffix.lower() not in NAMES:
         raise PictureError(
             f"{path} begins as a {kind.upper()}, which in files named *{path.suffix} may be a "
-            f"preview of what only the maker's programs read: {CONVERT}"
+            f"preview of what only the maker's programs read: {CONVERT_SCAN}"
         )
     if kind == "jpeg":
         return PictureFile(path, kind, (), 8, indexed=False, lossy=True, notes=())

@@ -46,6 +46,9 @@ LEVEL_TOLERANCE = 0.01
 GENERIC_TIFF, NDPI = "generic-tiff", "hamamatsu"
 """OpenSlide's names of tiled TIFFs of any origin, and of a maker whose large TIFFs are none."""
 
+READ_BY_ALL = {"none", "LZW", "JPEG", "deflate"}
+"""Compressions that every build of OpenSlide and libvips reads."""
+
 OBLONG = 0.02
 """Pixels whose sides differ by more are not square; scanners' differ by a few per mille."""
 
@@ -414,7 +417,9 @@ def _compression(pages: Sequence[Page]) -> str:
     """Say how a TIFF is compressed: what cannot be decoded often could be in another way."""
     if not pages:
         return ""
-    return f" (its compression is {_largest(pages).compressed_by}; others are JPEG and deflate)"
+    method = _largest(pages).compressed_by
+    remedy = "" if method in READ_BY_ALL else ": save it with JPEG or deflate"
+    return f" (its compression is {method}{remedy})"
 
 
 def _largest(pages: Sequence[Page]) -> Page:
