@@ -86,7 +86,7 @@ def absurd_scales(folder: Path, slide: Path) -> dict[str, Case]:
         f"sheet_mpp_{name}": refused(
             f"mpp '{mpp}' in the sheet is not a positive number", path=plain_image, mpp=mpp
         )
-        for name, mpp in (("zero", "0"), ("negative", "-0.5"), ("comma", "0,5"), ("nan", "nan"))
+        for name, mpp in (("zero", "0"), ("negative", "-0.5"), ("comma", "0,5"))
     }
     comma = write_jpeg_tiff(folder / "comma.svs", section(1700, 150), 256, about="MPP = 0,5")
     power = write_jpeg_tiff(
@@ -100,6 +100,7 @@ def absurd_scales(folder: Path, slide: Path) -> dict[str, Case]:
                 "mpp 1000 in the sheet is not credible", path=plain_image, mpp=1000
             ),
             "no_mpp": refused(unknown, path=plain_image),
+            "sheet_mpp_nan": refused(unknown, path=plain_image, mpp="nan"),
             "objective_only": refused(unknown, path=aperio("objective", "AppMag = 20")),
             "too_coarse": refused("too coarse", path=aperio("coarse", "MPP = 2")),
             "file_mpp_comma": Case({"path": comma}),
