@@ -221,6 +221,9 @@ class Likelihood:
     ----------
     predictor
         Log relative hazard of each patient, shape (n,).
+    hazard
+        Relative hazard of each patient, shape (n,). Of those too far apart for floats, the low ones
+        are higher than they should be, but count for nothing beside the high ones all the same.
     log_value
         The log partial likelihood; −∞ where hazards are too far apart for a float.
     """
@@ -228,17 +231,13 @@ class Likelihood:
     def __init__(self, design: Floats, risk: RiskSets, coefficients: Floats) -> None:
         self._design, self._risk = design, risk
         self.predictor = design @ coefficients
-        self.log_value = log_likelihood(self.predictor, risk)
-
-    @cached_property
-    def _hazard(self) -> Floats:
-        return relative_hazard(self.predictor)
+        self.hazard, self.log_value = _evaluated(self.predictor, risk)
 
     @cached_property
     def _means(self) -> Floats:
         """Expected covariates of who dies, at each event, shape (m, p)."""
-        total = self._risk.sums(self._hazard)
-        return self._risk.sums(self._hazard[:, None] * self._design) / total[:, None]
+        total = self._risk.sums(self.hazard)
+        return self._risk.sums(self.hazard[:, None] * self._design) / total[:, None]
 
     @property
     def residuals(self) -> Floats:
@@ -255,7 +254,7 @@ class Likelihood:
     @property
     def squares(self) -> Floats:
         """Squared covariates of those at risk, expected and summed over events, shape (p,)."""
-        found: Floats = self._risk.expected_events(self._hazard) @ self._design**2
+        found: Floats = self._risk.expected_events(self.hazard) @ self._design**2
         return found
 
     def information(self, weight: Floats | float = 1.0) -> Floats:
@@ -264,7 +263,7 @@ class Likelihood:
         The variance of the covariates among those at risk, summed over events: their squares, each
         patient's weighted by its expected events, less the squared means.
         """
-        expected = self._risk.expected_events(self._hazard, weight)
+        expected = self._risk.expected_events(self.hazard, weight)
         squares = self._design.T @ (expected[:, None] * self._design)
         weights = np.broadcast_to(weight, len(self._means))
         return squares - self._means.T @ (weights[:, None] * self._means)
@@ -272,27 +271,23 @@ class Likelihood:
 
 def log_likelihood(predictor: Floats, risk: RiskSets) -> float:
     """Return the log partial likelihood of log relative hazards, shape (n,); 0 without events."""
+    return _evaluated(predictor, risk)[1]
+
+
+def _evaluated(predictor: Floats, risk: RiskSets) -> tuple[Floats, float]:
+    """Return relative hazards, (n,), as far as any sum of them tells, and the log-likelihood."""
     nearer = _nearer(predictor)
     highest = float(nearer.max(initial=-np.inf))
-    total = risk.sums(np.exp(nearer - highest))
+    hazard: Floats = np.exp(nearer - highest)
+    total = risk.sums(hazard)
     if not (total > np.exp(-WIDEST)).all():
-        return -np.inf
+        return hazard, -np.inf
     value = float(np.sum(nearer[risk.deaths] - highest - np.log(total)))
-    if nearer is predictor:
-        return value
-    # What was taken off of who dies, less what was taken off of the highest beside him.
-    taken = predictor - nearer
-    return value + float(np.sum(taken[risk.deaths] - risk.highest(taken)))
-
-
-def relative_hazard(predictor: Floats) -> Floats:
-    """Return hazards of which floats hold the lowest and the highest, shape (n,).
-
-    They are those of the log hazards given, (n,), as far as any sum over patients tells.
-    """
-    nearer = _nearer(predictor)
-    hazard: Floats = np.exp(nearer - nearer.max(initial=-np.inf))
-    return hazard
+    if nearer is not predictor:
+        # What was taken off of who dies, less what was taken off of the highest beside him.
+        taken = predictor - nearer
+        value += float(np.sum(taken[risk.deaths] - risk.highest(taken)))
+    return hazard, value
 
 
 def _nearer(predictor: Floats) -> Floats:

@@ -22,12 +22,7 @@ import numpy.typing as npt
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.survival.cox import FitStatus
 from histohet.survival.design import Design
-from histohet.survival.partial_likelihood import (
-    NoMaximumError,
-    RiskSets,
-    maximise,
-    relative_hazard,
-)
+from histohet.survival.partial_likelihood import NoMaximumError, RiskSets, maximise
 from histohet.survival.separation import TooFarApartError, supremum
 
 VALUES_AT_ONCE = 1_000_000
@@ -74,7 +69,7 @@ def exposure_permutation_p(design: Design, *, permutations: int, seed: int) -> f
         without = supremum(covariates, design.risk)
     except TooFarApartError:
         return None
-    residuals = without.risk.martingale_residuals(relative_hazard(without.maximum.at.predictor))
+    residuals = without.risk.martingale_residuals(without.maximum.at.hazard)
     if np.abs(residuals).max() < ROUNDING:
         # The covariates tell who dies when.
         return None
