@@ -77,15 +77,15 @@ class Appearance:
                 "the coloured pieces are light on a dark ground, but hematoxylin and eosin are "
                 "dark on bright glass: fluorescence, a photograph, or a ground made black"
             )
-        elif self.ink > max_ink:
-            seen = (
-                f"{self.ink:.0%} or more of every coloured piece is too blue, green, grey or dark "
-                "for hematoxylin and eosin: pen, fluorescence, another stain, or no slide at all"
-            )
-        else:
+        elif self.brown > MAX_BROWN:
             seen = (
                 f"{self.brown:.0%} of what is stained is brown and not pink or violet: "
                 "immunostaining (DAB), or no slide at all"
+            )
+        else:
+            seen = (
+                f"{self.ink:.0%} or more of every coloured piece is too blue, green, grey or dark "
+                "for hematoxylin and eosin: pen, fluorescence, another stain, or no slide at all"
             )
         return f"{seen}; {TAKE_IT}"
 
