@@ -2,6 +2,9 @@
 
 Neither OpenSlide nor libvips tells what it leaves out of a file, or takes for what it is not.
 Source of tags and values: TIFF 6.0 (Adobe 1992), its technical notes, and BigTIFF.
+
+tifffile knows more of TIFFs than is asked here, and answers damaged directories with errors of any
+kind (TypeError among them), which only a broad `except` could turn into a message.
 """
 
 from __future__ import annotations
