@@ -135,9 +135,13 @@ def labels_of_four(obs: h5py.Group, name: str) -> None:
     [
         lambda obs, name: whole(obs, name, NAMES),
         lambda obs, name: obs.create_dataset(name, data=np.array(NAMES, "S")),
+        lambda obs, name: (
+            obs.__setitem__(f"{name}/codes", np.array([3, 2, 1, 0], np.int8)),
+            whole(obs[name], "categories", NAMES[::-1]),
+        ),
     ],
 )
-def test_the_index_may_be_nullable_text(file: Path, index: Write) -> None:
+def test_the_index_may_be_nullable_text_or_categories(file: Path, index: Write) -> None:
     found = read_observations(h5ad(file, labels_of_four, index), "cluster")
     assert found[0].tolist() == NAMES
 
