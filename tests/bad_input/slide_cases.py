@@ -27,7 +27,7 @@ ACROSS = 14
 """JPEG tiles in a row of the slides with holes."""
 
 
-def broken_files(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
+def broken_files(folder: Path, slide: Path) -> dict[str, Case]:
     """Return slides that cannot be opened, or not be read to the end."""
     jpeg = write_plain(folder / "whole.jpg", section(1700, 150), Q=85)
     (folder / "folder.svs").mkdir()
@@ -38,6 +38,9 @@ def broken_files(folder: Path, slide: Path, mask: Path) -> dict[str, Case]:
     break_tiff_tiles(hole, [6 * ACROSS + 6])
     holes = write_jpeg_tiff(folder / "holes.svs", large, 256, pyramid=True)
     break_tiff_tiles(holes, list(range(4 * ACROSS, 10 * ACROSS)))
+    labels = np.zeros((large.shape[0] // 4, large.shape[1] // 4), np.uint8)
+    labels[150:-150, 150:-150] = 3
+    mask = write_plain(folder / "large.tif", labels, tile=True)
     flat = written(folder / "flat.svs", slide.read_bytes())
     break_tiff_tiles(flat, [24])
     no_slide = "is no TIFF, PNG or JPEG image"

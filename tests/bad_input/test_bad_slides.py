@@ -91,7 +91,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
         "sound_stain": Case({"path": slide}),
         "sound_mask": Case({"path": slide, "mask": mask}),
         **bad_features(folder),
-        **broken_files(folder, slide, mask),
+        **broken_files(folder, slide),
         **absurd_scales(folder, slide),
         **other_pictures(folder, mask),
         **bad_masks(folder, slide),

@@ -52,7 +52,11 @@ def test_names_are_names_everywhere(tmp_path: Path) -> None:
     rows = [(slide, PATIENT, name, "0.5") for slide, name in NAMES.items()]
     rows += [("absent", PATIENT, 'gone &lt; "away".png', "0.5")]
     write_table(tmp_path / SHEET, [("slide", "patient", "path", "mpp"), *rows])
-    values = [(PATIENT, "<i>soon</i>", "1", "60"), ("<u>p</u>", "7", "<s>dead</s>", "old")]
+    values = [
+        (PATIENT, "<i>soon</i>", "1", "60"),
+        ("<u>p</u>", "7", "<s>dead</s>", "old"),
+        ("q", "9", "0", "50"),
+    ]
     write_table(tmp_path / CLINICAL, [("id", "months", "dead", COLUMN), *values])
     os = {"time": "months", "unit": "months", "event": "dead", "events": ["1"], "censored": ["0"]}
     covariate = {"column": COLUMN, "kind": "numeric"}
@@ -80,7 +84,8 @@ def test_names_are_names_everywhere(tmp_path: Path) -> None:
     assert {slide: row["path"] for slide, row in found.items()} == {
         slide: path for slide, _, path, _ in rows
     }
-    assert [slide for slide, row in found.items() if row["status"] != "ok"] == ["absent"]
+    refused = [slide for slide, row in found.items() if row["status"] == "refused"]
+    assert refused == ["absent"]
 
     page = (tmp_path / "results/preflight/preflight.html").read_text(encoding="utf-8")
     plain = {"html", "head", "meta", "title", "style", "body", "h2", "footer"}

@@ -50,7 +50,8 @@ def test_a_file_that_may_not_be_read_concerns_its_slide_alone(tmp_path: Path) ->
         ("inside", inside, "", "", "", ""),
     ]
     (tmp_path / "slides.tsv").write_text("\n".join("\t".join(map(str, row)) for row in rows) + "\n")
-    cohort = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv"})
+    small = {"tissue": {"preset": "bwh_biopsy"}, "clustering": {"min_tiles": 10}}
+    cohort = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv", **small})
     process = {"preexec_fn": give_up_privileges} if os.geteuid() == 0 else {}
     if subprocess.run(["cat", mask], check=False, capture_output=True, **process).returncode == 0:
         pytest.skip("root cannot give up its right to read everything here")

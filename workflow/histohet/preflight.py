@@ -158,7 +158,8 @@ def _check_scale(
     if scale.mpp > tiles.mpp * (1 + settings.tolerance):
         too_coarse = (
             f"the slide has {scale.mpp:.4g} µm per pixel, the tiles need {tiles.mpp:.4g} "
-            f"(scale.tolerance {settings.tolerance:.0%}): too coarse"
+            f"(scale.tolerance {settings.tolerance:.0%}): too coarse, unless tiles.mpp or "
+            "scale.tolerance allow for it"
         )
         return _refuse(record, "; ".join([too_coarse, *scale.conflicts]))
     return record
