@@ -28,6 +28,7 @@ NOT_RUN = {
     *TARGETS,
     *("encode_chief_tiles", "score_chief_attention"),
     "prefetch",  # Fetches from the network.
+    "export_anndata",  # On demand; written as features are.
 }
 """Rules that the cohort of these tests does not need."""
 

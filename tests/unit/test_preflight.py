@@ -360,6 +360,7 @@ def foreseen(
     tissue: Outcome = OK,
     mask: Outcome = OK,
     on_tissue: float | None = 1.0,
+    by_stain: bool = False,
 ) -> Outlook:
     record = opened or SlideRecord("a", "a.svs", mpp=0.5, width=2000, height=2000)
     return foresee(
@@ -370,6 +371,7 @@ def foreseen(
         None if coverage is None else MeasuredMask(coverage, mask, on_tissue),
         min_tiles=20,
         min_coverage=0.25,
+        by_stain=by_stain,
     )
 
 
@@ -385,6 +387,9 @@ def test_what_becomes_of_a_slide_is_foreseen_from_its_tiles() -> None:
     lost = Outcome(Status.NO_TISSUE, "no piece of tissue is large enough: …")
     nothing = foreseen(no_tiles("a", lost), tissue=lost)
     assert (nothing.record.outcome, nothing.consequence) == (lost, "no result")
+    stained = foreseen(tiles_on(SQUARE), by_stain=True)
+    assert stained.record.outcome.ok
+    assert stained.consequence == "used if 20 of its 64 tiles are epithelium by the stain"
     pink = foreseen(tiles_on(SQUARE), tissue=Outcome(Status.OK, "98% is taken for tissue"))
     assert (pink.record.status, pink.record.notes) == ("ok", "98% is taken for tissue")
 
@@ -393,7 +398,8 @@ def test_what_becomes_of_a_slide_is_foreseen_from_its_mask() -> None:
     tiles = tiles_on(SQUARE)
     n_tiles = len(tiles.coords)
     half, few = np.float32([0.25, 0.3] * (n_tiles // 2)), np.float32([0.9] * 8 + [0.1] * 56)
-    assert foreseen(tiles, half).record.outcome.ok
+    masked = foreseen(tiles, half, by_stain=True)
+    assert (masked.record.status, masked.consequence) == ("ok", "")
     foretold = foreseen(tiles, few)
     assert foretold.record.status == "too_few_tiles"
     assert foretold.record.reason.startswith("8 tiles are more than 25% epithelium, at least 20")

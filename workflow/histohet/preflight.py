@@ -258,7 +258,7 @@ class Outlook:
     record
         What the slide is; its status and reason as they will be.
     consequence
-        What becomes of a slide that is not ok.
+        What becomes of a slide that is not ok, or what one that is has yet to show.
     n_tissue_tiles
         Tiles on tissue, or of the finished features; None if the slide did not come so far.
     mask_on_tissue
@@ -299,6 +299,7 @@ def foresee(
     *,
     min_tiles: int,
     min_coverage: float,
+    by_stain: bool,
 ) -> Outlook:
     """Say what will become of a slide.
 
@@ -314,6 +315,8 @@ def foresee(
         None if the slide brings none.
     min_tiles, min_coverage
         Tiles that are needed, and epithelium that one of them needs.
+    by_stain
+        Whether the stain will tell the epithelium of a slide that brings no mask.
     """
     if not opened.outcome.ok:
         return Outlook(opened, REFUSED)
@@ -328,7 +331,8 @@ def foresee(
         lost.append(_lost_by_mask(mask, min_tiles, min_coverage))
     lost = [one for one in lost if not one.ok]
     if not lost:
-        return Outlook(record, "", n_tiles, share)
+        condition = f"used if {min_tiles} of its {n_tiles} tiles are epithelium by the stain"
+        return Outlook(record, condition if by_stain and mask is None else "", n_tiles, share)
     # What is wrong with a mask is told with the files beside the slide, and again with the tiles.
     reasons = [
         one.reason

@@ -84,6 +84,7 @@ rule collect_preflight:
         encoder=ENCODERS.configured.parameters(),
         min_tiles=config["clustering"]["min_tiles"],
         min_coverage=config["epithelium"]["min_coverage"],
+        by_stain=config["epithelium"]["without_mask"] == "stain",
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"

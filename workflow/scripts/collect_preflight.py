@@ -41,6 +41,7 @@ with job_log(snakemake) as log:
             measured(masks.get(record.slide)),
             min_tiles=params.min_tiles,
             min_coverage=params.min_coverage,
+            by_stain=params.by_stain and record.slide in tissue,
         )
         for record, beside, tiles in zip(opened, inputs.companions, inputs.tiles, strict=True)
     ]

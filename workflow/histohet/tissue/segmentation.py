@@ -114,8 +114,8 @@ def _left_out(
         return ""
     return (
         f"the size limit of {limit:.3g} mm² leaves out {small.sum() / areas.sum():.0%} of what is "
-        f"coloured, in pieces of up to {small.max():.3g} mm²: choose another tissue.preset "
-        "(bwh_biopsy keeps small pieces), or set min_tissue_mm2 in tissue.overrides"
+        f"coloured, in pieces of up to {small.max():.3g} mm²: set min_tissue_mm2 in "
+        "tissue.overrides, or a tissue.preset that keeps smaller pieces (bwh_biopsy)"
     )
 
 
