@@ -13,6 +13,7 @@ from helpers.slidefiles import (
     gradient,
     write_aperio,
     write_jpeg_tiff,
+    write_leica,
     write_plain,
     write_tiff,
 )
@@ -303,6 +304,26 @@ def test_levels_that_are_not_the_slide_shrunk_are_left_out_and_listed(
     assert len(info.notes) == len(sizes) - kept
     for note in info.notes:
         assert "left out: it is not level 0" in note
+
+
+# Of 1500 px 23 are left at one 64th: in truth one 65.2th, and so the whole glass is measured.
+@pytest.mark.parametrize(
+    ("glass", "downsamples"), [((106_259, 306_939), (1, 4, 65.217)), ((3000, 9000), (1, 4, 65.3))]
+)
+def test_levels_that_the_maker_calls_levels_need_not_be_shrunk_by_a_whole_number(
+    tmp_path: Path, glass: tuple[int, int], downsamples: tuple[float, ...]
+) -> None:
+    sizes = [(1500, 1500), (375, 375), (23, 23)]
+    path = write_leica(tmp_path / "a.scn", glass, [gradient(*size) for size in sizes])
+    with open_slide(path) as slide:
+        info = slide.info
+        np.testing.assert_array_equal(
+            slide.read(1, 60, 45, 20, 10), gradient(*sizes[1])[20:30, 10:30]
+        )
+    assert info.format == "leica"
+    assert info.bounds == (200, 100, 1500, 1500)
+    assert info.level_downsamples == pytest.approx(downsamples, rel=2e-3)
+    assert info.notes == ()
 
 
 @pytest.mark.parametrize(("bits", "reached"), [(10, "771"), (12, "3"), (14, "12")])

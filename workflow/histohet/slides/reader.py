@@ -43,8 +43,11 @@ STRIP_PX = 32_000_000
 LEVEL_TOLERANCE = 0.01
 """A level up to 1 % coarser than asked for is still read: downsamples of real files are rounded."""
 
-GENERIC_TIFF, NDPI = "generic-tiff", "hamamatsu"
-"""OpenSlide's names of tiled TIFFs of any origin, and of a maker whose large TIFFs are none."""
+GENERIC_TIFF, APERIO, NDPI = "generic-tiff", "aperio", "hamamatsu"
+"""OpenSlide's names of tiled TIFFs of any origin, and of a maker whose large TIFFs are none.
+
+Whatever is tiled in a file of the first two is a level to OpenSlide; of others it knows the levels.
+"""
 
 READ_BY_ALL = {"none", "LZW", "JPEG", "deflate"}
 """Compressions that every build of OpenSlide and libvips reads."""
@@ -199,10 +202,14 @@ class _ScannerSlide:
             properties.get(f"openslide.bounds-{name}") for name in ("x", "y", "width", "height")
         ]
         sizes = self._handle.level_dimensions
-        self._levels = [n for n, size in enumerate(sizes) if n == 0 or _is_level(size, sizes[0])]
+        known = vendor not in {GENERIC_TIFF, APERIO}
+        self._levels = [
+            n for n, size in enumerate(sizes) if n == 0 or _is_level(size, sizes[0], known)
+        ]
         left_out = [
             f"level {number} ({size[0]} × {size[1]} px) is left out: it is not level 0 "
-            f"({width} × {height} px) shrunk by a whole number, but padded or another picture"
+            f"({width} × {height} px) shrunk{'' if known else ' by a whole number'}, but padded or "
+            "another picture"
             for number, size in enumerate(sizes)
             if number not in self._levels
         ]
@@ -426,16 +433,20 @@ def _largest(pages: Sequence[Page]) -> Page:
     return max(pages, key=lambda page: page.area)
 
 
-def _is_level(size: tuple[int, int], full: tuple[int, int]) -> bool:
-    """Whether a picture has the size of a slide shrunk by a whole number, rounded in any way.
+def _is_level(size: tuple[int, int], full: tuple[int, int], known: bool) -> bool:
+    """Whether a picture has the size of a slide shrunk, its sides rounded in any way.
 
     Source of what else there is: levels padded to whole tiles, thumbnails and pictures of the glass
     in place of a level; read as levels they would be placed and scaled wrongly.
+
+    Parameters
+    ----------
+    known
+        Whether the format says that it is a level; else it must be shrunk by a whole number.
     """
-    factor = round(max(full) / max(size))
-    return factor > 1 and all(
-        abs(whole / factor - side) <= 1 for whole, side in zip(full, size, strict=True)
-    )
+    least = max(whole / (side + 1) for whole, side in zip(full, size, strict=True))
+    most = min(whole / max(side - 1, 0.5) for whole, side in zip(full, size, strict=True))
+    return max(least, 1) <= most if known else max(ceil(least), 2) <= most
 
 
 def _rgb_of_ycbcr(picture: Image.Image) -> Image.Image:
