@@ -97,6 +97,37 @@ def test_forms_that_contradict_each_other_are_noted(tmp_path: Path) -> None:
     assert ["d", 9, "event without a time", "left out of OS"] in noted
 
 
+@pytest.mark.parametrize(
+    ("lines", "row"),
+    [
+        (["id\tday\tdead", "a\t10\t0", "b\t30\t1", "c\t9\t0"], 2),
+        (["id\tday\tdead", "ID:1\tID:2\tID:3", "a\t10\t1.0", "b\t30\t1"], 3),
+        (["id\tday\tdead", "", "", "ID:1\tID:2\tID:3", "a\t10\tNA", "b\t30\t1"], None),
+        (["id\tday\tdead", "ID:1", "x\tdays\tstatus", "a\t10\t1"], None),
+    ],
+)
+def test_no_patient_is_passed_over_as_a_line_of_the_header(
+    tmp_path: Path, lines: Sequence[str], row: int | None
+) -> None:
+    path = tmp_path / "table.tsv"
+    path.write_text("\n".join(lines) + "\n")
+    os = {"time": "day", "unit": "days", "event": "dead", "events": [1], "censored": [0]}
+    table = {"table": str(path), "patient": "id", "endpoints": {"OS": os}, "header_lines": 3}
+    if row is None:
+        assert len(read_clinical(clinical_sources([table])).frame) == 1
+        return
+    with pytest.raises(ClinicalError, match=rf"row {row}: .* it is of a patient, but 3 lines"):
+        read_clinical(clinical_sources([table]))
+
+
+def test_a_table_of_the_gdc_with_one_header_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "patients.txt"
+    header = "bcr_patient_barcode\tvital_status\tlast_contact_days_to\tdeath_days_to"
+    path.write_text(f"{header}\na\tAlive\t10\t\nb\tDead\t\t20\nc\tDead\t\t30\n")
+    with pytest.raises(ClinicalError, match="row 2: has 'Alive' in column 'vital_status'"):
+        clinical_sources([{"table": str(path), "format": "gdc"}])
+
+
 def test_own_forms_are_read_alike_and_tables_that_are_none_are_still_refused(
     tmp_path: Path,
 ) -> None:

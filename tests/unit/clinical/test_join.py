@@ -301,6 +301,28 @@ def test_times_that_look_too_short_for_their_unit_are_a_warning(
     assert table.frame["OS_months"].notna().all()
 
 
+@pytest.mark.parametrize(
+    ("dead", "living", "problem"),
+    [
+        # As clinical.tsv of the GDC's portal, whose contacts are in another table.
+        (["3"] * 9, ["NA"] * 12, "12 of 12 patients without an event .*of those with .* 0 of 9"),
+        (["-1"] * 7 + ["9"] * 2, ["5"] * 12, "7 of 9 patients with an event .* 0 of 12"),
+        (["3"] * 9, ["NA"] * 4, ""),  # too few to tell
+        (["NA"] * 8 + ["3"], ["NA"] * 8 + ["5"], ""),  # both lack it
+        (["NA"] * 9, [], ""),
+    ],
+)
+def test_times_that_one_status_lacks_are_a_warning(
+    tmp_path: Path, dead: list[str], living: list[str], problem: str
+) -> None:
+    rows = [f"d{i}\t{time}\t1:DECEASED" for i, time in enumerate(dead)]
+    rows += [f"l{i}\t{time}\t0:LIVING" for i, time in enumerate(living)]
+    table = read(tmp_path, *rows, header="Patient ID\tOS\tStatus", covariates=())
+    warnings = table.problems[table.problems["consequence"] == "used as they are"]
+    assert len(warnings) == bool(problem)
+    assert warnings["problem"].str.match(problem).all()
+
+
 def test_a_table_without_rows_is_an_empty_table(tmp_path: Path) -> None:
     table = read(tmp_path)
     assert table.frame.empty

@@ -136,3 +136,16 @@ def test_a_tilde_or_a_dollar_in_the_name_of_a_file_is_no_matter(tmp_path: Path) 
     for name in ("~a.svs", "$a.svs", "a\\b.svs"):
         (tmp_path / name).touch()
         assert missing_files([SlideRow(2, "a", "a", str(tmp_path / name))]) == {}
+
+
+@pytest.mark.parametrize(
+    ("n", "ends"), [(20, "must be .* a letter or digit$"), (500, "; and 480 more$")]
+)
+def test_a_mistake_of_all_rows_is_a_message_that_can_be_read(
+    tmp_path: Path, n: int, ends: str
+) -> None:
+    path = tmp_path / "slides.tsv"
+    path.write_text("slide\tpath\n" + "".join(f"s {i}\t{i}.svs\n" for i in range(n)))
+    with pytest.raises(SheetError, match=ends) as raised:
+        read_slide_sheet(path)
+    assert str(raised.value).count("must be letters") == 20

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from histohet.common.arrays import Floats, Ints
-from histohet.common.sheets import is_missing, read_table
+from histohet.common.sheets import is_missing, number_of, read_table
 
 Unit = Literal["slide", "patient"]
 
@@ -82,10 +82,10 @@ def read_counts(path: str | Path, unit: Unit, column: str) -> pd.Series:
         if name in counts:
             raise ValueError(f"{path}, row {number}: {unit} '{name}' comes twice")
         try:
-            counts[name] = float("nan") if is_missing(text) else float(text)
+            counts[name] = float("nan") if is_missing(text) else number_of(text)
         except ValueError as error:
-            raise ValueError(f"{path}, row {number}: {column} is '{text}', not a number") from error
-        if counts[name] < 0 or np.isinf(counts[name]):
+            raise ValueError(f"{path}, row {number}: {column} is '{text}', {error}") from error
+        if counts[name] < 0:
             raise ValueError(f"{path}, row {number}: {column} is {text}, not a count")
     return pd.Series(counts, dtype=np.float64).dropna()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,15 @@ import numpy as np
 from histohet.agreement.settings import SpotColumns
 from histohet.common.anndata import Texts, read_observations
 from histohet.common.arrays import Floats
-from histohet.common.sheets import SheetError, is_missing, one_line, read_lines, rows_under
+from histohet.common.sheets import (
+    SheetError,
+    is_missing,
+    number_of,
+    one_line,
+    read_lines,
+    rows_under,
+    what_there_is,
+)
 
 SPACE_RANGER = (
     "barcode",
@@ -112,8 +119,7 @@ def _rows(path: str | Path, needed: Sequence[str], spot: str = "") -> list[Row]:
         )
     if missing:
         both = ", as in the other table" if missing[0] == spot else ""
-        there = ", ".join(header)
-        raise SheetError(f"{path} has no column '{missing[0]}'{both}; there are {there}")
+        raise SheetError(f"{path} has no column '{missing[0]}'{both}; {what_there_is(header)}")
     return list(rows_under(header, lines, path))
 
 
@@ -139,12 +145,9 @@ def _centre(path: str | Path, row: Row, columns: SpotColumns) -> tuple[float, fl
     values = []
     for name in (columns.x, columns.y):
         try:
-            value = float(cells[name])
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise ValueError(f"{path}, row {number}: {name} is '{cells[name]}', not a number")
-        values.append(value)
+            values.append(number_of(cells[name]))
+        except ValueError as error:
+            raise ValueError(f"{path}, row {number}: {name} is '{cells[name]}', {error}") from error
     return values[0], values[1]
 
 

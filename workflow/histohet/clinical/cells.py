@@ -9,10 +9,6 @@ import pandas as pd
 from histohet.common import sheets
 from histohet.common.settings import quoted
 
-LARGEST = 1e30
-"""A larger number is no measurement: SPSS writes -1.798e308 for a missing value, Stata 1.701e38 or
-8.988e307 and a little above."""
-
 TOO_LARGE = "too large to be measured: the code of SPSS or Stata for a missing value?"
 
 MOST_COUNTED = 12
@@ -22,8 +18,6 @@ NOT_COMPUTED = (
     "a formula without a value: open the workbook in a spreadsheet program and save it, so that it "
     "is computed"
 )
-
-_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 _SEPARATED = r"[+-]?[1-9][0-9]{0,2}(?:[ \u00a0\u2009\u202f'’_,][0-9]{3})+(?:[.,][0-9]*)?"
 _POINTS = r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]*|\.[0-9]{3})"
@@ -35,8 +29,8 @@ WRONG_NUMBERS = {
     rf"{_SEPARATED}|{_POINTS}": "not a number: write it without separators between thousands",
     r"[+-]?[0-9]*,[0-9]+": "not a number: write a decimal point, not a comma",
     r"(?i:[+-]?inf(?:inity)?)": "not a number that can be measured: infinite",
-    rf"(?:[<>≤≥]=?|[≤≥])\s*{_NUMBER}|{_NUMBER}\s*\+": "not a number, but a bound of one",
-    rf"[−–]\s*{_NUMBER}": "not a number: write its minus sign as a hyphen",
+    rf"[<>≤≥]=?\s*{sheets.NUMBER}|{sheets.NUMBER}\s*\+": "not a number, but a bound of one",
+    rf"[−–]\s*{sheets.NUMBER}": "not a number: write its minus sign as a hyphen",
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[0-9]{1,2}([./-])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})": (
         "not a number, but a date"
     ),
@@ -74,7 +68,7 @@ def is_missing(texts: pd.Series[str]) -> pd.Series[bool]:
 
 def numbers(texts: pd.Series[str], consequence: str) -> tuple[pd.Series[float], list[Finding]]:
     """Return numbers, NaN for what is missing or no number; the latter is a finding."""
-    numeric = texts.str.fullmatch(_NUMBER).astype(bool)
+    numeric = texts.str.fullmatch(sheets.NUMBER).astype(bool)
     values = texts.where(numeric, "nan").astype(float)
     column, left = str(texts.name), ~numeric & ~is_missing(texts)
     findings = []
@@ -82,7 +76,7 @@ def numbers(texts: pd.Series[str], consequence: str) -> tuple[pd.Series[float], 
         rows = left & texts.str.fullmatch(pattern)
         findings.append(Finding(column, rows, problem, consequence))
         left &= ~rows
-    huge = values.abs() > LARGEST
+    huge = values.abs() > sheets.LARGEST_NUMBER
     findings.append(Finding(column, huge, TOO_LARGE, consequence))
     return values.mask(huge), findings
 

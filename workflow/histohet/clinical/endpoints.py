@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -33,12 +34,16 @@ cohort followed for 8 to 90 months has a median of 8 to 90 "days"."""
 MIN_TIMES_FOR_MEDIAN = 10
 """Fewer times say nothing about their unit."""
 
+MAX_LOST_SHARE, MIN_LOST = 0.5, 5
+"""So many patients of one status without a time, and not of the other, are no chance."""
+
 ROW_USED = "row used"
 
 DEATH = "OS"
 """The endpoint whose event nobody outlives: the published formats and analyses call it so."""
 
 _MONTHS, _EVENT = "_months", "_event"
+_STATUSES = {"without an event": 0, "with an event": 1}
 
 
 def months_column(endpoint: str) -> str:
@@ -193,3 +198,20 @@ def doubt(months: pd.Series[float], unit: TimeUnit) -> str:
         f"the median of {len(known)} times is {known.median():.2g} months if their unit is "
         f"'{unit}': is it?"
     )
+
+
+def lost_by_status(months: pd.Series[float], event: pd.Series[Any]) -> str:
+    """Say that patients of one status lack their time and the others do not, "" if it is not so.
+
+    What is left is no sample of the cohort: if the living lack it, only deaths are analysed.
+    """
+    missing = {status: months[event == code].isna() for status, code in _STATUSES.items()}
+    for status, other in (_STATUSES, reversed(_STATUSES)):
+        lost, kept = missing[status], missing[other]
+        if lost.sum() >= MIN_LOST and lost.mean() > MAX_LOST_SHARE and kept.mean() < MAX_LOST_SHARE:
+            return (
+                f"{lost.sum()} of {len(lost)} patients {status} have no time that can be used, of "
+                f"those {other} {kept.sum()} of {len(kept)}: what is left is no sample of the "
+                "cohort; take the times from a table that has them"
+            )
+    return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import dropwhile, islice
 from typing import Any
@@ -18,7 +18,7 @@ from histohet.clinical.settings import (
     tables_of_format,
 )
 from histohet.common.resources import read_resource
-from histohet.common.settings import did_you_mean, explain, quoted
+from histohet.common.settings import by_value, did_you_mean, explain, quoted
 from histohet.common.sheets import SheetError, one_line, open_lines, other_separator, rows_under
 
 _TABLES: TypeAdapter[tuple[ReadyMadeTable | ClinicalSource, ...]] = TypeAdapter(
@@ -192,18 +192,35 @@ def _header(lines: Iterator[tuple[int, list[str]]], source: ClinicalSource) -> l
 
     What stands in several lines of a cell is one line: so it can be written in the configuration.
     """
-    taken = [cells for _, cells in islice(lines, source.header_lines)]
+    taken = list(islice(lines, source.header_lines))
     if len(taken) < source.header_lines:
         below = f" below the {source.skip_lines} lines skipped" if source.skip_lines else ""
         raise ClinicalError(f"{source.name} is empty{below}")
-    first = taken[0]
-    if source.header_lines > 1:
-        second = [*taken[1], *first[len(taken[1]) :]]
+    (_, first), *further = taken
+    if further:
+        second = [*further[0][1], *first[len(further[0][1]) :]]
         first = [
             name if first.count(name) == 1 else other
             for name, other in zip(first, second, strict=False)
         ]
-    return [one_line(name) or f"(column {number})" for number, name in enumerate(first, start=1)]
+    header = [one_line(name) or f"(column {number})" for number, name in enumerate(first, start=1)]
+    _check_no_patients(header, further, source)
+    return header
+
+
+def _check_no_patients(
+    header: Sequence[str], lines: Iterable[tuple[int, list[str]]], source: ClinicalSource
+) -> None:
+    """Refuse a header among whose further lines is a patient, who would be passed over."""
+    for number, cells in lines:
+        for column, cell in zip(header, map(by_value, cells), strict=False):
+            for endpoint in source.endpoints.values():
+                if column == endpoint.event and cell in (*endpoint.events, *endpoint.censored):
+                    raise ClinicalError(
+                        f"{source.name}, row {number}: has '{cell}' in column '{column}', so it is "
+                        f"of a patient, but {source.header_lines} lines are taken for the header: "
+                        "spell out what the columns mean, with the right `header_lines`"
+                    )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from histohet.clinical.endpoints import (
     endpoints_of,
     event_column,
     left_out,
+    lost_by_status,
     months_column,
     read_endpoint,
 )
@@ -416,13 +417,14 @@ def _notes_on_tables(sources: Sequence[ClinicalSource], frame: pd.DataFrame) -> 
         if isinstance(source, FormatTable) and source.lacks and formats.count(source.format) == 1:
             yield _note_on_table(source, "", source.lacks, USED_AS_THEY_ARE)
         for name, endpoint in source.endpoints.items():
-            known = frame[[months_column(name), event_column(name)]].notna().all(axis="columns")
-            reason = doubt(frame[months_column(name)], endpoint.unit)
-            if len(frame) and not known.any():
+            months, event = frame[months_column(name)], frame[event_column(name)]
+            doubts = [doubt(months, endpoint.unit), lost_by_status(months, event)]
+            if len(frame) and not (months.notna() & event.notna()).any():
                 words = "no patient has both a time and a status"
                 yield _note_on_table(source, endpoint.event, words, f"no analysis of {name}")
-            elif reason and name not in told:
-                yield _note_on_table(source, endpoint.event_time, reason, USED_AS_THEY_ARE)
+            elif name not in told:
+                for words in filter(None, doubts):
+                    yield _note_on_table(source, endpoint.event_time, words, USED_AS_THEY_ARE)
             told.add(name)
 
 

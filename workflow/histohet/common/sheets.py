@@ -52,6 +52,13 @@ spreadsheets, an error of theirs included (lower case)."""
 _NO_VALUE = re.compile(r"\[[a-z /]*\]|<na>|'?[-–—?.]+|\.[a-z_]")
 """TCGA's codes in brackets ([Discrepancy]), pandas' <NA>, the GDC's '--, dots of SAS and Stata."""
 
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+"""What is a number in a cell; Python's own also have 1_000 and digits of other scripts."""
+
+LARGEST_NUMBER = 1e30
+"""A larger number is no measurement: SPSS writes -1.798e308 for a missing value, Stata 1.701e38 or
+8.988e307 and a little above."""
+
 PACKED = {".gz": "gzip", ".zip": "zip"}
 """Kinds of packed tables, by the ends of their names."""
 
@@ -91,6 +98,21 @@ def is_missing(text: str) -> bool:
     """Whether a cell stands for "no value", in any of the ways that tables write that."""
     word = text.replace("_", " ").lower().strip() if len(text) > 2 else text.lower()
     return word in MISSING or _NO_VALUE.fullmatch(word) is not None
+
+
+def number_of(cell: str) -> float:
+    """Return the number in a cell.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or too large to be measured.
+    """
+    if not re.fullmatch(NUMBER, cell):
+        raise ValueError("not a number")
+    if abs(float(cell)) > LARGEST_NUMBER:
+        raise ValueError("too large to be measured")
+    return float(cell)
 
 
 def read_lines(path: str | Path, largest: int = LARGEST_TABLE) -> Iterator[tuple[int, list[str]]]:
@@ -210,7 +232,7 @@ def read_table(
         raise SheetError(f"{what}: {error}") from error
     missing = [name for name in needed if name not in header]
     if missing:
-        raise SheetError(f"{path} has no column '{missing[0]}'; there are {', '.join(header)}")
+        raise SheetError(f"{path} has no column '{missing[0]}'; {what_there_is(header)}")
     return header, [
         (number, {name: one_line(cell) for name, cell in cells.items()}) for number, cells in rows
     ]
@@ -292,6 +314,11 @@ def other_separator(header: Sequence[str]) -> str:
     found = [names[sign] for sign in names if len(header) == 1 and sign in header[0]]
     wanted = "tabs are expected in .tsv and .txt, commas in all others"
     return f"cells are separated by {found[0]}: {wanted}" if found else ""
+
+
+def what_there_is(header: Sequence[str]) -> str:
+    """Say what stands in place of a column that is missing."""
+    return other_separator(header) or f"there are {', '.join(header)}"
 
 
 @contextmanager

@@ -9,10 +9,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from histohet.common.files import why_no_file
-from histohet.common.sheets import SheetError, is_missing, other_separator, read_rows
+from histohet.common.sheets import SheetError, is_missing, read_rows, what_there_is
 
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Ids name files and wildcards: letters, digits, dot, underscore, hyphen."""
+
+MOST_NAMED = 20
+"""So many problems of a sheet are named in a message: one of all rows has as many as these."""
 
 PLACEHOLDERS = frozenset("{}<>")
 """Snakemake takes what is between them in a path for the name of a wildcard or a pathvar."""
@@ -185,7 +188,7 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
         If the pattern cannot be used, or a slide without patient does not match it.
         If a required column is missing, a column is unknown (a typo would otherwise be ignored),
         an id is empty, cannot name a file or is another's but for capitals, a row has neither path
-        nor features, or a path has one of `PLACEHOLDERS`. All bad rows are listed.
+        nor features, or a path has one of `PLACEHOLDERS`. The first `MOST_NAMED` are listed.
     """
     header, rows = read_rows(path)
     _check_header(header, path)
@@ -205,7 +208,9 @@ def read_slide_sheet(path: str | Path, patient_pattern: str | None = None) -> Sl
         for one, other in alike(slides)
     ]
     if problems:
-        raise SheetError(f"{path}: " + "; ".join(problems))
+        more = len(problems) - MOST_NAMED
+        named = "; ".join(problems[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        raise SheetError(f"{path}: {named}")
     if not slides:
         raise SheetError(f"{path} names no slide: add one row per slide (config/README.md)")
     duplicates = {slide: tuple(rows) for slide, rows in places.items() if len(rows) > 1}
@@ -216,8 +221,7 @@ def _check_header(header: Sequence[str], path: str | Path) -> None:
     missing = [name for name in REQUIRED if name not in header]
     missing += [] if set(STARTS) & set(header) else STARTS[:1]
     if missing:
-        there = other_separator(header) or f"there are {', '.join(header)}"
-        raise SheetError(f"{path}: column '{missing[0]}' is missing; {there}")
+        raise SheetError(f"{path}: column '{missing[0]}' is missing; {what_there_is(header)}")
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:
         raise SheetError(f"{path}: unknown column '{unknown[0]}'; known are {', '.join(COLUMNS)}")
