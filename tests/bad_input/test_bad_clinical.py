@@ -13,8 +13,9 @@ import pytest
 from openpyxl import Workbook
 
 from histohet.clinical.formats import ClinicalError, clinical_sources
-from histohet.clinical.join import read_clinical, read_clinical_tsv
+from histohet.clinical.join import read_clinical
 from histohet.clinical.settings import Covariate
+from histohet.clinical.table import read_clinical_tsv
 from histohet.common.provenance import Provenance
 from histohet.common.sheets import LARGEST_WORKBOOK, MOST_ROWS
 from histohet.common.tables import write_tsv

@@ -13,7 +13,8 @@ import shapely
 from helpers.annotations import feature, geojson, square
 from helpers.featurefiles import write_clam, write_trident
 from helpers.slidefiles import gradient, write_aperio, write_plain, write_tiff
-from histohet.clinical.join import PROBLEM_COLUMNS, ClinicalTable
+from histohet.clinical.problems import PROBLEM_COLUMNS
+from histohet.clinical.table import ClinicalTable
 from histohet.common.arrays import Float32
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance

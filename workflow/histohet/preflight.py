@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from histohet.agreement.truth import read_truth
-from histohet.clinical.join import ClinicalTable
+from histohet.clinical.table import ClinicalTable
 from histohet.common.arrays import Float32
 from histohet.common.outcome import Outcome, SlideLost, Status
 from histohet.epithelium.base import MaskError, MaskRules

@@ -2,7 +2,7 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.formats import ClinicalError
-from histohet.clinical.join import read_clinical_tsv
+from histohet.clinical.table import read_clinical_tsv
 from histohet.cohort.figures import draw_flow
 from histohet.cohort.select import build_cohort, flow_table
 from histohet.cohort.settings import AnalysisSettings

@@ -1,7 +1,7 @@
 """Estimate the hazard ratio under every combination of analysis choices."""
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.clinical.join import read_clinical_tsv
+from histohet.clinical.table import read_clinical_tsv
 from histohet.cohort.settings import AnalysisSettings
 from histohet.common.logs import track
 from histohet.common.tables import read_tsv, write_tsv

@@ -2,7 +2,7 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.clinical.formats import ClinicalError
-from histohet.clinical.join import read_clinical_tsv
+from histohet.clinical.table import read_clinical_tsv
 from histohet.common.html import write_html
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.preflight import list_problems, problem_table, read_outlooks

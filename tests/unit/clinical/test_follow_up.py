@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from histohet.clinical.formats import ClinicalError, clinical_sources
-from histohet.clinical.join import ClinicalTable, read_clinical
+from histohet.clinical.join import read_clinical
 from histohet.clinical.settings import Covariate
+from histohet.clinical.table import ClinicalTable
 from histohet.common.resources import read_resource
 
 COLUMNS = "bcr_patient_barcode\tvital_status\tlast_contact_days_to\tdeath_days_to\tstage\n"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from histohet.clinical.formats import ClinicalError, clinical_sources
-from histohet.clinical.join import ClinicalTable, read_clinical, read_clinical_tsv
+from histohet.clinical.join import read_clinical
 from histohet.clinical.settings import Covariate
+from histohet.clinical.table import ClinicalTable, read_clinical_tsv
 from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from histohet.clinical.formats import ClinicalError, clinical_sources
-from histohet.clinical.join import ClinicalTable, read_clinical
+from histohet.clinical.join import read_clinical
 from histohet.clinical.settings import Covariate
+from histohet.clinical.table import ClinicalTable
 
 AGE = Covariate(column="age", kind="numeric")
 ENDPOINT = {

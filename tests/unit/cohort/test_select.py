@@ -14,12 +14,9 @@ from pydantic import TypeAdapter
 
 from helpers.patients import SLIDES
 from histohet.clinical.formats import clinical_sources
-from histohet.clinical.join import (
-    PROBLEM_COLUMNS,
-    ClinicalTable,
-    read_clinical,
-    read_clinical_tsv,
-)
+from histohet.clinical.join import read_clinical
+from histohet.clinical.problems import PROBLEM_COLUMNS
+from histohet.clinical.table import ClinicalTable, read_clinical_tsv
 from histohet.cohort.select import (
     FLOW_COLUMNS,
     Cohort,

@@ -12,7 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from histohet.clinical.formats import clinical_sources
-from histohet.clinical.join import ClinicalTable, read_clinical
+from histohet.clinical.join import read_clinical
+from histohet.clinical.table import ClinicalTable
 from histohet.cohort.select import build_cohort, of_endpoint
 from histohet.cohort.settings import AnalysisSettings, TrimSettings
 from histohet.survival.cox import fit_cox

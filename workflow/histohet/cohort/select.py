@@ -15,8 +15,8 @@ import pandas as pd
 from histohet.clinical.cells import is_missing
 from histohet.clinical.covariates import EXCLUDES, read_covariate
 from histohet.clinical.endpoints import endpoints_of, event_column, months_column
-from histohet.clinical.join import ClinicalTable
 from histohet.clinical.settings import Covariate
+from histohet.clinical.table import ClinicalTable
 from histohet.cohort.patients import NOT_MEASURED, patient_scores
 from histohet.cohort.settings import (
     PATIENT_COLUMNS,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from histohet.clinical.join import ClinicalTable
 from histohet.clinical.settings import Covariate
+from histohet.clinical.table import ClinicalTable
 from histohet.cohort.select import build_cohort, of_endpoint
 from histohet.cohort.settings import AnalysisSettings, Cut, Grouping, TrimSettings, TwoCuts
 from histohet.survival.cox import fit_cox

@@ -1,0 +1,72 @@
+"""Problems of clinical tables, as they are listed: which cell of which row, and what it costs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from histohet.clinical.cells import Finding
+from histohet.clinical.endpoints import ROW_USED, left_out
+from histohet.clinical.rows import Rows
+from histohet.clinical.settings import ClinicalSource
+
+ROW_LEFT_OUT = "row left out"
+USED_AS_THEY_ARE = "used as they are"
+WHERE_CHOSEN = "used where a condition chooses among the rows, otherwise missing"
+OF_ALL_ROWS = {ROW_USED, ROW_LEFT_OUT, USED_AS_THEY_ARE, WHERE_CHOSEN}
+
+PROBLEM_COLUMNS = ("table", "row", "patient", "column", "value", "problem", "consequence")
+
+Note = tuple[str, int, str, str, str, str, str]
+"""A problem, by `PROBLEM_COLUMNS`."""
+
+
+def listed(source: ClinicalSource, findings: Iterable[Finding], rows: Rows) -> list[Note]:
+    """Return what was found as problems of the single rows.
+
+    What is wrong with a cell in which joined rows differ is that they do.
+    """
+    notes: list[Note] = []
+    for found in findings:
+        raw, _, differ = (part.loc[found.rows] for part in rows)
+        for row, patient, cell, words in zip(
+            raw.index.tolist(),
+            raw[source.patient].tolist(),
+            raw[found.column].tolist(),
+            differ[found.column].tolist(),
+            strict=True,
+        ):
+            place = (source.name, row, patient, found.column, cell)
+            notes.append((*place, words or found.problem, found.consequence))
+    return notes
+
+
+def note_on_table(source: ClinicalSource, column: str, problem: str, consequence: str) -> Note:
+    """Return what concerns a whole table, placed at its header."""
+    return (source.name, source.skip_lines + 1, "", column, "", problem, consequence)
+
+
+def of_chosen_rows(notes: Sequence[Note], rows: Mapping[str, int]) -> list[Note]:
+    """Say of what some rows of a patient cost that it costs that where a condition chooses them.
+
+    Parameters
+    ----------
+    rows
+        How many rows of each patient conditions may choose from.
+    """
+    affected: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
+    costs = [_cost(note) for note in notes]
+    for note, cost in zip(notes, costs, strict=True):
+        affected[cost].add(note[1])
+    return [
+        (*note[:-1], f"{note[-1]} where a condition chooses this row")
+        if note[-1] not in OF_ALL_ROWS and len(affected[cost]) < rows[note[2]]
+        else note
+        for note, cost in zip(notes, costs, strict=True)
+    ]
+
+
+def _cost(note: Note) -> tuple[str, ...]:
+    """Return what a problem costs whom: an endpoint by any of its columns, or a covariate."""
+    _, _, patient, column, _, _, consequence = note
+    return patient, consequence, "" if consequence.startswith(left_out("")) else column
