@@ -339,6 +339,18 @@ def test_missing_columns_are_named_with_those_there_are(tmp_path: Path) -> None:
         read(tmp_path, *GOOD, columns=["patient"])
 
 
+def test_columns_of_one_name_matter_where_they_are_read(tmp_path: Path) -> None:
+    rows = ("a\t10\t1:DECEASED\tx\ty\t60", "b\t12\t0:LIVING\tx\t\t70")
+    header = "Patient ID\tOS\tStatus\tComment\tComment\tAge"
+    age = COVARIATES[:1]
+    table = read(tmp_path, *rows, header=header, covariates=age)
+    assert table.frame["Age"].tolist() == ["60", "70"]
+    with pytest.raises(ClinicalError, match="column 'Age' comes twice"):
+        read(tmp_path, *rows, header=header.replace("Comment\tAge", "Age\tAge"), covariates=age)
+    with pytest.raises(ClinicalError, match="column 'Comment' comes twice"):
+        read(tmp_path, *rows, header=header, columns=["Comment"], covariates=age)
+
+
 def test_semicolons_in_a_csv_show_as_one_column(tmp_path: Path) -> None:
     path = write(tmp_path / "clinical.csv", header=HEADER.replace("\t", ";"))
     config = [{"table": str(path), "patient": "Patient ID", "endpoints": {"OS": OS}}]

@@ -67,6 +67,33 @@ def test_rows_that_do_not_contradict_each_other_are_one(tmp_path: Path, case: st
     assert not table.problems["consequence"].str.contains("left out of").any()
 
 
+def test_what_is_wrong_with_a_cell_names_its_row(tmp_path: Path) -> None:
+    table = read(
+        tmp_path,
+        *("p,Alive,,,x,60", "p,,,later,x,", "q,,3,,x,", "q,Dead,,,x,", "q,,,,x,60y"),
+        "r,Alive,,7,x,50",
+        covariates=[AGE],
+    )
+    assert [note[:3] for note in noted(table) if note[1] != "id"] == [
+        [3, "last", "not a number"],
+        [6, "age", "not a number"],
+    ]
+    frame = table.frame.set_index("patient")
+    assert frame["OS_event"].tolist() == [0, 1, 0]
+
+
+def test_what_several_cells_of_a_joined_row_cost_is_the_cost_of_one_row(tmp_path: Path) -> None:
+    table = read(
+        tmp_path,
+        *("p,,,,x,", "p,,,late,x,", "p,Alive,,9,y,"),
+        "r,Alive,,7,x,50",
+        columns=["type"],
+    )
+    chosen = "left out of OS where a condition chooses this row"
+    assert [2, "status", "event missing", chosen] in noted(table)
+    assert [3, "last", "not a number", chosen] in noted(table)
+
+
 def test_what_differs_costs_what_it_is_used_for(tmp_path: Path) -> None:
     table = read(
         tmp_path,

@@ -165,7 +165,12 @@ def read_cells(source: ClinicalSource, columns: Sequence[str]) -> pd.DataFrame:
             )
         # One by one: a stray cell far to the right makes a line of a workbook long.
         numbers, cells = [], []
-        for number, row in rows_under(header, lines, source.name):
+        # Only what is read needs a name of its own.
+        names = [
+            name if name in columns else f"(column {number})"
+            for number, name in enumerate(header, start=1)
+        ]
+        for number, row in rows_under(names, lines, source.name):
             numbers.append(number)
             cells.append([row[column] for column in columns])
     return pd.DataFrame(cells, index=numbers, columns=list(columns), dtype=str)

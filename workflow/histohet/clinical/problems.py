@@ -28,7 +28,7 @@ def listed(source: ClinicalSource, findings: Iterable[Finding], rows: Rows) -> l
     """
     notes: list[Note] = []
     for found in findings:
-        raw, _, differ = (part.loc[found.rows] for part in rows)
+        raw, differ = rows.raw.loc[found.rows], rows.differ.loc[found.rows]
         for row, patient, cell, words in zip(
             raw.index.tolist(),
             raw[source.patient].tolist(),
@@ -70,3 +70,9 @@ def _cost(note: Note) -> tuple[str, ...]:
     """Return what a problem costs whom: an endpoint by any of its columns, or a covariate."""
     _, _, patient, column, _, _, consequence = note
     return patient, consequence, "" if consequence.startswith(left_out("")) else column
+
+
+def at_their_cells(notes: Iterable[Note], rows: Rows) -> list[Note]:
+    """Place what was found in joined rows, which go by the first, in the rows of the cells."""
+    place = {column: rows.place[column].to_dict() for column in rows.place}
+    return [(note[0], place.get(note[3], {}).get(note[1], note[1]), *note[2:]) for note in notes]

@@ -25,11 +25,14 @@ class Rows(NamedTuple):
         differ.
     differ
         Of cells that joined rows differ in, which rows those are; "" of all others.
+    place
+        Row of the file that each cell comes from.
     """
 
     raw: pd.DataFrame
     values: pd.DataFrame
     differ: pd.DataFrame
+    place: pd.DataFrame
 
     def of(self, rows: pd.Series[bool], columns: Sequence[str]) -> Rows:
         """Return some rows and columns."""
@@ -51,7 +54,9 @@ def as_compared(raw: pd.DataFrame, patient: str, missing: Sequence[str]) -> Rows
     values = raw.apply(lambda column: column.map(by_value))
     values = values.mask(values.isin(list(missing)), "")
     values[patient] = raw[patient]
-    return Rows(raw, values, pd.DataFrame("", index=raw.index, columns=raw.columns))
+    differ = pd.DataFrame("", index=raw.index, columns=raw.columns)
+    place = pd.DataFrame(dict.fromkeys(raw.columns, raw.index), index=raw.index)
+    return Rows(raw, values, differ, place)
 
 
 def apart_by(values: pd.DataFrame, patient: str, columns: Sequence[str]) -> Keys:
@@ -73,6 +78,7 @@ def joined(rows: Rows, keys: Keys) -> Rows:
     gaps = rows.values.apply(is_missing)
     values, differ = first_known(rows.values, keys, gaps)
     raw, _ = first_known(rows.raw, keys, gaps)
+    place, _ = first_known(rows.place, keys, gaps)
     words = pd.DataFrame("", index=values.index, columns=values.columns)
     number = numbered(keys)
     for column in differ.columns:
@@ -81,7 +87,7 @@ def joined(rows: Rows, keys: Keys) -> Rows:
             raw.at[first, column] = " | ".join(cells.unique())
             named = ", ".join(map(str, cells.index))
             words.at[first, column] = f"rows {named} of the patient differ"
-    return Rows(raw, values.mask(differ, ""), words)
+    return Rows(raw, values.mask(differ, ""), words, place.astype(int))
 
 
 def first_known(

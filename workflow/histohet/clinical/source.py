@@ -17,6 +17,7 @@ from histohet.clinical.problems import (
     USED_AS_THEY_ARE,
     WHERE_CHOSEN,
     Note,
+    at_their_cells,
     listed,
     note_on_table,
     of_chosen_rows,
@@ -40,7 +41,24 @@ def read_source(
     conditions: Sequence[str],
     covariates: Sequence[Covariate],
 ) -> Part:
-    """Read one table: endpoints and columns by patient, and its problems."""
+    """Read one table: endpoints and columns by patient, and its problems.
+
+    Parameters
+    ----------
+    source
+        The table, and the endpoints that it holds.
+    columns
+        Further columns to take from it.
+    conditions
+        Columns of conditions, which tell rows of a patient apart.
+    covariates
+        Of which those are checked whose columns are taken.
+
+    Raises
+    ------
+    ClinicalError
+        As `histohet.clinical.join.read_clinical`.
+    """
     noted, dated = _of_format(source)
     read = [*source.endpoints.values(), *dated.values()]
     of_endpoints = [name for endpoint in read for name in endpoint.columns]
@@ -70,7 +88,7 @@ def read_source(
     if not source.follow_up:
         frame = pd.concat([*outcomes.values(), frame], axis="columns")
     frame.index = pd.Index(rows.values[source.patient], name=PATIENT)
-    notes = of_chosen_rows(notes, Counter(frame.index))
+    notes = at_their_cells(of_chosen_rows(notes, Counter(frame.index)), rows)
     return Part(frame, outcomes if source.follow_up else {}, notes)
 
 
