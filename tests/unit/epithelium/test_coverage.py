@@ -74,6 +74,35 @@ def test_epithelium_is_measured_on_tissue_and_beside_it() -> None:
     assert epithelium_off_tissue(mask, tiles, (400, 200)) == 1.5
 
 
+@pytest.mark.parametrize(
+    "excluded", [[(100, 100, 700, 700)], [(0, 0, 450, 999), (450, 0, 999, 999)]]
+)
+def test_epithelium_that_is_all_taken_out_is_not_of_another_slide(
+    tmp_path: Path, excluded: list[tuple[int, int, int, int]]
+) -> None:
+    record = slide()
+    epithelium = [square(100, 100, 400, 400), square(500, 500, 700, 700)]
+    path = geojson(
+        tmp_path / "a.geojson",
+        [feature(one, "Tumor") for one in epithelium]
+        + [feature(square(*box), "Necrosis") for box in excluded],
+    )
+    rules = MaskRules([], ["Tumor"], ["Necrosis"])
+    _, outcome = outcome_of(path, record, tiles_on(record, 0, 0, 1000, 1000), rules)
+    assert outcome.status is Status.NO_EPITHELIUM
+    assert "epithelium.excluded_names take all epithelium" in outcome.reason
+    # Beside the slide and taken out in part: the place is the cause.
+    far = geojson(
+        tmp_path / "far.geojson",
+        [
+            feature(square(2000, 0, 2400, 400), "Tumor"),
+            feature(square(2000, 0, 2400, 300), "Necrosis"),
+        ],
+    )
+    _, outcome = outcome_of(far, record, tiles_on(record, 0, 0, 1000, 1000), rules)
+    assert "coordinates of another slide" in outcome.reason
+
+
 @pytest.mark.parametrize(("right", "share"), [(500, 1.0), (625, 0.8), (1000, 0.5)])
 def test_the_share_of_a_mask_on_tissue_is_told(tmp_path: Path, right: int, share: float) -> None:
     record = slide()

@@ -14,6 +14,7 @@ from histohet.common.provenance import Provenance
 from histohet.epithelium.base import EpitheliumMask, MaskError, MaskRules
 from histohet.epithelium.labels import LabelImage
 from histohet.epithelium.masks import frame_of_mask, open_mask
+from histohet.epithelium.polygons import Polygons
 from histohet.slides.record import SlideRecord
 from histohet.slides.settings import Origin
 from histohet.tiles.file import TileTable, write_column
@@ -186,6 +187,11 @@ def _check_origin(
 
 def _nothing_on_tiles(path: str, mask: EpitheliumMask) -> MaskError:
     """Say why no tile has any epithelium."""
+    if isinstance(mask, Polygons) and mask.is_taken_out():
+        return MaskError(
+            f"classes of epithelium.excluded_names take all epithelium of mask {path} out",
+            Status.NO_EPITHELIUM,
+        )
     if not isinstance(mask, LabelImage):
         return MaskError(
             f"no annotation of mask {path} lies on a tile: coordinates of another slide or scale"

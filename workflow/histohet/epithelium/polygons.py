@@ -69,11 +69,15 @@ class Polygons:
         self._excluded = shapely.STRtree(list(excluded))
         self.notes = notes
 
-    def _part(self, square: shapely.Polygon) -> shapely.Geometry:
-        inside = _within(self._epithelium, square)
+    def _part(self, area: shapely.Geometry) -> shapely.Geometry:
+        inside = _within(self._epithelium, area)
         if not len(self._excluded):
             return inside
-        return shapely.difference(inside, _within(self._excluded, square))
+        return shapely.difference(inside, _within(self._excluded, area))
+
+    def is_taken_out(self) -> bool:
+        """Whether what is excluded leaves nothing of the epithelium."""
+        return all(self._part(outline).area == 0 for outline in self._epithelium.geometries)
 
     def coverage(self, x: float, y: float, side_px: float) -> float:
         """Share of a square inside the polygons; overlapping polygons count once."""
@@ -89,9 +93,9 @@ class Polygons:
         return np.asarray(shapely.intersects_xy(part, xs, ys))
 
 
-def _within(tree: shapely.STRtree, square: shapely.Polygon) -> shapely.Geometry:
-    found = tree.geometries[tree.query(square, predicate="intersects")]
-    return shapely.union_all(shapely.intersection(found, square))
+def _within(tree: shapely.STRtree, area: shapely.Geometry) -> shapely.Geometry:
+    found = tree.geometries[tree.query(area, predicate="intersects")]
+    return shapely.union_all(shapely.intersection(found, area))
 
 
 def read_polygons(
