@@ -449,6 +449,32 @@ def test_oblong_pixels_of_plain_pictures_are_refused(tmp_path: Path) -> None:
             assert "oblong pixels by its tags of resolution" in refusal(tmp_path / name)
 
 
+WEBP = 50001
+
+
+@pytest.mark.parametrize("one", [{282: 0.0, 283: 0.0}, {282: 300.0}, {283: 300.0, 282: 0.0}])
+def test_a_resolution_of_one_axis_or_of_zero_is_none(tmp_path: Path, one: dict) -> None:
+    path = write_tiff(tmp_path / "a.tif", gradient(64, 64), tile_px=None, tags=[{**one, 296: 2}])
+    jpeg = io.BytesIO()
+    Image.fromarray(gradient(64, 64)).save(jpeg, "jpeg", dpi=(300, 300))
+    header = jpeg.getvalue()
+    x, y = (int(one.get(tag, 0)).to_bytes(2, "big") for tag in (282, 283))
+    (tmp_path / "b.jpg").write_bytes(header[:14] + x + y + header[18:])
+    webp = io.BytesIO()
+    Image.fromarray(gradient(64, 64)).save(webp, "webp", lossless=True)
+    # OpenSlide reads no WebP: libvips tells the scale of these tiles.
+    tiles = write_tiff(
+        tmp_path / "c.tif",
+        gradient(64, 64),
+        tags=[{**one, 296: 2, 259: WEBP}],
+        encode=lambda _: webp.getvalue(),
+    )
+    for name in (path, tmp_path / "b.jpg", tiles):
+        with open_slide(name) as slide:
+            assert (slide.info.mpp_x, slide.info.mpp_y) == (None, None)
+            assert slide.read(0, 20, 10, 1, 1).shape == (1, 1, 3)
+
+
 @pytest.mark.parametrize("tile_px", [None, 64])
 def test_the_overview_of_a_vsi_slide_is_not_taken_for_it(
     tmp_path: Path, tile_px: int | None

@@ -289,10 +289,11 @@ class _PlainImage:
         self._region = pyvips.Region.new(self._image)
         width, height = self._image.width, self._image.height
         mpp_x, mpp_y = (None, None) if first is None else _scale(first, image)
-        if mpp_x is None and abs(image.xres / image.yres - 1) > OBLONG:
+        across, down = _resolution(image) or (1.0, 1.0)
+        if mpp_x is None and abs(across / down - 1) > OBLONG:
             raise SlideError(
-                f"{self.path} has oblong pixels by its tags of resolution ({image.xres:g} × "
-                f"{image.yres:g} per mm): resample it to square ones, or remove the tags"
+                f"{self.path} has oblong pixels by its tags of resolution ({across:g} × "
+                f"{down:g} per mm): resample it to square ones, or remove the tags"
             )
         self.info = SlideInfo(
             format=file.kind,
@@ -414,10 +415,15 @@ def _check_brightness(slide: Slide) -> None:
 
 def _scale(page: Page, image: pyvips.Image) -> tuple[float | None, float | None]:
     """Micrometres per pixel by OME-XML; of tiles, as OpenSlide does, by the tags of resolution."""
-    of_ome = ome_scale(page)
+    of_ome, resolution = ome_scale(page), _resolution(image)
     if of_ome != (None, None) or not (page.tiled and image.get_typeof("resolution-unit")):
         return of_ome
-    return 1000 / image.xres, 1000 / image.yres
+    return (None, None) if resolution is None else (1000 / resolution[0], 1000 / resolution[1])
+
+
+def _resolution(image: pyvips.Image) -> tuple[float, float] | None:
+    """Pixels per mm along x and y by the tags; None where one is missing or zero: nobody knows."""
+    return (image.xres, image.yres) if image.xres > 0 and image.yres > 0 else None
 
 
 def _compression(pages: Sequence[Page]) -> str:
