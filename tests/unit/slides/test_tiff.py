@@ -10,7 +10,15 @@ import pytest
 import pyvips
 
 from helpers.slidefiles import gradient, write_tiff
-from histohet.slides.tiff import TiffError, is_tiff, ome_scale, read_pages
+from histohet.slides.tiff import (
+    JPEG,
+    RGB,
+    TiffError,
+    is_tiff,
+    is_ycbcr_called_rgb,
+    ome_scale,
+    read_pages,
+)
 
 
 def test_pages_are_described_as_they_are_written(tmp_path: Path) -> None:
@@ -59,6 +67,29 @@ def test_big_endian_directories_are_read(tmp_path: Path) -> None:
         assert is_tiff(tmp_path / name)
         (page,) = read_pages(tmp_path / name)
         assert (page.size, page.description) == ((30, 20), text)
+
+
+@pytest.mark.parametrize("place", [2**45, 2**62, 2**63, 2**64 - 1])
+def test_places_that_no_system_can_go_to_are_told(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "a.tif"
+    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16)
+    size = struct.pack("<HHQQHHQQ", 256, 3, 1, 64, 257, 3, 1, 64)
+    # The first directory, the next one, a description, and a tile of what may be JPEG.
+    path.write_bytes(head[:8] + struct.pack("<Q", place))
+    with pytest.raises(TiffError, match="breaks off"):
+        read_pages(path)
+    path.write_bytes(head + struct.pack("<Q", 2) + size + struct.pack("<Q", place))
+    with pytest.raises(TiffError, match="breaks off"):
+        read_pages(path)
+    text = struct.pack("<HHQQ", 270, 2, 99, place)
+    path.write_bytes(head + struct.pack("<Q", 3) + size + text + bytes(8))
+    with pytest.raises(TiffError, match="breaks off"):
+        read_pages(path)
+    tile = struct.pack("<HHQQHHQQHHQQ", 259, 3, 1, JPEG, 262, 3, 1, RGB, 324, 16, 1, place)
+    path.write_bytes(head + struct.pack("<Q", 5) + size + tile + bytes(8))
+    (page,) = read_pages(path)
+    assert page.data == place
+    assert not is_ycbcr_called_rgb(path, page)
 
 
 def test_damaged_directories_are_told(tmp_path: Path) -> None:

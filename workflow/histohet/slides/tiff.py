@@ -10,6 +10,7 @@ kind (TypeError among them), which only a broad `except` could turn into a messa
 from __future__ import annotations
 
 import html
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -177,7 +178,7 @@ def read_pages(path: Path) -> tuple[Page, ...]:
     with path.open("rb") as file:
         try:
             return _read_pages(file)
-        except (struct.error, OverflowError) as error:
+        except (struct.error, EOFError) as error:
             raise TiffError(f"{path} breaks off, or its TIFF directories are damaged") from error
 
 
@@ -196,7 +197,7 @@ def _read_pages(file: BinaryIO) -> tuple[Page, ...]:
     pages: list[Page] = []
     offset = _unpack(file, word)[0]
     while offset:
-        file.seek(offset)
+        _seek(file, offset)
         count = _unpack(file, count_word)[0]
         if len(pages) == MOST_PAGES or count > MOST_TAGS:
             raise TiffError(f"{file.name} has damaged TIFF directories")
@@ -209,6 +210,13 @@ def _read_pages(file: BinaryIO) -> tuple[Page, ...]:
     if not pages:
         raise TiffError(f"{file.name} has no TIFF directory")
     return tuple(pages)
+
+
+def _seek(file: BinaryIO, place: int) -> None:
+    """Go to a place that the file names; a damaged one may lie where no system can go."""
+    if place >= os.fstat(file.fileno()).st_size:
+        raise EOFError
+    file.seek(place)
 
 
 def _unpack(file: BinaryIO, layout: str) -> tuple[int, ...]:
@@ -225,7 +233,7 @@ def _values(
             continue
         each = struct.calcsize(order + _FORMATS[kind])
         if count * each > len(here):
-            file.seek(struct.unpack(word, here)[0])
+            _seek(file, struct.unpack(word, here)[0])
             count = min(count, LARGEST_VALUE // each)
             here = file.read(count * each)
         found[_TAGS[tag]] = struct.unpack(order + _FORMATS[kind] * count, here[: count * each])
@@ -283,7 +291,9 @@ def is_ycbcr_called_rgb(path: Path, page: Page) -> bool:
     red. JPEG data with a JFIF header are never RGB (ITU-T T.871), those with Adobe's say what they
     are (T.872), and nobody stores red finer than green and blue.
     """
-    if page.compression != JPEG or page.photometric != RGB or not page.data:
+    if page.compression != JPEG or page.photometric != RGB:
+        return False
+    if not 0 < page.data < path.stat().st_size:
         return False
     with path.open("rb") as file:
         file.seek(page.data)
