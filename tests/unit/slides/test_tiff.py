@@ -92,6 +92,14 @@ def test_places_that_no_system_can_go_to_are_told(tmp_path: Path, place: int) ->
     assert not is_ycbcr_called_rgb(path, page)
 
 
+@pytest.mark.parametrize("numbers", [(300, 70_000), (65_535,), 2**31])
+def test_numbers_in_place_of_a_description_are_none(
+    tmp_path: Path, numbers: int | tuple[int, ...]
+) -> None:
+    (page,) = read_pages(write_tiff(tmp_path / "a.tif", gradient(64, 64), tags=[{270: numbers}]))
+    assert (page.size, page.description) == ((64, 64), "")
+
+
 def test_damaged_directories_are_told(tmp_path: Path) -> None:
     path = write_tiff(tmp_path / "a.tif", gradient(64, 64), gradient(32, 32))
     whole = path.read_bytes()

@@ -229,14 +229,18 @@ def _values(
     """Read the values of one directory that are of use; long ones stand elsewhere in the file."""
     found: dict[str, Sequence[int]] = {}
     for tag, kind, count, here in entries:
-        if tag not in _TAGS or kind not in _FORMATS:
+        name = _TAGS.get(tag)
+        if name is None or kind not in _FORMATS:
+            continue
+        if name == "description" and _FORMATS[kind] != "B":
+            # Numbers are no text.
             continue
         each = struct.calcsize(order + _FORMATS[kind])
         if count * each > len(here):
             _seek(file, struct.unpack(word, here)[0])
             count = min(count, LARGEST_VALUE // each)
             here = file.read(count * each)
-        found[_TAGS[tag]] = struct.unpack(order + _FORMATS[kind] * count, here[: count * each])
+        found[name] = struct.unpack(order + _FORMATS[kind] * count, here[: count * each])
     return found
 
 
