@@ -172,11 +172,11 @@ def test_lines_within_a_cell_of_a_workbook_do_not_break_our_tables(
         book.active.append(row)
     book.save(tmp_path / "t.xlsx")
     table: dict[str, Any] = {"table": str(tmp_path / "t.xlsx"), "patient": "id"}
-    read = read_clinical(clinical_sources([table | {"endpoints": {"OS": OS}}]), ["site"])
+    read = read_clinical(clinical_sources([table | {"endpoints": {"OS": OS}}]), [{"site": ["x"]}])
     write_tsv(tmp_path / "f.tsv", read.frame, Provenance())
     write_tsv(tmp_path / "p.tsv", read.problems, Provenance())
     back = read_clinical_tsv(tmp_path / "f.tsv", tmp_path / "p.tsv")
-    assert back.frame["site"].tolist() == ["left\nlung", "x"]
+    assert back.frame[{"site": ["x"]}].tolist() == ["left\nlung", "x"]
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_folder_is_no_table(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         table: dict[str, Any] = {"table": str(tmp_path / name), "patient": "id"}
         with pytest.raises(ClinicalError, match=rf"{name} is not a file"):
-            read_clinical(clinical_sources([table]), ["site"])
+            read_clinical(clinical_sources([table]), [{"site": ["x"]}])
 
 
 WRONG_ROWS = {

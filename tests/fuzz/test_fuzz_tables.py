@@ -78,7 +78,7 @@ def clinical(path: Path) -> None:
         Covariate(column="age", kind="numeric", name="age"),
         Covariate(column="N", kind="categorical", name="N", reference="N0"),
     ]
-    found = read_clinical(clinical_sources([table]), ["site"], covariates)
+    found = read_clinical(clinical_sources([table]), [{"site": ["x"]}], covariates)
     months = found.frame["OS_months"].dropna()
     assert ((months >= 0) & (months < math.inf)).all()
     assert set(found.where({}).index) == set(found.frame["patient"])

@@ -8,12 +8,11 @@ from histohet.common.tables import write_tsv
 
 with job_log(snakemake) as log:
     analyses = [AnalysisSettings(**one) for one in snakemake.params.analyses]
-    columns = [column for analysis in analyses for column in analysis.where]
     covariates = [covariate for analysis in analyses for covariate in analysis.covariates]
     endpoints = {name for analysis in analyses for name in analysis.endpoints}
     try:
         sources = clinical_sources(snakemake.params.clinical, endpoints)
-        clinical = read_clinical(sources, columns, covariates)
+        clinical = read_clinical(sources, [one.where for one in analyses], covariates)
         for analysis in analyses:
             analysis.endpoints_among(clinical.endpoints)
             # Conditions that nobody meets stop the run before slides are measured.

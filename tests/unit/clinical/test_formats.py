@@ -87,7 +87,7 @@ GDC = (
 def test_the_gdc_has_three_header_lines_and_two_columns_of_times(tmp_path: Path) -> None:
     path = tmp_path / "clinical_patient.txt"
     path.write_text(GDC)
-    read = read_clinical(clinical_sources([{"table": str(path), "format": "gdc"}]), ["x2"])
+    read = read_clinical(clinical_sources([{"table": str(path), "format": "gdc"}]), [{"x2": ["q"]}])
     assert read.frame["patient"].tolist() == ["a", "b", "c", "d"]
     np.testing.assert_array_equal(read.frame["OS_months"], [10, 20, np.nan, np.nan])
     assert read.frame["OS_event"].tolist() == [0, 1, 1, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,12 @@ def read(
     *rows: str,
     header: str = HEADER,
     covariates: Sequence[Covariate] = COVARIATES,
-    columns: Sequence[str] = (),
+    conditions: Sequence[Mapping[str, Sequence[str]]] = (),
     **endpoints: dict[str, Any],
 ) -> ClinicalTable:
     path = write(tmp_path / "clinical.tsv", *rows, header=header)
     table = {"table": str(path), "patient": "Patient ID", "endpoints": endpoints or {"OS": OS}}
-    return read_clinical(clinical_sources([table]), columns, covariates)
+    return read_clinical(clinical_sources([table]), conditions, covariates)
 
 
 def found(table: ClinicalTable) -> list[tuple[int, str, str, str, str]]:
@@ -334,9 +334,9 @@ def test_missing_columns_are_named_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(ClinicalError, match=r"no column 'PFS', 'P'; there are 'Patient ID', 'OS'"):
         read(tmp_path, *GOOD, PFS=PFS)
     with pytest.raises(ClinicalError, match=r"column 'Subtype' is in none of .*clinical\.tsv"):
-        read(tmp_path, *GOOD, columns=["Subtype"])
+        read(tmp_path, *GOOD, conditions=[{"Subtype": ["x"]}])
     with pytest.raises(ClinicalError, match="called 'patient'"):
-        read(tmp_path, *GOOD, columns=["patient"])
+        read(tmp_path, *GOOD, conditions=[{"patient": ["x"]}])
 
 
 def test_columns_of_one_name_matter_where_they_are_read(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_columns_of_one_name_matter_where_they_are_read(tmp_path: Path) -> None:
     with pytest.raises(ClinicalError, match="column 'Age' comes twice"):
         read(tmp_path, *rows, header=header.replace("Comment\tAge", "Age\tAge"), covariates=age)
     with pytest.raises(ClinicalError, match="column 'Comment' comes twice"):
-        read(tmp_path, *rows, header=header, columns=["Comment"], covariates=age)
+        read(tmp_path, *rows, header=header, conditions=[{"Comment": ["x"]}], covariates=age)
 
 
 def test_semicolons_in_a_csv_show_as_one_column(tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def two_tables(tmp_path: Path) -> list[dict[str, Any]]:
 
 def test_tables_are_joined_by_patient_and_columns_come_from_the_first(tmp_path: Path) -> None:
     sources = clinical_sources(two_tables(tmp_path))
-    frame = read_clinical(sources, ["S", "grade"]).frame.set_index("patient")
+    frame = read_clinical(sources, [{"S": ["x"], "grade": ["x"]}]).frame.set_index("patient")
     assert frame.index.tolist() == ["a", "b", "c"]
     assert frame["S"].tolist() == ["x", "y", ""]
     assert frame["grade"].tolist() == ["4", "3", "2"]
@@ -384,7 +384,7 @@ def test_tables_are_joined_by_patient_and_columns_come_from_the_first(tmp_path: 
     np.testing.assert_array_equal(frame["PFS_months"], [7, 6, 5])
     assert frame["PFS_event"].tolist() == [0, 0, 1]
     assert frame["OS_event"].isna().tolist() == [False, False, True]
-    turned = read_clinical(sources[::-1], ["S"]).frame.set_index("patient")
+    turned = read_clinical(sources[::-1], [{"S": ["x"]}]).frame.set_index("patient")
     assert turned.loc[["a", "b", "c"], "S"].tolist() == ["i", "h", "g"]
 
 
@@ -553,7 +553,7 @@ def test_the_stomach_cancers_of_cbioportal_and_tcga_cdr(real_data: Path) -> None
     )
     m_stage = "American Joint Committee on Cancer Metastasis Stage Code"
     age = Covariate(column="Diagnosis Age", kind="numeric", name="age")
-    table = read_clinical(sources, ["Subtype", m_stage], [age])
+    table = read_clinical(sources, [{"Subtype": ["x"], m_stage: ["x"]}], [age])
     raw = pd.read_csv(stad, sep="\t", dtype=str)
     joined = table.frame.set_index("patient").loc[raw["Patient ID"]]
     assert len(raw) == len(joined) == 440

@@ -30,14 +30,14 @@ def read(
     tmp_path: Path,
     *rows: str,
     header: str = HEADER,
-    columns: Sequence[str] = (),
+    conditions: Sequence[Mapping[str, Sequence[str]]] = (),
     covariates: Sequence[Covariate] = (),
     **changes: Any,
 ) -> ClinicalTable:
     path = tmp_path / "t.csv"
     path.write_text("\n".join([header, *rows]) + "\n")
     table = {"table": str(path), "patient": "id", "endpoints": {"OS": ENDPOINT}} | changes
-    return read_clinical(clinical_sources([table]), columns, covariates)
+    return read_clinical(clinical_sources([table]), conditions, covariates)
 
 
 def noted(table: ClinicalTable) -> list[list[Any]]:
@@ -87,7 +87,7 @@ def test_what_several_cells_of_a_joined_row_cost_is_the_cost_of_one_row(tmp_path
         tmp_path,
         *("p,,,,x,", "p,,,late,x,", "p,Alive,,9,y,"),
         "r,Alive,,7,x,50",
-        columns=["type"],
+        conditions=[{"type": ["x"]}, {"type": ["y"]}],
     )
     chosen = "left out of OS where a condition chooses this row"
     assert [2, "status", "event missing", chosen] in noted(table)
@@ -134,7 +134,7 @@ SAMPLES = (
 def test_a_condition_applies_before_rows_are_joined(
     tmp_path: Path, where: Mapping[str, list[str]], ages: Mapping[str, str]
 ) -> None:
-    table = read(tmp_path, *SAMPLES, columns=["type"], covariates=[AGE])
+    table = read(tmp_path, *SAMPLES, conditions=[{}, {"type": ["Primary"]}], covariates=[AGE])
     assert len(table.frame) == 4
     rows = table.where(where)
     assert rows.index.is_unique
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_one_of_the_rows_costs_what_chooses_it(tmp_path: Path
         *("p,Dead,20,,primary,60", "p,Dead,'--,'--,metastasis,'--"),
         *("q,Alive,,,primary,50", "q,NA,,,metastasis,50", "r,Alive,,9,primary,old"),
     )
-    table = read(tmp_path, *rows, columns=["type"], covariates=[AGE])
+    table = read(tmp_path, *rows, conditions=[{}, {"type": ["metastasis"]}], covariates=[AGE])
     chosen, cox = (
         " where a condition chooses this row",
         "left out of Cox models with this covariate",
@@ -176,8 +176,52 @@ def test_what_is_wrong_with_one_of_the_rows_costs_what_chooses_it(tmp_path: Path
         assert found == months or (months is None and np.isnan(found))
 
 
+DIAGNOSES = (
+    *("p,Alive,,20,primary,60", "p,Alive,'--,'--,prior,'--", "q,Alive,,'--,prior,50"),
+    *("q,Alive,,9,primary,51", "q,Alive,,9,primary,52", "r,Dead,,,prior,40"),
+)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "rows"),
+    [
+        # Of q two rows are chosen, which differ; of r, none meets it, so its first.
+        ([{"type": ["primary"]}], {(5, "age"), (7, "death")}),
+        ([{"type": ["prior"]}], {(3, "last"), (3, "age"), (4, "last"), (7, "death")}),
+        ([{"type": ["primary"]}, {}], {(3, "last"), (3, "age"), (4, "last"), (5, "age")}),
+        ([{}], set()),
+    ],
+)
+def test_listed_is_what_concerns_rows_that_are_used(
+    tmp_path: Path, conditions: list[dict[str, list[str]]], rows: set[tuple[int, str]]
+) -> None:
+    """The GDC has a row per diagnosis: most of them lack most of it, and nobody asks for them."""
+    table = read(tmp_path, *DIAGNOSES, conditions=conditions, covariates=[AGE])
+    found = {tuple(note[:2]) for note in noted(table) if note[1] != "id"}
+    assert rows <= found
+    if {} not in conditions:
+        assert found == rows
+    for condition in conditions:
+        lost = table.where(condition)["OS_months"].isna()
+        assert set(lost.index[lost]) <= set(table.problems["patient"])
+
+
+def test_a_condition_on_two_tables_may_choose_the_first_row(tmp_path: Path) -> None:
+    """Row 4 of q meets what the first table has of the condition, and not what the second has."""
+    other = tmp_path / "other.csv"
+    other.write_text("id,site\np,lung\nq,liver\nr,lung\n")
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([HEADER, *DIAGNOSES]) + "\n")
+    first = {"table": str(path), "patient": "id", "endpoints": {"OS": ENDPOINT}}
+    sources = clinical_sources([first, {"table": str(other), "patient": "id"}])
+    condition = {"type": ["primary"], "site": ["lung"]}
+    table = read_clinical(sources, [condition], [AGE])
+    assert np.isnan(table.where(condition).at["q", "OS_months"])
+    assert [4, "last", "time missing"] in [note[:3] for note in noted(table)]
+
+
 def test_a_value_of_a_condition_that_stands_nowhere_is_an_error(tmp_path: Path) -> None:
-    table = read(tmp_path, *SAMPLES, columns=["type"])
+    table = read(tmp_path, *SAMPLES, conditions=[{"type": ["Primary"]}])
     with pytest.raises(ClinicalError, match=r"no row has 'primary' in column 'type', which has 'P"):
         table.where({"type": ["primary"]})
     assert len(table.where({"type": ["primary", "Primary"]})) == 3
@@ -186,7 +230,7 @@ def test_a_value_of_a_condition_that_stands_nowhere_is_an_error(tmp_path: Path) 
 def test_conditions_hold_for_the_same_row(tmp_path: Path) -> None:
     """Two rows that each meet one of two conditions are no row that meets both."""
     rows = ("p,Alive,,20,Primary,60", "p,Alive,,20,Metastasis,61", "q,Dead,9,,Primary,61")
-    table = read(tmp_path, *rows, columns=["type", "age"])
+    table = read(tmp_path, *rows, conditions=[{"type": ["Primary"], "age": ["61"]}])
     found = table.where({"type": ["Primary"], "age": ["61"]})
     assert found[["type", "age"]].values.tolist() == [["Primary", "60"], ["Primary", "61"]]
 
@@ -209,7 +253,7 @@ def test_codes_are_compared_by_value(
         *(*rows, "x,,3,NA"),
         header="id,censorship,m,grade",
         covariates=[grade],
-        columns=["grade"],
+        conditions=[{"grade": ["1"]}],
         endpoints={"OS": endpoint},
     )
     assert table.frame["OS_event"].tolist() == [0, 1] * 4 + [pd.NA]

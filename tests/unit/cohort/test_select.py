@@ -65,7 +65,7 @@ def clinical(tmp_path_factory: Any) -> ClinicalTable:
     os = {"time": "months", "unit": "months", "event": "dead", "events": [1], "censored": [0]}
     table = {"table": str(path), "patient": "id", "endpoints": {"OS": os}}
     table["endpoints"] = {"OS": os, "PFS": os | {"event": "progress"}}
-    return read_clinical(clinical_sources([table]), ["type"], spec().covariates)
+    return read_clinical(clinical_sources([table]), [{}, {"type": ["x"]}], spec().covariates)
 
 
 def build(clinical: ClinicalTable, sheet: pd.DataFrame = SLIDES, **changes: Any) -> Cohort:
@@ -159,7 +159,7 @@ def test_clinical_columns_may_have_the_names_of_ours(tmp_path: Path) -> None:
     gleason = {"column": "without", "kind": "numeric", "name": "Gleason score"}
     how = spec(where={"score": ["high"], "slide": ["x", "y"]}, covariates=[gleason])
     table = {"table": str(path), "patient": "id", "endpoints": {"OS": os}}
-    read = read_clinical(clinical_sources([table]), how.where, how.covariates)
+    read = read_clinical(clinical_sources([table]), [how.where], how.covariates)
     patients = build_cohort(SLIDES, read, how).patients.set_index("patient")
     assert patients.index[patients["analysed"]].tolist() == ["a", "d"]
     assert patients.at["b", "excluded_because"] == "score: low"
@@ -390,7 +390,7 @@ def test_the_published_selection_on_the_real_table(real_data: Path) -> None:
     path = real_data / "clinical" / "stad_tcga_pan_can_atlas_2018_clinical_data.tsv"
     hetmap = AnalysisSettings.model_validate({"preset": "hetmap_stad", "endpoints": ["OS"]})
     sources = clinical_sources([{"table": str(path), "format": "cbioportal", "endpoints": ["OS"]}])
-    found = read_clinical(sources, hetmap.where, hetmap.covariates)
+    found = read_clinical(sources, [hetmap.where], hetmap.covariates)
     assert not found.problems["problem"].str.contains("in no level").any()
     raw = pd.read_csv(path, sep="\t", dtype=str).rename(columns={"Patient ID": "patient"})
     slides = raw[["patient"]].assign(slide=raw["patient"] + "-01Z-00-DX1", status="ok", reason="")

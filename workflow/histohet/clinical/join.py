@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -31,7 +31,7 @@ from histohet.common.settings import did_you_mean, quoted
 
 def read_clinical(
     sources: Sequence[ClinicalSource],
-    columns: Iterable[str] = (),
+    conditions: Iterable[Mapping[str, Collection[str]]] = (),
     covariates: Iterable[Covariate] = (),
 ) -> ClinicalTable:
     """Read clinical tables, check every row, and join them by patient.
@@ -45,8 +45,9 @@ def read_clinical(
     ----------
     sources
         Tables and what their columns mean (`histohet.clinical.formats.clinical_sources`).
-    columns
-        Columns of conditions, each taken from the first table that has it.
+    conditions
+        Of each analysis, values by column (`ClinicalTable.where`); {} of one without. Columns are
+        taken from the first table that has them. Listed is what concerns rows that are used.
     covariates
         Their columns are wanted as well, and their values are checked.
 
@@ -57,15 +58,16 @@ def read_clinical(
         unit must be wrong, codes of a status or of levels match nothing, or a wanted column has
         the name of one of ours.
     """
-    checked, conditions = list(covariates), list(columns)
-    wanted = list(dict.fromkeys([*conditions, *(covariate.column for covariate in checked)]))
+    checked, chosen_by = list(covariates), list(conditions) or [{}]
+    apart = [column for condition in chosen_by for column in condition]
+    wanted = list(dict.fromkeys([*apart, *(covariate.column for covariate in checked)]))
     endpoints = dict.fromkeys(endpoint for source in sources for endpoint in source.endpoints)
     own = [PATIENT, *(name(one) for one in endpoints for name in (months_column, event_column))]
     if set(own) & set(wanted):
         ours = quoted(sorted(set(own) & set(wanted)))
         raise ClinicalError(f"no filter or covariate can be called {ours}: our own columns are")
     parts = [
-        read_source(source, names, conditions, checked)
+        read_source(source, names, chosen_by, checked)
         for source, names in zip(sources, _first_with(sources, wanted), strict=True)
         if source.endpoints or names
     ]

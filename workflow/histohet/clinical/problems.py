@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 from histohet.clinical.cells import Finding
 from histohet.clinical.endpoints import ROW_USED, left_out
@@ -46,23 +46,25 @@ def note_on_table(source: ClinicalSource, column: str, problem: str, consequence
     return (source.name, source.skip_lines + 1, "", column, "", problem, consequence)
 
 
-def of_chosen_rows(notes: Sequence[Note], rows: Mapping[str, int]) -> list[Note]:
-    """Say of what some rows of a patient cost that it costs that where a condition chooses them.
+def of_chosen_rows(notes: Iterable[Note], used: Mapping[int, str]) -> list[Note]:
+    """Leave out what rows cost that no condition chooses; say what is the cost of some rows alone.
 
     Parameters
     ----------
-    rows
-        How many rows of each patient conditions may choose from.
+    used
+        Rows that any condition chooses, and whose they are.
     """
+    rows = Counter(used.values())
+    kept = [note for note in notes if note[-1] in OF_ALL_ROWS or note[1] in used]
     affected: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
-    costs = [_cost(note) for note in notes]
-    for note, cost in zip(notes, costs, strict=True):
+    costs = [_cost(note) for note in kept]
+    for note, cost in zip(kept, costs, strict=True):
         affected[cost].add(note[1])
     return [
         (*note[:-1], f"{note[-1]} where a condition chooses this row")
         if note[-1] not in OF_ALL_ROWS and len(affected[cost]) < rows[note[2]]
         else note
-        for note, cost in zip(notes, costs, strict=True)
+        for note, cost in zip(kept, costs, strict=True)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -71,6 +71,30 @@ def apart_by(values: pd.DataFrame, patient: str, columns: Sequence[str]) -> Keys
         only = of_patient.transform("first").where(of_patient.transform("nunique") == 1, "")
         keys.append(known.fillna(only))
     return keys
+
+
+def chosen(
+    values: pd.DataFrame,
+    patient: str,
+    columns: Collection[str],
+    condition: Mapping[str, Collection[str]],
+) -> pd.Series[bool]:
+    """Return which rows a condition chooses: those that meet it, else the first of the patient.
+
+    Of a condition on other columns too, those of further tables, which rows it may choose.
+
+    Parameters
+    ----------
+    columns
+        Of conditions, and taken from this table.
+    """
+    here = [column for column in condition if column in columns]
+    meets = pd.Series(True, index=values.index)
+    for column in here:
+        meets &= values[column].isin(list(condition[column]))
+    patients = values[patient]
+    without = ~patients.isin(patients[meets]) | (len(here) < len(condition))
+    return meets | (without & ~patients.duplicated())
 
 
 def joined(rows: Rows, keys: Keys) -> Rows:

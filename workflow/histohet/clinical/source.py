@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -22,7 +21,7 @@ from histohet.clinical.problems import (
     note_on_table,
     of_chosen_rows,
 )
-from histohet.clinical.rows import Rows, apart_by, as_compared, joined, numbered
+from histohet.clinical.rows import Rows, apart_by, as_compared, chosen, joined, numbered
 from histohet.clinical.settings import ClinicalSource, Covariate, EndpointSettings, FormatTable
 from histohet.clinical.table import PATIENT
 
@@ -38,7 +37,7 @@ class Part(NamedTuple):
 def read_source(
     source: ClinicalSource,
     columns: Sequence[str],
-    conditions: Sequence[str],
+    conditions: Sequence[Mapping[str, Collection[str]]],
     covariates: Sequence[Covariate],
 ) -> Part:
     """Read one table: endpoints and columns by patient, and its problems.
@@ -50,7 +49,7 @@ def read_source(
     columns
         Further columns to take from it.
     conditions
-        Columns of conditions, which tell rows of a patient apart.
+        Of each analysis; their columns tell rows of a patient apart.
     covariates
         Of which those are checked whose columns are taken.
 
@@ -73,8 +72,11 @@ def read_source(
     ]
     notes = listed(source, findings, every)
     used = dict.fromkeys([source.patient, *([] if source.follow_up else of_endpoints), *columns])
-    apart = [column for column in columns if column in conditions]
-    rows, of_joining = _one_row_per_patient(source, every.of(~nameless, list(used)), apart)
+    apart = [column for column in columns if any(column in one for one in conditions)]
+    named = every.of(~nameless, list(used))
+    rows, of_joining = _one_row_per_patient(source, named, apart)
+    by = [chosen(rows.values, source.patient, apart, condition) for condition in conditions]
+    of_joining += _where_several_are_chosen(source, named, rows, apart, by)
     # A form has its own time and status, so forms are joined after they are read.
     forms = every.of(~nameless, list(wanted)) if source.follow_up else rows
     outcomes, of_outcomes = _read_endpoints(source, forms)
@@ -88,7 +90,11 @@ def read_source(
     if not source.follow_up:
         frame = pd.concat([*outcomes.values(), frame], axis="columns")
     frame.index = pd.Index(rows.values[source.patient], name=PATIENT)
-    notes = at_their_cells(of_chosen_rows(notes, Counter(frame.index)), rows)
+    if not source.follow_up:
+        used_rows = pd.concat(by, axis="columns").any(axis="columns")
+        owners = rows.values.loc[used_rows, source.patient]
+        notes = of_chosen_rows(notes, dict(zip(owners.index.tolist(), owners, strict=True)))
+    notes = at_their_cells(notes, rows)
     return Part(frame, outcomes if source.follow_up else {}, notes)
 
 
@@ -140,17 +146,37 @@ def _one_row_per_patient(
         for n in sorted(set(size) - {1})
         for which, consequence in ((first, ROW_USED), (~first, ROW_LEFT_OUT))
     ]
-    notes = listed(source, findings, rows)
-    if not apart:
-        return one, notes
-    # Where no condition chooses, these rows are joined as well.
-    patients, together = rows.values[source.patient], joined(rows, [rows.values[source.patient]])
-    findings = []
+    return one, listed(source, findings, rows)
+
+
+def _where_several_are_chosen(
+    source: ClinicalSource,
+    rows: Rows,
+    one: Rows,
+    apart: Sequence[str],
+    by: Sequence[pd.Series[bool]],
+) -> list[Note]:
+    """Say what differs between rows of a patient that are told apart, but chosen together.
+
+    Parameters
+    ----------
+    rows, one
+        All rows; and one per patient but for the columns `apart`.
+    by
+        Which of `one` each condition chooses.
+    """
+    patients = one.values[source.patient]
+    several = {name for rows_of in by for name in patients[rows_of][patients[rows_of].duplicated()]}
+    if not several:
+        return []
+    together, findings = joined(rows, [rows.values[source.patient]]), []
+    of_several = together.raw[source.patient].isin(several)
     for column in rows.values.columns.difference([source.patient, *apart], sort=False).tolist():
-        told = patients[one.differ.index[one.differ[column] != ""]]
-        differ = (together.differ[column] != "") & ~together.raw[source.patient].isin(told)
+        told = patients[one.differ[column] != ""]
+        differ = (together.differ[column] != "") & of_several
+        differ &= ~together.raw[source.patient].isin(told)
         findings.append(Finding(column, differ, "", WHERE_CHOSEN))
-    return one, notes + listed(source, findings, together)
+    return listed(source, findings, together)
 
 
 def _agreeing(n_rows: int) -> str:
