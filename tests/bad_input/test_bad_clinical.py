@@ -176,7 +176,7 @@ def test_lines_within_a_cell_of_a_workbook_do_not_break_our_tables(
     write_tsv(tmp_path / "f.tsv", read.frame, Provenance())
     write_tsv(tmp_path / "p.tsv", read.problems, Provenance())
     back = read_clinical_tsv(tmp_path / "f.tsv", tmp_path / "p.tsv")
-    assert back.frame[{"site": ["x"]}].tolist() == ["left\nlung", "x"]
+    assert back.frame["site"].tolist() == ["left\nlung", "x"]
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:

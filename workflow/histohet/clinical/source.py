@@ -82,18 +82,23 @@ def read_source(
     outcomes, of_outcomes = _read_endpoints(source, forms)
     for name, endpoint in dated.items():
         of_outcomes += listed(source, contradictions(name, endpoint, forms.values), forms)
-    notes += [*([] if source.follow_up else of_joining), *of_outcomes]
-    for covariate in covariates:
-        if covariate.column in columns:
-            notes += _notes_on_covariate(source, covariate, rows)
+    of_rows = [
+        note
+        for covariate in covariates
+        if covariate.column in columns
+        for note in _notes_on_covariate(source, covariate, rows)
+    ]
+    if source.follow_up:
+        notes += of_outcomes
+    else:
+        of_rows = [*of_joining, *of_outcomes, *of_rows]
+    patients = rows.values[source.patient]
+    owners = patients[pd.concat(by, axis="columns").any(axis="columns")]
+    notes += of_chosen_rows(of_rows, dict(zip(owners.index.tolist(), owners, strict=True)))
     frame = rows.values[list(columns)]
     if not source.follow_up:
         frame = pd.concat([*outcomes.values(), frame], axis="columns")
-    frame.index = pd.Index(rows.values[source.patient], name=PATIENT)
-    if not source.follow_up:
-        used_rows = pd.concat(by, axis="columns").any(axis="columns")
-        owners = rows.values.loc[used_rows, source.patient]
-        notes = of_chosen_rows(notes, dict(zip(owners.index.tolist(), owners, strict=True)))
+    frame.index = pd.Index(patients, name=PATIENT)
     notes = at_their_cells(notes, rows)
     return Part(frame, outcomes if source.follow_up else {}, notes)
 
