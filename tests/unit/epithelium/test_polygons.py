@@ -228,3 +228,18 @@ def test_coordinates_that_are_on_no_slide(tmp_path: Path, number: float) -> None
     )
     with pytest.raises(MaskError, match=r"a\.geojson holds"):
         read_polygons(path, ["Tumor"])
+
+
+@pytest.mark.parametrize("epithelium", [(300, 300, 400, 400), (0, 0, 50, 100), (0, 0, 100, 100)])
+def test_excluded_outlines_along_the_border_of_a_tile(
+    epithelium: tuple[float, float, float, float],
+) -> None:
+    tile = shapely.box(0, 0, 100, 100)
+    # In the tile there are a triangle, a part of its right border, and a corner.
+    bent = shapely.Polygon([(100, 0), (60, 20), (100, 40), (100, 80), (200, 80), (200, 0)])
+    corner = shapely.box(100, 100, 150, 150)
+    marked = shapely.box(*epithelium)
+    mask = Polygons([marked], [bent, corner])
+    expected = shapely.area(marked & tile) - shapely.area(marked & tile & bent)
+    assert mask.coverage(0, 0, 100) == pytest.approx(expected / 100**2)
+    assert mask.pixels(0, 0, 100, 50).mean() == pytest.approx(expected / 100**2, abs=0.01)

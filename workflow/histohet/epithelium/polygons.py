@@ -94,8 +94,14 @@ class Polygons:
 
 
 def _within(tree: shapely.STRtree, area: shapely.Geometry) -> shapely.Geometry:
+    """Return what the geometries of a tree cover of an area.
+
+    Where one runs along the border of the area, lines and points are left of it: they cover
+    nothing, and GEOS takes no geometries of mixed dimensions from one another.
+    """
     found = tree.geometries[tree.query(area, predicate="intersects")]
-    return shapely.union_all(shapely.intersection(found, area))
+    parts = shapely.get_parts(shapely.intersection(found, area))
+    return shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
 
 
 def read_polygons(
