@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import shapely
-from scipy import ndimage
 
 from histohet.common.arrays import Int32, UInt8
 from histohet.tissue.stain import MAX_WHITE_SPREAD, MIN_WHITE, StainModel, ink, optical_density
@@ -117,14 +116,18 @@ def judge_appearance(
         return UNSUSPECTED
     step = max(1, round(max(image.shape) / JUDGED_PX))
     image = np.ascontiguousarray(image[::step, ::step])
-    number = _numbered(image, (scale[0] * step, scale[1] * step), pieces)
+    outlines = [
+        np.rint(np.asarray(piece.exterior.coords) / (np.array(scale) * step)).astype(np.int32)
+        for piece in pieces
+    ]
+    number = _numbered(image, outlines)
     red, green, blue = map(float, white)
     model = StainModel(white=(red, green, blue))
     red_od, green_od, blue_od = density = np.stack(optical_density(image, model))
     opaque = (density.min(axis=0) > LIGHTEST_OD) | (density.max(axis=0) > HEAVIEST_OD)
     inked = np.bincount(number[ink(image, model) | opaque], minlength=len(pieces) + 1)[1:]
     sizes = np.bincount(number.ravel(), minlength=len(pieces) + 1)[1:]
-    lit = np.array(_give_light(image, number, len(pieces)))
+    lit = np.array(_give_light(image, number, outlines))
     stained = (density.sum(axis=0) > STAINED_OD) & (number > 0)
     brown = stained & (blue_od > BROWN * green_od) & (red_od < green_od)
     return Appearance(
@@ -134,16 +137,15 @@ def judge_appearance(
     )
 
 
-def _numbered(image: UInt8, scale: tuple[float, float], pieces: list[shapely.Polygon]) -> Int32:
+def _numbered(image: UInt8, outlines: list[Int32]) -> Int32:
     """Piece of every pixel of an overview, counted from 1, its holes included; 0 outside."""
     number = np.zeros(image.shape[:2], np.int32)
-    for index, piece in enumerate(pieces, start=1):
-        outline = np.rint(np.asarray(piece.exterior.coords) / scale).astype(np.int32)
+    for index, outline in enumerate(outlines, start=1):
         cv2.fillPoly(number, [outline], index)
     return number
 
 
-def _give_light(image: UInt8, number: Int32, n_pieces: int) -> list[bool]:
+def _give_light(image: UInt8, number: Int32, outlines: list[Int32]) -> list[bool]:
     """Tell of every piece whether it is brighter than what surrounds it.
 
     Noise in the dark is coloured too, so that a piece may take the ground in and fill the picture:
@@ -152,12 +154,16 @@ def _give_light(image: UInt8, number: Int32, n_pieces: int) -> list[bool]:
     brightest, darkest = image.max(axis=2), image.min(axis=2)
     kernel = np.ones((2 * RING_PX + 1,) * 2, np.uint8)
     found = []
-    for piece, place in enumerate(ndimage.find_objects(number, n_pieces), start=1):
-        if place is None:
+    for piece, outline in enumerate(outlines, start=1):
+        left, top, width, height = cv2.boundingRect(outline)
+        around = (
+            slice(max(top - RING_PX, 0), max(top + height + RING_PX, 0)),
+            slice(max(left - RING_PX, 0), max(left + width + RING_PX, 0)),
+        )
+        inside = number[around] == piece
+        if not inside.any():
             found.append(False)
             continue
-        around = tuple(slice(max(s.start - RING_PX, 0), s.stop + RING_PX) for s in place)
-        inside = number[around] == piece
         ring = (cv2.dilate(inside.astype(np.uint8), kernel) > 0) & (number[around] == 0)
         levels = brightest[around]
         if ring.sum() > MIN_RING * inside.sum():
