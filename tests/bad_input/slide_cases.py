@@ -89,7 +89,12 @@ def absurd_scales(folder: Path, slide: Path) -> dict[str, Case]:
         f"sheet_mpp_{name}": refused(
             f"mpp '{mpp}' in the sheet is not a positive number", path=plain_image, mpp=mpp
         )
-        for name, mpp in (("zero", "0"), ("negative", "-0.5"), ("comma", "0,5"))
+        for name, mpp in (
+            ("zero", "0"),
+            ("negative", "-0.5"),
+            ("comma", "0,5"),
+            ("underscore", "0_5"),
+        )
     }
     comma = write_jpeg_tiff(folder / "comma.svs", section(1700, 150), 256, about="MPP = 0,5")
     power = write_jpeg_tiff(

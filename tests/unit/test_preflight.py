@@ -186,6 +186,13 @@ def test_problems_of_clinical_tables_are_those_of_the_patients_and_of_whole_tabl
     ]
 
 
+@pytest.mark.parametrize("mpp", ["0_5", "０.5", "inf", "1e400", "0.5 µm", "1.7e38"])
+def test_an_mpp_that_only_python_takes_for_a_number_is_refused(tmp_path: Path, mpp: str) -> None:
+    path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
+    reason = check(SlideRow(2, "a", "p", str(path), mpp=mpp)).reason
+    assert f"mpp '{mpp}' in the sheet is not a positive number" in reason
+
+
 def test_refusals_and_conflicts_are_listed_with_their_rows(tmp_path: Path) -> None:
     path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
     others = [write_aperio(tmp_path / f"{n}.svs", gradient(300, n), 0.5, 20) for n in (210, 220)]

@@ -13,6 +13,7 @@ from histohet.agreement.truth import read_truth
 from histohet.clinical.table import ClinicalTable
 from histohet.common.arrays import Float32
 from histohet.common.outcome import Outcome, SlideLost, Status
+from histohet.common.sheets import number_of
 from histohet.epithelium.base import MaskError, MaskRules
 from histohet.epithelium.coverage import LISTED_BELOW, check_mask
 from histohet.features.imported.layouts import (
@@ -551,7 +552,7 @@ def _positive(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        value = float(text)
+        value = number_of(text)
     except ValueError:
         return None
-    return value if 0 < value < float("inf") else None
+    return value if value > 0 else None

@@ -40,6 +40,12 @@ def test_attention_is_read(tmp_path):
         ("x_coord,y_coord,attention_value\n1,2,3\n4,5,\n", "line 3: attention_value is empty"),
         ("x_coord,y_coord,attention_value\n1,2,nan\n", "line 2: attention_value is 'nan'"),
         ("x_coord,y_coord,attention_value\n1,2,inf\n", "line 2: attention_value is 'inf'"),
+        (
+            "x_coord,y_coord,attention_value\n1,2,1.7e38\n",
+            "attention_value is '1.7e38', not",
+        ),
+        ("x_coord,y_coord,attention_value\n1_000,2,3\n", "line 2: x_coord is '1_000', not a whole"),
+        ("x_coord,y_coord,attention_value\n1,2,０.5\n", "line 2: attention_value is '０.5'"),
         ("x_coord,y_coord,attention_value\n1,two,3\n", "line 2: y_coord is 'two', not a whole"),
         ("x_coord,y_coord,attention_value\n1.5,2,3\n", "line 2: x_coord is '1.5', not a whole"),
         ("x_coord,y_coord,attention_value\n1,nan,3\n", "line 2: y_coord is 'nan', not a whole"),

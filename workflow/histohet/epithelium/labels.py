@@ -222,7 +222,10 @@ def _indices(path: Path, n_pixels: int) -> pyvips.Image:
     try:
         with Image.open(path) as picture:
             if picture.mode != "P":
-                raise ValueError(f"mode {picture.mode}")
+                raise MaskError(
+                    f"mask {path} has indexed colours of a kind that is not read ({picture.mode}): "
+                    "save it without a table of colours"
+                )
             return pyvips.Image.new_from_array(np.asarray(ImageOps.exif_transpose(picture)))
     except (OSError, ValueError, SyntaxError, NotImplementedError) as error:
         raise MaskError(

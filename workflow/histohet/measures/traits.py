@@ -9,7 +9,7 @@ import numpy as np
 
 from histohet.common.arrays import Bools
 from histohet.common.settings import by_value
-from histohet.common.sheets import read_table
+from histohet.common.sheets import number_of, read_table
 from histohet.tiles.lattice import LARGEST_PX, first_of_each
 
 POSITION_COLUMNS = ("x", "y")
@@ -58,7 +58,7 @@ def read_traits(path: str | Path) -> tuple[list[str], Bools]:
 
 def _position(text: str, where: str) -> float:
     try:
-        value = float(text)
+        value = number_of(text)
     except ValueError:
         value = math.nan
     if not abs(value) < LARGEST_PX:

@@ -374,7 +374,10 @@ def _open(path: Path) -> Slide:
 
 
 def _open_tiled(file: PictureFile) -> Slide:
-    """Open a tiled TIFF of any origin, with libvips if OpenSlide lacks its compression."""
+    """Open a tiled TIFF of any origin with OpenSlide, or with libvips, which knows more of them.
+
+    What neither reads libvips refuses.
+    """
     _check_tiles(file.path, file.pages)
     try:
         return _ScannerSlide(file.path, file.pages, file.notes)

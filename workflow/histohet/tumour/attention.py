@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from histohet.common.arrays import Floats
 from histohet.common.files import write_text
-from histohet.common.sheets import read_rows
+from histohet.common.sheets import number_of, read_rows
 from histohet.tiles.lattice import LARGEST_PX, first_of_each, outside
 from histohet.tiles.neighbours import nearest
 
@@ -186,7 +186,7 @@ def _pitch(xy: npt.NDArray[np.integer]) -> float:
 
 def _number(text: str, place: str, whole: bool = False) -> float:
     try:
-        value = float(text)
+        value = number_of(text)
     except ValueError:
         value = math.nan
     fits = abs(value) < LARGEST_PX and value == round(value) if whole else math.isfinite(value)
