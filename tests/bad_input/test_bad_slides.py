@@ -20,7 +20,10 @@ from helpers.pictures import section
 from helpers.slidefiles import write_jpeg_tiff, write_plain
 from histohet.common.tables import read_tsv
 from histohet.epithelium.base import MaskRules
-from histohet.preflight import Outlook, check_companions, check_slide, list_problems
+from histohet.preflight.companions import check_companions
+from histohet.preflight.outlook import Outlook
+from histohet.preflight.problems import list_problems
+from histohet.preflight.slide import check_slide
 from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import COMPANIONS, missing_files, read_slide_sheet
 from histohet.tiles.settings import TileSpec

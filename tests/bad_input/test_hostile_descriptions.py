@@ -9,7 +9,7 @@ import pytest
 import pyvips
 
 from helpers.slidefiles import gradient
-from histohet.preflight import check_slide
+from histohet.preflight.slide import check_slide
 from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow
 from histohet.tiles.settings import TileSpec

@@ -2,7 +2,7 @@
 
 from histohet.common.jobs import job_log
 from histohet.epithelium.base import MaskRules
-from histohet.preflight import check_companions
+from histohet.preflight.companions import check_companions
 from histohet.slides.record import read_record, write_record
 from histohet.slides.sheet import COMPANIONS
 from histohet.tiles.settings import TileSpec

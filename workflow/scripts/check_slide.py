@@ -1,7 +1,7 @@
 """Read the header of one slide and decide whether it takes part."""
 
 from histohet.common.jobs import job_log
-from histohet.preflight import check_slide
+from histohet.preflight.slide import check_slide
 from histohet.slides.record import write_record
 from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow

@@ -5,13 +5,8 @@ from pathlib import Path
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import write_tsv
 from histohet.epithelium.coverage import COVERAGE, read_share_on_tissue
-from histohet.preflight import (
-    MeasuredMask,
-    disagreeing_features,
-    foresee,
-    refuse_disagreeing,
-    slide_table,
-)
+from histohet.preflight.comparable import disagreeing_features, refuse_disagreeing
+from histohet.preflight.outlook import MeasuredMask, foresee, slide_table
 from histohet.slides.record import read_record
 from histohet.slides.sheet import read_slide_sheet
 from histohet.tiles.file import read_column, read_tiles

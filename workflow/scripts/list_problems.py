@@ -5,7 +5,8 @@ from histohet.clinical.formats import ClinicalError
 from histohet.clinical.table import read_clinical_tsv
 from histohet.common.html import write_html
 from histohet.common.tables import read_tsv, write_tsv
-from histohet.preflight import list_problems, problem_table, read_outlooks
+from histohet.preflight.outlook import read_outlooks
+from histohet.preflight.problems import list_problems, problem_table
 from histohet.slides.sheet import read_slide_sheet
 
 with job_log(snakemake) as log:

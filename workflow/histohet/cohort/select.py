@@ -26,7 +26,7 @@ from histohet.cohort.settings import (
     TrimSettings,
     TwoCuts,
 )
-from histohet.common.outcome import Status
+from histohet.common.outcome import Status, joined
 
 NO_ROW = "no row in the clinical tables"
 
@@ -305,7 +305,7 @@ def flow_table(cohort: Cohort, slides: pd.DataFrame, spec: AnalysisSettings) -> 
     for before, step in zip((None, *cohort.steps), cohort.steps, strict=False):
         why = _counts(step.lost)
         if len(rows) == 1:
-            why = "; ".join(filter(None, (why, _unmeasured(slides, spec.score))))
+            why = joined((why, _unmeasured(slides, spec.score)))
         rows.append(
             {
                 "kind": STEP,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -57,6 +57,11 @@ class Outcome:
 
 
 OK = Outcome(Status.OK)
+
+
+def joined(reasons: Iterable[str]) -> str:
+    """Return reasons or notes as one text, empty ones left out."""
+    return "; ".join(filter(None, reasons))
 
 
 class SlideLost(ValueError):

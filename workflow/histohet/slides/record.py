@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +77,10 @@ class SlideRecord:
     def outcome(self) -> Outcome:
         """Whether the slide takes part."""
         return Outcome(Status(self.status), self.reason)
+
+    def refused(self, reason: str) -> SlideRecord:
+        """Return the record of the slide if it is refused."""
+        return replace(self, status=Status.REFUSED, reason=reason)
 
     @property
     def size(self) -> tuple[int, int]:

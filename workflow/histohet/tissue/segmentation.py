@@ -14,7 +14,7 @@ import shapely
 
 from histohet.common.arrays import Floats, Int32, UInt8
 from histohet.common.otsu import otsu_split
-from histohet.common.outcome import Outcome, Status
+from histohet.common.outcome import Outcome, Status, joined
 from histohet.slides.reader import Pixels, Slide, SlideInfo, read_overview
 from histohet.tissue.appearance import UNSUSPECTED, Appearance, judge_appearance
 from histohet.tissue.settings import TissueParameters
@@ -96,7 +96,7 @@ def segment_tissue(slide: Slide, mpp: float, params: TissueParameters) -> Tissue
             params.sthresh,
         ),
     ]
-    note = "; ".join(filter(None, notes))
+    note = joined(notes)
     return Tissue(pieces, area_mm2, white, judge_appearance(image, scale, pieces, white), note)
 
 
