@@ -44,7 +44,8 @@ from histohet.encoders.settings import EncoderSettings
 from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.render import render_phantom
 from histohet.phantoms.settings import PhantomSettings
-from histohet.slides.reader import open_slide, read_rectangle
+from histohet.slides.reader import open_slide
+from histohet.slides.sampling import read_rectangle
 
 Pixels = UInt8
 Embeddings = Float32

@@ -10,8 +10,9 @@ from PIL import Image
 from helpers.slidefiles import gradient, write_aperio, write_jpeg_tiff, write_plain
 from histohet.encoders.pixels import MaskSource, TileSource
 from histohet.epithelium.base import MaskRules
-from histohet.slides.reader import Resampling, open_slide, read_tile
+from histohet.slides.reader import open_slide
 from histohet.slides.record import Frame
+from histohet.slides.sampling import Resampling, read_tile
 
 RNG = np.random.default_rng(3)
 LABELS = np.repeat(np.repeat(RNG.integers(0, 14, (60, 75)), 8, axis=0), 8, axis=1)

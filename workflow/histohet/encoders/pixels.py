@@ -12,8 +12,9 @@ from typing import Literal
 
 from histohet.epithelium.base import EpitheliumMask, MaskRules
 from histohet.epithelium.masks import apply_mask, open_mask
-from histohet.slides.reader import Pixels, Resampling, Slide, open_slide, read_tile
+from histohet.slides.reader import Pixels, Slide, open_slide
 from histohet.slides.record import Frame
+from histohet.slides.sampling import Resampling, read_tile
 
 PAPER: Literal["paper"] = "paper"
 """Name of HETMAP's own pixel path, where a `Resampling` is named otherwise."""

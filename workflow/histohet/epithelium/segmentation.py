@@ -39,7 +39,8 @@ from histohet.common.logs import track
 from histohet.common.otsu import otsu_split
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
-from histohet.slides.reader import Pixels, Slide, read_rectangle
+from histohet.slides.reader import Pixels, Slide
+from histohet.slides.sampling import read_rectangle
 from histohet.tissue.stain import StainModel, fit_stain, ink, stained, unmix
 
 SEGMENTATION_MPP = 1.0  # µm per pixel of every image given to this module

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from histohet.common.arrays import UInt8
 from histohet.common.files import atomic_path
 from histohet.common.provenance import Provenance
-from histohet.slides.reader import Pixels, Slide, read_overview
+from histohet.slides.reader import Pixels, Slide
+from histohet.slides.sampling import read_overview
 from histohet.tiles.lattice import Coords
 
 THUMBNAIL_PX = 1600

@@ -15,7 +15,8 @@ import shapely
 from histohet.common.arrays import Floats, Int32, UInt8
 from histohet.common.otsu import otsu_split
 from histohet.common.outcome import Outcome, Status, joined
-from histohet.slides.reader import Pixels, Slide, SlideInfo, read_overview
+from histohet.slides.reader import Pixels, Slide, SlideInfo
+from histohet.slides.sampling import read_overview
 from histohet.tissue.appearance import UNSUSPECTED, Appearance, judge_appearance
 from histohet.tissue.settings import TissueParameters
 from histohet.tissue.stain import MIN_WHITE
