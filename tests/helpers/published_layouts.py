@@ -13,6 +13,7 @@ import torch
 Shapes = dict[str, tuple[int, ...]]
 
 COUNTS = {
+    "efficientnet_lite0": 3_371_008,
     "uni": 303_350_784,
     "uni2h": 681_394_176,
     "virchow2": 631_239_424,
@@ -31,6 +32,15 @@ def linear(name: str, inputs: int, outputs: int, bias: bool = True) -> Shapes:
 
 def norm(name: str, width: int) -> Shapes:
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def batch_norms(channels: dict[str, int]) -> Shapes:
+    """Shapes of batch normalisations, by name."""
+    shapes: Shapes = {}
+    for name, width in channels.items():
+        shapes |= norm(name, width) | {f"{name}.num_batches_tracked": ()}
+        shapes |= {f"{name}.running_mean": (width,), f"{name}.running_var": (width,)}
+    return shapes
 
 
 def vit(
@@ -142,13 +152,35 @@ def resnet50() -> Shapes:
                 shapes |= {f"{block}.downsample.0.weight": (after, before, 1, 1)}
                 normalised |= {f"{block}.downsample.1": after}
             before = after
-    for name, channels in normalised.items():
-        shapes |= norm(name, channels) | {f"{name}.num_batches_tracked": ()}
-        shapes |= {f"{name}.running_mean": (channels,), f"{name}.running_var": (channels,)}
-    return shapes
+    return shapes | batch_norms(normalised)
+
+
+# Kernel, channels and number of blocks of the stages of EfficientNet-B0 (Tan and Le 2019, table 1).
+EFFICIENTNET_STAGES = ((3, 16, 1), (3, 24, 2), (5, 40, 2), (3, 80, 3), (5, 112, 3), (5, 192, 4))
+EFFICIENTNET_STAGES += ((3, 320, 1),)
+
+
+def efficientnet_lite0() -> Shapes:
+    """Return efficientnet_pytorch's layout of EfficientNet-Lite0: no squeeze and excitation."""
+    shapes: Shapes = {"_conv_stem.weight": (32, 3, 3, 3)} | linear("_fc", 1280, 1000)
+    shapes |= {"_conv_head.weight": (1280, 320, 1, 1)}
+    normalised = {"_bn0": 32, "_bn1": 1280}
+    before, number = 32, 0
+    for kernel, after, depth in EFFICIENTNET_STAGES:
+        for _ in range(depth):
+            block, inner = f"_blocks.{number}", before * (6 if number else 1)
+            if number:
+                shapes |= {f"{block}._expand_conv.weight": (inner, before, 1, 1)}
+                normalised |= {f"{block}._bn0": inner}
+            shapes |= {f"{block}._depthwise_conv.weight": (inner, 1, kernel, kernel)}
+            shapes |= {f"{block}._project_conv.weight": (after, inner, 1, 1)}
+            normalised |= {f"{block}._bn1": inner, f"{block}._bn2": after}
+            before, number = after, number + 1
+    return shapes | batch_norms(normalised)
 
 
 PUBLISHED = {
+    "efficientnet_lite0": efficientnet_lite0(),
     "uni": vit(1024, 24, 16, 197, 4096),
     "uni2h": vit(1536, 24, 14, 256, 8192, registers=8, gated=True),
     "virchow2": vit(1280, 32, 14, 261, 6832, registers=4, gated=True),
@@ -171,7 +203,7 @@ def count(shapes: Shapes) -> int:
     return sum(
         prod(shape)
         for name, shape in shapes.items()
-        if not name.endswith(statistics) and not name.startswith("fc.")
+        if not name.endswith(statistics) and not name.startswith(("fc.", "_fc."))
     )
 
 

@@ -227,8 +227,8 @@ def _ways_of_curve(
 
 def encoder_id(encoder: EncoderSettings) -> str:
     """Return what embeddings of an encoder are filed under."""
-    averaged = encoder.symmetry != "none"
-    return f"{encoder.name}_{encoder.symmetry}" if averaged else encoder.name
+    symmetry = None if encoder.symmetry == "none" else encoder.symmetry
+    return "_".join(filter(None, [encoder.name, encoder.layer, symmetry]))
 
 
 def read_variants(entries: Sequence[str | OwnVariant]) -> dict[str, Variant]:

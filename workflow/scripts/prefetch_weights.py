@@ -5,7 +5,7 @@ from typing import Any
 
 from histohet.common.jobs import job_log
 from histohet.encoders.settings import HubFile
-from histohet.encoders.weights import WeightsError, file_sha256
+from histohet.encoders.weights import WeightsError, file_sha256, locate
 
 
 def prefetch(weights: Mapping[str, Any] | str | None) -> str:
@@ -14,6 +14,8 @@ def prefetch(weights: Mapping[str, Any] | str | None) -> str:
         return "needs no weights"
     if isinstance(weights, str):
         return f"{weights}, sha256 {file_sha256(weights)}"
+    if "package" in weights:
+        return f"{locate(weights)}, sha256 {weights['sha256']}"
     return fetch_from_hub(HubFile(**weights))
 
 

@@ -19,7 +19,7 @@ from histohet.common.settings import explain
 from histohet.encoders.catalogue import entry_of, read_catalogue
 from histohet.encoders.entry import EncoderEntry, EncoderError
 from histohet.encoders.make import KINDS, make_encoder
-from histohet.encoders.settings import EncoderSettings, HubFile
+from histohet.encoders.settings import EncoderSettings, HubFile, PackageFile
 from histohet.encoders.stain_texture.descriptor import FEATURES
 
 CATALOGUE = read_catalogue()
@@ -61,6 +61,8 @@ def test_documentation_lists_every_entry_as_it_is() -> None:
         assert f"{known.n_parameters:,}" in cells
         if isinstance(known.weights, HubFile):
             assert f"`{known.weights.repository}`" in cells
+        if isinstance(known.weights, PackageFile):
+            assert f"in the package `{known.weights.package}`" in cells
         assert ("yes" if known.gated else "no") in cells
         assert known.checked in cells
 
@@ -138,8 +140,19 @@ def test_malformed_files_of_the_hub_are_refused(weights: tuple[str, ...], messag
     assert message in explain(raised.value, source)
 
 
+def test_a_layer_is_chosen_by_name() -> None:
+    deep, mid = (entry(name="efficientnet_lite0", layer=layer) for layer in ("deep", "mid"))
+    assert deep == entry(name="efficientnet_lite0")
+    assert (deep.stage, deep.width, mid.stage, mid.width) == (4, 320, 3, 112)
+    assert mid.parameters() == deep.parameters() | {"stage": 3, "width": 112}
+    with pytest.raises(EncoderError, match="'uni2h' has no layers to choose from; leave `layer`"):
+        entry(name="uni2h", layer="mid")
+    with pytest.raises(EncoderError, match="'mine' has no layers"):
+        entry(**changed(layer="mid"))
+
+
 def test_unknown_names_and_weights_are_refused() -> None:
-    expected = r"'uni3' is not in the catalogue \(stain_texture, uni, .*kind: timm"
+    expected = r"'uni3' is not in the catalogue \(stain_texture, .*uni, .*kind: timm"
     with pytest.raises(EncoderError, match=expected):
         entry(name="uni3")
     bare = {"bare": EncoderEntry(name="bare", model="resnet50", width=9, normalisation="half")}

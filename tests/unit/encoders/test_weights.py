@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("huggingface_hub", reason="the encoders' requirements are not installed")
 
 from helpers.hubserver import COMMIT, NEXT_COMMIT, Hub, Repository, running_hub
-from histohet.encoders.settings import HubFile
+from histohet.encoders.settings import HubFile, PackageFile
 from histohet.encoders.weights import (
     LockedWeights,
     WeightsError,
@@ -397,6 +397,42 @@ def test_message_not_in_this_machines_cache(machine: Machine) -> None:
     message = machine.refusal("locate", HF_HOME=str(machine.folder / "elsewhere"))
     assert str(machine.folder / "elsewhere" / "hub") in message
     assert "HF_HOME" in message
+
+
+# In a package ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that must not run, with a file of weights in it."""
+    folder = tmp_path / "packages" / "held_weights"
+    (folder / "models").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise AssertionError('the package was imported')")
+    (folder / "models" / "model.pth").write_bytes(CONTENT)
+    monkeypatch.syspath_prepend(folder.parent)
+    return folder
+
+
+HELD = PackageFile(package="held_weights", file="models/model.pth", sha256=SHA256)
+
+
+def test_weights_in_a_package_need_no_lock_and_run_nothing(package: Path, tmp_path: Path) -> None:
+    pinned = pin(HELD, tmp_path / "no lock")
+    assert pinned == {"package": "held_weights", "file": "models/model.pth", "sha256": SHA256}
+    assert locate(pinned) == package / "models" / "model.pth"
+
+
+def test_message_package_holds_another_file(package: Path, tmp_path: Path) -> None:
+    (package / "models" / "model.pth").write_bytes(b"other")
+    with pytest.raises(WeightsError, match=r"checksum differs.*install requirements/encoders\.txt"):
+        locate(pin(HELD, tmp_path / "no lock"))
+
+
+def test_message_package_is_not_installed(tmp_path: Path) -> None:
+    missing = HELD.model_copy(update={"package": "not_here"})
+    pinned = pin(missing, tmp_path / "no lock")
+    with pytest.raises(WeightsError, match=r"'not_here'.* is not installed here: install requirem"):
+        locate(pinned)
 
 
 # Several at once ----------------------------------------------------------------------------------

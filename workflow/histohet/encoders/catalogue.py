@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from histohet.common.resources import read_resource
 from histohet.common.settings import explain
 from histohet.encoders.entry import EncoderEntry, EncoderError
-from histohet.encoders.settings import OWN_DESCRIPTION, EncoderSettings
+from histohet.encoders.settings import OWN_DESCRIPTION, EncoderSettings, Layer
 from histohet.encoders.weights import pin
 
 Catalogue = Mapping[str, EncoderEntry]
@@ -54,9 +54,11 @@ def entry_of(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
     Raises
     ------
     EncoderError
-        If the name is unknown, or nothing says where the weights are.
+        If the name or the layer is unknown, or nothing says where the weights are.
     """
     entry = _described(settings) if settings.kind == "timm" else _known(settings, catalogue)
+    if settings.layer is not None:
+        entry = _of_layer(entry, settings.layer)
     weights = settings.checkpoint or settings.weights or entry.weights
     if entry.needs_torch and weights is None:
         raise EncoderError(
@@ -79,6 +81,15 @@ def _known(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
             "own needs encoder.kind: timm, and its model, width and normalisation"
         )
     return catalogue[name].model_copy(update={"name": settings.name})
+
+
+def _of_layer(entry: EncoderEntry, layer: Layer) -> EncoderEntry:
+    if layer not in entry.layers:
+        raise EncoderError(
+            f"encoder '{entry.name}' has no layers to choose from; leave `layer` out"
+        )
+    chosen = entry.layers[layer]
+    return entry.model_copy(update={"stage": chosen.stage, "width": chosen.width})
 
 
 def pinned_weights(

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from histohet.encoders.entry import EncoderError
 from histohet.encoders.networks import computed_buffers
 
-HEADS = {"head", "fc", "classifier"}
-"""First part of the parameter names of timm's classifiers, which are not used."""
+HEADS = {"head", "fc", "classifier", "_fc"}
+"""First part of the parameter names of classifiers, which are not used."""
 
 DINOV2 = {
     r"cls_token": [r"embeddings.cls_token"],
@@ -49,10 +49,49 @@ def old_swin(name: str) -> list[str]:
     return [f"layers.{int(stage[1]) - 1}{name[stage.end(1) :]}" if stage else name]
 
 
+# Parts of timm's EfficientNet, and efficientnet_pytorch's names for them: around the blocks, in the
+# first block, which expands nothing, and in the others.
+EFFICIENTNET_PARTS = {
+    "conv_stem": "_conv_stem",
+    "bn1": "_bn0",
+    "conv_head": "_conv_head",
+    "bn2": "_bn1",
+}
+EFFICIENTNET_FIRST_PARTS = {
+    "conv_dw": "_depthwise_conv",
+    "bn1": "_bn1",
+    "conv_pw": "_project_conv",
+    "bn2": "_bn2",
+}
+EFFICIENTNET_BLOCK_PARTS = {
+    "conv_pw": "_expand_conv",
+    "bn1": "_bn0",
+    "conv_dw": "_depthwise_conv",
+    "bn2": "_bn1",
+    "conv_pwl": "_project_conv",
+    "bn3": "_bn2",
+}
+EFFICIENTNET_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+"""Blocks of the stages of EfficientNet-B0 (Tan and Le 2019, table 1) and -Lite0."""
+
+
+def efficientnet_pytorch(name: str) -> list[str]:
+    """Name a parameter of EfficientNet-Lite0 as efficientnet_pytorch does: blocks in one row."""
+    block = re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", name)
+    if not block:
+        part, _, parameter = name.partition(".")
+        return [f"{EFFICIENTNET_PARTS[part]}.{parameter}"]
+    stage, place = int(block[1]), int(block[2])
+    parts = EFFICIENTNET_BLOCK_PARTS if stage else EFFICIENTNET_FIRST_PARTS
+    number = sum(EFFICIENTNET_DEPTHS[:stage]) + place
+    return [f"_blocks.{number}.{parts[block[3]]}.{block[4]}"]
+
+
 LAYOUTS: Mapping[str, Callable[[str], list[str]]] = {
     "timm": lambda name: [name],
     "dinov2": dinov2,
     "old_swin": old_swin,
+    "efficientnet_pytorch": efficientnet_pytorch,
 }
 UNUSED = {"embeddings.mask_token"}
 """Published tensors that only training uses."""

@@ -11,25 +11,43 @@ from histohet.encoders.settings import (
     ChannelStatistics,
     HubFile,
     Kind,
+    Layer,
     Normalisation,
+    PackageFile,
     Pooling,
     Precision,
     Symmetry,
 )
 
-Layout = Literal["timm", "dinov2", "old_swin"]
+Layout = Literal["timm", "dinov2", "old_swin", "efficientnet_pytorch"]
 
 NORMALISATIONS = {
     "imagenet": ChannelStatistics(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     "half": ChannelStatistics(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
 }
 
-ABOUT = {"weights", "licence", "gated", "reference", "checked", "n_parameters", "sha256"}
+ABOUT = {
+    "weights",
+    "licence",
+    "gated",
+    "reference",
+    "checked",
+    "n_parameters",
+    "sha256",
+    "layers",
+}
 """What an entry says about an encoder, and embeddings do not depend on."""
 
 
 class EncoderError(ValueError):
     """An encoder cannot be used as configured; the message says which setting and why."""
+
+
+class NetworkLayer(Settings):
+    """A layer of a convolutional network whose map can be averaged in place of the last."""
+
+    stage: int = Field(ge=0, description="Counted from 0, as timm's `feature_info` lists them.")
+    width: int = Field(ge=1, description="Its channels.")
 
 
 class EncoderEntry(Settings):
@@ -51,6 +69,15 @@ class EncoderEntry(Settings):
         "the tokens of the patches (without registers).",
     )
     width: int = Field(ge=1, description="Length of an embedding.")
+    stage: int | None = Field(
+        None,
+        ge=0,
+        description="Of a convolutional network, whose map is averaged, see `NetworkLayer`; null: "
+        "the last, and what follows it.",
+    )
+    layers: dict[Layer, NetworkLayer] = Field(
+        {}, description="What `encoder.layer` may choose in place of `stage` and `width`."
+    )
     normalisation: Normalisation = Field(description="Of the channels, RGB in 0 to 1.")
     input_px: int | None = Field(
         224,
@@ -69,8 +96,9 @@ class EncoderEntry(Settings):
         "timm",
         description="Names of the parameters in the published file, one of `checkpoints.LAYOUTS`.",
     )
-    weights: HubFile | FilePath | None = Field(
-        None, description="Where the weights are published, or a local file."
+    weights: HubFile | PackageFile | FilePath | None = Field(
+        None,
+        description="Where the weights are published: on the hub, in a package; or a local file.",
     )
     sha256: str | None = Field(
         None,

@@ -14,6 +14,7 @@ Kind = Literal["timm", "stain_texture"]
 Pooling = Literal["own", "class_token_and_mean"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Symmetry = Literal["none", "d4"]
+Layer = Literal["mid", "deep"]
 
 Shares = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
@@ -74,6 +75,14 @@ class HubFile(Settings):
         return f"{self.repository}/{self.file}"
 
 
+class PackageFile(Settings):
+    """A file in a Python package that is installed with the encoders' requirements."""
+
+    package: Name = Field(description="As Python imports it.")
+    file: Text = Field(description="Path of the file in it.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of its content.")
+
+
 class EncoderSettings(Settings):
     """What turns tiles into vectors: a name of the catalogue, or a model described in full."""
 
@@ -88,6 +97,11 @@ class EncoderSettings(Settings):
         None,
         description="Only for what is not in the catalogue: `timm` (any timm model, described by "
         "the keys below), or `stain_texture` under another name.",
+    )
+    layer: Layer | None = Field(
+        None,
+        description="Only for `efficientnet_lite0`: which of its layers makes the embedding, "
+        "`deep` (the default) or `mid`.",
     )
     symmetry: Symmetry = Field(
         "none",

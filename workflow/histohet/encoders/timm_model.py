@@ -107,11 +107,18 @@ class TimmModel:
         return torch.autocast("cuda", dtype=getattr(torch, self._entry.precision))
 
     def _embed(self, batch: Tensor) -> Tensor:
-        if self._entry.pooling == "own":
-            embedding: Tensor = self._model(batch)
-            return embedding
-        # Only vision transformers are pooled so; of other modules PyTorch knows no such method.
+        # PyTorch knows no such methods of modules in general.
         network: Any = self._model
+        if self._entry.stage is not None:
+            (positions,) = network.forward_intermediates(
+                batch, indices=[self._entry.stage], intermediates_only=True
+            )
+            mean: Tensor = positions.mean(dim=(2, 3))
+            return mean
+        if self._entry.pooling == "own":
+            embedding: Tensor = network(batch)
+            return embedding
+        # Only vision transformers are pooled so.
         tokens: Tensor = network.forward_features(batch)
         patches = tokens[:, network.num_prefix_tokens :]
         return torch.cat([tokens[:, 0], patches.mean(dim=1)], dim=1)

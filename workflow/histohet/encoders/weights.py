@@ -1,24 +1,26 @@
 """Which file of weights a step runs with: known by its content, found without any network.
 
-Weights are a file on the Hugging Face hub or a local file. A hub file is fetched once by
-`hub.fetch`, on a machine with internet, and recorded in a lock. A local file needs no lock. In both
-cases the sha256 is a parameter of the step, so that other weights, and nothing else, run it again;
-and the step reads the file only if it has that sha256. Weights are read as bytes here, never
-unpickled.
+Weights are a file on the Hugging Face hub, a file in an installed package, or a local file. A hub
+file is fetched once by `hub.fetch`, on a machine with internet, and recorded in a lock. The others
+need no lock. In all cases the sha256 is a parameter of the step, so that other weights, and nothing
+else, run it again; and the step reads the file only if it has that sha256. Weights are read as
+bytes here, never unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from histohet.common.files import read_json, write_json
-from histohet.encoders.settings import HubFile
+from histohet.encoders.settings import HubFile, PackageFile
 
 PREFETCH = "run `snakemake prefetch` on a machine with internet"
+INSTALL = "install requirements/encoders.txt"
 
 
 class WeightsError(ValueError):
@@ -93,7 +95,7 @@ def cached_path(locked: LockedWeights) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def pin(weights: HubFile | str | None, lock_path: str | Path) -> dict[str, str]:
+def pin(weights: HubFile | PackageFile | str | None, lock_path: str | Path) -> dict[str, str]:
     """Return the parameter of a step that names its weights by their content.
 
     The commit is left out on purpose: a new commit with the same file gives the same results.
@@ -101,13 +103,14 @@ def pin(weights: HubFile | str | None, lock_path: str | Path) -> dict[str, str]:
     Parameters
     ----------
     weights
-        A file of the hub, the path of a local one, or None: a model without weights.
+        A file of the hub or of a package, the path of a local one, or None: a model without
+        weights.
 
     Returns
     -------
     dict
-        ``file`` and ``sha256``; of a hub file also ``repository`` and ``lock``. Empty for a model
-        without weights.
+        ``file`` and ``sha256``; of a hub file also ``repository`` and ``lock``, of a package's
+        ``package``. Empty for a model without weights.
 
     Raises
     ------
@@ -118,6 +121,8 @@ def pin(weights: HubFile | str | None, lock_path: str | Path) -> dict[str, str]:
         return {}
     if isinstance(weights, str):
         return {"file": weights, "sha256": file_sha256(weights)}
+    if isinstance(weights, PackageFile):
+        return weights.model_dump()
     locked = locked_weights(weights, lock_path)
     return {
         "repository": weights.repository,
@@ -139,11 +144,14 @@ def locate(pinned: Mapping[str, str]) -> Path | None:
     """
     if not pinned:
         return None
-    local = "repository" not in pinned
-    path = Path(pinned["file"]) if local else _in_cache(pinned)
+    if "repository" in pinned:
+        path, again = _in_cache(pinned), f"{PREFETCH} to fetch it again, then "
+    elif "package" in pinned:
+        path, again = _in_package(pinned), f"{INSTALL} anew, then "
+    else:
+        path, again = Path(pinned["file"]), ""
     found = file_sha256(path)
     if found != pinned["sha256"]:
-        again = "" if local else f"{PREFETCH} to fetch it again, then "
         raise WeightsError(
             f"{pinned.get('repository', path)}: checksum differs: the run was planned with sha256 "
             f"{pinned['sha256']}, {path} has {found}; {again}start snakemake again"
@@ -163,6 +171,17 @@ def _in_cache(pinned: Mapping[str, str]) -> Path:
             "into which it was fetched"
         )
     return path
+
+
+def _in_package(pinned: Mapping[str, str]) -> Path:
+    # Found without running any code of the package.
+    found = find_spec(pinned["package"])
+    if found is None or not found.submodule_search_locations:
+        raise WeightsError(
+            f"{pinned['file']}: the package '{pinned['package']}', which holds these weights, is "
+            f"not installed here: {INSTALL}"
+        )
+    return Path(found.submodule_search_locations[0]) / pinned["file"]
 
 
 def file_sha256(path: str | Path) -> str:
