@@ -36,7 +36,7 @@ class Encoders:
     Raises
     ------
     PlanError
-        If one is unknown, or cannot take the configured tiles.
+        If one is unknown, or cannot take the configured tiles, or cannot pool their epithelium.
     """
 
     def __init__(self, config: Config, slides: Slides, variants: Variants) -> None:
@@ -56,6 +56,7 @@ class Encoders:
             CHIEF_TILES.tile_px if slides.from_chief else None,
         )
         self.pinned = cache(self._pin)
+        self._check_fills(variants)
 
     def _entry(
         self, key: str, settings: EncoderSettings, tile_px: int | None = None
@@ -67,6 +68,15 @@ class Encoders:
         except ValueError as error:
             raise PlanError(f"config, {key}: {error}") from error
         return entry
+
+    def _check_fills(self, variants: Variants) -> None:
+        """Refuse encoders that cannot do what a variant wants done outside of the epithelium."""
+        for name, one in variants.settled.items():
+            if one.variant.masking == "masked" and one.config.epithelium.fill == "pool":
+                try:
+                    self.entries[one.factors["encoder"]].of_epithelium()
+                except ValueError as error:
+                    raise PlanError(f"config, variant '{name}': {error}") from error
 
     def _pin(self, encoder: str | None) -> dict[str, str]:
         entry = self.chief if encoder is None else self.entries[encoder]

@@ -21,7 +21,8 @@ def mask() -> MaskSource | None:
     path = snakemake.input.get("mask") or snakemake.input.get("stain") or None
     rules, frames = MaskRules(**settings["rules"]), record.frames
     frame = frame_of_mask(path, rules.origin, frames) if path else frames["plane"]
-    return MaskSource(path, rules, frame, (0, 0, 0) if settings["fill"] == "zero" else white)
+    colours = {"zero": (0, 0, 0), "white": white, "pool": None}
+    return MaskSource(path, rules, frame, colours[settings["fill"]])
 
 
 def choose() -> tuple[np.ndarray, TileSource]:

@@ -104,6 +104,24 @@ def test_batches_workers_and_where_it_is_encoded_change_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_hand_on_a_mask_that_goes_with_its_tile(
+    source: TileSource, coords: Ints, workers: int
+) -> None:
+    assert source.mask is not None
+    apart = replace(source, mask=replace(source.mask, colour=None))
+    batches = [b.tiles.copy() for b in read_batches(apart, coords, 10, workers)]
+    found = np.concatenate(batches)
+    with source.open() as filled:
+        expected = np.stack([filled.read(x, y) for x, y in coords.tolist()])
+    assert found.shape == (len(coords), 48, 48, 4)
+    assert set(np.unique(found[..., 3])) == {0, 255}
+    outside = found[..., 3] == 0
+    np.testing.assert_array_equal(found[~outside, :3], expected[~outside])
+    assert (expected[outside] == (1, 2, 3)).all()
+    assert (found[outside, :3] != (1, 2, 3)).any()
+
+
 def test_tiles_come_in_order_whatever_is_read_ahead(source: TileSource, coords: Ints) -> None:
     with source.open() as reader:
         tiles = np.stack([reader.read(x, y) for x, y in coords.tolist()])

@@ -96,3 +96,12 @@ def test_colours_and_no_mask(tmp_path: Path) -> None:
         assert (tile[:, 32:] == colour).all()
     with TileSource(str(slide), 64.0, 64).open() as reader:
         np.testing.assert_array_equal(reader.read(0, 0), plain)
+    apart = MaskSource(str(mask), MaskRules((3,)), Frame(0, 0, 200, 200), colour=None)
+    for resampling in (Resampling.BILINEAR, "paper"):
+        source = TileSource(str(slide), 64.0, 64, resampling, apart)  # type: ignore[arg-type]
+        with source.open() as reader:
+            tile = reader.read(0, 0)
+        assert tile.shape == source.tile_shape == (64, 64, 4)
+        np.testing.assert_array_equal(tile[..., :3], plain)
+        assert (tile[:, :32, 3] == 255).all()
+        assert (tile[:, 32:, 3] == 0).all()

@@ -138,7 +138,7 @@ def test_scale_in_closed_form() -> None:
     "tiles",
     [
         np.zeros((SIDE, SIDE, 3), np.uint8),
-        np.zeros((2, SIDE, SIDE, 4), np.uint8),
+        np.zeros((2, SIDE, SIDE, 5), np.uint8),
         np.zeros((2, SIDE, SIDE, 3), np.float32),
     ],
 )
@@ -191,6 +191,15 @@ def test_quarter_turns_and_flips_do_not_matter(turn: int, flip: bool, mask: bool
     turned = turned[:, :, ::-1] if flip else turned
     difference = np.abs(StainTexture().encode(turned) - StainTexture().encode(tiles))
     assert difference.max() < 1e-4
+
+
+def test_a_mask_that_goes_with_its_tile_is_black_outside() -> None:
+    tiles = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+    inside = np.zeros((2, SIDE, SIDE, 1), np.uint8)
+    inside[0, :, :100] = inside[1, 20:90] = 255
+    apart = np.concatenate([tiles, inside], axis=3)
+    black = np.where(inside > 0, tiles, np.uint8(0))
+    np.testing.assert_array_equal(StainTexture().encode(apart), StainTexture().encode(black))
 
 
 def test_black_and_white_outside_are_the_same() -> None:

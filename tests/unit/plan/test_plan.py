@@ -247,6 +247,15 @@ def test_tiles_that_lie_closer_are_more() -> None:
         ),
         ({"slides": "absent.tsv"}, "slide sheet: absent.tsv"),
         ({"encoder": {"name": "absent"}}, "encoder"),
+        ({"encoder": {"name": "uni", "layer": "mid"}}, "config, encoder: .* no layers to choose"),
+        (
+            {
+                "encoder": {"name": "conch_v1_5"},
+                "epithelium": {"fill": "pool"},
+                "tiles": {"tile_px": 448},
+            },
+            "config, variant 'full': encoder 'conch_v1_5' gives one vector for a tile",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_said(

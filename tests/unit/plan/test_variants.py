@@ -115,9 +115,11 @@ def test_settings_without_effect_are_not_varied() -> None:
     }
 
 
-def test_an_average_over_turns_is_another_encoder() -> None:
+def test_an_average_over_turns_and_a_layer_are_other_encoders() -> None:
     assert encoder_id(EncoderSettings(name="uni")) == "uni"
     assert encoder_id(EncoderSettings(name="uni", symmetry="d4")) == "uni_d4"
+    chosen = EncoderSettings(name="efficientnet_lite0", layer="mid", symmetry="d4")
+    assert encoder_id(chosen) == "efficientnet_lite0_mid_d4"
 
 
 def test_two_combinations_of_one_name_are_refused() -> None:

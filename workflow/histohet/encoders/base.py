@@ -37,7 +37,8 @@ class Encoder(Protocol):
         Parameters
         ----------
         tiles
-            uint8 (B, tile_px, tile_px, 3), RGB.
+            uint8 (B, tile_px, tile_px, 3), RGB. Or with a fourth channel, 255 in the epithelium
+            and 0 elsewhere: then the embedding is of the epithelium alone.
 
         Returns
         -------
@@ -76,7 +77,7 @@ class SymmetryAverage:
         self._encoder = encoder
 
     def encode(self, tiles: Pixels) -> Float32:
-        """Encode uint8 (B, S, S, 3) into float32 (B, width).
+        """Encode uint8 (B, S, S, 3 or 4) into float32 (B, width).
 
         Raises
         ------

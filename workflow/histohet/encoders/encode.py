@@ -96,7 +96,10 @@ def _encode(
     job: Any, provenance: Provenance, tiles: TileTable, index: Ints, source: TileSource
 ) -> Outcome:
     checkpoint = locate(job.params.weights)
-    encoder = make_encoder(EncoderEntry(**job.params.encoder), source.tile_px, checkpoint)
+    entry = EncoderEntry(**job.params.encoder)
+    if source.mask_apart:
+        entry = entry.of_epithelium()
+    encoder = make_encoder(entry, source.tile_px, checkpoint)
     with staged(source.slide, job.resources.get("stage", "")) as slide:
         return encode_slide(
             job.output.features,
@@ -146,7 +149,7 @@ class FittingEncoder:
         self.limit = limit
 
     def encode(self, tiles: Pixels) -> Float32:
-        """Encode uint8 (B, S, S, 3) into float32 (B, width).
+        """Encode uint8 (B, S, S, 3 or 4) into float32 (B, width).
 
         Raises
         ------

@@ -39,6 +39,10 @@ ABOUT = {
 """What an entry says about an encoder, and embeddings do not depend on."""
 
 
+WITHOUT_MAP = {"conch_v1_5"}
+"""Networks that give one vector for a tile and none for its parts."""
+
+
 class EncoderError(ValueError):
     """An encoder cannot be used as configured; the message says which setting and why."""
 
@@ -61,12 +65,12 @@ class EncoderEntry(Settings):
         description="Further arguments of the architecture. Layers are named by their place, such "
         "as `timm.layers.SwiGLUPacked`.",
     )
-    pooling: Pooling = Field(
+    pooling: Pooling | Literal["epithelium"] = Field(
         "own",
         description="`own`: what the model returns without its classifier (the class token of a "
         "vision transformer, the mean of a Swin transformer or a convolutional network, the "
         "attentional pooling of CONCH). `class_token_and_mean`: the class token, then the mean of "
-        "the tokens of the patches (without registers).",
+        "the tokens of the patches (without registers). `epithelium`: see `of_epithelium`.",
     )
     width: int = Field(ge=1, description="Length of an embedding.")
     stage: int | None = Field(
@@ -139,6 +143,28 @@ class EncoderEntry(Settings):
     def parameters(self) -> dict[str, Any]:
         """Return what embeddings depend on, as plain values; the weights are pinned apart."""
         return {key: value for key, value in self.canonical().items() if key not in ABOUT}
+
+    def of_epithelium(self) -> EncoderEntry:
+        """Return the encoder that pools only what lies in the epithelium of a tile.
+
+        Its embedding is the mean of what it gives for positions (the patch tokens of a vision
+        transformer, the last map of a Swin transformer or convolutional network, or that of
+        `stage`), each weighted by the share of its cell that is epithelium. A class token, which
+        has looked at the whole tile, has no part in it. `stain_texture` looks at no other pixels.
+
+        Raises
+        ------
+        EncoderError
+            If it gives nothing for positions.
+        """
+        if self.model in WITHOUT_MAP:
+            raise EncoderError(
+                f"encoder '{self.name}' gives one vector for a tile and none for its parts, so "
+                "that only the epithelium cannot be pooled: set epithelium.fill to zero, white or "
+                "none"
+            )
+        parts = 2 if self.pooling == "class_token_and_mean" else 1
+        return self.model_copy(update={"pooling": "epithelium", "width": self.width // parts})
 
     def check_tile_px(self, tile_px: int) -> None:
         """Check that the encoder takes tiles of this side.

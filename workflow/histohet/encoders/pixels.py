@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from histohet.epithelium.base import EpitheliumMask, MaskRules
-from histohet.epithelium.masks import apply_mask, open_mask
+from histohet.epithelium.masks import append_mask, apply_mask, open_mask
 from histohet.slides.reader import Pixels, Slide, open_slide
 from histohet.slides.record import Frame
 from histohet.slides.sampling import Resampling, read_tile
@@ -29,13 +29,14 @@ class MaskSource:
     path, rules, frame
         See `histohet.epithelium.masks.open_mask`.
     colour
-        RGB outside the epithelium; HETMAP takes black.
+        RGB outside the epithelium; HETMAP takes black. None: pixels stay as they are, and the mask
+        goes with them as a fourth channel.
     """
 
     path: str | None
     rules: MaskRules
     frame: Frame
-    colour: tuple[int, int, int] = (0, 0, 0)
+    colour: tuple[int, int, int] | None = (0, 0, 0)
 
     def open(self) -> EpitheliumMask:
         """Open the mask."""
@@ -68,6 +69,16 @@ class TileSource:
     resampling: Resampling | Literal["paper"] = Resampling.BILINEAR
     mask: MaskSource | None = None
 
+    @property
+    def mask_apart(self) -> bool:
+        """Whether the mask is a channel of its own."""
+        return self.mask is not None and self.mask.colour is None
+
+    @property
+    def tile_shape(self) -> tuple[int, int, int]:
+        """Shape of a tile as it is read."""
+        return self.tile_px, self.tile_px, 4 if self.mask_apart else 3
+
     @contextmanager
     def open(self) -> Iterator[TileReader]:
         """Open slide and mask.
@@ -94,7 +105,7 @@ class TileReader:
 
         Returns
         -------
-        uint8 (tile_px, tile_px, 3)
+        uint8, of `TileSource.tile_shape`
 
         Raises
         ------
@@ -114,4 +125,5 @@ class TileReader:
         if self._mask is None or self._source.mask is None:
             return pixels
         inside = self._mask.pixels(x, y, side_px, len(pixels))
-        return apply_mask(pixels, inside, self._source.mask.colour)
+        colour = self._source.mask.colour
+        return append_mask(pixels, inside) if colour is None else apply_mask(pixels, inside, colour)

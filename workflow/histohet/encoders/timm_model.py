@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from math import isqrt
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,6 +14,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from histohet.common.arrays import Float32
 from histohet.encoders.base import EncoderOutOfMemory
@@ -59,7 +61,8 @@ class TimmModel:
         self._check_output(tile_px)
 
     def _check_output(self, tile_px: int) -> None:
-        blank = np.zeros((1, tile_px, tile_px, 3), np.uint8)
+        channels = 4 if self._entry.pooling == "epithelium" else 3
+        blank = np.zeros((1, tile_px, tile_px, channels), np.uint8)
         try:
             found = self.encode(blank).shape
         except EncoderOutOfMemory:
@@ -76,6 +79,8 @@ class TimmModel:
 
     def encode(self, tiles: Pixels) -> Float32:
         """Encode uint8 (B, S, S, 3) into float32 (B, width).
+
+        With the pooling `epithelium`, (B, S, S, 4); a tile without any is all zero.
 
         Raises
         ------
@@ -95,9 +100,10 @@ class TimmModel:
     def _encode(self, tiles: Pixels) -> Float32:
         batch = torch.from_numpy(np.ascontiguousarray(tiles))
         batch = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
-        batch = batch.div_(255).sub_(self._mean).div_(self._std)
+        image, inside = batch[:, :3], batch[:, 3:]
+        image = image.div_(255).sub_(self._mean).div_(self._std)
         with self._precision():
-            embedding = self._embed(batch)
+            embedding = self._embed(image, inside)
         return embedding.float().cpu().numpy()
 
     def _precision(self) -> AbstractContextManager[Any]:
@@ -106,22 +112,59 @@ class TimmModel:
             return nullcontext()
         return torch.autocast("cuda", dtype=getattr(torch, self._entry.precision))
 
-    def _embed(self, batch: Tensor) -> Tensor:
-        # PyTorch knows no such methods of modules in general.
-        network: Any = self._model
+    def _embed(self, image: Tensor, inside: Tensor) -> Tensor:
+        if self._entry.pooling == "epithelium":
+            return mean_inside(self._positions(image), inside)
         if self._entry.stage is not None:
-            (positions,) = network.forward_intermediates(
-                batch, indices=[self._entry.stage], intermediates_only=True
-            )
-            mean: Tensor = positions.mean(dim=(2, 3))
-            return mean
+            return self._positions(image).mean(dim=(2, 3))
         if self._entry.pooling == "own":
-            embedding: Tensor = network(batch)
+            embedding: Tensor = self._model(image)
             return embedding
-        # Only vision transformers are pooled so.
-        tokens: Tensor = network.forward_features(batch)
+        # Only vision transformers are pooled so; of other modules PyTorch knows no such method.
+        network: Any = self._model
+        tokens: Tensor = network.forward_features(image)
         patches = tokens[:, network.num_prefix_tokens :]
         return torch.cat([tokens[:, 0], patches.mean(dim=1)], dim=1)
+
+    def _positions(self, image: Tensor) -> Tensor:
+        """Return what the network gives for positions, (B, width, rows, columns)."""
+        network: Any = self._model
+        if self._entry.stage is not None:
+            found: list[Tensor] = network.forward_intermediates(
+                image, indices=[self._entry.stage], intermediates_only=True
+            )
+            return found[0]
+        features: Tensor = network.forward_features(image)
+        if features.ndim == 3:
+            patches = features[:, network.num_prefix_tokens :]
+            side = isqrt(patches.shape[1])
+            grid: Tensor = patches.unflatten(1, (side, side))
+            return grid.permute(0, 3, 1, 2)
+        # timm's Swin transformers, unlike its convolutional networks, have channels last.
+        last = getattr(network, "output_fmt", "NCHW") == "NHWC"
+        return features.permute(0, 3, 1, 2) if last else features
+
+
+def mean_inside(positions: Tensor, inside: Tensor) -> Tensor:
+    """Average a map over what lies inside a mask.
+
+    Parameters
+    ----------
+    positions
+        (B, width, rows, columns).
+    inside
+        (B, 1, S, S), not negative: what each pixel of the tile counts.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, width). Each position counts as much as the pixels of its cell do; zero where none does.
+    """
+    rows, columns = positions.shape[2:]
+    cells = functional.adaptive_avg_pool2d(inside, (rows, columns))
+    total = cells.sum(dim=(2, 3), keepdim=True)
+    weights = cells / total.clamp(min=torch.finfo(cells.dtype).tiny)
+    return (positions.float() * weights).sum(dim=(2, 3))
 
 
 def load_model(entry: EncoderEntry, checkpoint: Path) -> torch.nn.Module:

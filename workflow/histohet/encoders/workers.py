@@ -45,7 +45,8 @@ class Batch:
     readable
         bool (B,), false where the slide cannot be decoded.
     tiles
-        uint8 (B, S, S, 3); undefined where not readable. Valid until the next batch is asked for.
+        uint8 (B, S, S, 3 or 4), see `TileSource`; undefined where not readable. Valid until the
+        next batch is asked for.
     vectors
         float32 (R, D), embeddings of the readable ones, where the workers encode.
     """
@@ -59,7 +60,7 @@ class Batch:
 
 
 def read_tiles_into(reader: TileReader, coords: Coords, out: Pixels) -> Bools:
-    """Fill `out`, uint8 (B, S, S, 3), with tiles and return which of them could be decoded."""
+    """Fill `out`, uint8 (B, S, S, 3 or 4), with tiles and return which of them could be decoded."""
     readable = np.ones(len(coords), np.bool_)
     for row, (x, y) in enumerate(coords.tolist()):
         try:
@@ -97,7 +98,7 @@ def read_batches(
     WorkerError
         If a worker dies.
     """
-    shape = (batch_size, source.tile_px, source.tile_px, 3)
+    shape = (batch_size, *source.tile_shape)
     if workers == 0:
         tiles = np.empty(shape, np.uint8)
         with source.open() as reader:

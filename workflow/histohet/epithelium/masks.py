@@ -77,6 +77,11 @@ def open_mask(path: str | Path | None, rules: MaskRules, frame: Frame) -> Epithe
     return LabelImage(path, rules.classes, frame)
 
 
+def append_mask(tile: Pixels, inside: Bools) -> Pixels:
+    """Add a mask, bool (S, S), to a tile as a fourth channel: 255 inside, 0 outside."""
+    return np.dstack([tile, inside.astype(np.uint8) * np.uint8(255)])
+
+
 def apply_mask(tile: Pixels, inside: Bools, colour: tuple[int, int, int]) -> Pixels:
     """Give one colour to the pixels of a tile that are outside the epithelium.
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from histohet.common.settings import FaultyKeyError, Settings, Several, Text
 from histohet.slides.settings import Origin
 
-Fill = Literal["zero", "white", "none"]
+Fill = Literal["zero", "white", "none", "pool"]
 
 
 class EpitheliumSettings(Settings):
@@ -48,7 +48,8 @@ class EpitheliumSettings(Settings):
     fill: Fill = Field(
         "zero",
         description="What replaces the rest of a kept tile: `zero` (black, HETMAP), `white` (the "
-        "slide's own), `none`.",
+        "slide's own), `none`. `pool` encodes tiles whole, and takes the mean of what the encoder "
+        "gives for positions in the epithelium (docs/encoders.md).",
     )
 
     @model_validator(mode="after")

@@ -119,6 +119,7 @@ class StainTexture:
         ----------
         tiles
             uint8 (B, height, width, 3), RGB at 0.5 µm per pixel; black or white outside the mask.
+            Or with the mask as a fourth channel, 0 outside.
 
         Returns
         -------
@@ -130,12 +131,14 @@ class StainTexture:
         ValueError
             If `tiles` has another shape or type.
         """
-        if tiles.ndim != 4 or tiles.shape[3] != 3 or tiles.dtype != np.uint8:
+        if tiles.ndim != 4 or tiles.shape[3] not in (3, 4) or tiles.dtype != np.uint8:
             raise ValueError(
-                f"tiles are uint8 (B, height, width, 3), got {tiles.dtype} {tiles.shape}"
+                f"tiles are uint8 (B, height, width, 3 or 4), got {tiles.dtype} {tiles.shape}"
             )
         if min(tiles.shape[1:3]) < LEAST_TILE_PX:
             raise ValueError(f"tiles of {tiles.shape[1:3]} px: at least {LEAST_TILE_PX} are needed")
+        if tiles.shape[3] == 4:
+            tiles = np.where(tiles[..., 3:], tiles[..., :3], np.uint8(0))
         vectors = [scale(describe(np.ascontiguousarray(tile))) for tile in tiles]
         return np.array(vectors, np.float32).reshape(len(tiles), self.width)
 
