@@ -96,7 +96,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
 ENCODERS_OF_OTHER_KINDS = {
     f"encoder.{key}"
     for key in (
-        *("checkpoint", "weights", "model", "width", "normalisation"),
+        *("checkpoint", "layer", "weights", "model", "width", "normalisation"),
         *("pooling", "precision", "arguments"),
     )
 }
