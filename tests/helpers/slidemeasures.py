@@ -27,6 +27,7 @@ def measured(scores: list[float] | None) -> SlideMeasures:
         epithelium_mm2=0.5,
         n_tissue_tiles=40,
         n_clustered_tiles=36,
+        n_outlier_tiles=4,
         has_attention=scores is not None,
         certainty=CERTAINTY,
         clusters=tuple(cluster_table(LABELS, values, edges)),

@@ -89,6 +89,7 @@ def test_variant_figures() -> None:
     assert figures == {
         "slides_measured": 1,
         "clustered_tiles": 36,
+        "outlier_tiles": 4,
         "clusters": 3,
         "tumour_clusters": 3,
         "median_tumour_clusters": 3.0,

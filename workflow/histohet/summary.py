@@ -76,6 +76,7 @@ def variant_figures(
     figures: dict[str, Any] = {
         "slides_measured": len(measured),
         "clustered_tiles": int(measured["n_clustered_tiles"].sum()),
+        "outlier_tiles": int(measured["n_outlier_tiles"].sum()),
         "clusters": int(measured["n_all_clusters"].sum()),
         "tumour_clusters": int(measured["n_clusters"].sum()),
         "median_tumour_clusters": _plain(measured["n_clusters"].median()),

@@ -15,7 +15,8 @@ with job_log(snakemake) as log, open_features(snakemake.input.features) as table
         table = table.covered(coverage, params.min_coverage)
     settings = ClusteringSettings(**params.clustering)
     clustered = cluster_slide(table, settings, params.seed, params.smoothed)
-    for note in clustered.clustering.notes:
+    found = clustered.clustering
+    for note in found.notes:
         log.warning("%s", note)
-    log.info("%d clusters, %s", clustered.clustering.n_clusters, clustered.tiles.outcome)
+    log.info("%d clusters, %d outliers, %s", found.n_clusters, found.n_outliers, clustered.outcome)
     write_clusters(snakemake.output.clusters, clustered, provenance_of(snakemake))

@@ -19,7 +19,7 @@ with job_log(snakemake) as log:
         snakemake.params.names, inputs.clusters, inputs.truth, strict=True
     ):
         found = read_clusters(clusters)
-        if not found.tiles.outcome.ok:
+        if not found.outcome.ok:
             continue
         try:
             agreement = agree_with_truth(found, read_truth(truth))

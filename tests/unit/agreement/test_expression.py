@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from helpers.lattices import lattice
+from helpers.tiletables import tile_table
 from histohet.agreement.expression import (
     MAX_TRIES_PER_PLACEMENT,
     OUTSIDE,
     TileMap,
     against_placements,
+    agree_with_spots,
     compare_spots,
     confusion,
     contingencies,
@@ -25,6 +27,9 @@ from histohet.agreement.expression import (
     place,
 )
 from histohet.agreement.spots import Spots
+from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.result import OUTLIER, at_most_one_cluster
+from histohet.clustering.settings import ClusteringSettings
 
 SIDE = 112 / 0.688
 
@@ -103,6 +108,31 @@ def test_same_seed_same_result_and_names_do_not_matter() -> None:
     renamed = Spots(spots.centres, np.array([f"z{9 - int(label)}" for label in spots.labels]))
     assert asdict(compare_spots(renamed, tiles, 99, 5)) == pytest.approx(asdict(found), abs=1e-12)
     assert compare_spots(spots, tiles, 99, 6).ari_null != found.ari_null
+
+
+def test_spots_on_outliers_are_left_out_as_if_there_were_no_tile_and_counted() -> None:
+    """So large that no point lies within the half pixel by which tiles reach over their edges."""
+    coords, side = TILES * 1000, SIDE * 1000
+    spots = spots_of(blocks(5)[0].labels, SPOTS * 1000)
+    clusters = np.arange(len(TILES)) % 4
+    odd = (TILES[:, 0] > 1500) & (TILES[:, 0] < 2300)
+    found = compare_spots(spots, TileMap(coords, side, np.where(odd, OUTLIER, clusters)), 99, 1)
+    without = compare_spots(spots, TileMap(coords[~odd], side, clusters[~odd]), 99, 1)
+    assert found.n_on_outliers > 10
+    assert without.n_outside == found.n_outside + found.n_on_outliers
+    assert found == replace(without, n_outside=found.n_outside, n_on_outliers=found.n_on_outliers)
+    assert found.n_spots == found.n_outside + found.n_on_outliers + found.n_compared
+
+
+def test_a_section_of_outliers_alone_is_not_compared() -> None:
+    tiles = tile_table(TILES, 0.688, (5000, 5000))
+    nothing = np.full(len(TILES), OUTLIER, np.int32)
+    found = replace(at_most_one_cluster(ClusteringSettings(), len(TILES)), labels=nothing)
+    spots, _ = blocks(6)
+    section = agree_with_spots(ClusteredTiles(tiles, np.arange(len(TILES)), found), spots, 1)
+    assert (section.result.n_compared, section.labels) == (0, [])
+    assert "outliers" in section.result.reason
+    assert (section.clusters == OUTSIDE).all()
 
 
 def test_labels_and_tiles_are_counted() -> None:

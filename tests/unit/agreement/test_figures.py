@@ -14,7 +14,7 @@ from histohet.agreement.expression import agree_with_spots
 from histohet.agreement.figures import Section, draw_agreement, draw_section
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.result import at_most_one_cluster
+from histohet.clustering.result import OUTLIER, at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
@@ -82,6 +82,25 @@ def test_paired_clusters_share_a_colour_and_counts_are_shown(tmp_path: Path) -> 
     for path in paths:
         save_figure(draw_section(data), [path], Provenance())
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_outliers_are_drawn_in_their_colour_and_counted() -> None:
+    data = section()
+    labels = data.clusters.clustering.labels.copy()
+    labels[data.clusters.tiles.coords[:, 0] < 700] = OUTLIER
+    clustering = replace(data.clusters.clustering, start=labels, raw=labels, labels=labels)
+    clusters = replace(data.clusters, clustering=clustering)
+    agreement = agree_with_spots(clusters, data.spots, 1)
+    figure = draw_section(replace(data, clusters=clusters, agreement=agreement))
+    words = texts(figure)
+    assert f"Tiles: 2 clusters; outliers: {(labels == OUTLIER).sum()}" in words
+    assert agreement.result.n_on_outliers > 0
+    assert f"{agreement.result.n_on_outliers} on outliers" in words
+    assert OUTLIER not in agreement.numbers
+    pixels = figure.axes[0].images[0].get_array()
+    # 0.72 of the tile's colour over a nearly white backdrop.
+    assert (pixels == np.rint(0.28 * pixels.max())).all(axis=2).mean() > 0.05
+    assert "outliers" not in texts(draw_section(data))
 
 
 # Agreement with a known truth ---------------------------------------------------------------------

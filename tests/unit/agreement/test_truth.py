@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from histohet.agreement.truth import Truth, agree, read_truth, subclone_of_tiles
+from histohet.clustering.result import OUTLIER
 
 
 def test_truth_is_found_by_place(tmp_path: Path) -> None:
@@ -51,3 +53,18 @@ def test_a_tile_that_stands_twice_counts_once_and_never_as_two_subclones(tmp_pat
     path.write_text("x\ty\tsubclone\n8\t0\t2\n8\t0\t1\n")
     with pytest.raises(ValueError, match=r"\(8, 0\) stands twice, with different values"):
         read_truth(path)
+
+
+def test_outliers_are_left_out_of_the_comparison_and_counted() -> None:
+    """Two of the three are tumour, and would each be a mistake."""
+    subclones = np.array([1, 1, 2, 2, 0, -1])
+    perfect = np.array([7, 7, 3, 3, 3, 3])
+    odd = np.insert(subclones, [0, 3, 6], [1, 2, 0])
+    labels = np.insert(perfect, [0, 3, 6], OUTLIER)
+    found = agree(odd, 2, np.where(labels == OUTLIER, OUTLIER, 0), labels, labels)
+    alone = agree(subclones, 2, np.zeros(6, int), perfect, perfect)
+    assert alone.n_outlier_tumour_tiles == 0
+    assert found == replace(alone, n_outlier_tumour_tiles=2)
+    nothing = np.full(6, OUTLIER)
+    found = agree(subclones, 2, nothing, nothing, nothing)
+    assert (found.n_tumour_tiles, found.n_outlier_tumour_tiles, found.ari) == (0, 4, None)

@@ -15,14 +15,14 @@ import pytest
 from helpers.tiletables import tile_table
 from histohet.clustering.anndata import write_anndata
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.result import at_most_one_cluster
+from histohet.clustering.result import OUTLIER, at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.anndata import read_observations
 from histohet.common.arrays import Floats, Ints
 from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
-from histohet.drawing.palette import cluster_colour
+from histohet.drawing.palette import OUTLIERS, cluster_colour
 from histohet.features.file import feature_file, open_features
 from histohet.tiles.file import no_tiles
 
@@ -104,6 +104,26 @@ def test_what_anndata_writes_of_it_is_read(tmp_path: Path) -> None:
     again = read_observations(tmp_path / "again.h5ad", "cluster")
     for one, other in zip(again, read_observations(tmp_path / "a.h5ad", "cluster"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_outliers_are_a_category_after_those_of_the_clusters(tmp_path: Path) -> None:
+    clustered = slide(6, np.array([0, OUTLIER, 1, 0, OUTLIER, 0]))
+    raw = np.array([0, OUTLIER, 2, 0, OUTLIER, 0], np.int32)
+    clustered = replace(clustered, clustering=replace(clustered.clustering, raw=raw))
+    found = anndata.read_h5ad(export(tmp_path, clustered, features(tmp_path / "f.h5", 6, 5)))
+    assert found.obs["cluster"].tolist() == ["1", "outlier", "2", "1", "outlier", "1"]
+    assert found.obs["cluster"].cat.categories.tolist() == ["1", "2", "outlier"]
+    assert found.uns["cluster_colors"].tolist() == [cluster_colour(0), cluster_colour(1), OUTLIERS]
+    assert found.obs["cluster_before_smoothing"].cat.categories.tolist() == ["1", "3", "outlier"]
+    assert found.uns["histohet"]["status"] == "ok"
+
+
+def test_a_slide_of_outliers_alone_shows_them_and_says_why(tmp_path: Path) -> None:
+    clustered = slide(6, np.full(6, OUTLIER))
+    found = anndata.read_h5ad(export(tmp_path, clustered, features(tmp_path / "f.h5", 6, 5)))
+    assert found.obs["cluster"].tolist() == ["outlier"] * 6
+    assert found.uns["histohet"]["status"] == "too_few_tiles"
+    assert "all 6 tiles are outliers" in found.uns["histohet"]["reason"]
 
 
 def test_a_slide_without_result_says_why(tmp_path: Path) -> None:

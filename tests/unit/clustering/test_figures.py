@@ -16,10 +16,10 @@ from helpers.lattices import lattice
 from helpers.tiletables import tile_table
 from histohet.clustering.figures import SlideMap, draw_slide_map
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step
+from histohet.clustering.result import OUTLIER, UNKNOWN, Certainty, Clustering, Step
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.provenance import Provenance
-from histohet.drawing.palette import NEUTRAL, cluster_rgb, rgb
+from histohet.drawing.palette import NEUTRAL, OUTLIERS, cluster_rgb, rgb
 from histohet.drawing.style import save_figure
 
 PROVENANCE = Provenance({"k": 8})
@@ -123,6 +123,34 @@ def test_map_colours_tiles_by_agreement_and_greys_those_never_drawn() -> None:
     np.testing.assert_allclose(pixels[20, 20], blended(shades(1.0, bytes=True)[:3]), atol=1.5)
     np.testing.assert_allclose(pixels[20, 350], blended(shades(0.25, bytes=True)[:3]), atol=1.5)
     np.testing.assert_allclose(pixels[-60, 20], blended(rgb(NEUTRAL)), atol=1.5)
+
+
+def test_map_shows_outliers_at_every_stage_and_counts_them_as_no_cluster() -> None:
+    plain = slide_map().clusters.clustering
+    odd = slide_map().clusters.tiles.coords[:, 1] > 1000
+    agreement = np.where(odd, np.nan, plain.agreement).astype(np.float32)
+    stages = {
+        name: np.where(odd, OUTLIER, getattr(plain, name)).astype(np.int32)
+        for name in ("start", "raw", "labels")
+    }
+    figure = draw_slide_map(slide_map(agreement=agreement, **stages))
+    found, words = panels(figure), texts(figure)
+    for name in ("k-means", "Before smoothing", "Smoothed", "Tumour", "Stability"):
+        pixels = found[name].images[0].get_array()
+        np.testing.assert_allclose(pixels[-60, 20], blended(rgb(OUTLIERS)), atol=1.5)
+        assert not np.allclose(pixels[20, 20], blended(rgb(OUTLIERS)), atol=30)
+    shares = np.bincount(plain.labels[~odd]) / (~odd).sum()
+    for expected in (
+        "k-means: 7 clusters",
+        "Smoothed: 2 clusters",
+        "Tumour: 1 cluster\n",
+        "Number of clusters: 2",
+        f"1: {shares[0]:.0%}",
+        f"share of {(~odd).sum()} tiles",
+        f"outliers, in no cluster: {odd.sum()}",
+    ):
+        assert expected in words
+    assert "outliers" not in texts(draw_slide_map(slide_map()))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ from helpers.lattices import lattice
 from helpers.tiletables import three_tiles
 from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.file import ClusteredTiles, read_clusters, write_clusters
-from histohet.clustering.result import UNKNOWN, Certainty, Clustering, Step, at_most_one_cluster
+from histohet.clustering.result import (
+    OUTLIER,
+    UNKNOWN,
+    Certainty,
+    Clustering,
+    Step,
+    at_most_one_cluster,
+)
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
@@ -95,6 +102,35 @@ def test_a_slide_without_clusters_says_why(tmp_path: Path, tiles: TileTable) -> 
     assert read.tiles.outcome == lost.outcome
     assert len(found.labels) == len(found.agreement) == len(read.tile_index) == 0
     assert (found.n_clusters, found.steps, found.certainty) == (0, (), UNKNOWN)
+
+
+def test_outliers_come_back_and_can_be_left_out(
+    tmp_path: Path, tiles: TileTable, found: Clustering
+) -> None:
+    one = np.array([0, OUTLIER, 1], np.int32)
+    with_outlier = replace(found, start=one, raw=one, labels=one)
+    clustered = ClusteredTiles(tiles, np.array([4, 5, 9]), with_outlier)
+    write_clusters(tmp_path / "a.h5", clustered, PROVENANCE)
+    read = read_clusters(tmp_path / "a.h5")
+    for name in ("start", "raw", "labels"):
+        np.testing.assert_array_equal(getattr(read.clustering, name), one)
+    assert read.outcome.ok
+    rest = read.without_outliers()
+    assert rest.tile_index.tolist() == [4, 9]
+    assert rest.clustering.labels.tolist() == [0, 1]
+    np.testing.assert_array_equal(rest.tiles.coords, tiles.coords[[0, 2]])
+    np.testing.assert_array_equal(rest.clustering.agreement, found.agreement[[0, 2]])
+    assert rest.tiles.attributes == read.tiles.attributes
+
+
+def test_a_slide_of_outliers_alone_has_no_result(tiles: TileTable, found: Clustering) -> None:
+    nothing = np.full(3, OUTLIER, np.int32)
+    clustered = ClusteredTiles(tiles, np.arange(3), replace(found, labels=nothing))
+    assert clustered.tiles.outcome.ok
+    assert clustered.outcome.status is Status.TOO_FEW_TILES
+    assert "all 3 tiles are outliers" in clustered.outcome.reason
+    note = replace(tiles, outcome=Outcome(Status.OK, "1 of 4 tiles cannot be decoded"))
+    assert ClusteredTiles(note, np.arange(3), found).outcome == note.outcome
 
 
 @pytest.mark.parametrize("smoothed", [True, False])

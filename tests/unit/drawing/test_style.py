@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from histohet.common.provenance import Provenance
-from histohet.drawing.palette import CLUSTER_COLOURS, NEUTRAL, cluster_colour, cluster_rgb
+from histohet.drawing.palette import CLUSTER_COLOURS, NEUTRAL, OUTLIERS, cluster_colour, cluster_rgb
 from histohet.drawing.style import message_figure, save_figure
 
 PROVENANCE = Provenance({"k": 8}, {"clinical": "c.tsv"})
@@ -83,7 +83,7 @@ def test_lab_of_known_colours() -> None:
 @pytest.mark.parametrize("vision", VISION)
 def test_cluster_colours_can_be_told_apart_by_everyone(vision: str) -> None:
     assert len(set(CLUSTER_COLOURS)) == 20
-    colours = [*CLUSTER_COLOURS, NEUTRAL, "#FFFFFF", "#000000"]
+    colours = [*CLUSTER_COLOURS, NEUTRAL, "#FFFFFF", OUTLIERS]
     for one, other in itertools.combinations(colours, 2):
         distance = np.linalg.norm(cielab(one, vision) - cielab(other, vision))
         assert distance >= 12, (one, other)

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.result import UNKNOWN, at_most_one_cluster
+from histohet.clustering.result import OUTLIER, UNKNOWN, at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK, Outcome, Status
-from histohet.measures.measure import measure_slide
+from histohet.common.provenance import Provenance
+from histohet.features.file import feature_file, open_features
+from histohet.features.patients import PooledPart, pool_slides
+from histohet.measures.measure import measure_slide, tile_measurements
 from histohet.measures.settings import MeasuresSettings
 from histohet.measures.slide import SlideMeasures
 from histohet.tiles.file import TileTable, tile_attributes
@@ -102,3 +105,85 @@ def test_a_note_on_tiles_left_out_goes_on_with_the_slide(
     noted = replace(clustered, tiles=replace(clustered.tiles, outcome=note))
     found = measure(noted, tumour)
     assert (found.outcome, len(found.clusters)) == (note, 2)
+
+
+def with_outliers(clustered: ClusteredTiles, places: list[int]) -> ClusteredTiles:
+    """Put outliers before these of the tiles, on the lattice where the tiles are."""
+    rest, n = clustered.tiles.coords, len(clustered.tiles.coords) + len(places)
+    odd = np.insert(np.zeros(len(rest), bool), places, True)
+    coords = np.stack([np.arange(n) * 448, np.full(n, 448)], axis=1)
+    coords[~odd] = rest
+    labels = np.insert(clustered.clustering.labels, places, OUTLIER).astype(np.int32)
+    index = np.empty(n, np.int64)
+    index[~odd], index[odd] = clustered.tile_index, 9 + np.arange(len(places))
+    found = replace(at_most_one_cluster(ClusteringSettings(), n), start=labels, raw=labels)
+    found = replace(found, labels=labels, certainty=clustered.clustering.certainty)
+    return ClusteredTiles(replace(clustered.tiles, coords=coords), index, found)
+
+
+@pytest.mark.parametrize("attention", [False, True])
+@pytest.mark.parametrize("places", [[0], [3, 3, 8], [8]])
+def test_outliers_change_nothing_but_their_number(
+    clustered: ClusteredTiles, places: list[int], attention: bool
+) -> None:
+    """Their tumour score is far above all others, and they touch tiles of both clusters."""
+    more = with_outliers(clustered, places)
+    scores = np.append(TUMOUR, np.full(len(places), 1e6, np.float32))
+    found = measure(more, (scores, OK) if attention else None)
+    expected = measure(clustered, (TUMOUR, OK) if attention else None)
+    assert expected.n_outlier_tiles == 0
+    assert found == replace(expected, n_outlier_tiles=len(places))
+
+
+def test_a_slide_of_outliers_alone_has_no_clusters_and_says_why(clustered: ClusteredTiles) -> None:
+    alone = replace(clustered.clustering, labels=np.full(8, OUTLIER, np.int32))
+    for tumour in (None, (TUMOUR, OK)):
+        found = measure(replace(clustered, clustering=alone), tumour)
+        assert found.outcome.status is Status.TOO_FEW_TILES
+        assert "all 8 tiles are outliers" in found.outcome.reason
+        assert (found.clusters, found.sets, found.certainty) == ((), (), UNKNOWN)
+        assert (found.n_clustered_tiles, found.n_outlier_tiles) == (0, 8)
+        row = found.slide_row(0.5)
+        assert (row["n_all_clusters"], row["n_clusters"], row["n_tiles"]) == (0, None, None)
+
+
+def test_an_outlier_has_its_own_score_and_none_of_a_cluster(clustered: ClusteredTiles) -> None:
+    more = with_outliers(clustered, [2])
+    scores, coverage = np.append(TUMOUR, np.float32(50)), np.append(COVERAGE, np.float32(0.25))
+    found = tile_measurements(more, (coverage, OK), (scores, OK))
+    assert found["epithelium"][2] == 0.25
+    assert found["tumour score"][2] == 50
+    of_cluster = found["tumour score of cluster"]
+    np.testing.assert_array_equal(of_cluster, [3, 3, np.nan, 3, 3, 3, 7, 7, 7])
+    alone = replace(clustered.clustering, labels=np.full(8, OUTLIER, np.int32))
+    found = tile_measurements(replace(clustered, clustering=alone), (COVERAGE, OK), (TUMOUR, OK))
+    assert np.isnan(found["tumour score of cluster"]).all()
+
+
+def test_outliers_of_a_patient_are_those_of_its_slides_together(
+    clustered: ClusteredTiles, tmp_path: Path
+) -> None:
+    """Two slides side by side, with an outlier each, are the same two slides without them."""
+    parts = []
+    for slide in ("a", "b"):
+        tiles = replace(clustered.tiles, coords=np.stack([np.arange(9) * 448, np.zeros(9, int)], 1))
+        with feature_file(tmp_path / slide, tiles, np.arange(9), 1, "e", Provenance()) as file:
+            file.append(np.zeros((9, 1), np.float32))
+        with open_features(tmp_path / slide) as table:
+            parts.append(PooledPart(slide, table, COVERAGE, TUMOUR))
+    pool = pool_slides("p", parts, gap_um=2000)
+    labels = np.tile([OUTLIER, 0, 0, 0, 0, 0, 1, 1, 1], 2).astype(np.int32)
+    found = replace(at_most_one_cluster(ClusteringSettings(), 18), labels=labels)
+    patient = ClusteredTiles(pool.tiles, pool.tile_index, found)
+    kept = np.flatnonzero(labels != OUTLIER)
+    rest = ClusteredTiles(
+        replace(pool.tiles, coords=pool.tiles.coords[kept]), kept, found.of_tiles(kept)
+    )
+    columns = (pool.coverage, OK), (pool.tumour, OK)
+    measures = [
+        measure_slide("p", one, *columns, None, MeasuresSettings(), 1) for one in (patient, rest)
+    ]
+    assert measures[0] == replace(measures[1], n_outlier_tiles=2)
+    assert [row.n_tiles for row in measures[0].clusters] == [10, 6]
+    assert [row.components for row in measures[0].clusters] == [2, 2]
+    assert measures[0].tumour_scores == [3.0, 7.0]

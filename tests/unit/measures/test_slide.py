@@ -33,6 +33,7 @@ def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:
     row = measured([5.0, 1.0, 3.0]).slide_row(0.5)
     numbers = {name for name, value in row.items() if isinstance(value, int | float)}
     amounts = {"tissue_mm2", "epithelium_mm2", "n_tissue_tiles", "n_clustered_tiles"}
+    amounts |= {"n_outlier_tiles"}
     assert numbers == {*SCORES, *NO_SCORES, *amounts, *asdict(CERTAINTY)}
     assert len(SCORES) == len(set(SCORES))
 
@@ -67,7 +68,7 @@ def test_without_threshold_or_attention_all_clusters_count_and_it_says_so() -> N
 
 def test_a_lost_slide_still_has_a_row() -> None:
     lost = SlideMeasures(
-        "b", Outcome(Status.NO_TISSUE, "white"), None, None, 0, 0, False, UNKNOWN, (), (), {}
+        "b", Outcome(Status.NO_TISSUE, "white"), None, None, 0, 0, 0, False, UNKNOWN, (), (), {}
     )
     row = lost.slide_row(1.0)
     assert (row["status"], row["reason"], row["n_clusters"]) == ("no_tissue", "white", None)
@@ -91,7 +92,7 @@ def test_certainty_concerns_all_clusters_whatever_the_threshold() -> None:
 
 
 def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -> None:
-    """How certain clusters are says nothing of the tumour, so it is no score."""
+    """How certain clusters are says nothing of the tumour, nor what was set aside: no scores."""
     row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
     texts = {"slide", "status", "reason", "tumour_filter", "tiles_from"}
-    assert set(get_args(Measure)) == set(row) - texts - set(asdict(CERTAINTY))
+    assert set(get_args(Measure)) == set(row) - texts - set(asdict(CERTAINTY)) - {"n_outlier_tiles"}

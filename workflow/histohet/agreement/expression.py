@@ -29,7 +29,8 @@ from scipy.spatial import cKDTree
 
 from histohet.agreement.spots import Spots
 from histohet.clustering.file import ClusteredTiles
-from histohet.common.arrays import Floats, Int32, Ints
+from histohet.clustering.result import OUTLIER
+from histohet.common.arrays import Bools, Floats, Int32, Ints
 from histohet.tiles.lattice import Coords
 
 Clusters = Int32
@@ -43,7 +44,9 @@ N_PLACEMENTS = 999
 
 MAX_TRIES_PER_PLACEMENT = 200
 QUERIES_PER_BATCH = 200_000
-OUTSIDE = -1
+
+OUTSIDE = OUTLIER
+"""Of a point without a cluster: on no tile, or on one that is an outlier."""
 
 STAGES = ("start", "raw", "labels")
 """Clusterings that are compared: the k-means start, before the last smoothing, the result."""
@@ -55,8 +58,9 @@ class SpotAgreement:
 
     Attributes
     ----------
-    n_spots, n_unlabelled, n_outside, n_compared
-        Spots; those without a label; labelled ones on no clustered tile; the rest.
+    n_spots, n_unlabelled, n_outside, n_on_outliers, n_compared
+        Spots; those without a label; labelled ones on no clustered tile; those on an outlier; the
+        rest.
     n_labels, n_clusters
         Different labels and clusters among the compared spots.
     ari, nmi
@@ -77,6 +81,7 @@ class SpotAgreement:
     n_spots: int
     n_unlabelled: int
     n_outside: int = 0
+    n_on_outliers: int = 0
     n_compared: int = 0
     n_labels: int = 0
     n_clusters: int = 0
@@ -99,7 +104,7 @@ class SectionAgreement:
     stages
         At each of `STAGES`.
     clusters
-        Cluster of the result under every spot, int32 (N,), -1 on no tile.
+        Cluster of the result under every spot, int32 (N,), -1 on no tile or an outlier.
     labels, numbers, counts
         See `confusion`.
     """
@@ -126,7 +131,7 @@ class TileMap:
     side_px
         Side of a tile, level-0 px.
     clusters
-        int (M,), 0 and above.
+        int (M,), 0 and above; -1 of outliers.
     """
 
     def __init__(self, coords: Coords, side_px: float, clusters: npt.NDArray[np.integer]) -> None:
@@ -136,14 +141,21 @@ class TileMap:
         self._reach = side_px / 2 + 0.5
 
     def at(self, points: Floats) -> Clusters:
-        """Return the cluster (int32) of the tile that contains each point (N, 2), -1 outside all.
+        """Return the cluster (int32) of the tile that contains each point (N, 2), -1 without one.
 
         Of overlapping tiles it is the one whose centre is nearest.
         """
-        near = self._tree.query(points, p=np.inf, distance_upper_bound=self._reach)[1]
-        # A point too far from all tiles gets the number of tiles, the row after the last.
-        found: Clusters = self._clusters[near]
+        found: Clusters = self._clusters[self._rows(points)]
         return found
+
+    def contains(self, points: Floats) -> Bools:
+        """Return whether each point (N, 2) lies on a tile, be it in a cluster or an outlier."""
+        return self._rows(points) < len(self._clusters) - 1
+
+    def _rows(self, points: Floats) -> Ints:
+        """Return the tile that contains each point; of one too far from all, the row after them."""
+        near: Ints = self._tree.query(points, p=np.inf, distance_upper_bound=self._reach)[1]
+        return near
 
 
 def agree_with_spots(found: ClusteredTiles, spots: Spots, seed: int) -> SectionAgreement:
@@ -158,7 +170,7 @@ def agree_with_spots(found: ClusteredTiles, spots: Spots, seed: int) -> SectionA
     seed
         Seed of the placements.
     """
-    tiles, outcome = found.tiles, found.tiles.outcome
+    tiles, outcome = found.tiles, found.outcome
     if not outcome.ok:
         nothing = no_agreement(spots, f"{outcome.status}: {outcome.reason}")
         nowhere = np.full(len(spots.labels), OUTSIDE, np.int32)
@@ -200,11 +212,13 @@ def compare_spots(spots: Spots, tiles: TileMap, n_placements: int, seed: int) ->
     codes = np.unique(spots.labels[labelled], return_inverse=True)[1].astype(np.int64)
     found = tiles.at(centres)
     inside = found != OUTSIDE
+    on_outliers = ~inside & tiles.contains(centres)
     n_compared = int(inside.sum())
     counts: dict[str, Any] = {
         "n_spots": len(labelled),
         "n_unlabelled": int((~labelled).sum()),
-        "n_outside": int((~inside).sum()),
+        "n_outside": int((~inside & ~on_outliers).sum()),
+        "n_on_outliers": int(on_outliers.sum()),
         "n_compared": n_compared,
         "n_labels": len(np.unique(codes[inside])),
         "n_clusters": len(np.unique(found[inside])),
@@ -250,7 +264,7 @@ def against_placements(
     labels
         int64 (N,) labels of spots, 0 and above.
     found
-        int (N,) clusters where the spots are, -1 on no tile.
+        int (N,) clusters where the spots are, -1 without one.
     placed
         int (P, N) clusters where placements would have them.
     """
@@ -279,13 +293,13 @@ def place(
     """Move the spots as a whole, at random, and look up the clusters where they come to lie.
 
     Every placement turns the spots about their mean by any angle, mirrors them or not, and shifts
-    them by up to half their extent; those that leave fewer than `min_inside` spots on tiles are
+    them by up to half their extent; those that leave fewer than `min_inside` spots in clusters are
     drawn again.
 
     Returns
     -------
     int32 (P, N)
-        Cluster of every spot, -1 on no tile. P is less than `n_placements` if
+        Cluster of every spot, -1 without one. P is less than `n_placements` if
         `MAX_TRIES_PER_PLACEMENT` times as many tries give no more.
     """
     middle = centres.mean(axis=0)

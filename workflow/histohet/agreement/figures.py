@@ -217,14 +217,15 @@ def _pairs(section: Section) -> tuple[list[int], dict[int, int]]:
         int(row): found.numbers[column] for row, column in pairs if found.counts[row, column]
     }
     alone = [row for row in range(len(found.labels)) if row not in matched]
-    free = int(section.clusters.clustering.labels.max()) + 1
+    free = section.clusters.clustering.n_clusters
     order = [*sorted(matched, key=matched.__getitem__), *alone]
     return order, matched | {row: free + place for place, row in enumerate(alone)}
 
 
 def _tiles_title(section: Section) -> str:
-    number = len(np.unique(section.clusters.clustering.labels))
-    return f"Tiles: {number} cluster{'' if number == 1 else 's'}"
+    found = section.clusters.clustering
+    title = f"Tiles: {found.n_clusters} cluster{'' if found.n_clusters == 1 else 's'}"
+    return title + (f"; outliers: {found.n_outliers}" if found.n_outliers else "")
 
 
 def _draw_spots(
@@ -265,8 +266,9 @@ def _draw_counts(axes: Axes, section: Section, order: list[int], of_label: dict[
 
 
 def _figures(agreement: SpotAgreement) -> str:
+    outliers = f"{agreement.n_on_outliers} on outliers, " if agreement.n_on_outliers else ""
     lines = [
-        f"{agreement.n_compared} of {agreement.n_spots} spots compared, "
+        f"{agreement.n_compared} of {agreement.n_spots} spots compared, {outliers}"
         f"{agreement.n_outside} on no clustered tile, {agreement.n_unlabelled} without a label"
     ]
     for name, value, p, null in (

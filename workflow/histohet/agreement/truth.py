@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.result import OUTLIER
 from histohet.common.arrays import Ints
 from histohet.common.settings import by_value
 from histohet.common.sheets import read_table
@@ -81,7 +82,8 @@ class TruthAgreement:
     """Adjusted Rand index (Hubert and Arabie 1985) of labels with the subclones of tumour tiles.
 
     ``ari_start`` of the k-means start, ``ari_raw`` before the last smoothing, ``ari`` of the end;
-    None without two tumour tiles.
+    None without two tumour tiles. ``n_tumour_tiles`` are compared, and ``n_outlier_tumour_tiles``
+    left out because they are in no cluster.
     """
 
     n_subclones: int
@@ -89,6 +91,7 @@ class TruthAgreement:
     ari_start: float | None
     ari_raw: float | None
     ari: float | None
+    n_outlier_tumour_tiles: int = 0
 
 
 def agree_with_truth(found: ClusteredTiles, truth: Truth) -> TruthAgreement:
@@ -99,11 +102,16 @@ def agree_with_truth(found: ClusteredTiles, truth: Truth) -> TruthAgreement:
 
 
 def agree(subclones: Ints, n_subclones: int, *labels: npt.NDArray[np.integer]) -> TruthAgreement:
-    """Compare labels (start, raw, final; each (N,)) with the subclones of the same tiles."""
+    """Compare labels (start, raw, final; each (N,)) with the subclones of the same tiles.
+
+    Tiles that are outliers in the final labels are left out.
+    """
     # Here, and not above: every slide's preflight reads truths, and would load SciPy for this.
     from sklearn.metrics import adjusted_rand_score
 
-    tumour = subclones > 0
+    outlier = labels[-1] == OUTLIER
+    tumour = (subclones > 0) & ~outlier
+    n_outlier = int(((subclones > 0) & outlier).sum())
 
     def index(found: npt.NDArray[np.integer]) -> float | None:
         if tumour.sum() < 2:
@@ -111,4 +119,4 @@ def agree(subclones: Ints, n_subclones: int, *labels: npt.NDArray[np.integer]) -
         return float(adjusted_rand_score(subclones[tumour], found[tumour]))
 
     start, raw, final = map(index, labels)
-    return TruthAgreement(n_subclones, int(tumour.sum()), start, raw, final)
+    return TruthAgreement(n_subclones, int(tumour.sum()), start, raw, final, n_outlier)

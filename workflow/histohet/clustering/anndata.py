@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.result import OUTLIER
 from histohet.common.anndata import Categories, new_anndata, new_rows, write_element, write_frame
 from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.common.provenance import Provenance
@@ -58,7 +59,7 @@ def write_anndata(
         raise ValueError(f"{path}: the embeddings lack tiles that were clustered")
     embeddings = features.features.only(rows)
     numbers = {column: getattr(found, name) for column, name in CLUSTERS.items()}
-    with new_anndata(path, tiles.outcome, provenance) as file:
+    with new_anndata(path, clustered.outcome, provenance) as file:
         x = new_rows(file, "X", embeddings.shape)
         for first in range(0, len(embeddings), CHUNK_ROWS):
             block = np.arange(first, min(first + CHUNK_ROWS, len(embeddings)))
@@ -85,21 +86,29 @@ def write_anndata(
 
 
 def _categories(labels: npt.NDArray[np.integer]) -> Categories:
-    """Return clusters under the numbers that are shown, from 1 on."""
-    present, codes = np.unique(labels, return_inverse=True)
-    return Categories(codes, [str(number + 1) for number in present.tolist()])
+    """Return clusters under the numbers that are shown, from 1 on, and the outliers."""
+    kinds = _kinds(labels)
+    code = {label: place for place, label in enumerate(kinds)}
+    names = ["outlier" if label == OUTLIER else str(label + 1) for label in kinds]
+    return Categories(np.array([code[label] for label in labels.tolist()], np.int64), names)
 
 
 def _colours(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.str_]:
-    return np.array([cluster_colour(number) for number in np.unique(labels).tolist()], np.str_)
+    return np.array([cluster_colour(label) for label in _kinds(labels)], np.str_)
+
+
+def _kinds(labels: npt.NDArray[np.integer]) -> list[int]:
+    """Return the labels in use, clusters before outliers."""
+    present: list[int] = np.unique(labels).tolist()
+    return sorted(present, key=lambda label: (label == OUTLIER, label))
 
 
 def _about(slide: str, clustered: ClusteredTiles, provenance: Provenance) -> dict[str, Any]:
-    tiles = clustered.tiles
+    tiles, outcome = clustered.tiles, clustered.outcome
     about: dict[str, Any] = {
         "slide": slide,
-        "status": str(tiles.outcome.status),
-        "reason": tiles.outcome.reason,
+        "status": str(outcome.status),
+        "reason": outcome.reason,
         "provenance": provenance.as_json(),
     }
     if tiles.outcome.ok:

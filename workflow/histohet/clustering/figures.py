@@ -16,8 +16,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.result import Certainty, Clustering
-from histohet.common.arrays import Float32, Int32
+from histohet.clustering.result import OUTLIER, Certainty, Clustering
+from histohet.common.arrays import Int32
 from histohet.drawing.palette import FAINT, INK, NEUTRAL, Rgb, cluster_colour, cluster_rgb, rgb
 from histohet.drawing.panels import (
     colour_bar,
@@ -95,6 +95,8 @@ def slide_map(
 def draw_slide_map(data: SlideMap) -> Figure:
     """Draw the slide and its clusters at every stage, all at one scale, and how certain they are.
 
+    Outliers have their own colour at all stages.
+
     The last two panels are the stability of every tile's cluster under restarts, and the criterion
     that chose the number of clusters.
     """
@@ -109,7 +111,8 @@ def draw_slide_map(data: SlideMap) -> Figure:
     with style():
         tall = min(PANEL_INCH * height / width, TALLEST_INCH)
         rows = [tall + BETWEEN_INCH, max(tall, CRITERION_INCH[0]) + BETWEEN_INCH]
-        entries = min(len(data.counted), MAX_LEGEND_ENTRIES)
+        outliers = data.clusters.clustering.n_outliers > 0
+        entries = min(len(data.counted), MAX_LEGEND_ENTRIES) + outliers
         below = 0.6 + 0.17 * math.ceil(entries / LEGEND_COLUMNS)
         figure = new_figure(COLUMNS * PANEL_INCH, sum(rows) + below)
         figure.suptitle(data.slide, x=0.01, ha="left", weight="bold")
@@ -134,17 +137,18 @@ def draw_slide_map(data: SlideMap) -> Figure:
 def _stages(data: SlideMap) -> dict[str, list[Rgb]]:
     """Return the title of every panel with tiles, and their colours."""
     found = data.clusters.clustering
-    counted = [data.counted[label] for label in found.labels.tolist()]
-    tumour = zip(_colours(found.labels), counted, strict=True)
+    # Outliers are drawn among the clusters that count, without being one.
+    shown = [label == OUTLIER or data.counted[label] for label in found.labels.tolist()]
+    tumour = zip(_colours(found.labels), shown, strict=True)
     result = "Result" if found.certainty.energy is None else "Smoothed"
     return {
         f"k-means: {_clusters(found.start)}": _colours(found.start),
         f"Before smoothing: {_clusters(found.raw)}": _colours(found.raw),
         f"{result}: {_clusters(found.labels)}": _colours(found.labels),
-        f"Tumour: {_clusters(found.labels[counted])}": [
-            colour if counts else rgb(NEUTRAL) for colour, counts in tumour
+        f"Tumour: {_clusters(found.labels[shown])}": [
+            colour if is_shown else rgb(NEUTRAL) for colour, is_shown in tumour
         ],
-        _stability_title(found): _agreement_colours(found.agreement),
+        _stability_title(found): _agreement_colours(found),
     }
 
 
@@ -157,15 +161,16 @@ def _stability_title(found: Clustering) -> str:
     return f"Stability: ARI {certainty.stability_ari:.2f}, {_plural(interval)}"
 
 
-def _agreement_colours(agreement: Float32) -> list[Rgb]:
+def _agreement_colours(found: Clustering) -> list[Rgb]:
     """Return the colour of every tile; those that no restart drew are grey."""
-    shades = matplotlib.colormaps[AGREEMENT_COLOURS](agreement, bytes=True)[:, :3]
-    shades[np.isnan(agreement)] = rgb(NEUTRAL)
+    shades = matplotlib.colormaps[AGREEMENT_COLOURS](found.agreement, bytes=True)[:, :3]
+    shades[np.isnan(found.agreement)] = rgb(NEUTRAL)
+    shades[found.is_outlier] = cluster_rgb(OUTLIER)
     return [(red, green, blue) for red, green, blue in shades.tolist()]
 
 
 def _clusters(labels: Int32) -> str:
-    return _plural(str(len(np.unique(labels))))
+    return _plural(str(len(np.unique(labels[labels != OUTLIER]))))
 
 
 def _plural(number: str) -> str:
@@ -219,7 +224,8 @@ def _certificate(certainty: Certainty) -> str:
 
 def _legend(figure: Figure, data: SlideMap) -> None:
     """Name clusters with their share and score; those that do not count are said so."""
-    labels = data.clusters.clustering.labels
+    found = data.clusters.clustering
+    labels = found.labels[~found.is_outlier]
     sizes = np.bincount(labels)
     handles = []
     for label, size in enumerate(sizes[:MAX_LEGEND_ENTRIES].tolist()):
@@ -229,6 +235,9 @@ def _legend(figure: Figure, data: SlideMap) -> None:
         if not data.counted[label]:
             text += " (not counted)"
         handles.append(Patch(color=cluster_colour(label), label=text))
+    if found.n_outliers:
+        text = f"outliers, in no cluster: {found.n_outliers}"
+        handles.append(Patch(color=cluster_colour(OUTLIER), label=text))
     figure.legend(
         handles=handles,
         loc="outside lower left",

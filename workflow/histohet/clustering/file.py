@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from histohet.clustering.result import Certainty, Clustering, Step
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.arrays import Ints
 from histohet.common.hdf5 import new_file, open_file
+from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import TileTable, tiles_of, write_coords
 
@@ -35,6 +36,23 @@ class ClusteredTiles:
     tiles: TileTable
     tile_index: Ints
     clustering: Clustering
+
+    @property
+    def outcome(self) -> Outcome:
+        """How far the slide came; one of outliers alone has no result."""
+        found = self.clustering
+        if found.n_clusters or not found.n_outliers:
+            return self.tiles.outcome
+        return Outcome(
+            Status.TOO_FEW_TILES,
+            f"all {found.n_outliers} tiles are outliers, so that there is none to cluster",
+        )
+
+    def without_outliers(self) -> ClusteredTiles:
+        """Return the tiles that are in clusters."""
+        rows = np.flatnonzero(~self.clustering.is_outlier)
+        tiles = replace(self.tiles, coords=self.tiles.coords[rows])
+        return ClusteredTiles(tiles, self.tile_index[rows], self.clustering.of_tiles(rows))
 
 
 def write_clusters(path: str | Path, clustered: ClusteredTiles, provenance: Provenance) -> None:

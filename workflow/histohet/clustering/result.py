@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from histohet.clustering.settings import ClusteringSettings
-from histohet.common.arrays import Float32, Int32, Ints
+from histohet.common.arrays import Bools, Float32, Int32, Ints
 
 Labels = Int32
+
+# Odd tiles (rim, pen, blur, a fold) are set aside before clusters are sought: whatever is said of
+# clusters is said without them. Below all clusters, so that `labels.max() + 1` counts these alone.
+OUTLIER = -1
+"""Label of the tiles that are in no cluster."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ UNKNOWN = Certainty()
 class Clustering:
     """Clusters of the tiles of a slide, every array in the order of the tiles given.
 
+    A tile is an outlier at all stages or at none: it is `OUTLIER` (-1) in `start`, `raw` and
+    `labels`, and NaN in `agreement`.
+
     Attributes
     ----------
     settings
@@ -80,10 +88,10 @@ class Clustering:
         number; the others are numbered from `n_clusters` on.
     labels
         (N,) int32 final labels 0..n_clusters-1 by descending size; among clusters of equal size
-        the one with the topmost (then leftmost) tile comes first.
+        the one with the first tile comes first, in the order in which the tiles were clustered.
     agreement
         (N,) float32 share of the restarts with a tile in which it was in the cluster that
-        corresponds to its own; NaN where no restart drew it.
+        corresponds to its own; NaN where no restart drew it, and of outliers.
     steps
         From the start to the last number of clusters tried.
     certainty
@@ -104,11 +112,22 @@ class Clustering:
 
     @property
     def n_clusters(self) -> int:
-        """Number of final clusters; 0 for a slide without tiles."""
-        return int(self.labels.max(initial=-1)) + 1
+        """Number of final clusters; 0 for a slide without tiles, or of outliers alone."""
+        return int(self.labels.max(initial=OUTLIER)) + 1
+
+    @property
+    def is_outlier(self) -> Bools:
+        """(N,) bool, whether each tile is in no cluster."""
+        is_outlier: Bools = self.labels == OUTLIER
+        return is_outlier
+
+    @property
+    def n_outliers(self) -> int:
+        """Number of tiles in no cluster."""
+        return int(self.is_outlier.sum())
 
     def of_tiles(self, rows: Ints) -> Clustering:
-        """Return the clustering with its tiles in another order, `rows` (N,)."""
+        """Return the clustering of some tiles, `rows` (M,), in their order, numbered as before."""
         arrays = {name: getattr(self, name)[rows] for name in ("start", "raw", "labels")}
         return replace(self, **arrays, agreement=self.agreement[rows])
 
@@ -129,7 +148,7 @@ def numbered(
     start
         (N,) int64 labels to begin with, in a numbering of their own.
     raw, labels
-        (N,) int64 labels before and after smoothing, in one numbering.
+        (N,) int64 labels before and after smoothing, in one numbering. `OUTLIER` stays what it is.
     """
     final, before = number_by_size(labels, raw)
     unseen = np.full(len(labels), np.nan, np.float32)
@@ -148,8 +167,11 @@ def at_most_one_cluster(
 
 
 def compact(labels: Ints) -> Ints:
-    """Renumber labels (N,) to int64 0..K-1 without gaps, keeping their order."""
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    """Renumber labels (N,) to int64 0..K-1 without gaps, keeping their order and `OUTLIER`."""
+    found = np.full(len(labels), OUTLIER, np.int64)
+    clustered = labels != OUTLIER
+    found[clustered] = np.unique(labels[clustered], return_inverse=True)[1]
+    return found
 
 
 def number_by_size(labels: Ints, raw: Ints) -> tuple[Labels, Labels]:
@@ -158,7 +180,8 @@ def number_by_size(labels: Ints, raw: Ints) -> tuple[Labels, Labels]:
     Parameters
     ----------
     labels, raw
-        (N,) int64, two labellings of the same tiles in one numbering, with gaps or without.
+        (N,) int64, two labellings of the same tiles in one numbering, with gaps or without; tiles
+        that are `OUTLIER` remain so, and count for no size.
 
     Returns
     -------
@@ -166,12 +189,15 @@ def number_by_size(labels: Ints, raw: Ints) -> tuple[Labels, Labels]:
         Both, (N,) int32, in the new numbering; of equal clusters the one with the first tile leads.
     """
     ranked = np.concatenate([_by_size(labels), _by_size(raw[~np.isin(raw, labels)])])
-    number = np.empty(ranked.max() + 1, np.int32)
+    # One row more than there are labels: the last, where -1 points, remains that of the outliers.
+    number = np.full(ranked.max(initial=OUTLIER) + 2, OUTLIER, np.int32)
     number[ranked] = np.arange(len(ranked))
     return number[labels], number[raw]
 
 
 def _by_size(labels: Ints) -> Ints:
-    """Return the labels in use by descending size, then by their first tile."""
+    """Return the clusters in use by descending size, then by their first tile."""
     used, first, size = np.unique(labels, return_index=True, return_counts=True)
-    return used[np.lexsort((first, -size))]
+    ranked = used[np.lexsort((first, -size))]
+    clusters: Ints = ranked[ranked != OUTLIER]
+    return clusters

@@ -11,14 +11,18 @@ Rgb = tuple[int, int, int]
 _PALETTE = read_resource("palette")
 CLUSTER_COLOURS: tuple[str, ...] = tuple(_PALETTE["clusters"])
 GROUP_COLOURS: Mapping[str, str] = _PALETTE["groups"]
+OUTLIERS: str = _PALETTE["outliers"]
 NEUTRAL: str = _PALETTE["neutral"]
 INK: str = _PALETTE["ink"]
 FAINT: str = _PALETTE["faint"]
 
 
 def cluster_colour(label: int) -> str:
-    """Return the colour of a cluster, as ``#RRGGBB``. Colours repeat from the 21st cluster on."""
-    return CLUSTER_COLOURS[label % len(CLUSTER_COLOURS)]
+    """Return the colour of a cluster, as ``#RRGGBB``; of a label below 0, that of outliers.
+
+    Colours repeat from the 21st cluster on.
+    """
+    return CLUSTER_COLOURS[label % len(CLUSTER_COLOURS)] if label >= 0 else OUTLIERS
 
 
 def rgb(colour: str) -> Rgb:
@@ -27,5 +31,5 @@ def rgb(colour: str) -> Rgb:
 
 
 def cluster_rgb(label: int) -> Rgb:
-    """Return the colour of a cluster as red, green and blue."""
+    """Return `cluster_colour` as red, green and blue."""
     return rgb(cluster_colour(label))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.result import UNKNOWN
+from histohet.clustering.result import OUTLIER, UNKNOWN
 from histohet.common.arrays import Floats
 from histohet.common.outcome import Outcome, SlideLost, attempt
 from histohet.measures.heterogeneity import (
@@ -38,7 +38,7 @@ def measure_slide(
     settings: MeasuresSettings,
     seed: int,
 ) -> SlideMeasures:
-    """Measure everything on one slide.
+    """Measure everything on one slide; outliers are counted, and nothing else is said of them.
 
     Parameters
     ----------
@@ -57,8 +57,9 @@ def measure_slide(
     seed
         Of permutations.
     """
-    tiles, found = clustered.tiles, clustered.clustering
-    scores, outcome = attempt(lambda: _cluster_scores(clustered, tumour), None, tiles.outcome)
+    in_clusters = clustered.without_outliers()
+    tiles, found = in_clusters.tiles, in_clusters.clustering
+    scores, outcome = attempt(lambda: _cluster_scores(in_clusters, tumour), None, clustered.outcome)
     no_traits: dict[str, float] = {}
     # They need no clusters, so a slide that has none keeps them.
     trait_scores, of_traits = attempt(lambda: _trait_scores(traits), no_traits)
@@ -87,6 +88,7 @@ def measure_slide(
         epithelium_mm2=epithelium_mm2,
         n_tissue_tiles=len(coverage[0]),
         n_clustered_tiles=len(found.labels),
+        n_outlier_tiles=clustered.clustering.n_outliers,
         has_attention=scores is not None,
         certainty=found.certainty if outcome.ok else UNKNOWN,
         clusters=tuple(rows),
@@ -103,6 +105,8 @@ def tile_measurements(
 ) -> dict[str, Column]:
     """Return what other programs are to know of each clustered tile, (N,) by name.
 
+    Outliers have a score of their own, but none of a cluster (NaN).
+
     Parameters
     ----------
     clustered, coverage, tumour
@@ -113,7 +117,10 @@ def tile_measurements(
     if tumour is not None and tumour[1].ok:
         scores = tumour[0][index]
         found["tumour score"] = scores
-        found["tumour score of cluster"] = cluster_scores(labels, scores)[labels]
+        clusters = labels != OUTLIER
+        # Outliers point to the last row, by their -1.
+        of_clusters = np.append(cluster_scores(labels[clusters], scores[clusters]), np.nan)
+        found["tumour score of cluster"] = of_clusters[labels]
     return found
 
 

@@ -32,8 +32,8 @@ class SlideMeasures:
         Id, and how far the slide came.
     tissue_mm2, epithelium_mm2
         Areas; None where the slide did not come so far.
-    n_tissue_tiles, n_clustered_tiles
-        Tiles on tissue, and those that were clustered.
+    n_tissue_tiles, n_clustered_tiles, n_outlier_tiles
+        Tiles on tissue, those in clusters, and those set aside as outliers.
     has_attention
         Whether clusters have tumour scores.
     certainty
@@ -54,6 +54,7 @@ class SlideMeasures:
     epithelium_mm2: float | None
     n_tissue_tiles: int
     n_clustered_tiles: int
+    n_outlier_tiles: int
     has_attention: bool
     certainty: Certainty
     clusters: tuple[ClusterRow, ...]
@@ -88,6 +89,7 @@ class SlideMeasures:
             "epithelium_mm2": self.epithelium_mm2,
             "n_tissue_tiles": self.n_tissue_tiles,
             "n_clustered_tiles": self.n_clustered_tiles,
+            "n_outlier_tiles": self.n_outlier_tiles,
             "n_all_clusters": len(self.clusters),
             **asdict(self.certainty),
             "tumour_filter": self.tumour_filter(threshold) if self.outcome.ok else "",
