@@ -26,6 +26,7 @@ def measured(scores: list[float] | None) -> SlideMeasures:
         tissue_mm2=1.5,
         epithelium_mm2=0.5,
         n_tissue_tiles=40,
+        n_glass_tiles=3,
         n_clustered_tiles=36,
         n_outlier_tiles=4,
         has_attention=scores is not None,

@@ -185,6 +185,11 @@ class Slides:
             where = f"{self._config.slides}, tissue of slide '{row.slide}'"
             raise PlanError(explain(error, values, where)) from None
 
+    @property
+    def tile_size(self) -> dict[str, Any]:
+        """Size of the tiles, apart from which of them are kept."""
+        return self._config.tiles.size.canonical()
+
     def mask_rules(self, wildcards: Wildcards) -> dict[str, Any]:
         """Say what of the mask of a slide is epithelium: of its own, or of the one that we make."""
         if self.row(wildcards).mask is None:

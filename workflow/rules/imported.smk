@@ -24,7 +24,7 @@ rule import_tiles:
         runtime=growing(10),
     params:
         tile_px_level0=lambda wildcards: SLIDES.row(wildcards).tile_px_level0,
-        tiles=config["tiles"],
+        tiles=SLIDES.tile_size,
         tolerance=config["scale"]["tolerance"],
         code=code_of("import_tiles.py"),
     script:

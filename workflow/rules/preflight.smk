@@ -24,7 +24,7 @@ rule check_slide:
         row=SLIDES.values,
         problems_of_files=SLIDES.problems_of_files,
         duplicate_rows=SLIDES.duplicate_rows,
-        tiles=config["tiles"],
+        tiles=SLIDES.tile_size,
         scale=config["scale"],
         code=code_of("check_slide.py"),
     script:
@@ -51,7 +51,7 @@ rule check_companions:
         mem_mb=growing(1000, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
         runtime=growing(3),
     params:
-        tiles=config["tiles"],
+        tiles=SLIDES.tile_size,
         rules=SLIDES.mask_rules,
         code=code_of("check_companions.py"),
     script:

@@ -4,6 +4,7 @@
 rule tile_slide:
     input:
         record=paths.RECORD,
+        slide=SLIDES.file("path"),
         tissue=paths.TISSUE,
         thumbnail=paths.THUMBNAIL,
     output:
@@ -17,10 +18,12 @@ rule tile_slide:
         "../../envs/slides.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(3),
+        # A plain JPEG is decoded whole to see which tiles are glass.
+        mem_mb=growing(2000),
+        runtime=growing(5, per_1000_tiles=0.05),
     params:
         tiles=config["tiles"],
+        tissue=SLIDES.tissue,
         code=code_of("tile_slide.py"),
     script:
         "../scripts/tile_slide.py"

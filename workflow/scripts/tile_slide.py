@@ -8,32 +8,50 @@ from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import attempt
-from histohet.slides.reader import Pixels
+from histohet.slides.reader import Pixels, open_slide
 from histohet.slides.record import read_record
-from histohet.slides.thumbnail import draw_tiles, save_picture
-from histohet.tiles.file import TileTable, lay_tiles, no_tiles, write_tiles
-from histohet.tiles.settings import TileSpec
+from histohet.slides.thumbnail import GLASS_COLOUR, draw_tiles, save_picture
+from histohet.tiles.file import lay_tiles, no_tiles, write_tiles
+from histohet.tiles.settings import TileSettings
 from histohet.tissue.file import read_tissue
+from histohet.tissue.segmentation import Tissue
+from histohet.tissue.settings import TissueParameters
+from histohet.tissue.share import TissueTiles, leave_out_glass, tissue_shares
+
+NO_SHARES, NO_GLASS = np.empty(0, np.float32), np.empty((0, 2), np.int64)
 
 
-def tile() -> tuple[TileTable, Pixels]:
-    """Return the tiles on tissue, and the thumbnail with outlines and tiles on it."""
-    tissue = read_tissue(snakemake.input.tissue)
-    spec = TileSpec(**snakemake.params.tiles)
+def tile(tissue: Tissue) -> TissueTiles:
+    """Return the tiles on tissue, and those left out as glass."""
+    settings = TileSettings(**snakemake.params.tiles)
     folder = Path(snakemake.output.tiles).parent.as_posix()
-    tiles = lay_tiles(record.slide, spec, record.mpp, record.size, tissue.pieces, folder)
+    tiles = lay_tiles(record.slide, settings.size, record.mpp, record.size, tissue.pieces, folder)
     tiles = replace(tiles, attributes={**tiles.attributes, "tissue_mm2": tissue.area_mm2})
-    if not tiles.outcome.ok:
-        return tiles, thumbnail
-    downsample = record.width / thumbnail.shape[1]
-    return tiles, draw_tiles(thumbnail, downsample, tissue.pieces, tiles.coords, tiles.side_px)
+    takes_ink = TissueParameters(**snakemake.params.tissue).max_ink == 1
+    with open_slide(record.path) as slide:
+        shares = tissue_shares(slide, tiles, tissue.white, with_ink=takes_ink)
+    return leave_out_glass(tiles, shares, settings.min_tissue_share)
+
+
+def look() -> tuple[TissueTiles, Pixels]:
+    """Return the tiles, and the thumbnail with outlines and tiles on it."""
+    tissue = read_tissue(snakemake.input.tissue)
+    found = tile(tissue)
+    downsample, side_px = record.width / thumbnail.shape[1], found.tiles.side_px
+    picture = draw_tiles(thumbnail, downsample, [], found.glass, side_px, GLASS_COLOUR)
+    return found, draw_tiles(picture, downsample, tissue.pieces, found.tiles.coords, side_px)
 
 
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
     thumbnail = np.asarray(Image.open(snakemake.input.thumbnail))
-    (tiles, picture), outcome = attempt(tile, (None, thumbnail))
-    tiles = tiles or no_tiles(record.slide, outcome)
-    log.info("%s: %d tiles, %s", record.slide, len(tiles.coords), tiles.outcome)
-    write_tiles(snakemake.output.tiles, tiles, provenance_of(snakemake))
-    save_picture(snakemake.output.picture, picture, provenance_of(snakemake))
+    (found, picture), outcome = attempt(look, (None, thumbnail))
+    found = found or TissueTiles(no_tiles(record.slide, outcome), NO_SHARES, NO_GLASS)
+    tiles = found.tiles
+    log.info(
+        "%s: %d tiles, %d more of glass, %s",
+        *(record.slide, len(tiles.coords), len(found.glass), tiles.outcome),
+    )
+    provenance = provenance_of(snakemake)
+    write_tiles(snakemake.output.tiles, tiles, provenance, found.shares, found.glass)
+    save_picture(snakemake.output.picture, picture, provenance)

@@ -47,7 +47,7 @@ class Slides:
         coords = np.floor(places * side).astype(np.int64)
         attributes = tile_attributes(slide, spec, mpp, (round(5 * side), round(3 * side)), "tiles")
         index = np.arange(0, N_TILES, 2) if outcome.ok else np.empty(0, np.int64)
-        tiles = TileTable(coords, attributes | {"tissue_mm2": 1.5}, outcome)
+        tiles = TileTable(coords, attributes | {"tissue_mm2": 1.5, "n_glass_tiles": 4}, outcome)
         vectors = np.random.default_rng(len(slide)).normal(size=(len(index), width))
         path = self.folder / f"{slide}.h5"
         with feature_file(path, tiles, index, width, "enc", PROVENANCE, np.array([1])) as file:
@@ -83,6 +83,7 @@ def test_rows_follow_the_slides_one_after_the_other(slides: Slides) -> None:
     assert pool.tumour is not None
     np.testing.assert_array_equal(pool.tumour[:N_TILES], parts[0].tumour)
     assert pool.tiles.attributes["tissue_mm2"] == 3.0
+    assert pool.tiles.n_glass == 8
     assert pool.tiles.attributes["tiles_from"] == "slides a, bb"
 
 

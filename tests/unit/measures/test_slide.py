@@ -32,8 +32,8 @@ def test_round_trip_through_json(tmp_path: Path) -> None:
 def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:
     row = measured([5.0, 1.0, 3.0]).slide_row(0.5)
     numbers = {name for name, value in row.items() if isinstance(value, int | float)}
-    amounts = {"tissue_mm2", "epithelium_mm2", "n_tissue_tiles", "n_clustered_tiles"}
-    amounts |= {"n_outlier_tiles"}
+    amounts = {"tissue_mm2", "epithelium_mm2"}
+    amounts |= {f"n_{which}_tiles" for which in ("tissue", "glass", "clustered", "outlier")}
     assert numbers == {*SCORES, *NO_SCORES, *amounts, *asdict(CERTAINTY)}
     assert len(SCORES) == len(set(SCORES))
 

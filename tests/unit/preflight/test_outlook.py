@@ -15,6 +15,7 @@ from histohet.slides.record import SlideRecord
 from histohet.slides.sheet import read_slide_sheet
 from histohet.tiles.file import TileTable, lay_tiles, no_tiles
 from histohet.tiles.settings import TileSpec
+from histohet.tissue.share import leave_out_glass
 
 SIZE = (2000, 2000)
 SQUARE = shapely.box(0, 0, 2000, 2000)
@@ -57,6 +58,13 @@ def test_what_becomes_of_a_slide_is_foreseen_from_its_tiles() -> None:
         "16 tiles on tissue, at least 20 are needed (clustering.min_tiles)"
     )
     assert small.consequence == "no result"
+    rim = leave_out_glass(tiles_on(SQUARE), np.float32([1] * 12 + [0] * 52), 0.25).tiles
+    assert foreseen(rim).record.reason == (
+        "12 tiles on tissue, at least 20 are needed (clustering.min_tiles); 52 more are mostly "
+        "glass (tiles.min_tissue_share)"
+    )
+    assert (foreseen(rim).n_tissue_tiles, foreseen(rim).n_glass_tiles) == (12, 52)
+    assert sound.n_glass_tiles is None
     lost = Outcome(Status.NO_TISSUE, "no piece of tissue is large enough: …")
     nothing = foreseen(no_tiles("a", lost), tissue=lost)
     assert (nothing.record.outcome, nothing.consequence) == (lost, "no result")
@@ -116,11 +124,12 @@ def test_all_that_is_wrong_is_told_once() -> None:
 
 
 def test_outlooks_are_read_from_their_table(tmp_path: Path) -> None:
-    (tmp_path / "slides.tsv").write_text("slide\tpath\na\ta.svs\nb\tb.svs\n")
+    (tmp_path / "slides.tsv").write_text("slide\tpath\na\ta.svs\nb\tb.svs\nc\tc.svs\n")
     sheet = read_slide_sheet(tmp_path / "slides.tsv")
     outlooks = [
         foreseen(tiles_on(SQUARE), np.ones(64, np.float32), on_tissue=0.7),
         Outlook(SlideRecord("b", "b.svs", status="refused", reason="no"), "refused"),
+        Outlook(SlideRecord("c", "c.svs", mpp=0.5), "", 40, None, 3),
     ]
     write_tsv(tmp_path / "t.tsv", slide_table(outlooks, sheet), Provenance())
     assert read_outlooks(read_tsv(tmp_path / "t.tsv")) == outlooks

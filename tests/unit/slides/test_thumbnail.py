@@ -13,6 +13,7 @@ from helpers.slidefiles import gradient, write_plain
 from histohet.common.provenance import Provenance
 from histohet.slides.reader import open_slide
 from histohet.slides.thumbnail import (
+    GLASS_COLOUR,
     THUMBNAIL_PX,
     TILE_COLOUR,
     TISSUE_COLOUR,
@@ -58,6 +59,8 @@ def test_tiles_and_tissue_are_drawn_where_they_are() -> None:
     assert tuple(picture[50, 10]) == TILE_COLOUR
     assert tuple(picture[35, 25]) == (255, 255, 255)
     assert tuple(picture[30, 50]) == TISSUE_COLOUR
+    other = draw_tiles(white, 10, [], np.array([[100, 200]]), 300, GLASS_COLOUR)
+    assert tuple(other[20, 25]) == GLASS_COLOUR
     assert (white == 255).all()
 
 

@@ -10,9 +10,11 @@ from helpers.tiletables import three_tiles
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.tiles.file import (
+    TISSUE_SHARE,
     TileTable,
     nominal_magnification,
     read_column,
+    read_glass,
     read_tiles,
     write_column,
     write_tiles,
@@ -67,6 +69,19 @@ def test_round_trip_of_tiles(tmp_path: Path, tiles: TileTable) -> None:
     np.testing.assert_array_equal(found.coords, tiles.coords)
     assert (found.mpp, found.spec, found.outcome) == (0.2527, TileSpec(), OK)
     assert found.side_px == tiles.side_px
+
+
+def test_shares_of_tissue_and_tiles_of_glass_stand_beside_the_tiles(
+    tmp_path: Path, tiles: TileTable
+) -> None:
+    shares, glass = np.float32([0.5, np.nan, 1]), np.array([[443, 443], [0, 886]])
+    write_tiles(tmp_path / "a.h5", tiles, PROVENANCE, shares, glass)
+    np.testing.assert_array_equal(read_column(tmp_path / "a.h5", TISSUE_SHARE)[0], shares)
+    np.testing.assert_array_equal(read_glass(tmp_path / "a.h5"), glass)
+    np.testing.assert_array_equal(read_tiles(tmp_path / "a.h5").coords, tiles.coords)
+    write_tiles(tmp_path / "b.h5", tiles, PROVENANCE)
+    assert read_glass(tmp_path / "b.h5").shape == (0, 2)
+    assert read_tiles(tmp_path / "b.h5").n_glass is None
 
 
 def test_every_file_tells_outcome_and_provenance(tmp_path: Path) -> None:

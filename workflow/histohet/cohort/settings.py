@@ -25,6 +25,7 @@ Measure = Literal[
     "tissue_mm2",
     "epithelium_mm2",
     "n_tissue_tiles",
+    "n_glass_tiles",
     "n_clustered_tiles",
     "trait_hti_possible",
     "trait_hti_observed",

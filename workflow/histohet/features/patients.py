@@ -17,7 +17,7 @@ from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.features.file import FeatureTable
 from histohet.slides.reader import Pixels
-from histohet.tiles.file import TileTable
+from histohet.tiles.file import N_GLASS, TileTable
 
 
 @dataclass(frozen=True)
@@ -217,10 +217,11 @@ def _attributes(
         "level0_height": round(max(heights)),
         "tiles_from": f"slides {named}" + (f"; without {without}" if without else ""),
     }
-    areas = [table.attributes.get("tissue_mm2") for table in tables]
-    attributes.pop("tissue_mm2", None)
-    if all(area is not None for area in areas):
-        attributes["tissue_mm2"] = float(sum(float(area) for area in areas if area is not None))
+    for name in ("tissue_mm2", N_GLASS):
+        attributes.pop(name, None)
+        amounts = [table.attributes[name] for table in tables if name in table.attributes]
+        if len(amounts) == len(tables):
+            attributes[name] = sum(amounts)
     return attributes
 
 

@@ -95,6 +95,7 @@ def measure_slide(
         sets=tuple(sets),
         traits=trait_scores,
         tiles_from=tiles.attributes.get("tiles_from"),
+        n_glass_tiles=tiles.n_glass,
     )
 
 

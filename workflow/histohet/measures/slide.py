@@ -46,6 +46,8 @@ class SlideMeasures:
         HTI of the slide's trait maps by base; empty without any.
     tiles_from
         Where the tiles come from and how they were chosen, if not from the slide itself.
+    n_glass_tiles
+        Tiles left out because they are mostly glass; None where nobody looked.
     """
 
     slide: str
@@ -61,6 +63,7 @@ class SlideMeasures:
     sets: tuple[SetMeasures, ...]
     traits: Mapping[str, float]
     tiles_from: str | None = None
+    n_glass_tiles: int | None = None
 
     @property
     def tumour_scores(self) -> list[float]:
@@ -88,6 +91,7 @@ class SlideMeasures:
             "tissue_mm2": self.tissue_mm2,
             "epithelium_mm2": self.epithelium_mm2,
             "n_tissue_tiles": self.n_tissue_tiles,
+            "n_glass_tiles": self.n_glass_tiles,
             "n_clustered_tiles": self.n_clustered_tiles,
             "n_outlier_tiles": self.n_outlier_tiles,
             "n_all_clusters": len(self.clusters),

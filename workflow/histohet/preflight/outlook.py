@@ -35,12 +35,15 @@ class Outlook:
         Tiles on tissue, or of the finished features; None if the slide did not come so far.
     mask_on_tissue
         Share of the epithelium of a mask that lies on tissue, if known.
+    n_glass_tiles
+        Tiles left out because they are mostly glass; None where nobody looked.
     """
 
     record: SlideRecord
     consequence: str = ""
     n_tissue_tiles: int | None = None
     mask_on_tissue: float | None = None
+    n_glass_tiles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ def foresee(
     lost = [one for one in lost if not one.ok]
     if not lost:
         condition = f"used if {min_tiles} of its {n_tiles} tiles are epithelium by the stain"
-        return Outlook(record, condition if by_stain and mask is None else "", n_tiles, share)
+        condition = condition if by_stain and mask is None else ""
+        return Outlook(record, condition, n_tiles, share, tiles.n_glass)
     # What is wrong with a mask is told with the files beside the slide, and again with the tiles.
     reasons = [
         one.reason
@@ -114,17 +118,20 @@ def foresee(
     record = replace(record, status=lost[0].status, reason=joined(reasons))
     consequence = REFUSED if lost[0].status is Status.REFUSED else NO_RESULT
     where_used = WHERE_USED if by_tiles.ok else ""
-    return Outlook(record, f"{consequence}{where_used}", n_tiles, share)
+    return Outlook(record, f"{consequence}{where_used}", n_tiles, share, tiles.n_glass)
 
 
 def _lost_by_tiles(tiles: TileTable, min_tiles: int) -> Outcome:
     """Whether there are tiles enough, whatever the mask."""
     if not tiles.outcome.ok or len(tiles.coords) >= min_tiles:
         return tiles.outcome
+    glass = ""
+    if tiles.n_glass:
+        glass = f"; {tiles.n_glass} more are mostly glass (tiles.min_tissue_share)"
     return Outcome(
         Status.TOO_FEW_TILES,
         f"{len(tiles.coords)} tiles on tissue, at least {min_tiles} are needed "
-        "(clustering.min_tiles)",
+        f"(clustering.min_tiles){glass}",
     )
 
 
@@ -149,11 +156,14 @@ def slide_table(outlooks: Sequence[Outlook], sheet: SlideSheet) -> pd.DataFrame:
             **asdict(outlook.record),
             "consequence": outlook.consequence,
             "n_tissue_tiles": outlook.n_tissue_tiles,
+            "n_glass_tiles": outlook.n_glass_tiles,
             "mask_on_tissue": outlook.mask_on_tissue,
         }
         for outlook in outlooks
     ]
-    table = pd.DataFrame(rows).astype({"n_tissue_tiles": "Int64", "mask_on_tissue": float})
+    table = pd.DataFrame(rows).astype(
+        {"n_tissue_tiles": "Int64", "n_glass_tiles": "Int64", "mask_on_tissue": float}
+    )
     patients = [sheet.slides[outlook.record.slide].patient for outlook in outlooks]
     table.insert(1, "patient", patients)
     return table
@@ -172,6 +182,7 @@ def read_outlooks(table: pd.DataFrame) -> list[Outlook]:
             row["consequence"],
             row["n_tissue_tiles"],
             row["mask_on_tissue"],
+            row["n_glass_tiles"],
         )
         for row in rows
     ]

@@ -25,6 +25,7 @@ BLANK = 235
 
 TISSUE_COLOUR = (20, 120, 20)
 TILE_COLOUR = (30, 60, 200)
+GLASS_COLOUR = (230, 120, 0)
 
 
 def read_thumbnail(slide: Slide) -> Pixels:
@@ -57,6 +58,7 @@ def draw_tiles(
     pieces: list[shapely.Polygon],
     coords: Coords,
     side_px: float,
+    colour: tuple[int, int, int] = TILE_COLOUR,
 ) -> Pixels:
     """Draw tissue outlines (green) and tiles (blue) over a thumbnail.
 
@@ -68,13 +70,15 @@ def draw_tiles(
         Tissue polygons, level-0 px.
     coords, side_px
         Corners and side of the tiles, level-0 px.
+    colour
+        RGB of the tiles.
     """
     image = thumbnail.copy()
     for left, top in (coords / downsample).tolist():
         side = side_px / downsample
         corner = (round(left), round(top))
         opposite = (round(left + side), round(top + side))
-        cv2.rectangle(image, corner, opposite, TILE_COLOUR, 1)
+        cv2.rectangle(image, corner, opposite, colour, 1)
     thickness = max(1, round(max(image.shape) / 500))
     for piece in pieces:
         for ring in (piece.exterior, *piece.interiors):

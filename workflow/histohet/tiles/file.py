@@ -27,6 +27,12 @@ from histohet.tiles.settings import TileSpec
 # Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
 MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
 
+TISSUE_SHARE, GLASS = "tissue_share", "glass_coords"
+"""Datasets of a tile file: tissue of each tile, corners of the tiles left out for too little."""
+
+N_GLASS = "n_glass_tiles"
+"""Attribute of ``coords``: how many tiles were left out as glass."""
+
 TileAttributes = Mapping[str, Any]
 
 
@@ -96,6 +102,12 @@ class TileTable:
         )
 
     @property
+    def n_glass(self) -> int | None:
+        """Tiles that were left out because they are mostly glass; None where nobody looked."""
+        number = self.attributes.get(N_GLASS)
+        return None if number is None else int(number)
+
+    @property
     def pitch_px(self) -> float:
         """Exact distance between neighbouring tiles, level-0 px."""
         return self.spec.step_px(self.mpp)
@@ -148,16 +160,40 @@ def tiles_of(file: h5py.File) -> TileTable:
     return TileTable(dataset[:], dict(dataset.attrs), outcome_of(file))
 
 
-def write_tiles(path: str | Path, tiles: TileTable, provenance: Provenance) -> None:
-    """Write the tiles of a slide; an outcome other than ok gives a file without rows."""
+def write_tiles(
+    path: str | Path,
+    tiles: TileTable,
+    provenance: Provenance,
+    shares: Float32 | None = None,
+    glass: Coords | None = None,
+) -> None:
+    """Write the tiles of a slide; an outcome other than ok gives a file without rows.
+
+    Parameters
+    ----------
+    shares
+        (N,) share of each tile that is tissue, if it was measured.
+    glass
+        int64 (M, 2), tiles that were left out because they are mostly glass.
+    """
     with new_file(path, tiles.outcome, provenance) as file:
         write_coords(file, tiles.coords, tiles.attributes)
+        if shares is not None:
+            file.create_dataset(TISSUE_SHARE, data=np.asarray(shares, np.float32))
+        if glass is not None:
+            file.create_dataset(GLASS, data=np.asarray(glass, np.int64).reshape(-1, 2))
 
 
 def read_tiles(path: str | Path) -> TileTable:
     """Read the tiles of a slide."""
     with open_file(path) as file:
         return tiles_of(file)
+
+
+def read_glass(path: str | Path) -> Coords:
+    """Read the corners of the tiles that were left out as glass, (M, 2); of imported tiles none."""
+    with open_file(path) as file:
+        return file[GLASS][:] if GLASS in file else np.empty((0, 2), np.int64)
 
 
 def write_column(

@@ -54,6 +54,20 @@ class TileSettings(TileSpec):
         description="Side of a tile as the encoder sees it, 16 to 4096 px: 112 µm as 224 px are "
         '0.5 µm/px, "20x" (HETMAP).',
     )
+    min_tissue_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="A tile is left out if less than this share of it is tissue: the rim of a "
+        "section, clefts and holes would make clusters of their own. Of fat only the walls "
+        "count. 0 keeps every tile that touches tissue (CLAM, HETMAP). Finished features and the "
+        "tiles of CHIEF are not looked at.",
+    )
+
+    @property
+    def size(self) -> TileSpec:
+        """Their size alone."""
+        return TileSpec(**self.model_dump(include=set(TileSpec.model_fields)))
 
 
 CHIEF_TILES = TileSpec(tile_um=256, tile_px=224)
