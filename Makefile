@@ -16,7 +16,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -67,6 +67,9 @@ measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: ma
 
 bench-clustering: $(VENV)/core.txt  ## the clustering engine against the published one: speed, memory, gap, counts
 	$(BIN)/python tests/bench/clustering.py all --jobs $(JOBS) $(BENCH)
+
+bench-tissue: $(VENV)/encoders.txt  ## the clustering engine on real sections and collages of real tiles: HISTOHET_DATA
+	$(BIN)/python tests/bench/tissue.py --jobs $(JOBS) $(BENCH)
 
 bench-placements: $(VENV)/core.txt  ## p-value of agreement with expression clusters, on random maps
 	$(BIN)/python tests/bench/placements.py $(BENCH)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from bench.clustering import circumstances, say
+from bench.running import circumstances, say
 from bench.simulated_cohorts import ENDPOINTS, PATIENTS, SCORES, Simulated, simulate
 from histohet.clinical.settings import Covariate
 from histohet.common.files import write_json

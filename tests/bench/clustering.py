@@ -19,22 +19,14 @@ import hashlib
 import itertools
 import json
 import os
-import platform
 import resource
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +38,8 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from bench.published import Q, cluster_as_published
+from bench.real_tissue import REAL_SECTIONS, embed
+from bench.running import ROOT, Json, circumstances, one_thread, run_all, say
 from bench.synthetic_slides import PITCH_PX, SEPARATIONS, make_slide
 from histohet.clustering import cluster as engine
 from histohet.clustering import published as library
@@ -56,17 +50,8 @@ from histohet.clustering.published.cosine import edge_similarity, unary_cosine
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.code import code_hash
 from histohet.common.files import read_json, write_json
-from histohet.encoders.pixels import TileSource
 from histohet.encoders.stain_texture.descriptor import StainTexture
-from histohet.encoders.workers import read_batches
-from histohet.slides.reader import open_slide
-from histohet.tiles.lattice import in_tissue, lattice
 from histohet.tiles.neighbours import knn_edges
-from histohet.tiles.settings import TileSpec
-from histohet.tissue.segmentation import segment_tissue
-from histohet.tissue.settings import TissueOverrides, TissueSettings
-
-ROOT = Path(__file__).resolve().parents[2]
 
 ENGINES = ("default", "paper")
 NOISES = ("gaussian", "heavy_tailed", "correlated")
@@ -80,18 +65,10 @@ TILES = {
     "gap": (500, 2_000, 5_000, 20_000, 200_000),
     "count": (500, 2_000, 20_000),
 }
-# The real slides: name, path, micrometres per pixel, preset of the tissue, micrometres per tile.
-# Both are small pieces of tissue, so tiles are smaller than usual, to have enough of them.
-REAL_SLIDES = (
-    ("skin", "slides/CMU-1-Small-Region.svs", 0.499, "bwh_biopsy", 28.0),
-    ("breast", "spatial/her2st_C2/HE.jpg", 0.78, "tcga", 56.0),
-)
+# Sections with enough tiles.
+REAL_SLIDES = ("skin", "C2_56")
 
 WORST = ("source", "tiles", "q", "weights", "coupling")
-PROGRESS_S = 10
-
-Json = dict[str, Any]
-
 
 # --- The engine: the only functions that know its parameters and insides ---
 
@@ -172,7 +149,9 @@ def speed(args: argparse.Namespace) -> tuple[Json, Json]:
         for n_tiles in args.tiles or TILES["speed"]
         for i in range(args.slides or SLIDES["speed"])
     ]
-    rows = run_all(speed_of_slide, slides, [n_tiles for n_tiles, _, _ in slides], args.jobs)
+    rows = run_all(
+        speed_of_slide, slides, [n_tiles for n_tiles, _, _ in slides], args.jobs, warm_up=warm_up
+    )
     say("\nspeed: CPU s of a whole slide (of the Potts stage), medium separation")
     say("  tiles planted   plain, as published      default              paper         found")
     for row in rows:
@@ -229,8 +208,8 @@ def scale(args: argparse.Namespace) -> tuple[Json, Json]:
     for n_tiles in args.tiles or TILES["scale"]:
         with tempfile.TemporaryDirectory() as folder:
             # Two processes one after the other: memory of the generator is not counted.
-            run_all(write_slide, [(folder, n_tiles)], [1], jobs=1)
-            rows += run_all(scale_of_slide, [folder], [1], jobs=1)
+            run_all(write_slide, [(folder, n_tiles)], [1], 1, warm_up=warm_up)
+            rows += run_all(scale_of_slide, [folder], [1], 1, warm_up=warm_up)
     say("\nscale: default engine, features memory-mapped from disk")
     say("  tiles   CPU s  peak resident GB (mapped pages included)  planted/found   ARI  gap %")
     for row in rows:
@@ -286,7 +265,11 @@ def gap(args: argparse.Namespace) -> tuple[Json, Json]:
     tasks: list[tuple[str, Any, int]] = [("synthetic", n, i) for i, n in enumerate(sizes)]
     tasks += [("real", str(args.data), i) for i in range(len(REAL_SLIDES)) if args.data]
     weights = [size if isinstance(size, int) else 2_000 for _, size, _ in tasks]
-    rows = [row for rows in run_all(gaps_of_slide, tasks, weights, args.jobs) for row in rows]
+    rows = [
+        row
+        for rows in run_all(gaps_of_slide, tasks, weights, args.jobs, warm_up=warm_up)
+        for row in rows
+    ]
     headline = {
         "max_gap_percent": {name: max(row[name]["gap_percent"] for row in rows) for name in ENGINES}
     }
@@ -314,8 +297,8 @@ def gaps_of_slide(task: tuple[str, Any, int]) -> list[Json]:
             slide = make_slide(size, PLANTED[i % len(PLANTED)], i, noise=NOISES[i % len(NOISES)])
             features, coords, source = slide.features, slide.coords, kind
         else:
-            features, coords = real_features(Path(size), i)
-            source = REAL_SLIDES[i][0]
+            source = REAL_SLIDES[i]
+            features, coords = real_features(source, Path(size))
         rows = []
         for model, start, description in models_of(features, coords):
             before = time.process_time()
@@ -380,21 +363,11 @@ def whitening(residuals: np.ndarray) -> np.ndarray:
     return axes / np.sqrt(variances)
 
 
-def real_features(data: Path, i: int) -> tuple[np.ndarray, np.ndarray]:
+def real_features(name: str, data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return unit-length embeddings and positions of the tissue tiles of a real slide."""
-    _, path, mpp, preset, tile_um = REAL_SLIDES[i]
-    parameters = TissueSettings(preset=preset, overrides=TissueOverrides(sthresh=25)).parameters
-    spec = TileSpec(tile_um=tile_um, tile_px=round(2 * tile_um))
-    with open_slide(data / path) as slide:
-        tissue = segment_tissue(slide, mpp, parameters)
-        coords = lattice(slide.info.width, slide.info.height, spec, mpp)
-        coords = coords[in_tissue(coords, spec.side_px(mpp), tissue.pieces)]
-        side = spec.side_px(mpp)
-    source = TileSource(str(data / path), side, spec.tile_px)
-    batches = read_batches(source, coords, 64, encoder=StainTexture())
-    features = np.concatenate([batch.vectors for batch in batches])
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(lengths == 0, 1, lengths), coords
+    tiles = embed(REAL_SECTIONS[name], StainTexture(), data)
+    lengths = np.linalg.norm(tiles.features, axis=1, keepdims=True)
+    return tiles.features / np.where(lengths == 0, 1, lengths), tiles.coords
 
 
 # --- Count: planted and found numbers of clusters ---
@@ -420,7 +393,7 @@ def count(args: argparse.Namespace) -> tuple[Json, Json]:
             file.writelines("\n" + json.dumps(row) for row in rows)
             file.flush()
 
-        run_all(count_slide, tasks, weights, args.jobs, keep)
+        run_all(count_slide, tasks, weights, args.jobs, keep, warm_up)
     done = read_records(records, args.reuse_paper)
     rows = [done[record_key(slide, name)] for slide in wanted for name in slide["engines"]]
     return summarise_counts(rows)
@@ -601,41 +574,6 @@ def spearman(rows: list[Json]) -> float | None:
 # --- Running and writing ---
 
 
-def run_all(
-    function: Callable[[Any], Any],
-    tasks: Sequence[Any],
-    weights: Sequence[float],
-    jobs: int,
-    keep: Callable[[Any], None] = lambda result: None,
-) -> list[Any]:
-    """Run `function` on every task in processes of one thread each; results in order of the tasks.
-
-    Heavy tasks go first. `keep` sees every result as soon as it is there. Progress goes to the
-    terminal; the time left assumes that tasks take time as their weights say.
-    """
-    results: list[Any] = [None] * len(tasks)
-    start, finished, last_line = time.monotonic(), 0.0, 0.0
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=warm_up)
-    try:
-        order = sorted(range(len(tasks)), key=lambda i: -weights[i])
-        futures = {pool.submit(function, tasks[i]): i for i in order}
-        for n, future in enumerate(as_completed(futures), 1):
-            i = futures[future]
-            results[i] = future.result()
-            keep(results[i])
-            finished += weights[i]
-            elapsed = time.monotonic() - start
-            if n == len(tasks) or elapsed - last_line >= PROGRESS_S:
-                last_line = elapsed
-                left = elapsed * (sum(weights) - finished) / finished
-                sys.stderr.write(
-                    f"{function.__name__} {n}/{len(tasks)}, {elapsed:.0f} s, {left:.0f} s left\n"
-                )
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return results
-
-
 def warm_up() -> None:
     """Compile what the engines run, before anything is measured in this process."""
     slide = make_slide(120, 2, seed=0)
@@ -645,44 +583,9 @@ def warm_up() -> None:
         minimise_by_cuts(model, start)
 
 
-def circumstances(args: argparse.Namespace) -> Json:
+def of_this_code(args: argparse.Namespace) -> Json:
     """Where, with what and how figures came about."""
-    packages = ("numpy", "scipy", "scikit-learn", "numba")
-    given = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
-    given = {k: v for k, v in given.items() if k not in ("out", "data")}
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "arguments": given,
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
-        "commit": git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(git("status", "--porcelain", "workflow", "tests/bench")),
-        "code": code_in_force(),
-        "starting_clusters_of_published": Q,
-    }
-
-
-def cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def git(*command: str) -> str | None:
-    program = shutil.which("git")
-    if program is None:
-        return None
-    found = subprocess.run(
-        [program, "-C", str(ROOT), *command], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() if found.returncode == 0 else None
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    return circumstances(args, code=code_in_force(), starting_clusters_of_published=Q)
 
 
 def parse() -> argparse.Namespace:
@@ -708,8 +611,7 @@ def parse() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"
+    one_thread()
     for section in SECTIONS if args.section == "all" else (args.section,):
         headline, details = {"speed": speed, "scale": scale, "gap": gap, "count": count}[section](
             args
@@ -717,7 +619,7 @@ def main(args: argparse.Namespace) -> None:
         figures_so_far = read_json(args.out) if args.out.exists() else {}
         write_json(
             args.out,
-            figures_so_far | headline | {section: {"run": circumstances(args), **details}},
+            figures_so_far | headline | {section: {"run": of_this_code(args), **details}},
         )
         say(f"{section} written to {args.out}")
 

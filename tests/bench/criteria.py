@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +46,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from bench.clustering import NOISES, PLANTED, ROOT, circumstances, run_all, say
+from bench.clustering import NOISES, PLANTED, of_this_code, warm_up
+from bench.running import ROOT, one_thread, run_all, say
 from bench.synthetic_slides import PITCH_PX, make_slide
 from histohet.clustering.cluster import K_MEANS_STARTS
 from histohet.clustering.energy import estimate_coupling, log_likelihood, neighbour_counts
@@ -459,8 +459,7 @@ def print_table(tables: dict[int, Json]) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = "1"
+    one_thread()
     tasks = [
         {"tiles": n_tiles, "noise": noise, "planted": planted, "seed": seed}
         for n_tiles in args.tiles
@@ -469,8 +468,9 @@ def main(args: argparse.Namespace) -> None:
         for noise in NOISES
     ]
     # Before the run, not after: somebody may change the code meanwhile.
-    run = circumstances(args)
-    found = run_all(judge_slide, tasks, [task["tiles"] for task in tasks], args.jobs)
+    run = of_this_code(args)
+    weights = [task["tiles"] for task in tasks]
+    found = run_all(judge_slide, tasks, weights, args.jobs, warm_up=warm_up)
     rows = [row for of_slide in found for row in of_slide]
     tables: Json = {}
     for key, values in (("tiles", args.tiles), ("noise", NOISES)):

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.clustering import circumstances, say
+from bench.running import circumstances, say
 from histohet.clinical.settings import Covariate
 from histohet.common.files import write_json
 from histohet.survival.endpoint import analyse_endpoint
