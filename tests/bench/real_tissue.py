@@ -25,10 +25,11 @@ from histohet.encoders.settings import EncoderSettings
 from histohet.encoders.weights import locate, pin
 from histohet.encoders.workers import read_batches
 from histohet.slides.reader import open_slide
-from histohet.tiles.lattice import in_tissue, lattice
+from histohet.tiles.file import lay_tiles
 from histohet.tiles.settings import TileSpec
-from histohet.tissue.segmentation import segment_tissue, tissue_mask
+from histohet.tissue.segmentation import segment_tissue
 from histohet.tissue.settings import TissueOverrides, TissueParameters, TissueSettings
+from histohet.tissue.share import tissue_shares
 
 BATCH = 32
 # Encoders see tiles at this scale, and no smaller than so many pixels: networks halve them often.
@@ -172,24 +173,25 @@ def load(name: str, encoder: str, data: Path, cache: Path) -> Embedded:
 def make(name: str, tile_px: int) -> Encoder:
     """Make an encoder of `ENCODERS`."""
     entry = entry_of(EncoderSettings(**ENCODERS[name]), read_catalogue())
+    # A convolutional network takes tiles of any size.
+    entry = entry.model_copy(update={"input_px": None})
     return make_encoder(entry, tile_px, locate(pin(entry.weights, "")))
 
 
 def embed(section: Section, encoder: Encoder, data: Path) -> Embedded:
     """Read and encode the tiles of a section."""
-    spec, parameters = section.spec, section.parameters
-    side = spec.side_px(section.mpp)
-    features, shares = [], []
+    spec = section.spec
     with tempfile.TemporaryDirectory() as folder:
         path = readable(data / section.path, Path(folder))
         with open_slide(path) as slide:
-            tissue = segment_tissue(slide, section.mpp, parameters)
-            coords = lattice(slide.info.width, slide.info.height, spec, section.mpp)
-        coords = coords[in_tissue(coords, side, tissue.pieces)]
-        for batch in read_batches(TileSource(str(path), side, spec.tile_px), coords, BATCH):
-            features.append(encoder.encode(batch.tiles))
-            shares += [np.mean(tissue_mask(tile, parameters) > 0) for tile in batch.tiles]
-    return Embedded(np.concatenate(features), coords, spec.step_px(section.mpp), np.array(shares))
+            tissue = segment_tissue(slide, section.mpp, section.parameters)
+            size = (slide.info.width, slide.info.height)
+            tiles = lay_tiles(path.stem, spec, section.mpp, size, tissue.pieces, "")
+            shares = tissue_shares(slide, tiles, tissue.white)
+        source = TileSource(str(path), tiles.side_px, spec.tile_px)
+        batches = read_batches(source, tiles.coords, BATCH)
+        features = np.concatenate([encoder.encode(batch.tiles) for batch in batches])
+    return Embedded(features, tiles.coords, tiles.pitch_px, shares)
 
 
 def readable(path: Path, folder: Path) -> Path:

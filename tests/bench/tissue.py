@@ -48,6 +48,7 @@ from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.arrays import Bools, Ints
 from histohet.common.files import read_json, write_json
+from histohet.tiles.settings import TileSettings
 
 SECTIONS = ("stability", "turned", "shuffled", "nulls", "collages")
 SLIDES = (*HER2ST, "C2_56", "tcga", "skin", *GLEASON, "testB_17", "testA_13", "train_80")
@@ -469,7 +470,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--collages", type=int, default=COLLAGES, help="of each pool and number")
     parser.add_argument("--nulls", type=int, default=NULLS, help="of each kind that is drawn")
     parser.add_argument(
-        "--tissue-share", type=float, default=0.5, help="tiles with less tissue are left out"
+        "--tissue-share",
+        type=float,
+        default=TileSettings().min_tissue_share,
+        help="tiles with less tissue are left out",
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     folder = ROOT / "results/bench"
