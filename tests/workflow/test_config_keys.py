@@ -23,7 +23,7 @@ FEATURES = {"encode_tiles"} | CLUSTERS
 # Preflight foresees what tissue, tiles and masks will give, and compares finished features.
 PREFLIGHT = {"collect_preflight", "list_problems"}
 ENCODER = PREFLIGHT | FEATURES
-COVERAGE = {"measure_coverage"} | PREFLIGHT | FEATURES
+COVERAGE = {"measure_coverage", "draw_mask"} | PREFLIGHT | FEATURES
 MASK = {"check_companions"} | COVERAGE
 TILES = {"tile_slide", "score_tumour_tiles"} | COVERAGE
 TISSUE = {"segment_tissue"} | TILES
@@ -62,7 +62,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("epithelium.class_names", ["Carcinoma"], MASK),
     ("epithelium.excluded_names", ["Stroma"], MASK),
     ("epithelium.mask_origin", "plane", MASK),
-    ("epithelium.min_coverage", 0.4, PREFLIGHT | FEATURES),
+    ("epithelium.min_coverage", 0.4, {"draw_mask"} | PREFLIGHT | FEATURES),
     ("epithelium.fill", "white", FEATURES),
     ("encoding.resampling", "box", FEATURES),
     ("encoding.max_bad_tiles", 0.1, FEATURES),

@@ -325,6 +325,7 @@ def test_preflight_looks_at_tissue_tiles_and_masks_and_encodes_nothing(finished:
         "segment_tissue": 4,
         "tile_slide": 4,
         "measure_coverage": 4,
+        "draw_mask": 4,
         "read_clinical": 1,
         "collect_preflight": 1,
         "list_problems": 1,

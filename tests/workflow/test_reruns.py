@@ -21,6 +21,7 @@ PER_SLIDE = (
     "segment_tissue",
     "tile_slide",
     "measure_coverage",
+    "draw_mask",
     "score_tumour_tiles",
 )
 COHORT_STEPS = {

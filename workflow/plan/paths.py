@@ -14,6 +14,7 @@ RECORD = "results/preflight/slides/{slide}.json"
 COMPANIONS = "results/preflight/companions/{slide}.json"
 PREFLIGHT = "results/preflight/slides.tsv"
 PREFLIGHT_PAGE = "results/preflight/preflight.html"
+MASK_PICTURE = "results/preflight/masks/{slide}.png"
 
 TISSUE = "results/tissue/{slide}.geojson"
 THUMBNAIL = "results/thumbnails/{slide}.jpg"

@@ -135,6 +135,10 @@ class Plan:
         """Return the maps of every slide or patient under every variant."""
         return list(chain.from_iterable(map(self._maps_of, self.variants.configured)))
 
+    def masks(self, wildcards: Wildcards) -> list[str]:
+        """Return the pictures of all masks."""
+        return fill(paths.MASK_PICTURE, slide=self.slides.drawn_masks)
+
     def _maps_of(self, variant: str) -> list[str]:
         units = self.inputs.units(self.variants[variant].variant)
         return fill(paths.MAP, variant=variant, slide=units)
@@ -237,6 +241,12 @@ class Plan:
         tiles = map(self.slides.tile_picture, self.slides.rows)
         kinds = [
             Pictures(list(tiles), "tiles.rst", "2 Tissue and tiles", None),
+            Pictures(
+                fill(paths.MASK_PICTURE, slide=self.slides.drawn_masks),
+                "mask.rst",
+                "1 Preflight",
+                "Masks",
+            ),
             Pictures(attention, "attention.rst", "4 Tumour clusters", "Attention"),
             *(
                 Pictures(self._maps_of(name), "map.rst", "3 Maps", name)

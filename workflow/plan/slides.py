@@ -129,6 +129,13 @@ class Slides:
             slide for slide, row in self.rows.items() if row.mask and row.mask not in self._missing
         ]
 
+    @property
+    def drawn_masks(self) -> list[str]:
+        """Slides whose mask is drawn: the one that they bring, or the one that we make."""
+        own = self._config.epithelium.without_mask == "stain"
+        found = {slide for slide in self.segmented if own and self.rows[slide].mask is None}
+        return [slide for slide in self.rows if slide in found.union(self.masked)]
+
     def is_imported(self, slide: str) -> bool:
         """Whether a slide brings finished features; it has no tissue, tiles or encoding of ours."""
         row = self.rows.get(slide)

@@ -121,6 +121,36 @@ rule list_problems:
         "../scripts/list_problems.py"
 
 
+# Whether a mask is right is seen best. Ours is made before anything is encoded too.
+rule draw_mask:
+    input:
+        record=paths.RECORD,
+        thumbnail=lambda wildcards: SLIDES.thumbnail(wildcards.slide),
+        tiles=SLIDES.tiles,
+        coverage=paths.COVERAGE,
+        mask=SLIDES.file("mask"),
+        stain=SLIDES.stain_mask,
+    output:
+        picture=paths.MASK_PICTURE,
+    log:
+        "results/logs/draw_mask/{slide}.log",
+    benchmark:
+        "results/benchmarks/draw_mask/{slide}.tsv"
+    conda:
+        "../../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
+        runtime=growing(5, per_1000_tiles=0.05),
+    params:
+        rules=SLIDES.mask_rules,
+        min_coverage=config["epithelium"]["min_coverage"],
+        code=code_of("draw_mask.py"),
+    script:
+        "../scripts/draw_mask.py"
+
+
 rule preflight:
     input:
         rules.list_problems.output,
+        PLAN.masks,

@@ -98,6 +98,8 @@ def test_epithelium_is_sought_where_nobody_says_where_it_is() -> None:
     assert slides.stain_mask(of(slide="c")) == []
     whole = planned(epithelium={"without_mask": "whole"}).slides
     assert whole.stain_mask(of(slide="b")) == []
+    # What is no mask is not drawn: finished features without one, and whole tissue.
+    assert (slides.drawn_masks, whole.drawn_masks) == (["a", "b"], ["a"])
     assert slides.mask_rules(of(slide="b")) == {
         "classes": [slides.stain_class],
         "origin": "plane",
@@ -166,6 +168,7 @@ def test_the_report_shows_no_more_pictures_than_wanted() -> None:
     shown = {(kind.category, kind.subcategory): kind.files for kind in plan.pictures()}
     assert shown["3 Maps", "full"] == [f"results/maps/full/{slide}.png" for slide in "ab"]
     assert len(shown["2 Tissue and tiles", None]) == 2
+    assert len(shown["1 Preflight", "Masks"]) == 2
     assert all(len(files) <= 2 for files in shown.values())
 
 

@@ -20,6 +20,9 @@ from histohet.slides.reader import Pixels
 from histohet.slides.record import Frame
 from histohet.slides.settings import Origin
 
+BLOCK_PX = 64
+"""Side of the part of a picture that `overview` reads at once."""
+
 
 class WholeTissue:
     """Every tile is epithelium through and through: no mask is known or wanted."""
@@ -80,6 +83,32 @@ def open_mask(path: str | Path | None, rules: MaskRules, frame: Frame) -> Epithe
 def append_mask(tile: Pixels, inside: Bools) -> Pixels:
     """Add a mask, bool (S, S), to a tile as a fourth channel: 255 inside, 0 outside."""
     return np.dstack([tile, inside.astype(np.uint8) * np.uint8(255)])
+
+
+def overview(mask: EpitheliumMask, shape: tuple[int, int], px: float) -> Bools:
+    """Return which pixels of a small picture of a slide are epithelium at their centre.
+
+    It is read in blocks, so that a mask as large as the slide needs no more memory.
+
+    Parameters
+    ----------
+    shape
+        (height, width) of the picture.
+    px
+        Level-0 px per pixel of it.
+
+    Raises
+    ------
+    MaskError
+        If a part of the mask cannot be read.
+    """
+    found = np.zeros(shape, np.bool_)
+    for top in range(0, shape[0], BLOCK_PX):
+        for left in range(0, shape[1], BLOCK_PX):
+            part = found[top : top + BLOCK_PX, left : left + BLOCK_PX]
+            block = mask.pixels(left * px, top * px, BLOCK_PX * px, BLOCK_PX)
+            part[:] = block[: part.shape[0], : part.shape[1]]
+    return found
 
 
 def apply_mask(tile: Pixels, inside: Bools, colour: tuple[int, int, int]) -> Pixels:
