@@ -125,6 +125,7 @@ class Plan:
         )
         return [
             *fill(paths.COMPANIONS, slide=self.slides.rows),
+            *self.masks(wildcards),
             *sorted(measures),
             *self.qupath(wildcards),
             *self.attention(wildcards),

@@ -141,7 +141,7 @@ rule draw_mask:
     threads: 1
     resources:
         mem_mb=growing(1500, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
-        runtime=growing(5, per_1000_tiles=0.05),
+        runtime=growing(5),
     params:
         rules=SLIDES.mask_rules,
         min_coverage=config["epithelium"]["min_coverage"],
