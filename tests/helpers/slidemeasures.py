@@ -34,4 +34,5 @@ def measured(scores: list[float] | None) -> SlideMeasures:
         clusters=tuple(cluster_table(LABELS, values, edges)),
         sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
         traits={"possible": 0.25, "observed": 0.5},
+        coverage_explains=0.125,
     )

@@ -73,6 +73,7 @@ rule cluster_tiles:
 rule measure_slide:
     input:
         clusters=paths.CLUSTERS,
+        features=INPUTS.clustered_features,
         coverage=INPUTS.clustered_coverage,
         tumour=INPUTS.clustered_tumour_scores,
         traits=INPUTS.traits,

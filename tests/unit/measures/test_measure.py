@@ -13,7 +13,7 @@ from histohet.clustering.result import OUTLIER, UNKNOWN, at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
-from histohet.features.file import feature_file, open_features
+from histohet.features.file import FeatureTable, feature_file, open_features
 from histohet.features.patients import PooledPart, pool_slides
 from histohet.measures.measure import measure_slide, tile_measurements
 from histohet.measures.settings import MeasuresSettings
@@ -22,6 +22,17 @@ from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
 COVERAGE = np.full(9, 0.5, np.float32)
+
+
+class Rows(np.ndarray):
+    """Embeddings in memory that give some of their rows as a file does."""
+
+    def only(self, rows: np.ndarray) -> np.ndarray:
+        return self[rows]
+
+
+# The first tile, which is not clustered, has nothing in common with the others.
+FEATURES = np.stack([[9.0, *np.ones(8)], [7.0, *np.linspace(0, 1, 8)]], axis=1)
 
 
 TUMOUR = np.arange(9, dtype=np.float32)
@@ -40,9 +51,16 @@ def clustered() -> ClusteredTiles:
     return ClusteredTiles(TileTable(coords, attributes, OK), np.arange(1, 9), found)
 
 
-def measure(clustered: ClusteredTiles, tumour=None, traits=None, coverage=OK) -> SlideMeasures:
+def table_of(features: np.ndarray, tiles: TileTable) -> FeatureTable:
+    return FeatureTable(features.view(Rows), np.arange(len(features)), tiles, np.arange(0))
+
+
+def measure(
+    clustered: ClusteredTiles, tumour=None, traits=None, coverage=OK, shares=COVERAGE
+) -> SlideMeasures:
     settings = MeasuresSettings()
-    return measure_slide("a", clustered, (COVERAGE, coverage), tumour, traits, settings, 1)
+    embedded = table_of(FEATURES, clustered.tiles)
+    return measure_slide("a", clustered, embedded, (shares, coverage), tumour, traits, settings, 1)
 
 
 def test_without_attention_all_clusters_are_measured(clustered: ClusteredTiles) -> None:
@@ -90,6 +108,19 @@ def test_traits_are_measured_whatever_becomes_of_the_clusters(
     for slide in (clustered, lost):
         found = measure(slide, traits=str(traits))
         assert found.traits == {"possible": pytest.approx(np.log(2) / np.log(3)), "observed": 1.0}
+
+
+def test_embeddings_that_follow_the_coverage_of_their_tiles_are_told(
+    clustered: ClusteredTiles,
+) -> None:
+    assert measure(clustered).coverage_explains == pytest.approx(0, abs=1e-9)
+    shares = np.array([0.9, *np.linspace(0.3, 1, 8)], np.float32)
+    noted = replace(clustered.tiles, outcome=Outcome(Status.OK, "a note"))
+    found = measure(replace(clustered, tiles=noted), shares=shares)
+    assert found.coverage_explains == pytest.approx(1, abs=0.02)
+    assert found.outcome.status is Status.OK
+    assert found.outcome.reason.startswith("a note; the share of epithelium explains")
+    assert measure(clustered, coverage=LOST, shares=shares).coverage_explains is None
 
 
 def test_without_coverage_there_is_no_area(clustered: ClusteredTiles) -> None:
@@ -180,8 +211,10 @@ def test_outliers_of_a_patient_are_those_of_its_slides_together(
         replace(pool.tiles, coords=pool.tiles.coords[kept]), kept, found.of_tiles(kept)
     )
     columns = (pool.coverage, OK), (pool.tumour, OK)
+    embedded = table_of(np.stack([np.ones(18), np.arange(18)], axis=1), pool.tiles)
     measures = [
-        measure_slide("p", one, *columns, None, MeasuresSettings(), 1) for one in (patient, rest)
+        measure_slide("p", one, embedded, *columns, None, MeasuresSettings(), 1)
+        for one in (patient, rest)
     ]
     assert measures[0] == replace(measures[1], n_outlier_tiles=2)
     assert [row.n_tiles for row in measures[0].clusters] == [10, 6]

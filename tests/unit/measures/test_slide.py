@@ -34,7 +34,8 @@ def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:
     numbers = {name for name, value in row.items() if isinstance(value, int | float)}
     amounts = {"tissue_mm2", "epithelium_mm2"}
     amounts |= {f"n_{which}_tiles" for which in ("tissue", "glass", "clustered", "outlier")}
-    assert numbers == {*SCORES, *NO_SCORES, *amounts, *asdict(CERTAINTY)}
+    doubts = {"coverage_explains", *asdict(CERTAINTY)}
+    assert numbers == {*SCORES, *NO_SCORES, *amounts, *doubts}
     assert len(SCORES) == len(set(SCORES))
 
 
@@ -92,7 +93,8 @@ def test_certainty_concerns_all_clusters_whatever_the_threshold() -> None:
 
 
 def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -> None:
-    """How certain clusters are says nothing of the tumour, nor what was set aside: no scores."""
+    """How far clusters can be trusted says nothing of the tumour, nor what was set aside."""
     row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
+    doubts = {"coverage_explains", *asdict(CERTAINTY)}
     texts = {"slide", "status", "reason", "tumour_filter", "tiles_from"}
-    assert set(get_args(Measure)) == set(row) - texts - set(asdict(CERTAINTY)) - {"n_outlier_tiles"}
+    assert set(get_args(Measure)) == set(row) - texts - doubts - {"n_outlier_tiles"}

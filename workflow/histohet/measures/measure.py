@@ -10,7 +10,9 @@ import numpy.typing as npt
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import OUTLIER, UNKNOWN
 from histohet.common.arrays import Floats
-from histohet.common.outcome import Outcome, SlideLost, attempt
+from histohet.common.outcome import Outcome, SlideLost, attempt, joined
+from histohet.features.file import FeatureTable
+from histohet.measures.coverage import explained_by_coverage, warning_of
 from histohet.measures.heterogeneity import (
     HTA_PERMUTATIONS,
     Base,
@@ -32,6 +34,7 @@ Column = npt.NDArray[np.floating]
 def measure_slide(
     slide: str,
     clustered: ClusteredTiles,
+    embedded: FeatureTable,
     coverage: tuple[Column, Outcome],
     tumour: tuple[Column, Outcome] | None,
     traits: str | None,
@@ -46,6 +49,8 @@ def measure_slide(
         Its id.
     clustered
         Its clusters.
+    embedded
+        The embeddings of its tiles.
     coverage
         Share of epithelium of each tile of the tile file, and how far that came.
     tumour
@@ -66,7 +71,7 @@ def measure_slide(
     outcome = outcome if of_traits.ok or not outcome.ok else of_traits
     rows: list[ClusterRow] = []
     sets: list[SetMeasures] = []
-    epithelium_mm2 = None
+    epithelium_mm2 = explains = None
     if outcome.ok:
         rows = cluster_table(found.labels, scores, adjacent_edges(tiles.coords, tiles.pitch_px))
         sets = nested_measures(
@@ -81,6 +86,8 @@ def measure_slide(
     if outcome.ok and coverage[1].ok:
         # Tiles that overlap share their area: each stands for one cell of the lattice.
         epithelium_mm2 = float(coverage[0].sum(dtype=float)) * tiles.spec.step_um**2 / 1e6
+        explains = _explained(in_clusters, embedded, coverage[0])
+        outcome = Outcome(outcome.status, joined([outcome.reason, warning_of(explains)]))
     return SlideMeasures(
         slide=slide,
         outcome=outcome,
@@ -94,6 +101,7 @@ def measure_slide(
         clusters=tuple(rows),
         sets=tuple(sets),
         traits=trait_scores,
+        coverage_explains=explains,
         tiles_from=tiles.attributes.get("tiles_from"),
         n_glass_tiles=tiles.n_glass,
     )
@@ -123,6 +131,12 @@ def tile_measurements(
         of_clusters = np.append(cluster_scores(labels[clusters], scores[clusters]), np.nan)
         found["tumour score of cluster"] = of_clusters[labels]
     return found
+
+
+def _explained(clustered: ClusteredTiles, embedded: FeatureTable, coverage: Column) -> float | None:
+    """Return how far the embeddings of the clustered tiles follow their coverage."""
+    rows = np.searchsorted(embedded.tile_index, clustered.tile_index)
+    return explained_by_coverage(embedded.features.only(rows), coverage[clustered.tile_index])
 
 
 def _cluster_scores(

@@ -44,6 +44,9 @@ class SlideMeasures:
         Measures of the nested sets of clusters, see `heterogeneity.nested_measures`.
     traits
         HTI of the slide's trait maps by base; empty without any.
+    coverage_explains
+        Share of the leading components of the embeddings that coverage explains, see
+        `coverage.explained_by_coverage`; None where it is not known.
     tiles_from
         Where the tiles come from and how they were chosen, if not from the slide itself.
     n_glass_tiles
@@ -62,6 +65,7 @@ class SlideMeasures:
     clusters: tuple[ClusterRow, ...]
     sets: tuple[SetMeasures, ...]
     traits: Mapping[str, float]
+    coverage_explains: float | None = None
     tiles_from: str | None = None
     n_glass_tiles: int | None = None
 
@@ -73,7 +77,14 @@ class SlideMeasures:
     def refused(self, reason: str) -> SlideMeasures:
         """Return the slide without what was measured, as one that is refused."""
         outcome = Outcome(Status.REFUSED, reason)
-        return replace(self, outcome=outcome, certainty=UNKNOWN, clusters=(), sets=())
+        return replace(
+            self,
+            outcome=outcome,
+            certainty=UNKNOWN,
+            clusters=(),
+            sets=(),
+            coverage_explains=None,
+        )
 
     def tumour_filter(self, threshold: float | None) -> str:
         """Say which clusters count under a threshold."""
@@ -94,6 +105,7 @@ class SlideMeasures:
             "n_glass_tiles": self.n_glass_tiles,
             "n_clustered_tiles": self.n_clustered_tiles,
             "n_outlier_tiles": self.n_outlier_tiles,
+            "coverage_explains": self.coverage_explains,
             "n_all_clusters": len(self.clusters),
             **asdict(self.certainty),
             "tumour_filter": self.tumour_filter(threshold) if self.outcome.ok else "",
