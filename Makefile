@@ -11,12 +11,13 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
+DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_network
 
 # The tests and BLAS share the cores with Snakemake's jobs.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -31,6 +32,12 @@ demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at 
 
 demo-ablation: demo  ## the demo with paper, no_potts and no_mask, and all five variants compared
 	$(SNAKEMAKE) ablation $(DEMO) --quiet rules host
+
+demo-network: $(VENV)/encoders.txt  ## a few phantoms with a network on its published weights, in results/demo_network
+	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO_NETWORK) --quiet rules host
+	$(SNAKEMAKE) $(DEMO_NETWORK) --quiet rules host
+	@echo
+	@echo "Done: results/demo_network/results/summary.json, maps beside it; docs/encoders.md says what this network is."
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests
 
