@@ -9,11 +9,17 @@ from scipy.linalg import eigh
 from histohet.common.arrays import Float32, Floats
 from histohet.features.file import FeatureRows
 
-LIMIT = 0.5
-"""Share above which a slide is listed."""
+LIMIT = 0.2
+"""Share above which a slide is told.
 
-COMPONENTS = 5
+Between what a network with black outside of the epithelium gave on real sections (.22 and more) and
+what it gave otherwise (.04 at most); `tests/bench/fill.py`."""
+
+COMPONENTS = 3
 """Leading principal components that are looked at."""
+
+POWERS = 2
+"""Of coverage, on which they are regressed."""
 
 MOST_TILES = 2_048
 """Tiles that are looked at, evenly spread: a share is known to a hundredth by then."""
@@ -29,7 +35,8 @@ def explained_by_coverage(
 
     Components are those of the standardised unit rows, in which clusters are sought. Each is
     regressed on the coverage of its tiles and the square of that; the coefficients of determination
-    (R²) are averaged with the variances of the components as weights.
+    (R²), averaged with the variances of the components as weights, are adjusted for what chance
+    explains.
 
     Parameters
     ----------
@@ -41,10 +48,9 @@ def explained_by_coverage(
     Returns
     -------
     float or None
-        0 to 1; None where embeddings do not differ, as of a single tile. Of features that have
-        nothing to do with coverage about 2 / N.
+        0 to 1; None where embeddings do not differ, and of fewer than four tiles.
     """
-    if len(coverage) < 2:
+    if len(coverage) < POWERS + 2:
         return None
     chosen = np.arange(0, len(coverage), -(-len(coverage) // MOST_TILES))
     rows = _standardised(np.asarray(features[chosen], np.float64))
@@ -52,11 +58,13 @@ def explained_by_coverage(
     if not len(variances):
         return None
     share = coverage[chosen].astype(float)
-    powers = np.stack([share, share**2], axis=1)
+    powers = np.stack([share**power for power in range(1, POWERS + 1)], axis=1)
     powers -= powers.mean(axis=0)
     coefficients, *_ = np.linalg.lstsq(powers, components)
     determination = np.square(powers @ coefficients).sum(axis=0)
-    return float(np.average(determination, weights=variances))
+    unexplained = 1 - float(np.average(determination, weights=variances))
+    n = len(chosen)
+    return max(0.0, 1 - unexplained * (n - 1) / (n - 1 - POWERS))
 
 
 def warning_of(explained: float | None) -> str:
