@@ -17,7 +17,7 @@ DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_networ
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -86,6 +86,9 @@ bench-criteria: $(VENV)/core.txt  ## criteria for the number of clusters compare
 
 bench-encoding: $(VENV)/dev.txt  ## the encoding rule against bare forward passes and a plain loop; its memory
 	$(BIN)/python tests/bench/encoding.py $(BENCH)
+
+bench-fill: $(VENV)/encoders.txt  ## black, white, nothing or pooling outside of the epithelium, on real tissue: HISTOHET_DATA
+	$(BIN)/python tests/bench/fill.py $(BENCH)
 
 bench-symmetry: $(VENV)/encoders.txt  ## how far labels move when a slide is turned, with and without averaging
 	$(BIN)/python tests/bench/symmetry.py $(BENCH)

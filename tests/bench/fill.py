@@ -1,6 +1,6 @@
 """What becomes of the rest of a tile, for an encoder: how far its embeddings follow the coverage.
 
-    .venv/bin/python tests/bench/fill.py [--data F] [--out results/bench/fill.json] [--jobs N]
+    .venv/bin/python tests/bench/fill.py [--data F] [--out results/bench/fill.json]
 
 Real sections with their epithelium by stain, and GlaS with its annotated glands. For every encoder
 and every `epithelium.fill`: the share of the leading components that coverage explains
