@@ -13,7 +13,7 @@ LIMIT = 0.2
 """Share above which a slide is told.
 
 Between what a network with black outside of the epithelium gave on real sections (.21 and more) and
-what it gave otherwise (.03 at most); `tests/bench/fill.py`."""
+what it gave otherwise, and `stain_texture` (.11 at most); `tests/bench/fill.py`."""
 
 COMPONENTS = 3
 """Leading principal components that are looked at."""
