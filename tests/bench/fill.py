@@ -251,8 +251,9 @@ def table(results: list[Json]) -> str:
             f"{fill}: " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items())
             for fill, figures in result["fills"].items()
         ]
-        layer = [f"stroma or gland: {result['stroma_or_gland']}"] * ("stroma_or_gland" in result)
-        lines.append("\n    ".join([f"{result['data']}, {result['encoder']}", *cells, *layer]))
+        if layer := result.get("stroma_or_gland"):
+            cells.append(f"stroma or gland: {layer['gland']:.3g}, {layer['n_tiles']} tiles")
+        lines.append("\n    ".join([f"{result['data']}, {result['encoder']}", *cells]))
     return "\n".join(lines) + "\n"
 
 

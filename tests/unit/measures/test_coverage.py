@@ -93,4 +93,4 @@ def test_a_warning_says_how_much_and_what_to_try() -> None:
     assert warning_of(None) == warning_of(LIMIT) == ""
     said = warning_of(0.834)
     assert "explains 83% of the leading components" in said
-    assert "epithelium.fill: pool" in said
+    assert "epithelium.fill" in said
