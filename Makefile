@@ -69,8 +69,8 @@ test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, 
 test-faults: $(VENV)/dev.txt  ## kill every job and Snakemake itself; full, read-only and vanished disks (FAULTS_SEED, FAULTS_KILLS)
 	$(BIN)/pytest tests/faults --log-cli-level=INFO
 
-measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on GlaS: make measure-epithelium GLAS=<folder>
-	$(BIN)/python tests/bench/glas.py $(GLAS) results/bench/epithelium.json
+measure-epithelium: $(VENV)/core.txt  ## our epithelium segmentation on glands of colon, and on points in prostate and breast: HISTOHET_DATA
+	$(BIN)/python tests/bench/epithelium.py $(HISTOHET_DATA) results/bench/epithelium.json
 
 bench-clustering: $(VENV)/core.txt  ## the clustering engine against the published one: speed, memory, gap, counts
 	$(BIN)/python tests/bench/clustering.py all --jobs $(JOBS) $(BENCH)

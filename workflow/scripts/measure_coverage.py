@@ -5,7 +5,7 @@ import numpy as np
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.arrays import Float32
 from histohet.common.logs import track
-from histohet.common.outcome import attempt
+from histohet.common.outcome import Outcome, attempt
 from histohet.epithelium.base import MaskRules
 from histohet.epithelium.coverage import (
     check_overlap,
@@ -37,12 +37,18 @@ def measure() -> tuple[Float32, float | None]:
     return found, share
 
 
+def so_far() -> Outcome:
+    """Return how far the slide came, with what is to be said of our own mask."""
+    stain = snakemake.input.get("stain")
+    return tiles.outcome.with_note(read_outcome(stain).reason) if stain else tiles.outcome
+
+
 with job_log(snakemake) as log:
     record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
     rules = MaskRules(**snakemake.params.rules)
     nothing = np.zeros(len(tiles.coords), np.float32), None
-    (coverage, share), outcome = attempt(measure, nothing, tiles.outcome)
+    (coverage, share), outcome = attempt(measure, nothing, so_far())
     log.info("%s: %.1f tiles of epithelium, %s", record.slide, coverage.sum(), outcome)
     provenance = provenance_of(snakemake)
     write_coverage(snakemake.output.coverage, coverage, share, outcome, provenance)

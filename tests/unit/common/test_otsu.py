@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from histohet.common.otsu import otsu_split
 
@@ -33,7 +35,29 @@ def test_split_of_a_histogram_by_brute_force() -> None:
 def test_the_lowest_of_equal_splits_is_taken() -> None:
     split = otsu_split([-2.0, -1.0, 0.0, 1.0], [2, 0, 0, 2])
     assert split is not None
-    assert split == (0, -2.0, 1.0)
+    assert split == (0, -2.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("density", "expected"), [("normal", 2 / np.pi), ("uniform", 0.75)])
+def test_one_distribution_explains_what_it_does_in_closed_form(
+    density: str, expected: float
+) -> None:
+    """Split at its mean, a normal distribution has means at ±√(2/π) of its deviation."""
+    values = np.linspace(-6, 6, 6001)
+    counts = np.exp(-(values**2) / 2) if density == "normal" else np.abs(values) <= 1
+    split = otsu_split(values, 1e9 * counts)
+    assert split is not None
+    assert split.explained == pytest.approx(expected, abs=2e-3)
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=40))
+def test_what_is_explained_is_a_share_of_the_variance(counts: list[int]) -> None:
+    split = otsu_split(np.arange(len(counts)), counts)
+    if split is not None:
+        binned = np.repeat(np.arange(len(counts)), counts)
+        low, high = binned[binned <= split.last_below], binned[binned > split.last_below]
+        within = (low.var() * len(low) + high.var() * len(high)) / len(binned)
+        assert split.explained == pytest.approx(1 - within / binned.var())
 
 
 @pytest.mark.parametrize("counts", [[0, 0, 0], [0, 7, 0]])

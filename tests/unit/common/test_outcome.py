@@ -46,6 +46,15 @@ def test_what_was_found_before_a_step_goes_on_with_the_slide() -> None:
     assert attempt(lambda: pytest.fail("a step with a lost slide"), 0, lost) == (0, lost)
 
 
+def test_a_note_is_added_once_and_only_to_a_slide_that_takes_part() -> None:
+    noted = OK.with_note("doubtful")
+    assert noted == Outcome(Status.OK, "doubtful")
+    assert noted.with_note("doubtful") == noted.with_note("") == noted
+    assert noted.with_note("2 tiles").reason == "doubtful; 2 tiles"
+    lost = Outcome(Status.NO_TILES, "none")
+    assert lost.with_note("doubtful") == lost
+
+
 def test_a_lost_slide_crosses_processes() -> None:
     lost = pickle.loads(pickle.dumps(SlideLost("glass", Status.NO_TISSUE)))
     assert lost.outcome == Outcome(Status.NO_TISSUE, "glass")

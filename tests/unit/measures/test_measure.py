@@ -128,6 +128,13 @@ def test_without_coverage_there_is_no_area(clustered: ClusteredTiles) -> None:
     assert (found.outcome, found.epithelium_mm2) == (OK, None)
 
 
+def test_what_is_said_of_the_epithelium_is_said_of_the_slide(clustered: ClusteredTiles) -> None:
+    note = Outcome(Status.OK, "the stain hardly tells epithelium")
+    found = measure(clustered, coverage=note)
+    assert found.outcome == note
+    assert found.epithelium_mm2 is not None
+
+
 @pytest.mark.parametrize("tumour", [None, (TUMOUR, OK)])
 def test_a_note_on_tiles_left_out_goes_on_with_the_slide(
     clustered: ClusteredTiles, tumour: tuple[np.ndarray, Outcome] | None

@@ -17,11 +17,15 @@ class Split(NamedTuple):
         Position of the last value of the lower class.
     mean_below, mean_above
         Means of the classes.
+    explained
+        Share of the variance that lies between the classes, 0 to 1: that of two normal
+        distributions far apart is near 1, of a uniform one 3/4, of a single normal one 2/π.
     """
 
     last_below: int
     mean_below: float
     mean_above: float
+    explained: float
 
 
 def otsu_split(values: npt.ArrayLike, counts: npt.ArrayLike) -> Split | None:
@@ -52,5 +56,9 @@ def otsu_split(values: npt.ArrayLike, counts: npt.ArrayLike) -> Split | None:
     above = below[-1] - below
     mean_below = moment / np.maximum(below, 1)
     mean_above = (moment[-1] - moment) / np.maximum(above, 1)
-    best = int(np.argmax(below * above * (mean_above - mean_below) ** 2))
-    return Split(best, float(mean_below[best]), float(mean_above[best]))
+    between = below * above * (mean_above - mean_below) ** 2
+    best = int(np.argmax(between))
+    n, mean = below[-1], moment[-1] / below[-1]
+    variance = float(counts @ (values - mean) ** 2) / n
+    explained = float(between[best]) / n**2 / variance
+    return Split(best, float(mean_below[best]), float(mean_above[best]), explained)

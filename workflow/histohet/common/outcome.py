@@ -44,6 +44,12 @@ class Outcome:
         """Whether the slide still takes part."""
         return self.status is Status.OK
 
+    def with_note(self, note: str) -> Outcome:
+        """Return the outcome with something more to be said of a slide that takes part."""
+        if not self.ok or note in self.reason:
+            return self
+        return Outcome(self.status, joined([self.reason, note]))
+
     def raise_if_lost(self) -> None:
         """Go on only with a slide that still takes part.
 

@@ -85,6 +85,7 @@ def measure_slide(
         )
     if outcome.ok and coverage[1].ok:
         # Tiles that overlap share their area: each stands for one cell of the lattice.
+        outcome = outcome.with_note(coverage[1].reason)
         epithelium_mm2 = float(coverage[0].sum(dtype=float)) * tiles.spec.step_um**2 / 1e6
         explains = _explained(in_clusters, embedded, coverage[0])
         outcome = Outcome(outcome.status, joined([outcome.reason, warning_of(explains)]))

@@ -53,7 +53,7 @@ class MaskedSlide:
     min_coverage
         Epithelium that a tile needs more of.
     outcome
-        Why the mask cannot be used, if it cannot.
+        Why the mask cannot be used, if it cannot, or what is to be said of it.
     """
 
     slide: str
@@ -86,7 +86,7 @@ def draw_mask(data: MaskedSlide) -> Figure:
     with style():
         tall = min(PANEL_INCH * height / width, TALLEST_INCH)
         figure = new_figure(2 * PANEL_INCH, tall + AROUND_INCH)
-        title = data.slide if data.outcome.ok else f"{data.slide}: {data.outcome.reason}"
+        title = ": ".join(filter(None, [data.slide, data.outcome.reason]))
         figure.suptitle(title, x=0.01, ha="left", weight="bold", wrap=True)
         for place, (name, image) in enumerate(panels.items(), start=1):
             axes = figure.add_subplot(1, 2, place)
