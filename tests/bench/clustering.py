@@ -42,9 +42,9 @@ from bench.real_tissue import REAL_SECTIONS, embed
 from bench.running import ROOT, Json, circumstances, one_thread, run_all, say
 from bench.synthetic_slides import PITCH_PX, SEPARATIONS, make_slide
 from histohet.clustering import cluster as engine
-from histohet.clustering import published as library
 from histohet.clustering.potts.minimise import gap_percent, minimise
 from histohet.clustering.potts.model import PottsModel
+from histohet.clustering.published import cluster as library
 from histohet.clustering.published.annealing import AnnealingSchedule, anneal
 from histohet.clustering.published.cosine import edge_similarity, unary_cosine
 from histohet.clustering.settings import ClusteringSettings
