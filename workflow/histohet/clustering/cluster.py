@@ -1,7 +1,9 @@
-"""Tiles of a slide to spatial clusters: a start of many, their merging, smoothing over the slide.
+"""Tiles of a slide to spatial clusters: many draws, their consensus, smoothing over the slide.
 
-Ours is here: the start by k-means, then the clusters there is evidence for (`number_of_clusters`),
-then labels of least energy (`energy`, `potts`). The published procedure (HETMAP) is `published`.
+Ours is here: odd tiles are set aside (`outliers`), parts of the slide are clustered again and again
+(`ensemble`), each time with the number of clusters that there is evidence for
+(`number_of_clusters`); the partition nearest to all of these (`consensus`) gets labels of least
+energy (`energy`, `potts`). The published procedure (HETMAP) is `published`.
 """
 
 from __future__ import annotations
@@ -10,15 +12,18 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
+from histohet.clustering.consensus import consensus
 from histohet.clustering.energy import calibrated_energy, typical_coupling
+from histohet.clustering.ensemble import draw_ensemble
 from histohet.clustering.file import ClusteredTiles
-from histohet.clustering.number_of_clusters import choose_clusters, dissolve_small, least_tiles
-from histohet.clustering.potts.minimise import minimise
+from histohet.clustering.outliers import odd_tiles
+from histohet.clustering.potts.minimise import gap_percent, minimise
+from histohet.clustering.potts.model import edges_within, energy
 from histohet.clustering.published.cluster import cluster as published_cluster
 from histohet.clustering.result import (
+    OUTLIER,
     UNKNOWN,
     Certainty,
     Clustering,
@@ -28,20 +33,11 @@ from histohet.clustering.result import (
 )
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample, with_stability
-from histohet.clustering.tiles import Graph, OrderedTiles, Source, too_few_different
-from histohet.common.arrays import Ints
+from histohet.clustering.tiles import Graph, OrderedTiles, Source
+from histohet.common.arrays import Floats, Ints
 from histohet.common.logs import logger
 from histohet.common.outcome import SlideLost, Status, attempt
 from histohet.features.file import FeatureTable
-
-# K-means has so many starts, is fitted to at most so many tiles (the others join the nearest
-# centre), and looks for at most one cluster per so many.
-K_MEANS_STARTS = 5
-FITTED_TILES = 16_384
-TILES_PER_CLUSTER = 10
-# Labels and the description of their clusters settle each other; they do within a few rounds.
-SETTLING_ROUNDS = 10
-
 
 def cluster_slide(
     table: FeatureTable, settings: ClusteringSettings, seed: int, smoothed: bool = True
@@ -80,10 +76,11 @@ def cluster_tiles(
 ) -> Clustering:
     """Cluster the tiles of one slide.
 
-    The result belongs to the tiles, not to their order: tiles are sorted by position on entry, and
-    positions enter only through differences. It does not depend on the number of threads either,
-    because linear algebra and k-means run on one (their sums would otherwise be rounded in another
-    order); parallelism is over slides.
+    Nothing but the tiles decides: they are put in an order of their own on entry, and positions
+    enter only as who is whose neighbour, so neither the order of the tiles given matters, nor how
+    the slide lay on the glass. The number of threads does not matter either, because linear algebra
+    and k-means run on one (their sums would otherwise be rounded in another order); parallelism is
+    over slides.
 
     Parameters
     ----------
@@ -112,74 +109,86 @@ def cluster_tiles(
         )
     with threadpool_limits(limits=1):
         tiles = OrderedTiles.of(features, coords, pitch_px, seed)
-        found = _with_restarts(tiles, settings, seed, smoothed)
+        cluster = _cluster_as_published if settings.procedure == "paper" else _cluster
+        found = cluster(tiles, settings, seed, smoothed)
+        logger.info("%d clusters, %s", found.n_clusters, found.certainty)
         return found.of_tiles(np.argsort(tiles.rows))
 
 
-def _with_restarts(
+def _cluster_as_published(
     tiles: OrderedTiles, settings: ClusteringSettings, seed: int, smoothed: bool
 ) -> Clustering:
-    """Cluster the tiles, and resampled ones to see how stable that is."""
-    cluster = published_cluster if settings.procedure == "paper" else _cluster
-    found = cluster(tiles, settings, seed, smoothed)
-    logger.info("%d clusters, %s", found.n_clusters, found.certainty)
+    """Cluster as published, and resampled tiles to see how stable that is."""
+    found = published_cluster(tiles, settings, seed, smoothed)
     if not settings.restarts or len(tiles) < 2:
         return found
     drawn, labels = [], []
     for restart in range(settings.restarts):
         rows = resample(len(tiles), seed, restart)
-        again = cluster(tiles.subset(rows), settings, seed + restart + 1, smoothed)
+        again = published_cluster(tiles.subset(rows), settings, seed + restart + 1, smoothed)
         drawn.append(rows)
         labels.append(again.labels)
         logger.info("restart %d, %d clusters", restart + 1, again.n_clusters)
-    return with_stability(found, drawn, labels)
+    numbers = [len(np.unique(again)) for again in labels]
+    return with_stability(found, drawn, labels, min(numbers), max(numbers))
 
 
 def _cluster(
     tiles: OrderedTiles, settings: ClusteringSettings, seed: int, smoothed: bool
 ) -> Clustering:
-    start, notes = _start(tiles, settings.q, seed)
-    if start.max(initial=0) < 1:
-        return at_most_one_cluster(settings, len(tiles), smoothed, notes)
     graph = tiles.graph(settings.k, settings.reach)
-    chosen = choose_clusters(tiles, graph.edges, start, smoothed)
-    if chosen.n_dissolved:
-        least = least_tiles(tiles.described)
-        dissolved = f"clusters of fewer than {least} tiles, dissolved: {chosen.n_dissolved}"
-        notes = (*notes, dissolved)
-    raw, labels, certainty = chosen.labels, chosen.labels, UNKNOWN
+    clustered = np.flatnonzero(~odd_tiles(tiles.components))
+    part = tiles.subset(clustered)
+    edges = edges_within(graph.edges, clustered)
+    ensemble = draw_ensemble(part, edges, settings.q, settings.restarts, smoothed, seed)
+    if ensemble is None:
+        return at_most_one_cluster(settings, len(tiles), smoothed)
+    kept = np.flatnonzero(~ensemble.is_odd)
+    clustered, edges = clustered[kept], edges_within(edges, kept)
+    draws = [draw.labels[kept] for draw in ensemble.draws]
+    agreed = consensus(
+        [compact(np.where(draw == OUTLIER, draw.max() + 1, draw)) for draw in draws],
+        settings.q,
+        np.random.default_rng(seed),
+    )
+    typical = ensemble.draws[agreed.nearest]
+    rows = ensemble.components[kept]
+    raw, labels, certainty = agreed.labels, agreed.labels, UNKNOWN
     if smoothed:
-        raw, labels, certainty = _smooth(tiles, graph, chosen.labels)
-    return numbered(settings, start, raw, labels, chosen.steps, certainty, notes)
+        space = np.ascontiguousarray(rows[:, : ensemble.n_components])
+        raw, labels, certainty = _smooth(space, Graph.of(edges, len(kept)), agreed.labels)
+    start = typical.k_means.predict(rows[:, : typical.n_components])
+    n = len(tiles)
+    found = numbered(
+        settings,
+        *(_among_all(part, clustered, n) for part in (start, raw, labels)),
+        typical.steps,
+        certainty,
+        (),
+    )
+    if not settings.restarts:
+        return found
+    place = np.full(len(part), -1)
+    place[kept] = clustered
+    drawn, again = [], []
+    for draw in ensemble.draws:
+        rows_drawn = draw.rows[place[draw.rows] >= 0]
+        drawn.append(place[rows_drawn])
+        again.append(draw.labels[rows_drawn])
+    return with_stability(found, drawn, again, agreed.n_low, agreed.n_high)
 
 
-def _start(tiles: OrderedTiles, q: int, seed: int) -> tuple[Ints, tuple[str, ...]]:
-    """Find the many clusters that are merged afterwards, by k-means of principal components.
-
-    Returns
-    -------
-    labels
-        (N,) int64 in 0..K-1, each used; fewer than `q` where the tiles do not support them.
-    notes
-        Sentences for the reader: why they are fewer.
-    """
-    rows = tiles.components
-    most = max(1, min(q, len(rows) // TILES_PER_CLUSTER))
-    found = tiles.count_different(most) if rows.shape[1] else min(len(rows), 1)
-    notes: tuple[str, ...] = ()
-    if found < most:
-        notes = (too_few_different(len(rows), found, q),)
-    elif found < q:
-        notes = (f"{len(rows)} tiles: {found} instead of {q} clusters at the start",)
-    if found < 2:
-        return np.zeros(len(rows), np.int64), notes
-    k_means = KMeans(found, n_init=K_MEANS_STARTS, random_state=seed)
-    k_means.fit(rows[:: -(-len(rows) // FITTED_TILES)])
-    return compact(k_means.predict(rows)), notes
+def _among_all(labels: npt.NDArray[np.integer], rows: Ints, n: int) -> Ints:
+    """Return the labels of `rows` among those of all `n` tiles, of which the others are odd."""
+    found = np.full(n, OUTLIER, np.int64)
+    found[rows] = labels
+    return found
 
 
-def _smooth(tiles: OrderedTiles, graph: Graph, labels: Ints) -> tuple[Ints, Ints, Certainty]:
-    """Let labels and the description of their clusters settle each other, by least energy.
+def _smooth(rows: Floats, graph: Graph, labels: Ints) -> tuple[Ints, Ints, Certainty]:
+    """Give tiles the labels of least energy for the clusters that `labels` describe.
+
+    No cluster may vanish, for their number is settled already: then `labels` are kept.
 
     Returns
     -------
@@ -190,18 +199,14 @@ def _smooth(tiles: OrderedTiles, graph: Graph, labels: Ints) -> tuple[Ints, Ints
     certainty
         How near the minimum they are.
     """
-    rows = tiles.described
-    for _ in range(SETTLING_ROUNDS):
-        model = calibrated_energy(rows, graph, labels)
-        found = minimise(model, labels)
-        before = labels
-        labels = dissolve_small(rows, compact(found.labels), least_tiles(rows))
-        if np.array_equal(labels, before):
-            break
+    model = calibrated_energy(rows, graph, labels)
+    found = minimise(model, labels)
     alone = np.argmin(model.unary, axis=1).astype(np.int64)
-    coupling = typical_coupling(model)
-    return (
-        alone,
-        found.labels,
-        Certainty(found.energy, found.lower_bound, found.gap_percent, coupling),
+    certainty = Certainty(
+        found.energy, found.lower_bound, found.gap_percent, typical_coupling(model)
     )
+    if len(np.unique(found.labels)) == len(np.unique(labels)):
+        return alone, found.labels, certainty
+    left = energy(model, labels)
+    gap = gap_percent(model, left, found.lower_bound)
+    return alone, labels, replace(certainty, energy=left, gap_percent=gap)

@@ -51,14 +51,14 @@ from histohet.clustering.energy import (
     neighbour_counts,
 )
 from histohet.clustering.mixture import TAIL_FREEDOM, ridge, tail_weights, weighted_means
-from histohet.clustering.potts.model import Neighbours
+from histohet.clustering.potts.model import Neighbours, edges_within, neighbour_lists
 from histohet.common.arrays import Floats, Ints
 
 # The regression on neighbours is shrunk by this share of their residuals' variance: a small slide
 # does not teach d x d slopes, and what they overfit would count against separate means.
 REGRESSION_RIDGE = 0.1
 # Tiles that the clusters' covariances may share, from hardly any to all.
-SHARED_TILES = 2.0 ** np.arange(1, 14)
+SHARED_TILES = 2.0 ** np.arange(1, 14, 2)
 # Tiles that the prior of a mean may be worth.
 PRIOR_TILES = 2.0 ** np.arange(-20, 16)
 # Rounds in which weights and covariance of the unpredicted part settle.
@@ -88,6 +88,13 @@ class TileField:
         """Return the field of embeddings `rows` (N, d), centred, on a graph of N tiles."""
         centred = rows - rows.mean(axis=0)
         return cls(centred, _mean_around(centred, neighbours), neighbours)
+
+    def part(self, rows: Ints) -> TileField:
+        """Return the field of some of the tiles, sorted `rows` (M,), without their other edges."""
+        u = np.repeat(np.arange(len(self.rows)), np.diff(self.neighbours.first))
+        edges = np.stack([u, self.neighbours.tile], axis=1)
+        inside = edges_within(edges[edges[:, 0] < edges[:, 1]], rows)
+        return TileField.of(self.rows[rows], neighbour_lists(inside, len(rows)))
 
 
 class Sums(NamedTuple):

@@ -14,7 +14,7 @@ from histohet.clustering.evidence import REGRESSION_RIDGE, Assessment, Sums, cov
 from histohet.common.arrays import Floats
 
 # Pairs whose merger is judged in full.
-JUDGED_PAIRS = 8
+JUDGED_PAIRS = 4
 
 
 def best_merge(now: Assessment, d: int) -> tuple[int, int]:

@@ -9,19 +9,15 @@ import numpy as np
 from histohet.clustering.energy import descend, estimate_coupling, neighbour_counts
 from histohet.clustering.evidence import TileField, assess
 from histohet.clustering.mergers import best_merge
-from histohet.clustering.mixture import misfit, nearest
-from histohet.clustering.potts.model import neighbour_lists
-from histohet.clustering.result import Step, compact
-from histohet.clustering.tiles import OrderedTiles
+from histohet.clustering.mixture import misfit
+from histohet.clustering.result import OUTLIER, Step, compact
 from histohet.common.arrays import Floats, Ints
 
-# The number of clusters is searched for on at most about so many tiles, in square blocks of this
-# many pitches a side that are spread over the slide; enough to know the clusters by.
-SEARCHED_TILES = 40_000
-BLOCK_PITCHES = 32
 # Rounds in which tiles move between the clusters of the start, and after every merger.
 START_ROUNDS = 10
 MERGER_ROUNDS = 2
+# Tiles that a cluster needs at least; and enough to span the space.
+LEAST_TILES = 10
 
 
 class Chosen(NamedTuple):
@@ -30,16 +26,16 @@ class Chosen(NamedTuple):
     Attributes
     ----------
     labels
-        (N,) int64 in 0..K-1, each used.
+        (N,) int64 in 0..K-1, each used; `OUTLIER` for tiles that were too few for a cluster.
+    gain
+        Log evidence above that of one cluster.
     steps
         From the start to one cluster.
-    n_dissolved
-        Clusters of the most evidence that were too small to keep.
     """
 
     labels: Ints
+    gain: float
     steps: tuple[Step, ...]
-    n_dissolved: int
 
 
 class Stage(NamedTuple):
@@ -57,32 +53,38 @@ class Stage(NamedTuple):
     step: Step
 
 
-def choose_clusters(tiles: OrderedTiles, edges: Ints, start: Ints, smoothed: bool) -> Chosen:
-    """Merge down to one cluster, go back to the most evidence, and leave out odd tiles.
+def most_evident(field: TileField, start: Ints, smoothed: bool) -> Chosen:
+    """Merge down to one cluster and go back to the most evidence, without odd tiles.
+
+    A few tiles of pen, blur or fold are unlike all others, so there is evidence for a cluster of
+    them, but it is no region. They are set aside, and the number of the other clusters is chosen
+    anew without them, until all clusters have tiles enough.
 
     Parameters
     ----------
-    tiles
-        N tiles; of very many, some blocks are looked at, and the others join what is found there.
-    edges
-        (E, 2) int64 pairs of neighbours.
+    field
+        Embeddings of N tiles on their graph.
     start
-        (N,) int64 labels of many clusters.
+        (N,) int64 in 0..K-1, each used.
     smoothed
         Whether neighbours attract each other's labels.
     """
-    blocks = _blocks(tiles)
-    rows = tiles.described[blocks]
-    if len(blocks) < len(tiles):
-        edges = _edges_within(edges, blocks)
-    field = TileField.of(rows, neighbour_lists(edges, len(rows)))
-    path = merge_path(field, compact(start[blocks]), smoothed)
-    best = max(path, key=lambda stage: stage.step.criterion).labels
-    labels = dissolve_small(rows, best, least_tiles(rows))
-    n_dissolved = int(best.max() - labels.max())
-    if len(blocks) < len(tiles):
-        labels = nearest(tiles.described, rows, labels)
-    return Chosen(labels, tuple(stage.step for stage in path), n_dissolved)
+    least = least_tiles(field.rows)
+    path = merge_path(field, start, smoothed)
+    steps = tuple(stage.step for stage in path)
+    labels = np.full(len(start), OUTLIER, np.int64)
+    rows = np.arange(len(start))
+    while True:
+        best = max(path, key=lambda stage: stage.step.criterion)
+        gain = best.step.criterion - path[-1].step.criterion
+        sizes = np.bincount(best.labels)
+        enough = (sizes >= least)[best.labels]
+        if enough.all() or not enough.any():
+            labels[rows] = best.labels
+            return Chosen(labels, gain, steps)
+        rows = rows[enough]
+        part = field.part(np.flatnonzero(enough))
+        field, path = part, merge_path(part, compact(best.labels[enough]), smoothed)
 
 
 def merge_path(field: TileField, start: Ints, smoothed: bool = True) -> list[Stage]:
@@ -125,32 +127,7 @@ def merge_path(field: TileField, start: Ints, smoothed: bool = True) -> list[Sta
 
 def least_tiles(rows: Floats) -> int:
     """Return the tiles that a cluster needs: enough to span the space of the rows (N, d)."""
-    return int(rows.shape[1]) + 1
-
-
-def dissolve_small(rows: Floats, labels: Ints, least: int) -> Ints:
-    """Give the tiles of clusters of fewer than `least` tiles to the others, the smallest first.
-
-    A few tiles of pen, blur or fold are unlike all others, so there is evidence for a cluster of
-    them; it keeps the other clusters clean while these are found, but it is no region.
-
-    Parameters
-    ----------
-    rows
-        (N, d) float64 embeddings.
-    labels
-        (N,) int64 in 0..K-1, each used.
-    least
-        Tiles that a cluster needs. The last cluster stays whatever its size.
-    """
-    while True:
-        sizes = np.bincount(labels)
-        smallest = int(np.argmin(sizes))
-        if sizes[smallest] >= least or len(sizes) == 1:
-            return labels
-        unary, _ = misfit(rows, labels, np.ones(len(labels)))
-        unary[:, smallest] = np.inf
-        labels = compact(np.where(labels == smallest, np.argmin(unary, axis=1), labels))
+    return max(LEAST_TILES, int(rows.shape[1]) + 1)
 
 
 def _settle(field: TileField, labels: Ints, max_rounds: int, smoothed: bool) -> Ints:
@@ -165,18 +142,3 @@ def _settle(field: TileField, labels: Ints, max_rounds: int, smoothed: bool) -> 
             break
         labels = moved
     return labels
-
-
-def _blocks(tiles: OrderedTiles) -> Ints:
-    """Return the rows of all tiles, or of those in every so many blocks of a large slide."""
-    every = -(-len(tiles) // SEARCHED_TILES)
-    block = (tiles.coords - tiles.coords.min(axis=0)) // round(BLOCK_PITCHES * tiles.pitch_px)
-    number = np.unique(block[:, ::-1], axis=0, return_inverse=True)[1].ravel()
-    return np.flatnonzero(number % every == 0).astype(np.int64)
-
-
-def _edges_within(edges: Ints, rows: Ints) -> Ints:
-    """Return the edges between two of the sorted `rows`, as positions among them."""
-    u, v = np.searchsorted(rows, edges).clip(max=len(rows) - 1).T
-    inside = (rows[u] == edges[:, 0]) & (rows[v] == edges[:, 1])
-    return np.stack([u[inside], v[inside]], axis=1)

@@ -25,7 +25,7 @@ class ClusteringSettings(Settings):
         "those of HETMAP.",
     )
     q: int = Field(
-        30,
+        20,
         ge=1,
         description="k-means clusters at the start, one per 10 tiles at most (HETMAP: 20); merging "
         "only lowers the number. Also C of HTI in base `possible`.",
@@ -38,11 +38,11 @@ class ClusteringSettings(Settings):
         "in the tissue; 1.5 keeps the eight tiles around a tile. `null`: any distance (HETMAP).",
     )
     restarts: int = Field(
-        8,
+        12,
         ge=0,
-        description="Clusterings of 80 % of the tiles that tell how stable the clusters are, at "
-        "least 2 for a meaningful stability; each takes about as long as the clustering. 0: none "
-        "(HETMAP).",
+        description="Clusterings of 80 % of the tiles. The result is the partition nearest to all "
+        "of them (`paper`: they only tell how stable it is), and what they leave open is its "
+        "uncertainty. 0: one clustering of all tiles, without uncertainty (HETMAP).",
     )
     min_tiles: int = Field(
         20, ge=1, description="Slides with fewer epithelial tiles have no meaningful clusters."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from histohet.clustering.result import Clustering
+from histohet.clustering.result import OUTLIER, Clustering
 from histohet.common.arrays import Bools, Ints
 
 DRAWN_SHARE = 0.8
@@ -25,9 +24,13 @@ def resample(n: int, seed: int, restart: int) -> Ints:
 
 
 def with_stability(
-    found: Clustering, drawn: Sequence[Ints], restarts: Sequence[npt.NDArray[np.integer]]
+    found: Clustering,
+    drawn: Sequence[Ints],
+    restarts: Sequence[npt.NDArray[np.integer]],
+    n_low: int,
+    n_high: int,
 ) -> Clustering:
-    """Return a clustering with how far restarts agree with each other and with it.
+    """Return a clustering with how far restarts agree with it.
 
     A restart's clusters correspond to those of all tiles one to one, so that as many tiles as
     possible agree; clusters beyond the smaller number of the two correspond to none.
@@ -39,7 +42,9 @@ def with_stability(
     drawn
         Rows of the tiles of each restart.
     restarts
-        Their labels.
+        Their labels; `OUTLIER` corresponds to nothing.
+    n_low, n_high
+        Interval of the number of clusters.
     """
     labels = found.labels
     times_drawn = np.zeros(len(labels))
@@ -48,14 +53,13 @@ def with_stability(
         times_drawn[rows] += 1
         times_equal[rows] += _corresponding(labels[rows], again)
     agreement = np.full(len(labels), np.nan, np.float32)
-    seen = times_drawn > 0
+    seen = (times_drawn > 0) & ~found.is_outlier
     agreement[seen] = times_equal[seen] / times_drawn[seen]
-    numbers = [len(np.unique(again)) for again in restarts]
     certainty = replace(
         found.certainty,
-        stability_ari=_mean_ari(len(labels), drawn, restarts),
-        n_all_clusters_low=min(numbers),
-        n_all_clusters_high=max(numbers),
+        stability_ari=_mean_ari(labels, drawn, restarts),
+        n_all_clusters_low=n_low,
+        n_all_clusters_high=n_high,
     )
     return replace(found, agreement=agreement, certainty=certainty)
 
@@ -68,18 +72,18 @@ def _corresponding(labels: npt.NDArray[np.integer], found: npt.NDArray[np.intege
     partner = np.full(len(label_of), -1)
     own, other = linear_sum_assignment(table, maximize=True)
     partner[own] = other
-    return np.asarray(partner[label_rows] == found_rows)
+    return np.asarray((partner[label_rows] == found_rows) & (found != OUTLIER))
 
 
-def _mean_ari(n: int, drawn: Sequence[Ints], restarts: Sequence[npt.NDArray[np.integer]]) -> float:
-    """Return the mean over pairs of restarts; 1 for a single one, which agrees with itself."""
-    scores = []
-    for (rows_a, labels_a), (rows_b, labels_b) in combinations(
-        zip(drawn, restarts, strict=True), 2
-    ):
-        of_b = np.full(n, -1, np.int64)
-        of_b[rows_b] = labels_b
-        common = of_b[rows_a] >= 0
-        if common.any():
-            scores.append(adjusted_rand_score(labels_a[common], of_b[rows_a][common]))
+def _mean_ari(
+    labels: npt.NDArray[np.integer],
+    drawn: Sequence[Ints],
+    restarts: Sequence[npt.NDArray[np.integer]],
+) -> float:
+    """Return the mean over restarts of the adjusted Rand index with the labels of all tiles."""
+    scores = [
+        adjusted_rand_score(labels[rows], again)
+        for rows, again in zip(drawn, restarts, strict=True)
+        if len(rows)
+    ]
     return float(np.mean(scores)) if scores else 1.0

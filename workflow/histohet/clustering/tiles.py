@@ -19,11 +19,8 @@ from histohet.tiles.neighbours import knn_edges
 Source = npt.NDArray[np.floating] | FeatureRows
 Features = Float32
 
-# Principal components in which k-means looks for clusters, and those in which they are described:
-# no more than the tiles can support.
-START_COMPONENTS = 32
-MODEL_COMPONENTS = 20
-TILES_PER_COMPONENT = 25
+# Leading principal components among which those with spatial structure are.
+COMPONENTS = 32
 # Tiles whose embeddings are compared at once when different ones are counted.
 COUNTED_TILES = 1_024
 # Axes are fitted to at most so many tiles, evenly spread: they are known well enough by then.
@@ -52,7 +49,12 @@ class Graph(NamedTuple):
 
 @dataclass(frozen=True)
 class OrderedTiles:
-    """Tiles of a slide, or some of them, in their canonical order.
+    """Tiles of a slide, or some of them, in an order of their own.
+
+    The order is that of a checksum of their embeddings: it says nothing of where a tile lies or
+    what it shows, so it does not change when a slide is turned or its tiles are listed otherwise,
+    and any every-so-manieth tiles are a fair sample. Everything that is computed in this order is
+    the same to the last bit, whatever the order of the tiles given.
 
     Attributes
     ----------
@@ -65,7 +67,7 @@ class OrderedTiles:
     pitch_px
         Distance between neighbouring tiles in level-0 pixels.
     components
-        (N, up to `START_COMPONENTS`) float64, along the leading principal axes of all tiles.
+        (N, up to `COMPONENTS`) float64, along the leading principal axes of all tiles.
     """
 
     source: Source
@@ -83,8 +85,8 @@ class OrderedTiles:
         seed: int,
     ) -> OrderedTiles:
         """Put the tiles of a slide in order; `seed` is that of their principal components."""
-        order = _canonical_order(features, coords)
-        components = principal_components(features, order, START_COMPONENTS, seed)
+        order = _order_by_content(features, coords)
+        components = principal_components(features, order, COMPONENTS, seed)
         return cls(features, order, coords[order], pitch_px, components)
 
     def __len__(self) -> int:
@@ -95,16 +97,22 @@ class OrderedTiles:
         """All unit rows, (N, D): only the published parts need them."""
         return unit_rows(self.source, self.rows)
 
-    @cached_property
-    def described(self) -> Floats:
-        """Those of the components in which clusters are described, (N, d)."""
-        d = max(1, min(MODEL_COMPONENTS, len(self) // TILES_PER_COMPONENT))
-        return np.ascontiguousarray(self.components[:, :d])
-
     def graph(self, k: int, reach: float | None) -> Graph:
         """Join every tile with its `k` nearest, at most `reach` pitches away if not None."""
         reach_px = None if reach is None else reach * self.pitch_px
         return Graph.of(knn_edges(self.coords, k, reach_px), len(self))
+
+    def blocks(self, pitches: int) -> Ints:
+        """Return the square block of so many pitches a side that each tile is in, (N,) 0..B-1.
+
+        Blocks lie around the middle of the slide and are numbered by their first tiles, so they
+        are the same on a slide that is turned.
+        """
+        low, high = self.coords.min(axis=0), self.coords.max(axis=0)
+        offset = 2 * self.coords.astype(np.int64) - (low + high)
+        number = np.sign(offset) * np.floor(np.abs(offset) / (2 * pitches * self.pitch_px) + 0.5)
+        _, first, block = np.unique(number, axis=0, return_index=True, return_inverse=True)
+        return np.asarray(np.argsort(np.argsort(first))[block.ravel()], np.int64)
 
     def count_different(self, at_most: int) -> int:
         """Count different embeddings, and stop counting at `at_most`."""
@@ -117,7 +125,7 @@ class OrderedTiles:
         return len(seen)
 
     def subset(self, drawn: Ints) -> OrderedTiles:
-        """Return the tiles `drawn`, with the principal components of all."""
+        """Return the tiles `drawn` (M,), with the principal components of all."""
         return replace(
             self,
             rows=self.rows[drawn],
@@ -126,16 +134,24 @@ class OrderedTiles:
         )
 
 
-def _canonical_order(features: Source, coords: npt.NDArray[np.integer]) -> Ints:
-    """Return the order of tiles by y, then x; the first feature decides between tiles of one place.
+def _order_by_content(features: Source, coords: npt.NDArray[np.integer]) -> Ints:
+    """Return the order of tiles by a checksum of their embeddings.
 
-    Tiles of one place show the same image, so they hardly ever differ in anything else.
+    Of equal embeddings, the one nearer to the middle of the slide comes first, then by position.
     """
-    order = np.lexsort((coords[:, 0], coords[:, 1])).astype(np.int64, copy=False)
-    in_rows = coords[order]
-    if (in_rows[1:] == in_rows[:-1]).all(axis=1).any():
-        order = np.lexsort((features[:, 0], coords[:, 0], coords[:, 1])).astype(np.int64)
-    return order
+    digits = np.random.default_rng(0).integers(2**63, size=features.shape[1], dtype=np.uint64)
+    digits |= np.uint64(1)
+    checksum = np.empty(len(features), np.uint64)
+    for first in range(0, len(features), ROWS_PER_CHUNK):
+        tiles = np.arange(first, min(first + ROWS_PER_CHUNK, len(features)))
+        # Adding 0 makes one zero of both.
+        rows = np.asarray(features[tiles], np.float32) + np.float32(0)
+        checksum[tiles] = np.ascontiguousarray(rows).view(np.uint32).astype(np.uint64) @ digits
+    if not len(features):
+        return np.empty(0, np.int64)
+    offset = np.abs(2 * coords.astype(np.int64) - coords.min(axis=0) - coords.max(axis=0))
+    keys = (coords[:, 0], coords[:, 1], offset.max(axis=1), (offset**2).sum(axis=1), checksum)
+    return np.lexsort(keys).astype(np.int64, copy=False)
 
 
 def unit_rows(features: Source, tiles: Ints) -> Features:
@@ -174,7 +190,7 @@ def principal_components(features: Source, tiles: Ints, n_components: int, seed:
     """Return the leading principal components of the standardised unit rows of `tiles`.
 
     Every feature has the same say, whatever its scale, as in HETMAP's space of the model choice.
-    Reads the features in chunks and twice at most, so they may be far larger than the memory.
+    Reads the features in chunks and twice, so they may be far larger than the memory.
 
     Parameters
     ----------
@@ -210,14 +226,17 @@ def principal_components(features: Source, tiles: Ints, n_components: int, seed:
     pca = PCA(most, random_state=seed, **solver).fit(sample)
     kept = pca.singular_values_ > SMALLEST_SPREAD * pca.singular_values_[0]
     axes = pca.components_[kept].T
-    if len(sample) == len(tiles):
-        return np.asarray(sample @ axes, np.float64)
     to_axes = (scale[:, None] * axes).astype(np.float32)
     offset = centre @ to_axes
+    place = np.argsort(tiles, kind="stable")
     components = np.empty((len(tiles), axes.shape[1]))
+    # In the order of the file, which is read once; always as many rows at a time, for a product
+    # of fewer may round otherwise.
+    chunk = np.zeros((ROWS_PER_CHUNK, features.shape[1]), np.float32)
     for first in range(0, len(tiles), ROWS_PER_CHUNK):
-        chunk = slice(first, first + ROWS_PER_CHUNK)
-        components[chunk] = unit_rows(features, tiles[chunk]) @ to_axes - offset
+        places = place[first : first + ROWS_PER_CHUNK]
+        chunk[: len(places)] = unit_rows(features, tiles[places])
+        components[places] = (chunk @ to_axes)[: len(places)] - offset
     return components
 
 

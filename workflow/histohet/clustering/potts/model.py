@@ -91,6 +91,15 @@ def neighbour_lists(edges: Ints, n: int) -> Neighbours:
     return lists._replace(edge=order.astype(np.int32)[lists.edge])
 
 
+def edges_within(edges: Ints, rows: Ints) -> Ints:
+    """Return the edges (E, 2) between two of the sorted `rows` (M,), as positions among them."""
+    if not len(edges) or not len(rows):
+        return np.empty((0, 2), np.int64)
+    u, v = np.searchsorted(rows, edges).clip(max=len(rows) - 1).T
+    inside = (rows[u] == edges[:, 0]) & (rows[v] == edges[:, 1])
+    return np.stack([u[inside], v[inside]], axis=1)
+
+
 @njit(cache=True)
 def _fill_lists(lower: Ints, upper: Ints, n: int) -> Neighbours:
     """Return the lists of edges that are sorted by their lower, then their upper tile."""
