@@ -16,14 +16,14 @@ from threadpoolctl import threadpool_limits
 from bench.synthetic_slides import PITCH_PX, make_slide
 from helpers.lattices import lattice
 from histohet.clustering import cluster as clustering
-from histohet.clustering import number_of_clusters
+from histohet.clustering import ensemble
 from histohet.clustering.cluster import cluster_slide, cluster_tiles
 from histohet.clustering.potts.minimise import minimise
 from histohet.clustering.published import cluster as published
 from histohet.clustering.published.annealing import AnnealingSchedule, anneal
 from histohet.clustering.published.bic import VARIANCE
 from histohet.clustering.published.cosine import cosine_energy, edge_similarity
-from histohet.clustering.result import Clustering
+from histohet.clustering.result import OUTLIER, Clustering
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
@@ -94,13 +94,19 @@ def assert_well_formed(found: Clustering, n: int) -> None:
     for name in ARRAYS:
         assert getattr(found, name).dtype == np.int32
         assert getattr(found, name).shape == (n,)
-    for labels in (found.labels, found.start):
+    clustered = found.labels != OUTLIER
+    for labels in (found.labels, found.raw, found.start):
+        assert ((labels != OUTLIER) == clustered).all()
+    for labels in (found.labels[clustered], found.start[clustered]):
         sizes = np.bincount(labels)
         assert sizes.all()
         assert (np.diff(sizes) <= 0).all()
-    assert found.n_clusters == len(np.unique(found.labels))
+    assert found.n_clusters == len(np.unique(found.labels[clustered]))
+    assert np.isnan(found.agreement[~clustered]).all()
+    low, high = found.certainty.n_all_clusters_low, found.certainty.n_all_clusters_high
+    assert low is None or low <= high
     # Raw labels beyond those of the final clusters are numbered on without a gap.
-    used = np.unique(np.concatenate([found.raw, found.labels]))
+    used = np.unique(np.concatenate([found.raw, found.labels])[np.tile(clustered, 2)])
     assert used.tolist() == list(range(len(used)))
     if found.certainty.energy is not None:
         assert found.certainty.lower_bound <= found.certainty.energy
@@ -120,7 +126,9 @@ def test_planted_kinds_of_a_slide_are_found(n_tiles, n_kinds, separation):
     both = [cluster(slide.features, slide.coords, settings, s, seed=1) for s in (True, False)]
     found, unsmoothed = both
     assert found.n_clusters == n_kinds
-    assert adjusted_rand_score(slide.regions, found.labels) > 0.98
+    clustered = ~found.is_outlier
+    assert clustered.mean() > 0.99
+    assert adjusted_rand_score(slide.regions[clustered], found.labels[clustered]) > 0.98
     assert abs(unsmoothed.n_clusters - n_kinds) <= 1
     assert found.certainty.gap_percent < 0.02
     for one in both:
@@ -135,11 +143,13 @@ def test_a_few_tiles_of_pen_are_no_kind(smoothed, n_odd):
     odd = np.arange(500, 500 + n_odd)
     features = slide.features.copy()
     features[odd] = 0.05 * features[odd] + pen / np.linalg.norm(pen)
-    found = cluster(features, slide.coords, ClusteringSettings(restarts=0), smoothed)
+    found = cluster(features, slide.coords, ClusteringSettings(restarts=4), smoothed)
     others = np.delete(np.arange(1000), odd)
     assert found.n_clusters == 3
     assert adjusted_rand_score(slide.regions[others], found.labels[others]) > 0.98
-    assert found.notes == () or found.notes[-1].startswith("clusters of fewer than 21 tiles")
+    assert found.is_outlier[odd].all()
+    assert found.n_outliers <= n_odd + 5
+    assert_well_formed(found, 1000)
 
 
 def test_heavy_tails_and_drift_are_no_kinds():
@@ -184,22 +194,15 @@ def test_two_pieces_of_tissue_share_their_kinds():
     assert adjusted_rand_score(kind, found.labels) > 0.98
 
 
-def test_a_slide_of_more_tiles_than_are_searched_has_the_same_kinds(monkeypatch):
+def test_a_slide_of_more_tiles_than_are_drawn_has_the_same_kinds(monkeypatch):
     slide = make_slide(2000, 3, 0, 0.28)
-    monkeypatch.setattr(number_of_clusters, "SEARCHED_TILES", 1000)
-    monkeypatch.setattr(number_of_clusters, "BLOCK_PITCHES", 8)
-    found = cluster(slide.features, slide.coords, ClusteringSettings(restarts=0))
+    monkeypatch.setattr(ensemble, "DRAWN_TILES", 1000)
+    monkeypatch.setattr(ensemble, "BLOCK_PITCHES", 8)
+    found = cluster(slide.features, slide.coords, changed(QUICK, restarts=4))
     assert found.n_clusters == 3
     assert adjusted_rand_score(slide.regions, found.labels) > 0.95
-    assert sum(found.steps[-2].merged_sizes) < 2000
+    assert 900 < sum(found.steps[-2].merged_sizes) < 1300
     assert_well_formed(found, 2000)
-
-
-def test_a_slide_of_more_tiles_than_k_means_is_fitted_to_has_the_same_kinds(monkeypatch, slide):
-    monkeypatch.setattr(clustering, "FITTED_TILES", 200)
-    found = cluster(slide[0], slide[1])
-    assert found.n_clusters == 3
-    assert adjusted_rand_score(slide[2], found.labels) > 0.98
 
 
 # What is reported.
@@ -212,7 +215,7 @@ def test_steps_lead_from_the_start_to_one_cluster(slide, smoothed):
     assert 2 <= numbers[0] <= QUICK.q
     assert numbers[-1] == 1
     assert (np.diff(numbers) < 0).all()
-    assert found.n_clusters == max(found.steps, key=lambda step: step.criterion).n_clusters
+    assert max(found.steps, key=lambda step: step.criterion).n_clusters == found.n_clusters
     assert [step.merged_sizes is None for step in found.steps] == [False] * (len(numbers) - 1) + [
         True
     ]
@@ -224,7 +227,6 @@ def test_steps_lead_from_the_start_to_one_cluster(slide, smoothed):
 def test_without_smoothing_only_the_smoothing_is_left_out(slide, smoothed):
     unsmoothed = cluster(slide[0], slide[1], smoothed=False)
     assert unsmoothed.certainty.energy is None
-    assert unsmoothed.start.tobytes() == smoothed.start.tobytes()
     assert unsmoothed.raw.tobytes() == unsmoothed.labels.tobytes()
     assert smoothed.certainty.coupling > 0
 
@@ -261,7 +263,7 @@ def test_both_procedures_run_and_are_certified(small, procedure):
     if procedure == "paper":
         assert (np.diff(criteria) < 0).all()
     assert np.isfinite(criteria).all()
-    assert certainty.stability_ari == 1
+    assert certainty.stability_ari > 0.9
     unsmoothed = cluster(features, coords, settings, smoothed=False)
     assert unsmoothed.certainty.energy is None
     assert_well_formed(unsmoothed, len(coords))
@@ -281,7 +283,6 @@ def test_stability_of_clear_kinds_is_high_and_of_noise_reported(slide):
     params = changed(QUICK, restarts=3)
     found = cluster(features, coords, params)
     certainty = found.certainty
-    assert same(found, cluster(features, coords))
     assert (certainty.n_all_clusters_low, certainty.n_all_clusters_high) == (3, 3)
     assert certainty.stability_ari > 0.95
     drawn = ~np.isnan(found.agreement)
@@ -328,14 +329,25 @@ def test_place_on_the_slide_does_not_matter(slide, smoothed):
         assert same(cluster(features, coords + np.array(shift)), smoothed)
 
 
-@pytest.mark.parametrize(
-    "turn", [[[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[-1, 0], [0, 1]], [[0, 1], [1, 0]]]
-)
-def test_turning_and_flipping_the_slide_hardly_matters(slide, smoothed, turn):
-    # K-means draws its starts in another order of the tiles; that is all.
-    turned = cluster(slide[0], slide[1] @ np.array(turn))
-    assert turned.n_clusters == smoothed.n_clusters
-    assert adjusted_rand_score(turned.labels, smoothed.labels) > 0.99
+TURNS = [np.array(turn) for turn in ([[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]])]
+MIRRORS = [np.array(mirror) for mirror in ([[-1, 0], [0, 1]], [[0, 1], [1, 0]])]
+
+
+@pytest.mark.parametrize("turn", TURNS + MIRRORS)
+@pytest.mark.parametrize("parts", ["smoothed", "unsmoothed", "large"])
+def test_turning_and_flipping_the_slide_moves_no_label(monkeypatch, turn, parts):
+    if parts == "large":
+        monkeypatch.setattr(ensemble, "DRAWN_TILES", 150)
+        monkeypatch.setattr(ensemble, "BLOCK_PITCHES", 4)
+    features, coords, _ = planted_slide(2, side=20)
+    settings = changed(QUICK, restarts=3)
+    given, turned = (
+        cluster(features, where, settings, parts != "unsmoothed")
+        for where in (coords, coords @ turn)
+    )
+    assert same(given, turned)
+    assert given.agreement.tobytes() == turned.agreement.tobytes()
+    assert given.certainty == turned.certainty
 
 
 def test_length_of_embeddings_does_not_matter(slide, smoothed):
@@ -444,7 +456,7 @@ def test_few_tiles_start_with_fewer_clusters(n, smoothed):
     found = cluster(features, lattice(n, 1, PITCH_PX), PARTS["ours"], smoothed)
     assert_well_formed(found, n)
     at_start = max(1, n // clustering.TILES_PER_CLUSTER)
-    assert len(np.unique(found.start)) == at_start < 8
+    assert len(np.unique(found.start)) <= at_start < 8
     assert 1 <= found.n_clusters <= at_start
     assert found.notes == (f"{n} tiles: {at_start} instead of 8 clusters at the start",)
     assert (found.certainty.stability_ari is None) == (n == 1)
@@ -466,7 +478,9 @@ def test_the_published_start_has_a_cluster_for_every_one_of_few_tiles(n, smoothe
 
 @pytest.mark.parametrize(("parts", "n"), [("ours", 80), ("published", 8)])
 def test_just_enough_tiles_for_the_start(parts, n):
-    features = np.random.default_rng(n).standard_normal((n, 6)).astype(np.float32)
+    # Along a row, features follow one another smoothly: they have spatial structure.
+    steps = np.random.default_rng(n).standard_normal((n, 6))
+    features = (np.cumsum(steps, axis=0) + steps).astype(np.float32)
     found = cluster(features, lattice(n, 1, PITCH_PX), PARTS[parts])
     assert_well_formed(found, n)
     assert found.notes == ()
@@ -598,16 +612,6 @@ def test_a_cluster_that_vanishes_in_smoothing_is_numbered_last():
     assert not found.labels.any()
     assert found.raw.tolist() == [0] * 24 + [1] + [0] * 24
     assert found.start.tolist() == found.raw.tolist()
-
-
-def test_equal_clusters_are_numbered_from_the_top():
-    # Two kinds of equal size; the topmost, then leftmost tile decides.
-    coords = lattice(10, 10, PITCH_PX)
-    below = (coords[:, 1] >= 5 * PITCH_PX).astype(int)
-    features = np.eye(4)[below] + 0.01 * np.random.default_rng(0).standard_normal((100, 4))
-    order = np.random.default_rng(1).permutation(100)
-    found = cluster(features[order], coords[order])
-    assert found.labels.tolist() == below[order].tolist()
 
 
 # What is refused.

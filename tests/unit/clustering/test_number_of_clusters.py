@@ -7,9 +7,14 @@ from sklearn.metrics import adjusted_rand_score
 
 from helpers.lattices import lattice
 from histohet.clustering.evidence import TileField, assess
-from histohet.clustering.number_of_clusters import Stage, dissolve_small, merge_path
+from histohet.clustering.number_of_clusters import (
+    LEAST_TILES,
+    Stage,
+    merge_path,
+    most_evident,
+)
 from histohet.clustering.potts.model import neighbour_lists
-from histohet.clustering.result import compact
+from histohet.clustering.result import OUTLIER, compact
 from histohet.tiles.neighbours import knn_edges
 
 
@@ -163,27 +168,49 @@ def test_number_of_clusters_does_not_grow_with_the_tiles():
     assert numbers == [4, 4, 4]
 
 
-def odd_tiles(n_odd: int):
-    """Two kinds of 60 tiles, and odd ones far from both but nearer to the second."""
+def two_kinds_and_odd_tiles(n_odd: int):
+    """Two kinds of 60 tiles each, side by side, and odd ones in their midst, far from both."""
     rng = np.random.default_rng(5)
-    kind = np.repeat([0, 1, 2], [60, 60, n_odd])
-    means = np.array([[0, 0, 0], [8, 0, 0], [8, 30, 0]])
-    return means[kind] + rng.standard_normal((120 + n_odd, 3)), kind
+    coords = lattice(12, 10)
+    kind = (coords[:, 0] >= 6).astype(np.int64)
+    odd = rng.choice(120, n_odd, replace=False)
+    rows = 8 * np.eye(3)[kind] + rng.standard_normal((120, 3))
+    rows[odd] = 60 * np.eye(3)[2] + rng.standard_normal((n_odd, 3))
+    return rows, coords, kind, odd
 
 
-@pytest.mark.parametrize(("n_odd", "least", "n_left"), [(3, 4, 2), (4, 4, 3), (1, 2, 2), (3, 3, 3)])
-def test_clusters_too_small_go_to_what_suits_their_tiles_best(n_odd, least, n_left):
-    rows, kind = odd_tiles(n_odd)
-    expected = kind if n_left == 3 else np.minimum(kind, 1)
-    np.testing.assert_array_equal(dissolve_small(rows, kind, least), expected)
+@pytest.mark.parametrize("smoothed", [True, False])
+@pytest.mark.parametrize("n_odd", [1, 4, 9])
+def test_tiles_too_few_for_a_cluster_are_outliers_and_the_others_what_they_were(n_odd, smoothed):
+    rows, coords, kind, odd = two_kinds_and_odd_tiles(n_odd)
+    start = np.where(np.isin(np.arange(120), odd), 2, kind)
+    chosen = most_evident(field_of(rows, coords), start, smoothed)
+    assert np.flatnonzero(chosen.labels == OUTLIER).tolist() == sorted(odd)
+    others = np.setdiff1d(np.arange(120), odd)
+    assert adjusted_rand_score(chosen.labels[others], kind[others]) == 1
+    alone = most_evident(field_of(rows, coords).part(others), kind[others], smoothed)
+    assert chosen.gain == pytest.approx(alone.gain, rel=1e-6)
 
 
-def test_small_clusters_dissolve_one_at_a_time_into_one_that_is_large_enough():
-    rows, kind = odd_tiles(6)
-    kind[-2:] = 3
-    np.testing.assert_array_equal(dissolve_small(rows, kind, 5), np.minimum(kind, 2))
+def test_as_many_as_a_cluster_needs_are_one():
+    rows, coords, kind, odd = two_kinds_and_odd_tiles(LEAST_TILES)
+    start = np.where(np.isin(np.arange(120), odd), 2, kind)
+    chosen = most_evident(field_of(rows, coords), start, False)
+    assert len(np.unique(chosen.labels)) == 3
+    assert chosen.labels.min() == 0
 
 
-def test_last_cluster_stays_whatever_its_size():
-    rows, kind = odd_tiles(3)
-    assert dissolve_small(rows, kind, 1000).max() == 0
+def test_gain_is_what_the_path_says():
+    rows, coords, kind, _ = two_kinds_and_odd_tiles(0)
+    path = merge_path(field_of(rows, coords), kind)
+    chosen = most_evident(field_of(rows, coords), kind, True)
+    assert chosen.gain == path[0].step.criterion - path[-1].step.criterion > 0
+    assert chosen.steps == tuple(stage.step for stage in path)
+    (only,) = merge_path(field_of(rows, coords), 0 * kind)
+    assert most_evident(field_of(rows, coords), 0 * kind, True).gain == 0 * only.step.criterion
+
+
+def test_tiles_fewer_than_a_cluster_needs_are_one_cluster_all_the_same():
+    rows, coords, _, _ = two_kinds_and_odd_tiles(0)
+    chosen = most_evident(field_of(rows[:6], coords[:6]), np.zeros(6, np.int64), True)
+    assert chosen.labels.tolist() == [0] * 6

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from histohet.clustering.result import Clustering, at_most_one_cluster
+from histohet.clustering.result import OUTLIER, Clustering, at_most_one_cluster
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample, with_stability
 
@@ -19,7 +19,9 @@ LABELS = np.repeat([0, 1, 2], [50, 30, 20])
 
 def summarise_restarts(labels, drawn, restarts) -> Clustering:
     found = at_most_one_cluster(ClusteringSettings(), len(labels))
-    return with_stability(replace(found, labels=labels), drawn, restarts)
+    numbers = [len(np.unique(restart)) for restart in restarts]
+    found = replace(found, labels=np.asarray(labels))
+    return with_stability(found, drawn, restarts, min(numbers), max(numbers))
 
 
 def figures(found: Clustering) -> tuple[float | None, int | None, int | None]:
@@ -56,7 +58,7 @@ def test_a_split_cluster_disagrees_in_one_half_only(label):
     split = halves_of(LABELS, label)
     found = summarise_restarts(LABELS, [ALL, ALL], [split, LABELS])
     assert figures(found)[1:] == (3, 4)
-    assert figures(found)[0] == pytest.approx(adjusted_rand_score(split, LABELS))
+    assert figures(found)[0] == pytest.approx((adjusted_rand_score(split, LABELS) + 1) / 2)
     members = label == LABELS
     assert found.agreement[~members].tolist() == [1.0] * (~members).sum()
     # One half is the cluster's counterpart; which one of equal halves does not matter.
@@ -100,34 +102,35 @@ def test_only_drawn_tiles_count():
     assert sorted(found.agreement[50:80]) == [0.0] * 15 + [1.0] * 15 or (
         found.agreement[50:60].tolist() == [0.5] * 10
     )
-    common = adjusted_rand_score(LABELS[40:60], halves_of(LABELS, 1)[40:60])
-    assert figures(found)[0] == pytest.approx(common)
+    second = adjusted_rand_score(LABELS[40:90], halves_of(LABELS, 1)[40:90])
+    assert figures(found)[0] == pytest.approx((1 + second) / 2)
     assert figures(found)[1:] == (2, 4)
 
 
-def test_mean_over_all_pairs_of_restarts():
+def test_mean_over_restarts_of_the_agreement_with_the_result():
     rng = np.random.default_rng(0)
     drawn = [np.sort(rng.choice(100, 80, replace=False)) for _ in range(4)]
     restarts = [rng.integers(2 + i, size=80) for i in range(4)]
-    scores = []
-    for a, b in itertools.combinations(range(4), 2):
-        common = sorted(set(drawn[a]) & set(drawn[b]))
-        of_a = [restarts[a][list(drawn[a]).index(tile)] for tile in common]
-        of_b = [restarts[b][list(drawn[b]).index(tile)] for tile in common]
-        scores.append(adjusted_rand_score(of_a, of_b))
+    pairs = zip(drawn, restarts, strict=True)
+    scores = [adjusted_rand_score(LABELS[rows], again) for rows, again in pairs]
     found = summarise_restarts(LABELS, drawn, restarts)
     assert figures(found)[0] == pytest.approx(np.mean(scores))
     assert figures(found)[1:] == (2, 5)
 
 
-def test_a_single_restart_agrees_with_itself():
-    assert figures(summarise_restarts(LABELS, [ALL], [halves_of(LABELS, 0)]))[0] == 1.0
+def test_restarts_that_agree_with_each_other_alone_are_no_sign_of_stability():
+    one = np.zeros(100, np.int64)
+    assert figures(summarise_restarts(LABELS, [ALL] * 8, [one] * 8))[0] == 0.0
 
 
-def test_restarts_without_a_common_tile_do_not_count():
-    drawn = [np.arange(50), np.arange(50, 100), np.arange(100)]
-    restarts = [LABELS[:50], LABELS[50:], LABELS]
-    assert figures(summarise_restarts(LABELS, drawn, restarts))[0] == 1.0
+def test_outliers_correspond_to_nothing():
+    labels, again = LABELS.copy(), LABELS.copy()
+    labels[:5] = OUTLIER
+    again[45:55] = OUTLIER
+    found = summarise_restarts(labels, [ALL], [again])
+    assert np.isnan(found.agreement[:5]).all()
+    assert found.agreement[5:45].tolist() == [1.0] * 40
+    assert found.agreement[45:55].tolist() == [0.0] * 10
 
 
 def test_every_tile_needs_its_label():

@@ -19,8 +19,8 @@ from histohet.clustering.energy import calibrated_energy, typical_coupling
 from histohet.clustering.ensemble import draw_ensemble
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.outliers import odd_tiles
-from histohet.clustering.potts.minimise import gap_percent, minimise
-from histohet.clustering.potts.model import edges_within, energy
+from histohet.clustering.potts.minimise import minimise
+from histohet.clustering.potts.model import edges_within
 from histohet.clustering.published.cluster import cluster as published_cluster
 from histohet.clustering.result import (
     OUTLIER,
@@ -33,11 +33,15 @@ from histohet.clustering.result import (
 )
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample, with_stability
-from histohet.clustering.tiles import Graph, OrderedTiles, Source
+from histohet.clustering.tiles import Graph, OrderedTiles, Source, too_few_different
 from histohet.common.arrays import Floats, Ints
 from histohet.common.logs import logger
 from histohet.common.outcome import SlideLost, Status, attempt
 from histohet.features.file import FeatureTable
+
+# At the start there is at most one cluster per so many tiles.
+TILES_PER_CLUSTER = 10
+
 
 def cluster_slide(
     table: FeatureTable, settings: ClusteringSettings, seed: int, smoothed: bool = True
@@ -136,46 +140,60 @@ def _cluster_as_published(
 def _cluster(
     tiles: OrderedTiles, settings: ClusteringSettings, seed: int, smoothed: bool
 ) -> Clustering:
-    graph = tiles.graph(settings.k, settings.reach)
-    clustered = np.flatnonzero(~odd_tiles(tiles.components))
-    part = tiles.subset(clustered)
-    edges = edges_within(graph.edges, clustered)
-    ensemble = draw_ensemble(part, edges, settings.q, settings.restarts, smoothed, seed)
+    q, notes = _clusters_at_start(tiles, settings.q)
+    one = at_most_one_cluster(settings, len(tiles), smoothed, notes)
+    if settings.restarts and len(tiles) > 1:
+        one = with_stability(one, [np.arange(len(tiles))], [one.labels], 1, 1)
+    if q < 2:
+        return one
+    # Which tiles take part, as positions among all; first without those unlike any others.
+    taking_part = np.flatnonzero(~odd_tiles(tiles.components))
+    edges = edges_within(tiles.graph(settings.k, settings.reach).edges, taking_part)
+    part = tiles.subset(taking_part)
+    ensemble = draw_ensemble(part, edges, q, settings.restarts, smoothed, seed)
     if ensemble is None:
-        return at_most_one_cluster(settings, len(tiles), smoothed)
+        return one
     kept = np.flatnonzero(~ensemble.is_odd)
-    clustered, edges = clustered[kept], edges_within(edges, kept)
-    draws = [draw.labels[kept] for draw in ensemble.draws]
     agreed = consensus(
-        [compact(np.where(draw == OUTLIER, draw.max() + 1, draw)) for draw in draws],
+        [_as_partition(draw.labels[kept]) for draw in ensemble.draws],
         settings.q,
         np.random.default_rng(seed),
     )
-    typical = ensemble.draws[agreed.nearest]
-    rows = ensemble.components[kept]
+    components = ensemble.components[kept]
     raw, labels, certainty = agreed.labels, agreed.labels, UNKNOWN
     if smoothed:
-        space = np.ascontiguousarray(rows[:, : ensemble.n_components])
-        raw, labels, certainty = _smooth(space, Graph.of(edges, len(kept)), agreed.labels)
-    start = typical.k_means.predict(rows[:, : typical.n_components])
-    n = len(tiles)
-    found = numbered(
-        settings,
-        *(_among_all(part, clustered, n) for part in (start, raw, labels)),
-        typical.steps,
-        certainty,
-        (),
+        space = np.ascontiguousarray(components[:, : ensemble.n_components])
+        graph = Graph.of(edges_within(edges, kept), len(kept))
+        raw, labels, certainty = _smooth(space, graph, agreed.labels)
+    typical = ensemble.draws[agreed.nearest]
+    start = typical.k_means.predict(components[:, : typical.n_components])
+    start, raw, labels = (
+        _among_all(labels, taking_part[kept], len(tiles)) for labels in (start, raw, labels)
     )
+    found = numbered(settings, start, raw, labels, typical.steps, certainty, notes)
     if not settings.restarts:
         return found
-    place = np.full(len(part), -1)
-    place[kept] = clustered
-    drawn, again = [], []
-    for draw in ensemble.draws:
-        rows_drawn = draw.rows[place[draw.rows] >= 0]
-        drawn.append(place[rows_drawn])
-        again.append(draw.labels[rows_drawn])
-    return with_stability(found, drawn, again, agreed.n_low, agreed.n_high)
+    drawn = [taking_part[draw.rows] for draw in ensemble.draws]
+    again = [draw.labels[draw.rows] for draw in ensemble.draws]
+    n_low, n_high = min(agreed.n_low, found.n_clusters), agreed.n_high
+    return with_stability(found, drawn, again, n_low, n_high)
+
+
+def _clusters_at_start(tiles: OrderedTiles, q: int) -> tuple[int, tuple[str, ...]]:
+    """Return how many clusters the tiles support at the start, and why they are fewer than `q`."""
+    n = len(tiles)
+    most = max(1, min(q, n // TILES_PER_CLUSTER))
+    found = tiles.count_different(most) if tiles.components.shape[1] else min(n, 1)
+    if found < most:
+        return found, (too_few_different(n, found, q),)
+    if found < q:
+        return found, (f"{n} tiles: {found} instead of {q} clusters at the start",)
+    return found, ()
+
+
+def _as_partition(labels: Ints) -> Ints:
+    """Return labels (N,) in 0..K-1, outliers together as one more cluster."""
+    return compact(np.where(labels == OUTLIER, labels.max() + 1, labels))
 
 
 def _among_all(labels: npt.NDArray[np.integer], rows: Ints, n: int) -> Ints:
@@ -188,25 +206,18 @@ def _among_all(labels: npt.NDArray[np.integer], rows: Ints, n: int) -> Ints:
 def _smooth(rows: Floats, graph: Graph, labels: Ints) -> tuple[Ints, Ints, Certainty]:
     """Give tiles the labels of least energy for the clusters that `labels` describe.
 
-    No cluster may vanish, for their number is settled already: then `labels` are kept.
-
     Returns
     -------
     raw
         (N,) int64 best cluster of each tile by its embedding alone.
     labels
-        (N,) int64 in the same numbering.
+        (N,) int64 in the same numbering. A cluster that no tile has at the minimum is none.
     certainty
         How near the minimum they are.
     """
     model = calibrated_energy(rows, graph, labels)
     found = minimise(model, labels)
     alone = np.argmin(model.unary, axis=1).astype(np.int64)
-    certainty = Certainty(
-        found.energy, found.lower_bound, found.gap_percent, typical_coupling(model)
-    )
-    if len(np.unique(found.labels)) == len(np.unique(labels)):
-        return alone, found.labels, certainty
-    left = energy(model, labels)
-    gap = gap_percent(model, left, found.lower_bound)
-    return alone, labels, replace(certainty, energy=left, gap_percent=gap)
+    coupling = typical_coupling(model)
+    certainty = Certainty(found.energy, found.lower_bound, found.gap_percent, coupling)
+    return alone, found.labels, certainty

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from histohet.clustering.result import compact
-from histohet.common.arrays import Bools, Floats, Ints
+from histohet.common.arrays import Floats, Ints
 
 # Cells that the tree is made of, the largest ones; tiles of others go where most draws have them.
 MOST_CELLS = 400
@@ -90,11 +90,6 @@ def variation_of_information(a: Ints, b: Ints, sizes: Ints) -> float:
     """Return 2 H(a, b) - H(a) - H(b) in bits, of labels (C,) of cells of `sizes` (C,) tiles."""
     both = a * (b.max() + 1) + b
     return 2 * _entropy(both, sizes) - _entropy(a, sizes) - _entropy(b, sizes)
-
-
-def mostly(draws: Sequence[Bools]) -> Bools:
-    """Return what more than half of the draws say, (N,) bool."""
-    return np.asarray(np.mean(draws, axis=0) > 0.5)
 
 
 def _entropy(labels: Ints, sizes: Ints) -> float:

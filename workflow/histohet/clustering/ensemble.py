@@ -37,9 +37,8 @@ KEPT_GAIN = 0.8
 DRAWN_SHARE = 0.8
 DRAWN_TILES = 10_000
 BLOCK_PITCHES = 16
-# K-means has so many starts and looks for at most one cluster per so many tiles.
+# K-means is begun so many times.
 K_MEANS_STARTS = 3
-TILES_PER_CLUSTER = 10
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def draw_ensemble(
     tiles, edges
         The tiles, and the (E, 2) int64 pairs of neighbours.
     q
-        Clusters at the start of a draw.
+        Clusters at the start of a draw, 2 or more.
     n_draws
         Draws in the spaces that are kept; 0 for one of all tiles in each space.
     smoothed
@@ -120,15 +119,11 @@ def draw_ensemble(
     Returns
     -------
     Ensemble or None
-        None where no component has spatial structure, or no two tiles differ: one cluster.
+        None where no component has spatial structure: one cluster.
     """
     components = structured(tiles.components, edges)
     widest = min(components.shape[1], max(1, min(len(tiles), DRAWN_TILES) // TILES_PER_COMPONENT))
-    q = min(q, len(tiles) // TILES_PER_CLUSTER)
-    if q < 2 or widest < 1:
-        return None
-    q = tiles.count_different(q)
-    if q < 2:
+    if not widest:
         return None
     widths = sorted({min(width, widest) for width in SPACES})
 

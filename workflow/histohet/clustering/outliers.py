@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from histohet.common.arrays import Bools, Floats
+from histohet.common.arrays import Bools, Float32, Floats
 
 # Tiles that must be like a tile.
 COMPANIONS = 10
@@ -37,7 +37,7 @@ def odd_tiles(rows: Floats) -> Bools:
         (N,) bool; none where tiles are few, or alike to the last digit.
     """
     n = len(rows)
-    every = -(-n // COMPARED_TILES)
+    every = max(1, -(-n // COMPARED_TILES))
     compared = rows[::every].astype(np.float32)
     nobody = np.zeros(n, np.bool_)
     if len(compared) <= 2 * COMPANIONS or not rows.shape[1]:
@@ -45,7 +45,7 @@ def odd_tiles(rows: Floats) -> Bools:
     near = np.concatenate(
         [
             # The nearest is the tile itself.
-            np.partition(squared_distances(chunk, compared), COMPANIONS, axis=1)[:, COMPANIONS]
+            np.partition(_squared_distances(chunk, compared), COMPANIONS, axis=1)[:, COMPANIONS]
             for chunk in _chunks(compared)
         ]
     )
@@ -57,19 +57,20 @@ def odd_tiles(rows: Floats) -> Bools:
     farthest = np.exp(2 * (typical + FARTHEST * deviation))
     companions = np.concatenate(
         [
-            (squared_distances(chunk, compared) <= farthest).sum(axis=1)
+            (_squared_distances(chunk, compared) <= farthest).sum(axis=1)
             for chunk in _chunks(rows.astype(np.float32))
         ]
     )
+    # Itself is among those compared with.
     companions[::every] -= 1
     return np.asarray(companions < COMPANIONS)
 
 
-def squared_distances(rows: Floats, others: Floats) -> Floats:
+def _squared_distances(rows: Float32, others: Float32) -> Float32:
     """Return the squared distances (N, M) between rows (N, d) and others (M, d), never below 0."""
     squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.einsum("ij,ij->i", others, others)
-    return np.asarray(np.maximum(squares - 2 * (rows @ others.T), 0))
+    return np.asarray(np.maximum(squares - 2 * (rows @ others.T), 0), np.float32)
 
 
-def _chunks(rows: Floats) -> list[Floats]:
+def _chunks(rows: Float32) -> list[Float32]:
     return [rows[first : first + ROWS_PER_CHUNK] for first in range(0, len(rows), ROWS_PER_CHUNK)]

@@ -145,8 +145,8 @@ def _order_by_content(features: Source, coords: npt.NDArray[np.integer]) -> Ints
     for first in range(0, len(features), ROWS_PER_CHUNK):
         tiles = np.arange(first, min(first + ROWS_PER_CHUNK, len(features)))
         # Adding 0 makes one zero of both.
-        rows = np.asarray(features[tiles], np.float32) + np.float32(0)
-        checksum[tiles] = np.ascontiguousarray(rows).view(np.uint32).astype(np.uint64) @ digits
+        rows = unit_rows(features, tiles) + np.float32(0)
+        checksum[tiles] = rows.view(np.uint32).astype(np.uint64) @ digits
     if not len(features):
         return np.empty(0, np.int64)
     offset = np.abs(2 * coords.astype(np.int64) - coords.min(axis=0) - coords.max(axis=0))
