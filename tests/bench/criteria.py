@@ -49,7 +49,6 @@ from threadpoolctl import threadpool_limits
 from bench.clustering import NOISES, PLANTED, of_this_code, warm_up
 from bench.running import ROOT, one_thread, run_all, say
 from bench.synthetic_slides import PITCH_PX, make_slide
-from histohet.clustering.cluster import K_MEANS_STARTS
 from histohet.clustering.energy import estimate_coupling, log_likelihood, neighbour_counts
 from histohet.clustering.evidence import (
     PRIOR_TILES,
@@ -66,8 +65,7 @@ from histohet.clustering.result import compact
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample
 from histohet.clustering.tiles import (
-    MODEL_COMPONENTS,
-    START_COMPONENTS,
+    COMPONENTS,
     principal_components,
     unit_rows,
 )
@@ -78,6 +76,9 @@ from histohet.tiles.neighbours import knn_edges
 TILES = (500, 2_000)
 SLIDES = 3
 SETTINGS = ClusteringSettings()
+# The criteria are compared in one space, on one path from starts of k-means.
+MODEL_COMPONENTS = 20
+K_MEANS_STARTS = 5
 RESAMPLES = 4
 # The gap statistic looks at up to so many clusters, and only on slides small enough for it: its
 # surrogates need all eigenvectors of the graph.
@@ -408,7 +409,7 @@ def judge_slide(task: Json) -> list[Json]:
     rows = []
     with threadpool_limits(limits=1):
         tiles = np.arange(len(slide.coords))
-        components = principal_components(slide.features, tiles, START_COMPONENTS, task["seed"])
+        components = principal_components(slide.features, tiles, COMPONENTS, task["seed"])
         of_path = merge(components, slide.coords, task["seed"])
         case = Case(
             slide.features, slide.coords, task["planted"], task["seed"], components, *of_path

@@ -35,10 +35,10 @@ KEPT_GAIN = 0.8
 # Share of the tiles in a draw. Of large slides so many tiles at most, in square blocks of this many
 # pitches a side: enough to know the clusters by.
 DRAWN_SHARE = 0.8
-DRAWN_TILES = 10_000
+DRAWN_TILES = 6_000
 BLOCK_PITCHES = 16
-# K-means is begun so many times.
-K_MEANS_STARTS = 3
+# Starts of k-means: one, for draws are to differ.
+K_MEANS_STARTS = 1
 
 
 @dataclass(frozen=True)
