@@ -66,7 +66,8 @@ def test_a_slide_of_equal_halves_keeps_its_labels_in_all_positions() -> None:
     tiles = block(0)
     halves = (tiles.features[:, 1] > SIDE // 2).astype(np.float32)
     rng = np.random.default_rng(0)
-    features = halves[:, None] * 10 + rng.standard_normal((len(tiles), 8), dtype=np.float32)
+    means = 10 * np.eye(8, dtype=np.float32)[halves.astype(int)]
+    features = means + rng.standard_normal((len(tiles), 8), dtype=np.float32)
     two = Embedded(features, tiles.coords, PITCH, tiles.tissue_share)
 
     found = list(labels_of_changed("default", two))

@@ -64,7 +64,7 @@ def test_a_variant_has_its_own_settings_in_place() -> None:
     changed = varied(config, variant.settings)
     assert (changed.clustering.q, changed.encoder.name) == (10, "uni")
     # What it does not name stays; of the encoder, nothing.
-    assert changed.clustering.restarts == config.clustering.restarts == 3
+    assert changed.clustering.restarts == config.clustering.restarts == 6
     assert changed.tissue == config.tissue
 
 

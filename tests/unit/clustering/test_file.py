@@ -72,7 +72,7 @@ def test_others_find_the_history_as_json(
                 "q": 7,
                 "k": 8,
                 "reach": 2.0,
-                "restarts": 8,
+                "restarts": 12,
                 "min_tiles": 20,
             },
             "notes": ["three tiles"],

@@ -33,6 +33,14 @@ def test_tiles_of_a_kind_are_odd_only_if_they_are_few(n, is_odd):
     assert (odd_tiles(rows)[members] == is_odd).all()
 
 
+def test_tiles_of_a_kind_that_varies_more_are_not_odd():
+    rng = np.random.default_rng(0)
+    loose = rng.random(600) < 0.3
+    rows = np.where(loose[:, None], 4.0, 0.5) * rng.standard_normal((600, 8))
+    rows[loose] += 20
+    assert not odd_tiles(rows)[loose].mean() > 0.02
+
+
 def test_scale_turning_and_order_do_not_matter():
     rows = tissue()
     rows[[5, 6]] = 60 * np.eye(8)[:2]

@@ -11,7 +11,7 @@ def test_defaults_follow_the_procedure() -> None:
     published = ClusteringSettings(procedure="paper")
     assert (published.q, published.k, published.reach, published.restarts) == (20, 8, None, 0)
     assert ClusteringSettings(procedure="paper", q=10, reach=1.5).q == 10
-    assert ClusteringSettings().q == 30
+    assert ClusteringSettings().q == 20
 
 
 @pytest.mark.parametrize("procedure", ["histohet", "paper"])

@@ -44,8 +44,8 @@ def test_each_variant_changes_one_factor() -> None:
     ("settings", "names"),
     [
         ({}, {}),
-        ({"clustering": {"q": 30}}, {}),
-        ({"clustering": {"q": 20, "k": 4}}, {"procedure": "potts_k4_q20"}),
+        ({"clustering": {"q": 20}}, {}),
+        ({"clustering": {"q": 30, "k": 4}}, {"procedure": "potts_k4_q30"}),
         ({"clustering": {"reach": None}}, {"procedure": "potts_reachNone"}),
         ({"epithelium": {"min_coverage": 0.5}}, {"procedure": "potts_coverage0.5"}),
         ({"epithelium": {"fill": "white"}}, {"masking": "masked_white"}),
@@ -155,8 +155,8 @@ def test_a_curve_measures_by_variants_of_its_own() -> None:
     curve = {"q": [20, 30], "variants": ["full"]}
     found = Variants(config(clinical=CLINICAL, specification_curve=curve))
     assert list(found.curve) == ["full_q20", "full_q30"]
-    assert found["full_q20"].factors["procedure"] == "potts_q20"
-    assert found["full_q30"].factors == found["full"].factors
+    assert found["full_q30"].factors["procedure"] == "potts_q30"
+    assert found["full_q20"].factors == found["full"].factors
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_curve_measures_by_variants_of_its_own() -> None:
 )
 def test_mistakes_of_a_curve_are_named(changes: dict[str, Any], message: str) -> None:
     own = [
-        {"name": "same", "clustering": {"q": 30}},
+        {"name": "same", "clustering": {"q": 20}},
         {"name": "full_q20", "clustering": {"q": 10}},
     ]
     with pytest.raises(PlanError, match=message):

@@ -32,6 +32,9 @@ TILES_PER_COMPONENT = 25
 # Draws in every space before some are kept, and the least share of the best space's gain in these.
 SCOUTS = 2
 KEPT_GAIN = 0.8
+# Log evidence that clusters must gain over one cluster. Of noise and of drift, the best of many
+# starts gains up to some 20, and regions of a few dozen tiles gain more.
+LEAST_GAIN = 20.0
 # Share of the tiles in a draw. Of large slides so many tiles at most, in square blocks of this many
 # pitches a side: enough to know the clusters by.
 DRAWN_SHARE = 0.8
@@ -157,6 +160,8 @@ def _draw(space: Floats, edges: Ints, rows: Ints, q: int, smoothed: bool, seed: 
     k_means = KMeans(q, n_init=K_MEANS_STARTS, random_state=seed).fit(drawn)
     field = TileField.of(drawn, neighbour_lists(edges_within(edges, rows), len(rows)))
     chosen = most_evident(field, compact(k_means.labels_), smoothed)
+    if chosen.gain < LEAST_GAIN:
+        chosen = chosen._replace(labels=np.zeros(len(rows), np.int64), gain=0.0)
     clustered = chosen.labels != OUTLIER
     labels = np.full(len(space), OUTLIER, np.int64)
     others = np.ones(len(space), np.bool_)

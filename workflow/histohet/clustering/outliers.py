@@ -14,8 +14,10 @@ from histohet.common.arrays import Bools, Float32, Floats
 # Tiles that must be like a tile.
 COMPANIONS = 10
 # A tile is odd if its companions are farther than this many robust standard deviations above the
-# typical logarithm of the distance.
+# typical logarithm of the distance, and this many times as far as the nearest companions of one of
+# them are: tiles of a kind that varies more than others are no outliers.
 FARTHEST = 4.0
+FARTHER_THAN_THEIRS = 2.0
 # Median absolute deviation to standard deviation, of a Gaussian.
 TO_DEVIATION = 1.4826
 # Tiles are compared with at most so many, evenly drawn.
@@ -55,15 +57,23 @@ def odd_tiles(rows: Floats) -> Bools:
     typical = np.median(distance)
     deviation = TO_DEVIATION * np.median(np.abs(distance - typical))
     farthest = np.exp(2 * (typical + FARTHEST * deviation))
+    rows = rows.astype(np.float32)
     companions = np.concatenate(
-        [
-            (_squared_distances(chunk, compared) <= farthest).sum(axis=1)
-            for chunk in _chunks(rows.astype(np.float32))
-        ]
+        [(_squared_distances(chunk, compared) <= farthest).sum(axis=1) for chunk in _chunks(rows)]
     )
     # Itself is among those compared with.
     companions[::every] -= 1
-    return np.asarray(companions < COMPANIONS)
+    odd = np.flatnonzero(companions < COMPANIONS)
+    found = nobody
+    for first in range(0, len(odd), ROWS_PER_CHUNK):
+        some = odd[first : first + ROWS_PER_CHUNK]
+        squared = _squared_distances(rows[some], compared)
+        itself = some % every == 0
+        squared[itself, some[itself] // every] = np.inf
+        their = np.argpartition(squared, COMPANIONS - 1, axis=1)[:, :COMPANIONS]
+        own = np.take_along_axis(squared, their, axis=1).max(axis=1)
+        found[some] = own > FARTHER_THAN_THEIRS**2 * near[their].min(axis=1)
+    return found
 
 
 def _squared_distances(rows: Float32, others: Float32) -> Float32:
