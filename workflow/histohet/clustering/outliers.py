@@ -57,9 +57,9 @@ def odd_tiles(rows: Floats) -> Bools:
     typical = np.median(distance)
     deviation = TO_DEVIATION * np.median(np.abs(distance - typical))
     farthest = np.exp(2 * (typical + FARTHEST * deviation))
-    rows = rows.astype(np.float32)
+    single = rows.astype(np.float32)
     companions = np.concatenate(
-        [(_squared_distances(chunk, compared) <= farthest).sum(axis=1) for chunk in _chunks(rows)]
+        [(_squared_distances(chunk, compared) <= farthest).sum(axis=1) for chunk in _chunks(single)]
     )
     # Itself is among those compared with.
     companions[::every] -= 1
@@ -67,7 +67,7 @@ def odd_tiles(rows: Floats) -> Bools:
     found = nobody
     for first in range(0, len(odd), ROWS_PER_CHUNK):
         some = odd[first : first + ROWS_PER_CHUNK]
-        squared = _squared_distances(rows[some], compared)
+        squared = _squared_distances(single[some], compared)
         itself = some % every == 0
         squared[itself, some[itself] // every] = np.inf
         their = np.argpartition(squared, COMPANIONS - 1, axis=1)[:, :COMPANIONS]
