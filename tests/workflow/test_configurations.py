@@ -105,7 +105,7 @@ def test_variants_of_your_own_share_what_they_do_not_change(cohort: Cohort) -> N
         {"name": "strict", "epithelium": {"min_coverage": 0.5}},
         {"name": "white", "epithelium": {"fill": "white"}},
         {"name": "turned", "encoder": {"name": "stain_texture", "symmetry": "d4"}},
-        {"name": "same", "clustering": {"q": 30}},
+        {"name": "same", "clustering": {"q": 20}},
     ]
     rules = cohort.rules(variants=own, clinical=CLINICAL)
     assert rules["encode_tiles"] == 3

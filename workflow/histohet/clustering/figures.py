@@ -184,6 +184,8 @@ def _colours(labels: Int32) -> list[Rgb]:
 def _draw_criterion(place: Axes, found: Clustering, tall: float) -> None:
     """Draw the criterion of every number of clusters tried, relative to the best.
 
+    Ours is that of the draw most like the result, whose number is that of all draws.
+
     The plot is inset into its place, `tall` inches high, so that its labels move no map.
     """
     place.set_axis_off()
@@ -196,8 +198,6 @@ def _draw_criterion(place: Axes, found: Clustering, tall: float) -> None:
         evidence = found.settings.procedure == "histohet"
         criterion = np.array([step.criterion for step in found.steps])
         criterion -= criterion.max() if evidence else criterion.min()
-        if evidence and chosen < numbers[int(np.argmax(criterion))]:
-            axes.set_title(f"Number of clusters: {chosen}, tiny ones dissolved", weight="normal")
         axes.plot(numbers, criterion, "o-", color=INK, markersize=3)
         axes.axvline(chosen, color=cluster_colour(5), linestyle="--")
         # Differences of a few units decide, where those to one cluster are in the thousands.
@@ -205,7 +205,7 @@ def _draw_criterion(place: Axes, found: Clustering, tall: float) -> None:
         axes.margins(y=0.08)
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        name = "Log evidence (higher is better)" if evidence else "BIC (lower is better)"
+        name = "Log evidence in one draw" if evidence else "BIC (lower is better)"
         axes.set_ylabel(f"{name},\nrelative to the best")
     else:
         axes.set(xticks=[], yticks=[])

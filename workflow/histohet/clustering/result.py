@@ -50,10 +50,11 @@ class Certainty:
     coupling
         Mean weight of the edges; of our own procedure, the estimated coupling.
     stability_ari
-        Mean adjusted Rand index between restarts, see `stability`; None without restarts, as the
-        two that follow.
+        Mean adjusted Rand index of the restarts with the result, see `stability`; None without
+        restarts, as the two that follow.
     n_all_clusters_low, n_all_clusters_high
-        Fewest and most clusters in a restart.
+        Interval of the number of clusters, see `consensus` (``paper``: fewest and most in a
+        restart).
     """
 
     energy: float | None = None
@@ -93,12 +94,11 @@ class Clustering:
         (N,) float32 share of the restarts with a tile in which it was in the cluster that
         corresponds to its own; NaN where no restart drew it, and of outliers.
     steps
-        From the start to the last number of clusters tried.
+        From the start to the last number of clusters tried, of the draw most like the result.
     certainty
         Figures on the clusters.
     notes
-        Sentences for the reader: why there were fewer than q clusters at the start, how many
-        were too small to keep.
+        Sentences for the reader: why there were fewer than q clusters at the start.
     """
 
     settings: ClusteringSettings
