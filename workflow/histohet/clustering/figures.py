@@ -205,7 +205,9 @@ def _draw_criterion(place: Axes, found: Clustering, tall: float) -> None:
         axes.margins(y=0.08)
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        name = "Log evidence in one draw" if evidence else "BIC (lower is better)"
+        name = (
+            "Log evidence in one draw (higher is better)" if evidence else "BIC (lower is better)"
+        )
         axes.set_ylabel(f"{name},\nrelative to the best")
     else:
         axes.set(xticks=[], yticks=[])
