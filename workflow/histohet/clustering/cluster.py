@@ -148,14 +148,14 @@ def _cluster(
         return one
     # Which tiles take part, as positions among all; first without those unlike any others.
     taking_part = np.flatnonzero(~odd_tiles(tiles.components))
-    edges = edges_within(tiles.graph(settings.k, settings.reach).edges, taking_part)
+    edges = edges_within(tiles.edges(settings.k, settings.reach), taking_part)
     part = tiles.subset(taking_part)
     ensemble = draw_ensemble(part, edges, q, settings.restarts, smoothed, seed)
     if ensemble is None:
         return one
     kept = np.flatnonzero(~ensemble.is_odd)
     agreed = consensus(
-        [_as_partition(draw.labels[kept]) for draw in ensemble.draws],
+        [compact(draw.labels[kept]) for draw in ensemble.draws],
         settings.q,
         np.random.default_rng(seed),
     )
@@ -189,11 +189,6 @@ def _clusters_at_start(tiles: OrderedTiles, q: int) -> tuple[int, tuple[str, ...
     if found < q:
         return found, (f"{n} tiles: {found} instead of {q} clusters at the start",)
     return found, ()
-
-
-def _as_partition(labels: Ints) -> Ints:
-    """Return labels (N,) in 0..K-1, outliers together as one more cluster."""
-    return compact(np.where(labels == OUTLIER, labels.max() + 1, labels))
 
 
 def _among_all(labels: npt.NDArray[np.integer], rows: Ints, n: int) -> Ints:

@@ -101,8 +101,11 @@ def _entropy(labels: Ints, sizes: Ints) -> float:
 def _cuts(cells: Ints, sizes: Ints, most: int) -> list[Ints]:
     """Return the labels (C,) of the cells (C, draws) after every cut into 1 to `most` clusters."""
     largest = np.sort(np.argsort(-sizes, kind="stable")[:MOST_CELLS])
-    together = (cells[largest, None] == cells[None, largest]).mean(axis=-1)
-    kept_as = np.argmax((cells[:, None] == cells[None, largest]).mean(axis=-1), axis=1)
+    shared = np.zeros((len(cells), len(largest)), np.int16)
+    for draw in cells.T:
+        shared += draw[:, None] == draw[largest]
+    together = shared[largest] / cells.shape[1]
+    kept_as = np.argmax(shared, axis=1)
     weights = sizes[largest].astype(np.float64)
     labels = np.arange(len(largest))
     np.fill_diagonal(together, -1)

@@ -22,6 +22,7 @@ from histohet.clustering.number_of_clusters import most_evident
 from histohet.clustering.potts.model import edges_within, neighbour_lists
 from histohet.clustering.result import OUTLIER, Step, compact
 from histohet.clustering.space import structured
+from histohet.clustering.stability import DRAWN_SHARE, resample
 from histohet.clustering.tiles import OrderedTiles
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.logs import logger
@@ -35,9 +36,8 @@ KEPT_GAIN = 0.8
 # Log evidence that clusters must gain over one cluster. Of noise and of drift, the best of many
 # starts gains up to some 20, and regions of a few dozen tiles gain more.
 LEAST_GAIN = 20.0
-# Share of the tiles in a draw. Of large slides so many tiles at most, in square blocks of this many
-# pitches a side: enough to know the clusters by.
-DRAWN_SHARE = 0.8
+# Of large slides so many tiles are drawn at most, in square blocks of this many pitches a side:
+# enough to know the clusters by.
 DRAWN_TILES = 6_000
 BLOCK_PITCHES = 16
 # Starts of k-means: one, for draws are to differ.
@@ -53,7 +53,10 @@ class Draw:
     rows
         (M,) int64 sorted rows of the tiles that were drawn.
     labels
-        (N,) int64 in 0..K-1, each used; `OUTLIER` for drawn tiles that were too few for a cluster.
+        (N,) int64 in 0..K-1, each used.
+    odd
+        (O,) int64 rows of drawn tiles that were too few for a cluster; like those that were not
+        drawn, they have the label that suits them best.
     n_components
         Width of its space.
     gain
@@ -66,6 +69,7 @@ class Draw:
 
     rows: Ints
     labels: Ints
+    odd: Ints
     n_components: int
     gain: float
     steps: tuple[Step, ...]
@@ -97,7 +101,7 @@ class Ensemble:
         times_drawn, times_odd = np.zeros(n), np.zeros(n)
         for draw in self.draws:
             times_drawn[draw.rows] += 1
-            times_odd += draw.labels == OUTLIER
+            times_odd[draw.odd] += 1
         return np.asarray(times_odd > times_drawn / 2)
 
 
@@ -163,20 +167,20 @@ def _draw(space: Floats, edges: Ints, rows: Ints, q: int, smoothed: bool, seed: 
     if chosen.gain < LEAST_GAIN:
         chosen = chosen._replace(labels=np.zeros(len(rows), np.int64), gain=0.0)
     clustered = chosen.labels != OUTLIER
-    labels = np.full(len(space), OUTLIER, np.int64)
-    others = np.ones(len(space), np.bool_)
-    others[rows] = False
-    labels[rows] = chosen.labels
-    labels[others] = nearest(space[others], drawn[clustered], chosen.labels[clustered])
-    return Draw(rows, labels, space.shape[1], chosen.gain, chosen.steps, k_means)
+    known = rows[clustered]
+    others = np.setdiff1d(np.arange(len(space)), known)
+    labels = np.empty(len(space), np.int64)
+    labels[known] = chosen.labels[clustered]
+    labels[others] = nearest(space[others], drawn[clustered], labels[known])
+    odd = rows[~clustered]
+    return Draw(rows, labels, odd, space.shape[1], chosen.gain, chosen.steps, k_means)
 
 
 def _drawn(tiles: OrderedTiles, seed: int, number: int) -> Ints:
     """Return the sorted rows of 80 % of the tiles, or of some blocks of a large slide."""
+    if DRAWN_SHARE * len(tiles) <= DRAWN_TILES:
+        return resample(len(tiles), seed, number)
     rng = np.random.default_rng([seed, number])
-    n = max(1, round(DRAWN_SHARE * len(tiles)))
-    if n <= DRAWN_TILES:
-        return np.sort(rng.choice(len(tiles), n, replace=False)).astype(np.int64)
     block = tiles.blocks(BLOCK_PITCHES)
     sizes = np.bincount(block)
     order = rng.permutation(len(sizes))

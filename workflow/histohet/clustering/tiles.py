@@ -97,10 +97,10 @@ class OrderedTiles:
         """All unit rows, (N, D): only the published parts need them."""
         return unit_rows(self.source, self.rows)
 
-    def graph(self, k: int, reach: float | None) -> Graph:
-        """Join every tile with its `k` nearest, at most `reach` pitches away if not None."""
+    def edges(self, k: int, reach: float | None) -> Ints:
+        """Join every tile with its `k` nearest, at most `reach` pitches away: (E, 2) int64."""
         reach_px = None if reach is None else reach * self.pitch_px
-        return Graph.of(knn_edges(self.coords, k, reach_px), len(self))
+        return knn_edges(self.coords, k, reach_px)
 
     def blocks(self, pitches: int) -> Ints:
         """Return the square block of so many pitches a side that each tile is in, (N,) 0..B-1.
