@@ -335,13 +335,17 @@ MIRRORS = [np.array(mirror) for mirror in ([[-1, 0], [0, 1]], [[0, 1], [1, 0]])]
 
 
 @pytest.mark.parametrize("turn", TURNS + MIRRORS)
-@pytest.mark.parametrize("parts", ["smoothed", "unsmoothed", "large"])
+@pytest.mark.parametrize("parts", ["smoothed", "unsmoothed", "large", "ties", "any distance"])
 def test_turning_and_flipping_the_slide_moves_no_label(monkeypatch, turn, parts):
     if parts == "large":
         monkeypatch.setattr(ensemble, "DRAWN_TILES", 150)
         monkeypatch.setattr(ensemble, "BLOCK_PITCHES", 4)
     features, coords, _ = planted_slide(2, side=20)
     settings = changed(QUICK, restarts=3)
+    if parts == "ties":
+        settings = changed(settings, k=4)
+    if parts == "any distance":
+        settings = changed(settings, reach=None)
     given, turned = (
         cluster(features, where, settings, parts != "unsmoothed")
         for where in (coords, coords @ turn)

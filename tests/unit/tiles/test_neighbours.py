@@ -63,6 +63,22 @@ def test_knn_edges_within_reach_agree_with_brute_force(coords, k, reach):
     assert knn_edges(coords, k, reach).tolist() == brute_force_edges(coords, k, reach)
 
 
+@given(DISTINCT, st.integers(1, 12), st.sampled_from([None, 1, 1.5, 2.5, 5]))
+def test_edges_with_ties_are_all_those_no_farther_than_the_kth(coords, k, reach):
+    squared = ((coords[:, None] - coords[None]) ** 2).sum(axis=2)
+    np.fill_diagonal(squared, 10**9)
+    kth = np.sort(squared, axis=1)[:, min(k, len(coords) - 1) - 1, None] if len(coords) > 1 else 0
+    joined = squared <= np.minimum(kth, 10**8 if reach is None else reach**2)
+    expected = np.argwhere(np.triu(joined | joined.T, 1))
+    assert knn_edges(coords, k, reach, ties=True).tolist() == expected.tolist()
+
+
+@given(DISTINCT, st.integers(1, 9), st.sampled_from([[[0, -1], [1, 0]], [[-1, 0], [0, 1]]]))
+def test_edges_with_ties_do_not_change_when_the_slide_is_turned(coords, k, turn):
+    turned = knn_edges(coords @ np.array(turn), k, ties=True)
+    assert turned.tolist() == knn_edges(coords, k, ties=True).tolist()
+
+
 @pytest.mark.parametrize("pitch", [448, 447.43])
 def test_reach_of_one_and_a_half_pitches_joins_sides_and_corners(pitch):
     coords = np.rint(lattice(9, 9, 1) * pitch).astype(np.int64)

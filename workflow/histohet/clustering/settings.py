@@ -30,7 +30,12 @@ class ClusteringSettings(Settings):
         description="k-means clusters at the start, one per 10 tiles at most (HETMAP: 20); merging "
         "only lowers the number. Also C of HTI in base `possible`.",
     )
-    k: int = Field(8, ge=1, description="Neighbours of a tile in the graph (HETMAP: 8).")
+    k: int = Field(
+        8,
+        ge=1,
+        description="Neighbours of a tile in the graph, the nearest; with `histohet` also those as "
+        "far as the last (HETMAP: 8).",
+    )
     reach: float | None = Field(
         1.5,
         gt=0,

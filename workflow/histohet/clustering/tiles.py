@@ -98,9 +98,18 @@ class OrderedTiles:
         return unit_rows(self.source, self.rows)
 
     def edges(self, k: int, reach: float | None) -> Ints:
-        """Join every tile with its `k` nearest, at most `reach` pitches away: (E, 2) int64."""
-        reach_px = None if reach is None else reach * self.pitch_px
-        return knn_edges(self.coords, k, reach_px)
+        """Join every tile with its `k` nearest and all as far: (E, 2) int64.
+
+        They are at most `reach` pitches away.
+        """
+        return knn_edges(self.coords, k, self._reach_px(reach), ties=True)
+
+    def published_edges(self, k: int, reach: float | None) -> Ints:
+        """Join every tile with its `k` nearest alone, as HETMAP does: (E, 2) int64."""
+        return knn_edges(self.coords, k, self._reach_px(reach))
+
+    def _reach_px(self, reach: float | None) -> float | None:
+        return None if reach is None else reach * self.pitch_px
 
     def blocks(self, pitches: int) -> Ints:
         """Return the square block of so many pitches a side that each tile is in, (N,) 0..B-1.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,9 @@ def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k
     return found
 
 
-def knn_edges(coords: npt.NDArray[np.integer], k: int, reach_px: float | None = None) -> Ints:
+def knn_edges(
+    coords: npt.NDArray[np.integer], k: int, reach_px: float | None = None, *, ties: bool = False
+) -> Ints:
     """Return the undirected union of every tile's edges to its `k` nearest tiles.
 
     Parameters
@@ -72,12 +75,15 @@ def knn_edges(coords: npt.NDArray[np.integer], k: int, reach_px: float | None = 
     reach_px
         Tiles farther apart than this are no neighbours, so that no edge bridges a gap in the
         tissue; None for any distance, as published.
+    ties
+        Whether all tiles count that are as far as the kth: then the edges of a slide that is
+        turned or mirrored are the same. Otherwise ties are broken as in `nearest`, as published.
+        Where more than `k` tiles share a place, any of these will do in both cases.
 
     Returns
     -------
     ndarray
-        (E, 2) int64 pairs u < v, sorted, each once, without self-loops. Ties between equally far
-        neighbours are broken as in `nearest`.
+        (E, 2) int64 pairs u < v, sorted, each once, without self-loops.
     """
     coords = _integer_coords(coords)
     if k < 1:
@@ -92,6 +98,9 @@ def knn_edges(coords: npt.NDArray[np.integer], k: int, reach_px: float | None = 
     itself[~itself.any(axis=1), -1] = True
     v = near[~itself]
     u = np.repeat(np.arange(n), k)
+    if ties:
+        also_u, also_v = _as_far(coords, near[:, -1], reach_px)
+        u, v = np.concatenate([u, also_u]), np.concatenate([v, also_v])
     if reach_px is not None:
         within = ((coords[u] - coords[v]) ** 2).sum(axis=1) <= reach_px**2
         u, v = u[within], v[within]
@@ -121,6 +130,21 @@ def adjacent_edges(coords: npt.NDArray[np.integer], pitch_px: float) -> Ints:
         return np.empty((0, 2), np.int64)
     pairs = cKDTree(coords).query_pairs(math.ceil(pitch_px), p=np.inf, output_type="ndarray")
     return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
+
+
+def _as_far(coords: Ints, kth: Ints, reach_px: float | None) -> tuple[Ints, Ints]:
+    """Return the pairs of tiles no farther apart than the first is from its `kth` (N,) tile."""
+    squared = ((coords - coords[kth]) ** 2).sum(axis=1)
+    apart = np.flatnonzero(squared > 0)
+    # A little more than the distance, for its square is compared exactly afterwards.
+    radius = np.sqrt(squared[apart]) * (1 + 1e-9)
+    if reach_px is not None:
+        radius = np.minimum(radius, reach_px * (1 + 1e-9))
+    found = cKDTree(coords).query_ball_point(coords[apart], radius, return_sorted=False)
+    u = np.repeat(apart, [len(tiles) for tiles in found])
+    v = np.fromiter(chain.from_iterable(found), np.int64, len(u))
+    kept = (u != v) & (((coords[u] - coords[v]) ** 2).sum(axis=1) <= squared[u])
+    return u[kept], v[kept]
 
 
 def _integer_coords(coords: npt.NDArray[np.integer]) -> Ints:

@@ -47,7 +47,7 @@ def cluster(
     start, notes = _start(tiles, settings.q, seed)
     if start.max(initial=0) < 1:
         return at_most_one_cluster(settings, len(tiles), smoothed, notes)
-    edges = tiles.edges(settings.k, settings.reach)
+    edges = tiles.published_edges(settings.k, settings.reach)
     weights = edge_similarity(tiles.features, edges)
     rng = np.random.default_rng(seed)
     embedding = bic_embedding(tiles.features)
