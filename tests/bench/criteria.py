@@ -66,12 +66,13 @@ from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample
 from histohet.clustering.tiles import (
     COMPONENTS,
+    VICINITY,
     principal_components,
     unit_rows,
 )
 from histohet.common.arrays import Floats, Ints
 from histohet.common.files import write_json
-from histohet.tiles.neighbours import knn_edges
+from histohet.tiles.neighbours import edges_within_reach, knn_edges
 
 TILES = (500, 2_000)
 SLIDES = 3
@@ -127,7 +128,10 @@ def merge(components: Floats, coords: Ints, seed: int) -> tuple[TileField, list[
     start = KMeans(SETTINGS.q, n_init=K_MEANS_STARTS, random_state=seed).fit(components).labels_
     edges = knn_edges(coords, SETTINGS.k, SETTINGS.reach * PITCH_PX)
     rows = np.ascontiguousarray(components[:, :MODEL_COMPONENTS])
-    field = TileField.of(rows, neighbour_lists(edges, len(rows)))
+    vicinity = edges_within_reach(coords, VICINITY * PITCH_PX)
+    field = TileField.of(
+        rows, neighbour_lists(edges, len(rows)), neighbour_lists(vicinity, len(rows))
+    )
     return field, merge_path(field, compact(start))
 
 
@@ -161,7 +165,8 @@ def evidence(
     n, d = field.rows.shape
     sizes = np.bincount(labels)
     counts = neighbour_counts(field.neighbours, labels, len(sizes))
-    shares = counts / np.maximum(counts.sum(axis=1), 1)[:, None]
+    in_vicinity = neighbour_counts(field.vicinity, labels, len(sizes))
+    shares = in_vicinity / np.maximum(in_vicinity.sum(axis=1), 1)[:, None]
     floor = ridge(field.rows) * np.eye(d)
 
     def unpredicted(weights: Floats) -> Floats:

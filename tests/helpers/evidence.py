@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.stats import multivariate_normal, multivariate_t
 
@@ -17,12 +19,27 @@ from histohet.clustering.evidence import (
 from histohet.clustering.mixture import TAIL_FREEDOM
 from histohet.clustering.potts.model import neighbour_lists
 from histohet.clustering.result import compact
-from histohet.tiles.neighbours import knn_edges
+from histohet.tiles.neighbours import edges_within_reach, knn_edges
 
 
-def field_of(rows: np.ndarray, edges: np.ndarray) -> TileField:
+class Graphs(NamedTuple):
+    """Pairs of neighbours, and of tiles in each other's vicinity."""
+
+    edges: np.ndarray
+    vicinity: np.ndarray
+
+    @classmethod
+    def of(cls, coords: np.ndarray) -> Graphs:
+        return cls(knn_edges(coords, 8, 1.5), edges_within_reach(coords, 3.5))
+
+
+NO_EDGES = Graphs(np.empty((0, 2), np.int64), np.empty((0, 2), np.int64))
+
+
+def field_of(rows: np.ndarray, graphs: Graphs) -> TileField:
     """Return what the library knows of tiles with these embeddings and neighbours."""
-    return TileField.of(np.ascontiguousarray(rows), neighbour_lists(edges, len(rows)))
+    lists = (neighbour_lists(edges, len(rows)) for edges in graphs)
+    return TileField.of(np.ascontiguousarray(rows), *lists)
 
 
 def small_slide(seed: int, d: int = 3, n_labels: int = 4, side: int = 8):
@@ -37,40 +54,40 @@ def small_slide(seed: int, d: int = 3, n_labels: int = 4, side: int = 8):
     )
     rows = rng.standard_t(4, (len(coords), d)) * rng.uniform(0.5, 2, (n_labels, d))[labels]
     rows += rng.standard_normal((n_labels, d))[labels] + 0.2 * coords[:, 1:].clip(max=side)
-    return rows, knn_edges(coords, 8, 1.5), compact(labels)
+    return rows, Graphs.of(coords), compact(labels)
 
 
 class Plain:
     """The model of the evidence, spelled out tile by tile."""
 
-    def __init__(self, rows: np.ndarray, edges: np.ndarray) -> None:
+    def __init__(self, rows: np.ndarray, graphs: Graphs) -> None:
         self.rows = rows
         self.n, self.d = rows.shape
-        self.edges = edges
+        self.edges = graphs.edges
         self.around: list[list[int]] = [[] for _ in rows]
-        for u, v in edges:
+        for u, v in graphs.vicinity:
             self.around[u].append(v)
             self.around[v].append(u)
         self.floor = 1e-6 * ((rows - rows.mean(axis=0)) ** 2).sum() / self.n / self.d
 
     def unpredicted(self, labels, weights) -> np.ndarray:
-        """What the mean residual of the neighbours does not predict of each tile's residual."""
+        """What the mean residual of the vicinity does not predict of each tile's residual."""
         means = [
             np.average(self.rows[labels == k], axis=0, weights=weights[labels == k])
             for k in range(labels.max() + 1)
         ]
         residual = [x - means[label] for x, label in zip(self.rows, labels, strict=True)]
-        of_neighbours = [
+        of_vicinity = [
             sum((residual[j] for j in around), np.zeros(self.d)) / max(len(around), 1)
             for around in self.around
         ]
         products, crossed = np.zeros((self.d, self.d)), np.zeros((self.d, self.d))
-        for w, a, r in zip(weights, of_neighbours, residual, strict=True):
+        for w, a, r in zip(weights, of_vicinity, residual, strict=True):
             products += w * np.outer(a, a)
             crossed += w * np.outer(a, r)
         penalty = REGRESSION_RIDGE * np.trace(products) / self.d + self.floor * weights.sum()
         slopes = np.linalg.inv(products + penalty * np.eye(self.d)) @ crossed
-        return np.array([r - a @ slopes for a, r in zip(of_neighbours, residual, strict=True)])
+        return np.array([r - a @ slopes for a, r in zip(of_vicinity, residual, strict=True)])
 
     def settle(self, labels, weights) -> tuple[np.ndarray, float]:
         """Weights of the tiles, and the log density of a t above that of weighted Gaussians."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.evidence import Plain, field_of, small_slide
+from helpers.evidence import Graphs, Plain, field_of, small_slide
 from helpers.lattices import lattice
 from histohet.clustering.evidence import assess
 from histohet.clustering.mergers import best_merge
 from histohet.clustering.result import compact
-from histohet.tiles.neighbours import knn_edges
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_best_merger_is_that_of_the_evidence_of_merged_labels(seed):
-    rows, edges, labels = small_slide(seed, d=2, n_labels=4, side=7)
-    now = assess(field_of(rows, edges), labels, np.ones(len(rows)))
-    plain = Plain(rows, edges)
+    rows, graphs, labels = small_slide(seed, d=2, n_labels=4, side=7)
+    now = assess(field_of(rows, graphs), labels, np.ones(len(rows)))
+    plain = Plain(rows, graphs)
     shared = plain.most_shared(labels, now.weights)
 
     def after(pair) -> float:
@@ -32,9 +31,9 @@ def test_best_merger_is_that_of_the_evidence_of_merged_labels(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_mergers_are_ranked_by_the_determinant_of_a_shared_covariance(monkeypatch, seed):
     monkeypatch.setattr("histohet.clustering.mergers.JUDGED_PAIRS", 1)
-    rows, edges, labels = small_slide(seed, d=3, n_labels=6, side=7)
-    now = assess(field_of(rows, edges), labels, np.ones(len(rows)))
-    plain = Plain(rows, edges)
+    rows, graphs, labels = small_slide(seed, d=3, n_labels=6, side=7)
+    now = assess(field_of(rows, graphs), labels, np.ones(len(rows)))
+    plain = Plain(rows, graphs)
 
     def rank(pair) -> float:
         merged = compact(np.where(labels == pair[1], pair[0], labels))
@@ -57,5 +56,5 @@ def test_best_of_many_mergers_is_found_among_the_leading_ones(seed):
     means = 4 * rng.standard_normal((10, 3))
     means[7] = means[3]
     rows = means[labels] + rng.standard_normal((200, 3))
-    now = assess(field_of(rows, knn_edges(coords, 8, 1.5)), labels, np.ones(200))
+    now = assess(field_of(rows, Graphs.of(coords)), labels, np.ones(200))
     assert best_merge(now, 3) == (3, 7)

@@ -5,6 +5,7 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
+from helpers.evidence import Graphs, field_of
 from helpers.lattices import lattice
 from histohet.clustering.evidence import TileField, assess
 from histohet.clustering.number_of_clusters import (
@@ -13,14 +14,11 @@ from histohet.clustering.number_of_clusters import (
     merge_path,
     most_evident,
 )
-from histohet.clustering.potts.model import neighbour_lists
 from histohet.clustering.result import OUTLIER, compact
-from histohet.tiles.neighbours import knn_edges
 
 
-def field_of(rows: np.ndarray, coords: np.ndarray) -> TileField:
-    neighbours = neighbour_lists(knn_edges(coords, 8, 1.5), len(coords))
-    return TileField.of(np.ascontiguousarray(rows), neighbours)
+def field_at(rows: np.ndarray, coords: np.ndarray) -> TileField:
+    return field_of(rows, Graphs.of(coords))
 
 
 def k_means(rows: np.ndarray, k: int) -> np.ndarray:
@@ -48,7 +46,7 @@ def slide():
 @pytest.fixture(scope="module", params=[True, False], ids=["smoothed", "unsmoothed"])
 def path(request) -> list[Stage]:
     rows, coords, _ = planted()
-    return merge_path(field_of(rows, coords), k_means(rows, 9), request.param)
+    return merge_path(field_at(rows, coords), k_means(rows, 9), request.param)
 
 
 def test_path_leads_to_one_cluster_in_ever_fewer(path):
@@ -77,7 +75,7 @@ def test_merged_sizes_are_those_of_two_clusters_of_the_stage(path):
 @pytest.mark.parametrize("seed", range(3))
 def test_planted_kinds_have_the_most_evidence(seed, smoothed, apart):
     rows, coords, kind = planted(seed, apart=apart)
-    found = best(merge_path(field_of(rows, coords), k_means(rows, 9), smoothed))
+    found = best(merge_path(field_at(rows, coords), k_means(rows, 9), smoothed))
     assert found.max() == 2
     assert adjusted_rand_score(kind, found) > 0.95
 
@@ -85,7 +83,7 @@ def test_planted_kinds_have_the_most_evidence(seed, smoothed, apart):
 @pytest.mark.parametrize("smoothed", [True, False])
 def test_evidence_of_the_start_is_that_of_its_labels(slide, smoothed):
     rows, coords, kind = slide
-    field = field_of(rows, coords)
+    field = field_at(rows, coords)
     first = merge_path(field, kind, smoothed)[0]
     assert first.step.criterion == assess(field, first.labels, np.ones(len(rows))).evidence
 
@@ -94,7 +92,7 @@ def test_tiles_of_the_start_move_to_the_clusters_that_suit_them(slide):
     rows, coords, kind = slide
     rng = np.random.default_rng(0)
     wrong = np.where(rng.random(len(kind)) < 0.2, rng.integers(3, size=len(kind)), kind)
-    first = merge_path(field_of(rows, coords), wrong)[0]
+    first = merge_path(field_at(rows, coords), wrong)[0]
     assert adjusted_rand_score(kind, wrong) < 0.7
     assert adjusted_rand_score(kind, first.labels) > 0.98
 
@@ -102,7 +100,7 @@ def test_tiles_of_the_start_move_to_the_clusters_that_suit_them(slide):
 def test_path_from_one_cluster_is_that_cluster(slide):
     rows, coords, _ = slide
     start = np.zeros(len(rows), np.int64)
-    (only,) = merge_path(field_of(rows, coords), start)
+    (only,) = merge_path(field_at(rows, coords), start)
     assert only.labels.tolist() == start.tolist()
     assert only.step.merged_sizes is None
 
@@ -111,7 +109,7 @@ def test_start_is_left_alone_and_the_path_is_the_same_every_time(slide):
     rows, coords, _ = slide
     start = k_means(rows, 6)
     given = start.copy()
-    field = field_of(rows, coords)
+    field = field_at(rows, coords)
     first, second = merge_path(field, start), merge_path(field, start)
     assert start.tolist() == given.tolist()
     assert [s.step.criterion for s in first] == [s.step.criterion for s in second]
@@ -121,7 +119,7 @@ def test_start_is_left_alone_and_the_path_is_the_same_every_time(slide):
 def test_numbers_of_the_start_do_not_matter(slide):
     rows, coords, _ = slide
     start = k_means(rows, 6)
-    field = field_of(rows, coords)
+    field = field_at(rows, coords)
     renamed = merge_path(field, np.array([3, 5, 0, 1, 4, 2])[start])
     for one, other in zip(merge_path(field, start), renamed, strict=True):
         assert adjusted_rand_score(one.labels, other.labels) > 0.999
@@ -164,7 +162,7 @@ def test_number_of_clusters_does_not_grow_with_the_tiles():
     numbers = []
     for side in (18, 36, 60):
         rows, coords, _ = planted(1, side, n_kinds=4)
-        numbers.append(best(merge_path(field_of(rows, coords), k_means(rows, 10))).max() + 1)
+        numbers.append(best(merge_path(field_at(rows, coords), k_means(rows, 10))).max() + 1)
     assert numbers == [4, 4, 4]
 
 
@@ -184,30 +182,30 @@ def two_kinds_and_odd_tiles(n_odd: int):
 def test_tiles_too_few_for_a_cluster_are_outliers_and_the_others_what_they_were(n_odd, smoothed):
     rows, coords, kind, odd = two_kinds_and_odd_tiles(n_odd)
     start = np.where(np.isin(np.arange(120), odd), 2, kind)
-    chosen = most_evident(field_of(rows, coords), start, smoothed)
+    chosen = most_evident(field_at(rows, coords), start, smoothed)
     assert np.flatnonzero(chosen.labels == OUTLIER).tolist() == sorted(odd)
     others = np.setdiff1d(np.arange(120), odd)
     assert adjusted_rand_score(chosen.labels[others], kind[others]) == 1
-    alone = most_evident(field_of(rows, coords).part(others), kind[others], smoothed)
+    alone = most_evident(field_at(rows, coords).part(others), kind[others], smoothed)
     assert chosen.gain == pytest.approx(alone.gain, rel=1e-6)
 
 
 def test_as_many_as_a_cluster_needs_are_one():
     rows, coords, kind, odd = two_kinds_and_odd_tiles(LEAST_TILES)
     start = np.where(np.isin(np.arange(120), odd), 2, kind)
-    chosen = most_evident(field_of(rows, coords), start, False)
+    chosen = most_evident(field_at(rows, coords), start, False)
     assert len(np.unique(chosen.labels)) == 3
     assert chosen.labels.min() == 0
 
 
 def test_gain_is_what_the_path_says():
     rows, coords, kind, _ = two_kinds_and_odd_tiles(0)
-    path = merge_path(field_of(rows, coords), kind)
-    chosen = most_evident(field_of(rows, coords), kind, True)
+    path = merge_path(field_at(rows, coords), kind)
+    chosen = most_evident(field_at(rows, coords), kind, True)
     assert chosen.gain == path[0].step.criterion - path[-1].step.criterion > 0
     assert chosen.steps == tuple(stage.step for stage in path)
-    (only,) = merge_path(field_of(rows, coords), 0 * kind)
-    assert most_evident(field_of(rows, coords), 0 * kind, True).gain == 0 * only.step.criterion
+    (only,) = merge_path(field_at(rows, coords), 0 * kind)
+    assert most_evident(field_at(rows, coords), 0 * kind, True).gain == 0 * only.step.criterion
 
 
 def test_tiles_fewer_than_a_cluster_needs_are_one_cluster_all_the_same():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from helpers.lattices import lattice
-from histohet.tiles.neighbours import adjacent_edges, knn_edges, nearest
+from histohet.tiles.neighbours import adjacent_edges, edges_within_reach, knn_edges, nearest
 
 POSITIONS = hnp.arrays(
     np.int64, st.tuples(st.integers(0, 30), st.just(2)), elements=st.integers(-4, 4)
@@ -194,6 +194,21 @@ def test_adjacency_survives_a_fractional_pitch():
     corners = np.rint(np.arange(200) * 447.43).astype(np.int64)
     coords = np.stack([corners, np.zeros_like(corners)], axis=1)
     assert len(adjacent_edges(coords, 447.43)) == 199
+
+
+@given(
+    st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), max_size=30),
+    st.floats(0.5, 15),
+)
+def test_pairs_within_reach_are_those_of_a_loop(places, reach):
+    coords = np.array(places, np.int64).reshape(-1, 2)
+    expected = [
+        [u, v]
+        for u in range(len(coords))
+        for v in range(u + 1, len(coords))
+        if ((coords[u] - coords[v]) ** 2).sum() <= reach**2
+    ]
+    assert edges_within_reach(coords, reach).tolist() == expected
 
 
 @pytest.mark.real

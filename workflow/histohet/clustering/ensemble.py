@@ -138,7 +138,9 @@ def draw_ensemble(
         for number, width in enumerate(cycle(of_widths), first):
             space = np.ascontiguousarray(components[:, :width])
             rows = _drawn(tiles, seed, number) if n_draws else np.arange(len(tiles))
-            yield _draw(space, edges, rows, q, smoothed, seed + number)
+            graphs = edges_within(edges, rows), tiles.subset(rows).vicinity()
+            field = TileField.of(space[rows], *(neighbour_lists(of, len(rows)) for of in graphs))
+            yield _draw(space, rows, field, q, smoothed, seed + number)
 
     scouts = draws(widths, 0)
     found = [next(scouts) for _ in range(len(widths) * (SCOUTS if n_draws else 1))]
@@ -158,11 +160,10 @@ def draw_ensemble(
     return Ensemble(found, components, best)
 
 
-def _draw(space: Floats, edges: Ints, rows: Ints, q: int, smoothed: bool, seed: int) -> Draw:
-    """Cluster the tiles `rows`; the others join the cluster that suits them best."""
+def _draw(space: Floats, rows: Ints, field: TileField, q: int, smoothed: bool, seed: int) -> Draw:
+    """Cluster the tiles `rows`, whose field it is; the others join what suits them best."""
     drawn = np.ascontiguousarray(space[rows])
     k_means = KMeans(q, n_init=K_MEANS_STARTS, random_state=seed).fit(drawn)
-    field = TileField.of(drawn, neighbour_lists(edges_within(edges, rows), len(rows)))
     chosen = most_evident(field, compact(k_means.labels_), smoothed)
     if chosen.gain < LEAST_GAIN:
         chosen = chosen._replace(labels=np.zeros(len(rows), np.int64), gain=0.0)

@@ -8,10 +8,11 @@ observations. Neighbours themselves can tell: drift is smooth, a border between 
 The model
 ---------
 Tile i of cluster k has the embedding x_i = mean_k + r_i. Its residual r_i is predicted from the
-mean residual of its neighbours, by one regression for the slide; what remains, e_i, is Gaussian
-with a covariance of the cluster's own. If two clusters are halves of a drifting one, their means
-add nothing to what neighbours predict; if they are two kinds, neighbours across the border
-mispredict.
+mean residual of the tiles in its vicinity, by one regression for the slide; what remains, e_i, is
+Gaussian with a covariance of the cluster's own. If two clusters are halves of a drifting one, their
+means add nothing to what the vicinity predicts; if they are two kinds, tiles across the border
+mispredict. The vicinity is wider than the tiles that touch: a border of real tissue is blurred over
+a tile or two, and tiles that touch would explain it away as drift.
 The labels follow the Potts model of `energy`: labels that do not hang together are
 improbable. The evidence of a labelling is the sum of
 
@@ -29,7 +30,7 @@ t distribution (`mixture`), and its log density in place of the Gaussian one.
 
 From sufficient statistics
 --------------------------
-Let y_i = (x_i, mean x of the neighbours, share of every label among them). Every residual,
+Let y_i = (x_i, mean x of the vicinity, share of every label in it). Every residual,
 predicted or not, of every merger of clusters, is linear in y_i; so the sums over each cluster of 1,
 y and y y^T give the evidence of every merger (`mergers`) without a look at the tiles.
 """
@@ -74,27 +75,34 @@ class TileField:
     rows
         (N, d) float64 embeddings.
     around
-        (N, d) float64 mean embedding of each tile's neighbours; zeros where there are none.
+        (N, d) float64 mean embedding of each tile's vicinity; zeros where nothing is in it.
     neighbours
-        The graph.
+        The graph, whose tiles tend to be in one cluster.
+    vicinity
+        The tiles that each is predicted from.
     """
 
     rows: Floats
     around: Floats
     neighbours: Neighbours
+    vicinity: Neighbours
 
     @classmethod
-    def of(cls, rows: Floats, neighbours: Neighbours) -> TileField:
-        """Return the field of embeddings `rows` (N, d), centred, on a graph of N tiles."""
+    def of(cls, rows: Floats, neighbours: Neighbours, vicinity: Neighbours) -> TileField:
+        """Return the field of embeddings `rows` (N, d), centred, on graphs of N tiles."""
         centred = rows - rows.mean(axis=0)
-        return cls(centred, _mean_around(centred, neighbours), neighbours)
+        return cls(centred, _mean_around(centred, vicinity), neighbours, vicinity)
 
     def part(self, rows: Ints) -> TileField:
         """Return the field of some of the tiles, sorted `rows` (M,), without their other edges."""
-        u = np.repeat(np.arange(len(self.rows)), np.diff(self.neighbours.first))
-        edges = np.stack([u, self.neighbours.tile], axis=1)
-        inside = edges_within(edges[edges[:, 0] < edges[:, 1]], rows)
-        return TileField.of(self.rows[rows], neighbour_lists(inside, len(rows)))
+        neighbours, vicinity = _among(self.neighbours, rows), _among(self.vicinity, rows)
+        return TileField.of(self.rows[rows], neighbours, vicinity)
+
+
+def _among(lists: Neighbours, rows: Ints) -> Neighbours:
+    u = np.repeat(np.arange(len(lists.first) - 1), np.diff(lists.first))
+    edges = np.stack([u, lists.tile], axis=1)
+    return neighbour_lists(edges_within(edges[edges[:, 0] < edges[:, 1]], rows), len(rows))
 
 
 class Sums(NamedTuple):
@@ -161,8 +169,9 @@ def assess(field: TileField, labels: Ints, weights: Floats) -> Assessment:
     sizes = np.bincount(labels, minlength=n_labels)
     counts = neighbour_counts(field.neighbours, labels, n_labels)
     floor = ridge(field.rows)
-    weights, tails = _settle_weights(field, labels, counts, weights, floor)
-    sums = _sum_up(field, labels, counts, weights, floor)
+    shares = _label_shares(field, labels, n_labels)
+    weights, tails = _settle_weights(field, labels, shares, weights, floor)
+    sums = _sum_up(field, labels, shares, weights, floor)
     covariances, shared_tiles = covariance_evidence(sums, np.arange(n_labels), sizes, d)
     coupling = estimate_coupling(counts, labels)
     evidence = covariances + tails + log_likelihood(counts, labels, coupling)
@@ -171,17 +180,16 @@ def assess(field: TileField, labels: Ints, weights: Floats) -> Assessment:
 
 
 def _settle_weights(
-    field: TileField, labels: Ints, counts: Ints, weights: Floats, floor: float
+    field: TileField, labels: Ints, shares: Floats, weights: Floats, floor: float
 ) -> tuple[Floats, float]:
     """Return the tiles' weights, and how much the density of a t exceeds the weighted Gaussian's.
 
     Both with the covariance of all unpredicted parts together.
     """
     n, d = field.rows.shape
-    shares = _label_shares(field, counts)
     squared = np.zeros(n)
     for _ in range(WEIGHT_ROUNDS):
-        means = weighted_means(field.rows, labels, weights, counts.shape[1])
+        means = weighted_means(field.rows, labels, weights, shares.shape[1])
         residual = field.rows - means[labels]
         around = field.around - shares @ means
         weighted = around * weights[:, None]
@@ -282,29 +290,30 @@ def _log_determinant(matrices: Floats) -> Floats:
     return np.asarray(2 * np.log(diagonal).sum(axis=-1))
 
 
-def _label_shares(field: TileField, counts: Ints) -> Floats:
-    """Return the share of every label among each tile's neighbours, (N, K)."""
-    return np.asarray(counts / np.maximum(np.diff(field.neighbours.first), 1)[:, None])
+def _label_shares(field: TileField, labels: Ints, n_labels: int) -> Floats:
+    """Return the share of every label in each tile's vicinity, (N, K)."""
+    counts = neighbour_counts(field.vicinity, labels, n_labels)
+    return np.asarray(counts / np.maximum(np.diff(field.vicinity.first), 1)[:, None])
 
 
-def _sum_up(field: TileField, labels: Ints, counts: Ints, weights: Floats, floor: float) -> Sums:
+def _sum_up(field: TileField, labels: Ints, shares: Floats, weights: Floats, floor: float) -> Sums:
     """Return the sums over the clusters.
 
     Parameters
     ----------
     labels, weights
         (N,) cluster and weight of every tile.
-    counts
-        (N, K) neighbours of every label.
+    shares
+        (N, K) share of every label in each tile's vicinity.
     floor
         Variance that every covariance gets on top.
     """
-    d, n_labels = field.rows.shape[1], counts.shape[1]
+    d, n_labels = field.rows.shape[1], shares.shape[1]
     width = 2 * d + n_labels
     order = np.argsort(labels, kind="stable")
     y = np.empty((len(labels), width))
     y[:, :d], y[:, d : 2 * d] = field.rows[order], field.around[order]
-    y[:, 2 * d :] = _label_shares(field, counts)[order]
+    y[:, 2 * d :] = shares[order]
     ends = np.concatenate([[0], np.cumsum(np.bincount(labels, minlength=n_labels))])
     sums, products = np.empty((n_labels, width)), np.empty((n_labels, width, width))
     for label, (begin, end) in enumerate(pairwise(ends)):

@@ -13,12 +13,15 @@ from sklearn.decomposition import PCA
 from histohet.clustering.potts.model import Neighbours, neighbour_lists
 from histohet.common.arrays import Float32, Floats, Ints
 from histohet.features.file import FeatureRows
-from histohet.tiles.neighbours import knn_edges
+from histohet.tiles.neighbours import edges_within_reach, knn_edges
 
 # Embeddings (N, D) in memory, or in a file that is read by ascending row numbers.
 Source = npt.NDArray[np.floating] | FeatureRows
 Features = Float32
 
+# A tile's vicinity reaches so many pitches: drift hardly changes within it, and borders of real
+# tissue, which are blurred over a tile or two, are narrower.
+VICINITY = 3.5
 # Leading principal components among which those with spatial structure are.
 COMPONENTS = 32
 # Tiles whose embeddings are compared at once when different ones are counted.
@@ -107,6 +110,10 @@ class OrderedTiles:
     def published_edges(self, k: int, reach: float | None) -> Ints:
         """Join every tile with its `k` nearest alone, as HETMAP does: (E, 2) int64."""
         return knn_edges(self.coords, k, self._reach_px(reach))
+
+    def vicinity(self) -> Ints:
+        """Join every tile with all in its vicinity: (E, 2) int64."""
+        return edges_within_reach(self.coords, VICINITY * self.pitch_px)
 
     def _reach_px(self, reach: float | None) -> float | None:
         return None if reach is None else reach * self.pitch_px

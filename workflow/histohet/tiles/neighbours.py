@@ -132,6 +132,23 @@ def adjacent_edges(coords: npt.NDArray[np.integer], pitch_px: float) -> Ints:
     return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
 
 
+def edges_within_reach(coords: npt.NDArray[np.integer], reach_px: float) -> Ints:
+    """Return all pairs of tiles that are at most `reach_px` apart, (E, 2) int64 u < v, sorted.
+
+    Parameters
+    ----------
+    coords
+        (N, 2) integer tile positions (x, y).
+    reach_px
+        Level-0 pixels.
+    """
+    coords = _integer_coords(coords)
+    if not len(coords):
+        return np.empty((0, 2), np.int64)
+    pairs = cKDTree(coords).query_pairs(reach_px, output_type="ndarray")
+    return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
+
+
 def _as_far(coords: Ints, kth: Ints, reach_px: float | None) -> tuple[Ints, Ints]:
     """Return the pairs of tiles no farther apart than the first is from its `kth` (N,) tile."""
     squared = ((coords - coords[kth]) ** 2).sum(axis=1)
