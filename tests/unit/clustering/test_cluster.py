@@ -25,6 +25,7 @@ from histohet.clustering.published.bic import VARIANCE
 from histohet.clustering.published.cosine import cosine_energy, edge_similarity
 from histohet.clustering.result import OUTLIER, Clustering
 from histohet.clustering.settings import ClusteringSettings
+from histohet.clustering.tiles import Graph
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, open_features
@@ -617,6 +618,20 @@ def test_a_cluster_that_vanishes_in_smoothing_is_numbered_last():
     assert not found.labels.any()
     assert found.raw.tolist() == [0] * 24 + [1] + [0] * 24
     assert found.start.tolist() == found.raw.tolist()
+
+
+def test_a_cluster_that_smoothing_leaves_few_tiles_is_none():
+    rng = np.random.default_rng(0)
+    coords = lattice(20, 20)
+    labels = (coords[:, 0] >= 10).astype(np.int64)
+    labels[[3, 50, 90, 300]] = 2
+    rows = 8.0 * np.eye(3)[labels] + rng.standard_normal((400, 3))
+    graph = Graph.of(knn_edges(coords, 8, 1.5), 400)
+    raw, smooth, certainty = clustering._smooth(rows, graph, labels)
+    assert np.flatnonzero(raw == 2).tolist() == [3, 50, 90, 300]
+    np.testing.assert_array_equal(smooth, coords[:, 0] >= 10)
+    assert certainty.gap_percent is not None
+    assert certainty.gap_percent < 0.02
 
 
 # What is refused.

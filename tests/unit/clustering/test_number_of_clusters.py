@@ -140,7 +140,7 @@ def test_a_drift_is_one_cluster_and_borders_are_not(columns, rows, kind):
     for signal in (drift, kinds):
         embedding = noise.copy()
         embedding[:, 0] += 2 * (signal - signal.mean()) / signal.std()
-        found.append(best(merge_path(field_of(embedding, coords), k_means(embedding, 8))))
+        found.append(best(merge_path(field_at(embedding, coords), k_means(embedding, 8))))
     of_drift, of_kinds = found
     assert of_drift.max() == 0
     assert of_kinds.max() == 1
@@ -154,7 +154,7 @@ def test_heavy_tails_are_one_cluster(n_columns):
     scales = np.sqrt(5 / rng.chisquare(5, len(coords)))
     embedding = scales[:, None] * rng.standard_normal((len(coords), 5))
     for smoothed in (True, False):
-        path = merge_path(field_of(embedding, coords), k_means(embedding, 8), smoothed)
+        path = merge_path(field_at(embedding, coords), k_means(embedding, 8), smoothed)
         assert best(path).max() == 0
 
 
@@ -210,5 +210,5 @@ def test_gain_is_what_the_path_says():
 
 def test_tiles_fewer_than_a_cluster_needs_are_one_cluster_all_the_same():
     rows, coords, _, _ = two_kinds_and_odd_tiles(0)
-    chosen = most_evident(field_of(rows[:6], coords[:6]), np.zeros(6, np.int64), True)
+    chosen = most_evident(field_at(rows[:6], coords[:6]), np.zeros(6, np.int64), True)
     assert chosen.labels.tolist() == [0] * 6

@@ -18,6 +18,7 @@ from histohet.clustering.consensus import consensus
 from histohet.clustering.energy import calibrated_energy, typical_coupling
 from histohet.clustering.ensemble import draw_ensemble
 from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.number_of_clusters import LEAST_TILES
 from histohet.clustering.outliers import odd_tiles
 from histohet.clustering.potts.minimise import minimise
 from histohet.clustering.potts.model import edges_within
@@ -34,7 +35,7 @@ from histohet.clustering.result import (
 from histohet.clustering.settings import ClusteringSettings
 from histohet.clustering.stability import resample, with_stability
 from histohet.clustering.tiles import Graph, OrderedTiles, Source, too_few_different
-from histohet.common.arrays import Floats, Ints
+from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.logs import logger
 from histohet.common.outcome import SlideLost, Status, attempt
 from histohet.features.file import FeatureTable
@@ -206,13 +207,23 @@ def _smooth(rows: Floats, graph: Graph, labels: Ints) -> tuple[Ints, Ints, Certa
     raw
         (N,) int64 best cluster of each tile by its embedding alone.
     labels
-        (N,) int64 in the same numbering. A cluster that no tile has at the minimum is none.
+        (N,) int64 in the same numbering. A cluster that hardly any tile has at the minimum is none.
     certainty
         How near the minimum they are.
     """
     model = calibrated_energy(rows, graph, labels)
-    found = minimise(model, labels)
     alone = np.argmin(model.unary, axis=1).astype(np.int64)
+    found, numbers = minimise(model, labels), np.arange(model.unary.shape[1])
+    while (small := _too_small(found.labels, len(numbers))).any():
+        numbers = numbers[~small]
+        model = replace(model, unary=np.ascontiguousarray(model.unary[:, ~small]))
+        found = minimise(model, np.argmin(model.unary, axis=1))
     coupling = typical_coupling(model)
     certainty = Certainty(found.energy, found.lower_bound, found.gap_percent, coupling)
-    return alone, found.labels, certainty
+    return alone, numbers[found.labels], certainty
+
+
+def _too_small(labels: npt.NDArray[np.integer], n_labels: int) -> Bools:
+    """Return which clusters (K,) have fewer tiles than one needs, but any; never the largest."""
+    sizes = np.bincount(labels, minlength=n_labels)
+    return np.asarray((sizes > 0) & (sizes < min(LEAST_TILES, sizes.max())))
