@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from histohet.common.arrays import Float32, Floats, Ints
+from histohet.common.arrays import Bools, Float32, Floats, Ints
 from histohet.encoders.base import Encoder
 from histohet.encoders.catalogue import entry_of, read_catalogue
 from histohet.encoders.make import make_encoder
@@ -136,20 +136,27 @@ class Embedded:
         Distance of neighbouring tiles, level-0 px.
     tissue_share
         (N,) share of a tile's pixels that are tissue.
+    at_rim
+        (N,) bool, tiles at the rim that are partly glass; None where nobody looked.
     """
 
     features: Float32
     coords: Ints
     pitch_px: float
     tissue_share: Floats
+    at_rim: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.coords)
 
     def of(self, rows: Ints) -> Embedded:
         """Return some of the tiles, in the order of `rows`."""
-        return Embedded(
-            self.features[rows], self.coords[rows], self.pitch_px, self.tissue_share[rows]
+        return replace(
+            self,
+            features=self.features[rows],
+            coords=self.coords[rows],
+            tissue_share=self.tissue_share[rows],
+            at_rim=None if self.at_rim is None else self.at_rim[rows],
         )
 
 

@@ -28,7 +28,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.arrays import Bools, Ints
 from histohet.common.files import read_json, write_json
+from histohet.tiles.neighbours import surrounded
 from histohet.tiles.settings import TileSettings
 
 SECTIONS = ("stability", "turned", "shuffled", "nulls", "collages")
@@ -75,8 +76,14 @@ class Found:
 
 
 def cluster(engine: str, tiles: Embedded, seed: int) -> Found:
-    """Cluster tiles with an engine."""
-    found = cluster_tiles(tiles.features, tiles.coords, tiles.pitch_px, ENGINES[engine], seed)
+    """Cluster tiles with an engine, as `cluster_slide` does: ours sets those at the rim aside."""
+    n = len(tiles)
+    rows = np.arange(n)
+    if tiles.at_rim is not None and engine == "default":
+        rows = np.flatnonzero(~tiles.at_rim)
+    part = tiles.of(rows)
+    found = cluster_tiles(part.features, part.coords, part.pitch_px, ENGINES[engine], seed)
+    found = found.among(rows, n)
     low, high = found.certainty.n_all_clusters_low, found.certainty.n_all_clusters_high
     return Found(found.labels.astype(np.int64), found.n_clusters, low, high)
 
@@ -224,9 +231,7 @@ def labels_of_changed(engine: str, tiles: Embedded) -> Iterator[Ints]:
     turns = [(y, x), (right - x, y), (x, bottom - y), (right - x, bottom - y)]
     turns += [(bottom - y, x), (y, right - x), (bottom - y, right - x), (x + 12_345, y + 678)]
     for coords in turns:
-        again = Embedded(
-            tiles.features, np.stack(coords, axis=1), tiles.pitch_px, tiles.tissue_share
-        )
+        again = replace(tiles, coords=np.stack(coords, axis=1))
         yield cluster(engine, again, 0).labels
     order = np.random.default_rng(0).permutation(len(tiles))
     labels = np.empty(len(tiles), np.int64)
@@ -265,9 +270,7 @@ def shuffled_of(task: tuple[str, str, str, Places]) -> Json:
     numbers = []
     for seed in range(SHUFFLES):
         order = np.random.default_rng(seed).permutation(len(tiles))
-        mixed = Embedded(
-            tiles.features, tiles.coords[order], tiles.pitch_px, tiles.tissue_share[order]
-        )
+        mixed = replace(tiles, coords=tiles.coords[order])
         numbers.append(cluster(engine, mixed, 0).n_clusters)
     return {
         "slide": slide,
@@ -414,11 +417,14 @@ class Places:
     data: Path
     cache: Path
     tissue_share: float
+    rim_tissue_share: float
 
     def load(self, slide: str, encoder: str) -> Embedded:
         """Return the tiles of a section that are tissue enough."""
         tiles = load(slide, encoder, self.data, self.cache)
-        return tiles.of(np.flatnonzero(tiles.tissue_share >= self.tissue_share))
+        tiles = tiles.of(np.flatnonzero(tiles.tissue_share >= self.tissue_share))
+        is_partly_glass = tiles.tissue_share < self.rim_tissue_share
+        return replace(tiles, at_rim=is_partly_glass & ~surrounded(tiles.coords, tiles.pitch_px))
 
     def kind(self, pool: str, name: str, encoder: str) -> Embedded:
         """Return the tiles of a kind."""
@@ -428,7 +434,7 @@ class Places:
 
 
 def places(args: argparse.Namespace) -> Places:
-    return Places(args.data, args.cache, args.tissue_share)
+    return Places(args.data, args.cache, args.tissue_share, args.rim_tissue_share)
 
 
 def weights(tasks: Sequence[tuple[Any, ...]]) -> list[float]:
@@ -474,6 +480,12 @@ def parse() -> argparse.Namespace:
         type=float,
         default=TileSettings().min_tissue_share,
         help="tiles with less tissue are left out",
+    )
+    parser.add_argument(
+        "--rim-tissue-share",
+        type=float,
+        default=TileSettings().rim_tissue_share,
+        help="tiles at the rim with less tissue are outliers",
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     folder = ROOT / "results/bench"

@@ -57,6 +57,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("tiles.tile_px", 192, EVERYTHING),
     ("tiles.overlap_um", 10, EVERYTHING),
     ("tiles.min_tissue_share", 0.5, TILES),
+    ("tiles.rim_tissue_share", 0.5, TILES),
     ("epithelium.without_mask", "whole", NOTHING),
     ("epithelium.classes", [3], MASK),
     ("epithelium.class_names", ["Carcinoma"], MASK),

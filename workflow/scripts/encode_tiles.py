@@ -1,5 +1,7 @@
 """Encode the tiles of one slide."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
@@ -12,10 +14,16 @@ from histohet.tiles.file import covered_tiles, read_tiles
 from histohet.tissue.file import read_tissue
 
 
+def is_masked() -> bool:
+    """Tell whether pixels outside of the epithelium are kept from the encoder."""
+    settings = snakemake.params.masking
+    return bool(settings) and settings["fill"] != "none"
+
+
 def mask() -> MaskSource | None:
     """Return the mask to apply, None to leave tiles as they are."""
     settings = snakemake.params.masking
-    if not settings or settings["fill"] == "none":
+    if not is_masked():
         return None
     white = read_tissue(snakemake.input.tissue).white
     path = snakemake.input.get("mask") or snakemake.input.get("stain") or None
@@ -37,4 +45,6 @@ def choose() -> tuple[np.ndarray, TileSource]:
 with job_log(snakemake):
     record = read_record(snakemake.input.record)
     tiles = read_tiles(snakemake.input.tiles)
+    if is_masked():
+        tiles = replace(tiles, at_rim=None)
     encode_job(snakemake, provenance_of(snakemake), tiles, choose)

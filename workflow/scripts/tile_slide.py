@@ -30,7 +30,7 @@ def tile(tissue: Tissue) -> TissueTiles:
     takes_ink = TissueParameters(**snakemake.params.tissue).max_ink == 1
     with open_slide(record.path) as slide:
         shares = tissue_shares(slide, tiles, tissue.white, with_ink=takes_ink)
-    return leave_out_glass(tiles, shares, settings.min_tissue_share)
+    return leave_out_glass(tiles, shares, settings.min_tissue_share, settings.rim_tissue_share)
 
 
 def look() -> tuple[TissueTiles, Pixels]:

@@ -671,3 +671,25 @@ def test_a_slide_with_too_few_tiles_says_so_and_a_lost_one_stays_lost(tmp_path):
             assert too_few.tiles.outcome == expected
         else:
             assert too_few.tiles.outcome == outcome
+
+
+def test_tiles_at_the_rim_are_outliers_but_not_as_published(tmp_path):
+    features, coords, _ = planted_slide(0, side=8)
+    attributes = tile_attributes("a", TileSpec(), 0.25, (8 * PITCH_PX, 8 * PITCH_PX), "tiles")
+    at_rim = coords[:, 0] == 0
+    others = np.flatnonzero(~at_rim)
+    tiles = TileTable(coords, attributes, OK, at_rim)
+    with feature_file(tmp_path / "a.h5", tiles, np.arange(64), 12, "e", Provenance()) as file:
+        file.append(features)
+    with open_features(tmp_path / "a.h5") as table:
+        found = cluster_slide(table, QUICK, 1).clustering
+        alone = cluster(features[others], coords[others], QUICK, seed=1)
+        as_published = cluster_slide(table, PUBLISHED_QUICK, 1).clustering
+        too_few = cluster_slide(table, changed(QUICK, min_tiles=57), 1)
+    np.testing.assert_array_equal(
+        found.is_outlier, at_rim | np.isin(np.arange(64), others[alone.is_outlier])
+    )
+    np.testing.assert_array_equal(found.labels[others], alone.labels)
+    assert not as_published.is_outlier.any()
+    reason = "56 tiles to cluster and 8 at the rim, at least 57 are needed"
+    assert too_few.outcome == Outcome(Status.TOO_FEW_TILES, reason)

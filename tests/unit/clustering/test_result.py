@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,25 @@ from histohet.clustering.result import (
     numbered,
 )
 from histohet.clustering.settings import ClusteringSettings
+
+
+def test_among_others_a_clustering_is_what_it_was_and_they_are_outliers():
+    whole = at_most_one_cluster(ClusteringSettings(), 3)
+    few = replace(
+        whole,
+        start=np.int32([0, 1, 1]),
+        raw=np.int32([2, 0, 1]),
+        labels=np.int32([1, 0, 1]),
+        agreement=np.float32([0.5, 1, 0.25]),
+    )
+    rows = np.array([1, 2, 5])
+    found = few.among(rows, 6)
+    assert found.labels.tolist() == [OUTLIER, 1, 0, OUTLIER, OUTLIER, 1]
+    assert found.labels.dtype == np.int32
+    assert np.isnan(found.agreement).tolist() == found.is_outlier.tolist()
+    again = found.of_tiles(rows)
+    for name in ("start", "raw", "labels", "agreement"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(few, name))
 
 
 def test_compact_closes_gaps_and_keeps_the_order():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -44,6 +45,20 @@ def test_features_are_appended_and_readable_by_tridents_rules(
         np.testing.assert_array_equal(found.tile_index, index)
         np.testing.assert_array_equal(found.tiles.coords, tiles.coords[index])
         assert len(found.unreadable_index) == 0
+
+
+def test_tiles_at_the_rim_are_known_by_the_rows_encoded(tmp_path: Path, tiles: TileTable) -> None:
+    rim = replace(tiles, at_rim=np.array([True, False, False]))
+    for table, expected in ((tiles, None), (rim, [True, False])):
+        with feature_file(
+            tmp_path / "a.h5", table, np.array([0, 2]), 5, "enc", PROVENANCE
+        ) as features:
+            features.append(np.zeros((2, 5), np.float32))
+        with open_features(tmp_path / "a.h5") as found:
+            at_rim = found.tiles.at_rim
+            assert (at_rim if at_rim is None else at_rim.tolist()) == expected
+            last = found.only(np.array([1])).tiles.at_rim
+            assert (last if last is None else last.tolist()) == (expected and expected[1:])
 
 
 def test_tiles_that_could_not_be_decoded_are_named(tmp_path: Path, tiles: TileTable) -> None:

@@ -39,6 +39,7 @@ class Slides:
         outcome: Outcome = OK,
         spec: TileSpec | None = None,
         attention: bool = True,
+        sees_rim: bool = True,
     ) -> PooledPart:
         """Return a slide of 4 x 3 tiles, of which every second is encoded."""
         spec = spec or TileSpec()
@@ -47,7 +48,9 @@ class Slides:
         coords = np.floor(places * side).astype(np.int64)
         attributes = tile_attributes(slide, spec, mpp, (round(5 * side), round(3 * side)), "tiles")
         index = np.arange(0, N_TILES, 2) if outcome.ok else np.empty(0, np.int64)
-        tiles = TileTable(coords, attributes | {"tissue_mm2": 1.5, "n_glass_tiles": 4}, outcome)
+        more = {"tissue_mm2": 1.5, "n_glass_tiles": 4}
+        at_rim = places[:, 0] == 0 if sees_rim else None
+        tiles = TileTable(coords, attributes | more, outcome, at_rim)
         vectors = np.random.default_rng(len(slide)).normal(size=(len(index), width))
         path = self.folder / f"{slide}.h5"
         with feature_file(path, tiles, index, width, "enc", PROVENANCE, np.array([1])) as file:
@@ -84,7 +87,17 @@ def test_rows_follow_the_slides_one_after_the_other(slides: Slides) -> None:
     np.testing.assert_array_equal(pool.tumour[:N_TILES], parts[0].tumour)
     assert pool.tiles.attributes["tissue_mm2"] == 3.0
     assert pool.tiles.n_glass == 8
+    at_rim = np.zeros((2, N_TILES), np.bool_)
+    at_rim[:, own] = lattice(4, 3)[own, 0] == 0
+    np.testing.assert_array_equal(pool.tiles.at_rim, at_rim.ravel())
     assert pool.tiles.attributes["tiles_from"] == "slides a, bb"
+
+
+def test_a_slide_without_a_rim_has_none_among_others(slides: Slides) -> None:
+    pool = pool_slides("p", [slides.part("a", sees_rim=False), slides.part("b")], GAP_UM)
+    assert pool.tiles.at_rim is not None
+    assert not pool.tiles.at_rim[:N_TILES].any()
+    assert pool.tiles.at_rim[N_TILES:].any()
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.5, 0.5), (0.25, 0.5), (0.5, 0.2527)])

@@ -145,6 +145,23 @@ def test_a_lower_limit_keeps_no_less_and_no_tile_is_lost(
     assert (low.shares >= min(one, other)).all()
 
 
+def test_rim_is_partly_glass_and_not_surrounded() -> None:
+    # A hole of glass at (2, 2), holes of fat at (5, 5): both have tiles that are half tissue.
+    coords = np.indices((9, 9)).reshape(2, -1).T * SIDE
+    x, y = coords.T // SIDE
+    shares = np.ones(81, np.float32)
+    shares[(x == 2) & (y == 2)] = 0
+    half = ((x == 3) & (y == 2)) | ((x == 5) & (y == 5)) | ((x == 0) & (y == 7))
+    shares[half] = 0.5
+    found = leave_out_glass(tile_table(coords, MPP, (1, 1)), shares, 0.25, 0.75)
+    assert found.tiles.at_rim is not None
+    assert found.tiles.coords[found.tiles.at_rim].tolist() == [[0, 7 * SIDE], [3 * SIDE, 2 * SIDE]]
+    for limit in (0.0, 0.5):
+        found = leave_out_glass(tile_table(coords, MPP, (1, 1)), shares, 0.25, limit)
+        assert found.tiles.at_rim is not None
+        assert not found.tiles.at_rim.any()
+
+
 @given(st.lists(UNIT, max_size=30))
 def test_no_limit_keeps_every_tile(shares: list[float]) -> None:
     found = leave_out_glass(row_of(len(shares)), np.array(shares, np.float32), 0)

@@ -52,19 +52,26 @@ def cluster_slide(
     Parameters
     ----------
     table
-        Embeddings of the tiles.
+        Embeddings of the tiles. Those of the rim are outliers, but not in the published procedure.
     settings, seed, smoothed
         As of `cluster_tiles`.
     """
 
     def step() -> Clustering:
-        tiles, least = table.tiles, settings.min_tiles
-        if len(tiles.coords) < least:
+        n, least = len(table.tile_index), settings.min_tiles
+        rows = np.arange(n)
+        if table.tiles.at_rim is not None and settings.procedure != "paper":
+            rows = np.flatnonzero(~table.tiles.at_rim)
+        if len(rows) < least:
+            at_rim = f" and {n - len(rows)} at the rim" if len(rows) < n else ""
             raise SlideLost(
-                f"{len(tiles.coords)} tiles to cluster, at least {least} are needed",
+                f"{len(rows)} tiles to cluster{at_rim}, at least {least} are needed",
                 Status.TOO_FEW_TILES,
             )
-        return cluster_tiles(table.features, tiles.coords, tiles.pitch_px, settings, seed, smoothed)
+        part = table.only(rows)
+        coords, pitch_px = part.tiles.coords, part.tiles.pitch_px
+        found = cluster_tiles(part.features, coords, pitch_px, settings, seed, smoothed)
+        return found.among(rows, n)
 
     found, outcome = attempt(step, at_most_one_cluster(settings, 0), table.tiles.outcome)
     kept = table if outcome.ok else table.only(np.empty(0, np.int64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,9 @@ class ClusteredTiles:
     def without_outliers(self) -> ClusteredTiles:
         """Return the tiles that are in clusters."""
         rows = np.flatnonzero(~self.clustering.is_outlier)
-        tiles = replace(self.tiles, coords=self.tiles.coords[rows])
-        return ClusteredTiles(tiles, self.tile_index[rows], self.clustering.of_tiles(rows))
+        return ClusteredTiles(
+            self.tiles.only(rows), self.tile_index[rows], self.clustering.of_tiles(rows)
+        )
 
 
 def write_clusters(path: str | Path, clustered: ClusteredTiles, provenance: Provenance) -> None:

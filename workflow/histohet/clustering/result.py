@@ -126,6 +126,17 @@ class Clustering:
         """Number of tiles in no cluster."""
         return int(self.is_outlier.sum())
 
+    def among(self, rows: Ints, n: int) -> Clustering:
+        """Return the clustering of `n` tiles, of which these are `rows` (N,), the others odd."""
+        place = np.full(n, len(rows))
+        place[rows] = np.arange(len(rows))
+        start, raw, labels = (
+            np.append(column, np.int32(OUTLIER))[place]
+            for column in (self.start, self.raw, self.labels)
+        )
+        agreement = np.append(self.agreement, np.float32(np.nan))[place]
+        return replace(self, start=start, raw=raw, labels=labels, agreement=agreement)
+
     def of_tiles(self, rows: Ints) -> Clustering:
         """Return the clustering of some tiles, `rows` (M,), in their order, numbered as before."""
         arrays = {name: getattr(self, name)[rows] for name in ("start", "raw", "labels")}

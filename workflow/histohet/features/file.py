@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from histohet.common.arrays import Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.outcome import Outcome
 from histohet.common.provenance import Provenance
-from histohet.tiles.file import TileTable, tiles_of, write_coords
+from histohet.tiles.file import AT_RIM, TileTable, tiles_of, write_coords
 
 NO_ROWS: Ints = np.empty(0, np.int64)
 
@@ -81,9 +81,11 @@ class FeatureTable:
 
     def only(self, rows: Ints) -> FeatureTable:
         """Return some of the tiles, by ascending row numbers of this table."""
-        tiles = replace(self.tiles, coords=self.tiles.coords[rows])
         return FeatureTable(
-            self.features.only(rows), self.tile_index[rows], tiles, self.unreadable_index
+            self.features.only(rows),
+            self.tile_index[rows],
+            self.tiles.only(rows),
+            self.unreadable_index,
         )
 
     def covered(self, coverage: npt.NDArray[np.floating], least: float) -> FeatureTable:
@@ -134,6 +136,8 @@ def feature_file(
     """
     with new_file(path, tiles.outcome, provenance) as file:
         write_coords(file, tiles.coords[tile_index], tiles.attributes)
+        if tiles.at_rim is not None:
+            file.create_dataset(AT_RIM, data=tiles.at_rim[tile_index])
         file.create_dataset("tile_index", data=np.asarray(tile_index, np.int64))
         file.create_dataset("unreadable_index", data=np.asarray(unreadable_index, np.int64))
         dataset = file.create_dataset(

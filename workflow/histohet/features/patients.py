@@ -114,6 +114,7 @@ def pool_slides(patient: str, slides: Sequence[PooledPart], gap_um: float) -> Po
         return _nothing(patient, Outcome(Status.REFUSED, difference))
     begins = [0, *accumulate(len(part.coverage) for part in parts)]
     coords = np.zeros((begins[-1], 2), np.int64)
+    at_rim = np.zeros(len(coords), np.bool_)
     index, unreadable = [], []
     lefts = _lefts_px(parts, gap_um)
     for part, begin, left in zip(parts, begins, lefts, strict=False):
@@ -121,12 +122,14 @@ def pool_slides(patient: str, slides: Sequence[PooledPart], gap_um: float) -> Po
         own = part.features.tiles
         coords[rows] = np.rint(own.coords * (own.mpp / parts[0].features.tiles.mpp))
         coords[rows, 0] += left
+        if own.at_rim is not None:
+            at_rim[rows] = own.at_rim
         index.append(rows)
         unreadable.append(part.features.unreadable_index + begin)
     return Pool(
         patient,
         parts,
-        TileTable(coords, _attributes(patient, parts, lost, lefts[-1]), OK),
+        TileTable(coords, _attributes(patient, parts, lost, lefts[-1]), OK, at_rim),
         np.concatenate(index),
         np.concatenate(unreadable),
         np.concatenate([part.coverage for part in parts]),

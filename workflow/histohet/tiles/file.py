@@ -9,7 +9,7 @@ chunks are larger than TRIDENT's one row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from shapely import Polygon
 
-from histohet.common.arrays import Float32, Ints
+from histohet.common.arrays import Bools, Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file, outcome_of
 from histohet.common.outcome import OK, Outcome, SlideLost, Status
 from histohet.common.provenance import Provenance
@@ -29,6 +29,9 @@ MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 
 
 TISSUE_SHARE, GLASS = "tissue_share", "glass_coords"
 """Datasets of a tile file: tissue of each tile, corners of the tiles left out for too little."""
+
+AT_RIM = "at_rim"
+"""Dataset of a tile or feature file: which tiles are at the rim and partly glass."""
 
 N_GLASS = "n_glass_tiles"
 """Attribute of ``coords``: how many tiles were left out as glass."""
@@ -76,11 +79,30 @@ def tile_attributes(
 
 @dataclass(frozen=True)
 class TileTable:
-    """Tiles of a slide: int64 (N, 2) corners in level-0 px, and the attributes of ``coords``."""
+    """Tiles of a slide.
+
+    Attributes
+    ----------
+    coords
+        int64 (N, 2) corners, level-0 px.
+    attributes
+        Those of ``coords``.
+    outcome
+        How far the slide came.
+    at_rim
+        (N,) bool, tiles at the rim that are partly glass; None where nobody looked, or where
+        embeddings do not see the glass.
+    """
 
     coords: Coords
     attributes: TileAttributes
     outcome: Outcome
+    at_rim: Bools | None = None
+
+    def only(self, rows: Ints) -> TileTable:
+        """Return some of the tiles, by row numbers."""
+        at_rim = None if self.at_rim is None else self.at_rim[rows]
+        return replace(self, coords=self.coords[rows], at_rim=at_rim)
 
     @property
     def mpp(self) -> float:
@@ -157,7 +179,8 @@ def write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) ->
 def tiles_of(file: h5py.File) -> TileTable:
     """Return the tiles that the rows of an open file stand for."""
     dataset = file["coords"]
-    return TileTable(dataset[:], dict(dataset.attrs), outcome_of(file))
+    at_rim = file[AT_RIM][:] if AT_RIM in file else None
+    return TileTable(dataset[:], dict(dataset.attrs), outcome_of(file), at_rim)
 
 
 def write_tiles(
@@ -178,6 +201,8 @@ def write_tiles(
     """
     with new_file(path, tiles.outcome, provenance) as file:
         write_coords(file, tiles.coords, tiles.attributes)
+        if tiles.at_rim is not None:
+            file.create_dataset(AT_RIM, data=tiles.at_rim)
         if shares is not None:
             file.create_dataset(TISSUE_SHARE, data=np.asarray(shares, np.float32))
         if glass is not None:

@@ -17,6 +17,7 @@ from histohet.slides.reader import Slide, SlideError
 from histohet.slides.sampling import Resampling, read_tile
 from histohet.tiles.file import N_GLASS, TileTable
 from histohet.tiles.lattice import Coords
+from histohet.tiles.neighbours import surrounded
 from histohet.tissue.stain import StainModel, ink, stained
 
 SHARE_MPP = 4.0
@@ -84,8 +85,10 @@ def _tissue_share(rgb: UInt8, model: StainModel, with_ink: bool) -> float:
     return float((tissue if with_ink else tissue & ~ink(rgb, model)).mean())
 
 
-def leave_out_glass(tiles: TileTable, shares: Float32, least: float) -> TissueTiles:
-    """Leave out tiles with less than a share of tissue.
+def leave_out_glass(
+    tiles: TileTable, shares: Float32, least: float, least_at_rim: float = 0
+) -> TissueTiles:
+    """Leave out tiles with less than a share of tissue, and note those of the rim.
 
     Parameters
     ----------
@@ -95,6 +98,9 @@ def leave_out_glass(tiles: TileTable, shares: Float32, least: float) -> TissueTi
         (N,) share of each that is tissue; one that is not known (NaN) is kept.
     least
         Share that is needed; 0 keeps all tiles, as HETMAP does.
+    least_at_rim
+        Share below which a tile that is not surrounded by eight others is one of the rim: the glass
+        lies at its side, not in holes such as those of fat. 0: none is.
     """
     is_glass = shares < least
     n_glass = int(is_glass.sum())
@@ -105,10 +111,11 @@ def leave_out_glass(tiles: TileTable, shares: Float32, least: float) -> TissueTi
             f"each of {n_glass} tiles that touch tissue is less than {least:.0%} tissue "
             "(tiles.min_tissue_share)",
         )
+    kept, shares = tiles.only(np.flatnonzero(~is_glass)), shares[~is_glass]
     kept = replace(
-        tiles,
-        coords=tiles.coords[~is_glass],
+        kept,
         attributes={**tiles.attributes, N_GLASS: n_glass},
         outcome=outcome,
+        at_rim=(shares < least_at_rim) & ~surrounded(kept.coords, kept.pitch_px),
     )
-    return TissueTiles(kept, shares[~is_glass], tiles.coords[is_glass])
+    return TissueTiles(kept, shares, tiles.coords[is_glass])
