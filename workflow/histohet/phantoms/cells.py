@@ -16,8 +16,8 @@ from histohet.phantoms.fields import (
     smooth_noise,
     throw_darts,
 )
-from histohet.phantoms.layout import PITCH_UM, Layout, discs, scatter
-from histohet.phantoms.phenotype import N_NUCLEAR, NAMES, Scores, value
+from histohet.phantoms.layout import PITCH_UM, Layout, discs, scatter, trait_of_kind
+from histohet.phantoms.phenotype import CELLULAR, N_NUCLEAR, NAMES, Scores, value
 
 # What blurs the subclones' differences, in units of a trait's score: from cell to cell, and
 # smoothly over the slide at the scale of a tile and of a field of view.
@@ -70,7 +70,7 @@ class Discs(NamedTuple):
 
 
 def drift_maps(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
-    """Draw the smooth variation of every trait; (traits, height, width) at `DRIFT_PITCH_UM`."""
+    """Draw the smooth variation of cellular traits; (traits, height, width), `DRIFT_PITCH_UM`."""
     size = tuple(int(n * PITCH_UM / DRIFT_PITCH_UM) + 1 for n in shape)
     return np.stack(
         [
@@ -81,7 +81,7 @@ def drift_maps(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
                 ),
                 start=np.zeros(size, np.float32),
             )
-            for _ in NAMES
+            for _ in CELLULAR
         ]
     )
 
@@ -112,12 +112,11 @@ def _sorted_discs(points: Points, radius: Numbers) -> Discs:
     return Discs(x, y, radius[order].astype(np.float32))
 
 
-def make_mucin(layout: Layout, rng: np.random.Generator) -> Discs:
-    """Fill the apical part of normal glands with goblet cells; tumour has few."""
-    apical = (layout.gland > 14) & (layout.lumen < -4)
-    packed = scatter(apical & (layout.kind == 1), 8, rng)
-    rare = scatter(apical & (layout.kind > 1), 4000, rng)
-    points = np.concatenate([packed, rare])
+def make_mucin(layout: Layout, scores: Scores, rng: np.random.Generator) -> Discs:
+    """Fill the apical part of glands with goblet cells: many in normal ones, in most tumour few."""
+    points = scatter((layout.gland > 14) & (layout.lumen < -4), 8, rng)
+    share = trait_of_kind("mucin", scores)[sample(layout.kind, points, PITCH_UM)]
+    points = points[rng.random(len(points)) < share]
     radius = rng.uniform(4.4, 7.0, len(points))
     kept = discs(points, radius + 0.3)
     kept &= rng.random(len(points)) < 0.93
@@ -130,8 +129,10 @@ def _angle(x: Numbers, y: Numbers, points: Points) -> Numbers:
     return angle
 
 
-def _epithelial_sites(layout: Layout, rng: np.random.Generator) -> tuple[Points, Numbers, UInt8]:
-    """Propose places for epithelial nuclei: a basal row in normal glands, all depths in tumour.
+def _epithelial_sites(
+    layout: Layout, scores: Scores, rng: np.random.Generator
+) -> tuple[Points, Numbers, UInt8]:
+    """Propose places for epithelial nuclei: a basal row in normal glands, a layer in tumour.
 
     Returns
     -------
@@ -146,7 +147,9 @@ def _epithelial_sites(layout: Layout, rng: np.random.Generator) -> tuple[Points,
     points = points + shift[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
     to_lumen = np.where(normal, 6.0, rng.uniform(5.0, 10.0, len(points)))
     kind = sample(layout.kind, points, PITCH_UM)
+    layer = trait_of_kind("nuclear_layer_um", scores)[kind] * rng.uniform(0.8, 1.2, len(kind))
     fits = (kind > 0) & (np.abs(shift) < 9)
+    fits &= normal | (depth < layer)
     fits &= sample(layout.gland, points, PITCH_UM) > 2
     fits &= sample(layout.lumen, points, PITCH_UM) < -to_lumen
     return points[fits], angle[fits], kind[fits]
@@ -156,7 +159,7 @@ def _epithelial(
     layout: Layout, scores: Scores, drift: Field, mucin: Discs, rng: np.random.Generator
 ) -> Nuclei:
     """Nuclei of glands, each with the traits of its subclone, drift and chance."""
-    points, angle, kind = _epithelial_sites(layout, rng)
+    points, angle, kind = _epithelial_sites(layout, scores, rng)
     n, normal = len(points), kind == 1
     spread = np.where(normal, 0.6, CELL_SPREAD)
     trait = {}
@@ -166,7 +169,7 @@ def _epithelial(
     elongation = np.maximum(trait["elongation"], 1.0)
     across = np.sqrt(trait["area_um2"] / np.pi / elongation)
     along = across * elongation
-    angle = angle + np.where(normal, 0.15, 0.45) * rng.standard_normal(n)
+    angle = angle + trait_of_kind("tilt_rad", scores)[kind] * rng.standard_normal(n)
     # Mucin was there first.
     goblets = np.stack([mucin.x, mucin.y], 1)
     kept = throw_darts(

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from scipy.special import ndtri
 
 from histohet.common.arrays import Bools, Int32, UInt8
 from histohet.phantoms.fields import (
@@ -18,6 +21,7 @@ from histohet.phantoms.fields import (
     nearest_seed,
     resize,
     sample,
+    signed_distance,
     slope,
     smooth_noise,
     throw_darts,
@@ -31,6 +35,10 @@ CRYPT_RADIUS_UM = 52.0
 CRYPT_WALL_UM = 30.0
 # Glands end before the section's edge.
 EDGE_UM = 8.0
+# A cord goes on to one of as many neighbours.
+NEIGHBOURS = 6
+# Cosine of the sharpest turn.
+STRAIGHT = 0.6
 
 
 class Layout(NamedTuple):
@@ -81,7 +89,11 @@ def make_layout(land: Territory, scores: Scores, rng: np.random.Generator) -> La
     vessel = _vessels(land, gland, ripple, rng)
 
     clear = np.maximum(lumen, vessel)
-    for gap in (_fat(land, gland, ripple, rng), _tears(gland, rng), _retraction(gland, kind, rng)):
+    for gap in (
+        _fat(land, gland, ripple, rng),
+        _tears(gland, rng),
+        _retraction(gland, kind, scores, rng),
+    ):
         np.maximum(clear, gap, out=clear)
     matter = np.minimum(tissue, -clear)
     secretion = _secretion(lumen, index, seed_kind, rng)
@@ -162,16 +174,17 @@ def _glands(
     index, distance = nearest_seed(seeds, tissue.shape, PITCH_UM)
     ripple = _ripple(tissue.shape, 17.0, 75.0, rng)
     index, distance = index.ravel()[ripple], distance.ravel()[ripple]
-    index = _fuse(seeds, seed_kind, rng)[index]
+    index = _join(seeds, seed_kind, scores, rng)[index]
     kind = seed_kind[index]
     apart = (kind > 0) & ~_borders(index)
     septum = trait_of_kind("septum_um", scores)[kind].astype(np.float32)
-    septum *= np.exp(0.5 * smooth_noise(tissue.shape, 70 / PITCH_UM, rng))
+    septum *= np.exp(0.3 * smooth_noise(tissue.shape, 70 / PITCH_UM, rng))
     gland = distance_inside(apart, PITCH_UM) - septum
     crypt_radius = rng.normal(CRYPT_RADIUS_UM - 3, 4, len(seeds)).astype(np.float32)
     np.minimum(gland, crypt_radius[index] - distance, out=gland, where=kind == 1)
     np.minimum(gland, tissue - EDGE_UM, out=gland)
-    gland = blur(gland, 6 / PITCH_UM)
+    gland = blur(gland, 3 / PITCH_UM)
+    np.minimum(gland, _cores(kind, index, scores, rng), out=gland)
     gland += 1.5 * smooth_noise(tissue.shape, 18 / PITCH_UM, rng)
     inside = gland > 0
     return np.where(inside, gland, -distance_inside(~inside, PITCH_UM)), index
@@ -185,21 +198,55 @@ def _borders(index: Int32) -> Bools:
     return border
 
 
-def _fuse(seeds: Points, seed_kind: UInt8, rng: np.random.Generator) -> Int32:
-    """Give four in ten tumour seeds to the gland of their nearest neighbour of the same kind."""
-    owner = np.arange(len(seeds), dtype=np.int32)
-    for kind in range(2, int(seed_kind.max()) + 1):
-        members = np.flatnonzero(seed_kind == kind)
-        if len(members) > 1:
-            _, nearest = cKDTree(seeds[members]).query(seeds[members], k=2)
-            fused = rng.random(len(members)) < 0.4
-            owner[members[fused]] = members[nearest[fused, 1]]
-    return owner
+def _join(seeds: Points, seed_kind: UInt8, scores: Scores, rng: np.random.Generator) -> Int32:
+    """Join tumour seeds to cords: each to at most one ahead, in the direction of growth.
+
+    Returns
+    -------
+    int32 (n,), the seed that stands for the gland of each.
+    """
+    n = len(seeds)
+    near = np.minimum(cKDTree(seeds).query(seeds, k=NEIGHBOURS + 1)[1][:, 1:], n - 1)
+    step = seeds[near] - seeds[:, None]
+    straight = (step * _flow(seeds, rng)[:, None]).sum(2) / np.linalg.norm(step, axis=2)
+    straight[seed_kind[near] != seed_kind[:, None]] = -1
+    best = straight.argmax(1)
+    tail, head, straight = np.arange(n), near[np.arange(n), best], straight[np.arange(n), best]
+    joined = (seed_kind > 1) & (straight > STRAIGHT)
+    joined &= rng.random(n) < trait_of_kind("cords", scores)[seed_kind]
+    # Cords do not branch: who comes straightest goes on.
+    order = np.flatnonzero(joined)[np.argsort(-straight[joined])]
+    _, first = np.unique(head[order], return_index=True)
+    order = order[first]
+    links = coo_array((np.ones(len(order)), (tail[order], head[order])), shape=(n, n))
+    _, cord = connected_components(links, directed=False)
+    _, member = np.unique(cord, return_index=True)
+    return np.asarray(member[cord], np.int32)
+
+
+def _flow(points: Points, rng: np.random.Generator) -> Points:
+    """Direction in which cords grow, a unit vector at each point; it turns over some 300 µm."""
+    pitch_um = 16.0
+    size = (points.max(axis=0)[::-1] / pitch_um).astype(int) + 2
+    turn = np.pi * smooth_noise((size[0], size[1]), 300 / pitch_um, rng)
+    angle = sample(turn, points, pitch_um)
+    return np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
+def _cores(kind: UInt8, index: Int32, scores: Scores, rng: np.random.Generator) -> Field:
+    """Fibrovascular cores that run through papillary glands; signed distance from them."""
+    share = trait_of_kind("papillae", scores)
+    share[:2] = 0
+    papillary = share[kind] > rng.random(index.max() + 1)[index]
+    winding = smooth_noise(kind.shape, 18 / PITCH_UM, rng) > 0
+    away = np.abs(signed_distance(winding, PITCH_UM))
+    width = 3 + 1.3 * smooth_noise(kind.shape, 40 / PITCH_UM, rng)
+    return np.where(papillary, away - width, np.float32(1e3))
 
 
 def _wall_um(kind: UInt8, index: Int32, scores: Scores, rng: np.random.Generator) -> Field:
     """Thickness of the epithelium around the central lumen; the lumen is what remains."""
-    of_kind = 22 + 38 * (1 - trait_of_kind("openness", scores))
+    of_kind = trait_of_kind("wall_um", scores)
     of_kind[:2] = CRYPT_WALL_UM
     folds = smooth_noise(kind.shape, 26 / PITCH_UM, rng)
     folds *= np.where(kind > 1, np.float32(5), np.float32(1.5))
@@ -272,9 +319,12 @@ def _tears(gland: Field, rng: np.random.Generator) -> Field:
     return np.asarray(np.minimum(crack, np.maximum(-gland, crack - 14)), np.float32)
 
 
-def _retraction(gland: Field, kind: UInt8, rng: np.random.Generator) -> Field:
-    """Clefts between some tumour glands and their stroma (shrinkage); signed distance."""
-    width = 3.5 * (smooth_noise(gland.shape, 130 / PITCH_UM, rng) - 1.0)
+def _retraction(
+    gland: Field, kind: UInt8, scores: Scores, rng: np.random.Generator
+) -> Field:
+    """Clefts between tumour glands and their stroma (shrinkage); signed distance."""
+    share = ndtri(trait_of_kind("retraction", scores)).astype(np.float32)
+    width = 3.5 * (smooth_noise(gland.shape, 130 / PITCH_UM, rng) + share[kind])
     width += 1.2 * smooth_noise(gland.shape, 15 / PITCH_UM, rng)
     width[kind < 2] = -9
     return np.asarray(np.minimum(-gland, gland + width), np.float32)

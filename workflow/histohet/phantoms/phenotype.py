@@ -1,4 +1,11 @@
-"""How the planted subclones differ: a handful of traits a pathologist would name."""
+"""How the planted subclones differ: each grows in a pattern of its own that a pathologist names.
+
+A pattern is a set of architectural traits, those of the textbooks' growth patterns of carcinomas:
+how large glands are, whether they join to cords, what epithelium leaves open, where in it nuclei
+stand. Nuclei and cytoplasm vary as well, but from patient to patient more than from subclone to
+subclone: what tells subclones apart is the arrangement, which no single measurement of colour or of
+nuclei holds.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +32,7 @@ class Trait(NamedTuple):
     bounded: bool
 
 
-TRAITS: dict[str, Trait] = {
+CELLULAR = {
     # nucleus
     "area_um2": Trait(46.0, 0.24, -1.8, False),
     "elongation": Trait(1.5, 0.16, 0.6, False),
@@ -37,20 +44,98 @@ TRAITS: dict[str, Trait] = {
     # cytoplasm
     "eosin": Trait(0.58, 0.18, -0.5, False),
     "basophilia": Trait(0.2, 0.32, -0.8, False),
-    # architecture
-    "gland_radius_um": Trait(62.0, 0.22, 0.0, False),
-    "septum_um": Trait(6.5, 0.25, 0.0, False),
-    "openness": Trait(0.5, 1.1, 0.0, True),
-    "cribriform": Trait(0.25, 1.1, 0.0, True),
 }
-NAMES = tuple(TRAITS)
 # The first of them belong to the nucleus.
 N_NUCLEAR = 7
 
-# Root mean square score, per trait, of a subclone about its slide at separation 1.
-UNIT_SEPARATION = 1.3
-# Root mean square score of a slide about the cohort.
+ARCHITECTURAL = {
+    # Half the distance between the middles of neighbouring glands or nests.
+    "gland_radius_um": Trait(44.0, 0.3, 0.0, False),
+    # Half the stroma between them.
+    "septum_um": Trait(6.5, 0.3, 0.0, False),
+    # Share of glands that are joined end to end to the next.
+    "cords": Trait(0.3, 1.0, 0.0, True),
+    # Epithelium grows as thick before it leaves a lumen.
+    "wall_um": Trait(30.0, 0.35, 0.0, False),
+    # Share of the places for round secondary lumina that are open.
+    "cribriform": Trait(0.15, 1.0, 0.0, True),
+    # Share of glands with fibrovascular cores.
+    "papillae": Trait(0.03, 1.0, 0.0, True),
+    # Share of the surface of glands from which stroma has shrunk away.
+    "retraction": Trait(0.12, 1.0, 0.0, True),
+    # Share of the cells that hold a vacuole of mucin.
+    "mucin": Trait(0.001, 1.2, 9.0, True),
+    # Nuclei stand as high above the basement membrane.
+    "nuclear_layer_um": Trait(26.0, 0.4, 0.0, False),
+    # Scatter of their direction about the cell's.
+    "tilt_rad": Trait(0.45, 0.4, -2.7, False),
+}
+
+TRAITS: dict[str, Trait] = CELLULAR | ARCHITECTURAL
+NAMES = tuple(TRAITS)
+
+PATTERNS: dict[str, dict[str, float]] = {
+    "tubular": {
+        "wall_um": -1.0,
+        "cribriform": -3,
+        "septum_um": 0.8,
+        "nuclear_layer_um": -2.0,
+        "tilt_rad": -1.5,
+        "cords": -1.5,
+    },
+    "cribriform": {
+        "gland_radius_um": 1.6,
+        "wall_um": 2.5,
+        "cribriform": 3.5,
+        "nuclear_layer_um": 3.0,
+    },
+    "papillary": {
+        "gland_radius_um": 2.0,
+        "wall_um": -2.3,
+        "cribriform": -3,
+        "papillae": 7.0,
+        "nuclear_layer_um": -1.5,
+        "tilt_rad": -1.0,
+    },
+    "micropapillary": {
+        "gland_radius_um": -1.2,
+        "septum_um": 0.3,
+        "wall_um": 3.0,
+        "cribriform": -3,
+        "retraction": 5.0,
+        "nuclear_layer_um": 2.0,
+        "cords": -2.0,
+    },
+    "trabecular": {
+        "gland_radius_um": -1.6,
+        "cords": 3.5,
+        "septum_um": 0.8,
+        "wall_um": 3.0,
+        "cribriform": -3,
+        "tilt_rad": -1.5,
+        "nuclear_layer_um": 2.0,
+    },
+    "solid": {
+        "gland_radius_um": 1.8,
+        "septum_um": -1.5,
+        "wall_um": 4.0,
+        "cribriform": -4,
+        "nuclear_layer_um": 4.0,
+        "tilt_rad": 1.5,
+    },
+    "mucinous": {
+        "gland_radius_um": 0.5,
+        "wall_um": 1.5,
+        "cribriform": -3,
+        "mucin": 5.0,
+        "nuclear_layer_um": -0.5,
+    },
+}
+"""Scores of the growth patterns; a trait that a pattern does not name is typical."""
+
+# Root mean square scores of a slide about the cohort, and of a subclone about its pattern.
 SLIDE_SPREAD = 0.5
+SUBCLONE_SPREAD = 0.3
 
 
 def value(name: str, score: Numbers) -> Numbers:
@@ -66,16 +151,16 @@ def value(name: str, score: Numbers) -> Numbers:
 def subclone_scores(n_subclones: int, separation: float, rng: np.random.Generator) -> Scores:
     """Draw the traits of normal epithelium (row 0) and of each subclone (rows 1 to n).
 
-    The subclones of a slide scatter about a common mean in mutually orthogonal directions, so no
-    two of them are alike by accident; how far each lies out varies by a fifth.
+    The subclones of a slide grow in different patterns, each with a small variation of its own
+    about the slide's; `separation` scales pattern and variation.
 
     Returns
     -------
     float64 (n_subclones + 1, number of traits), in units of `Trait.spread`
     """
-    n_traits = len(NAMES)
-    directions, _ = np.linalg.qr(rng.standard_normal((n_traits, n_subclones)))
-    lengths = UNIT_SEPARATION * separation * np.sqrt(n_traits) * rng.uniform(0.8, 1.2, n_subclones)
-    slide = SLIDE_SPREAD * rng.standard_normal(n_traits)
+    chosen = rng.permutation(list(PATTERNS))[:n_subclones]
+    pattern = np.array([[PATTERNS[of].get(name, 0.0) for name in NAMES] for of in chosen])
+    own = SUBCLONE_SPREAD * rng.standard_normal(pattern.shape)
+    slide = SLIDE_SPREAD * rng.standard_normal(len(NAMES))
     normal = np.array([trait.normal_score for trait in TRAITS.values()]) + 0.5 * slide
-    return np.vstack([normal, slide + (directions * lengths).T])
+    return np.vstack([normal, slide + separation * (pattern + own)])

@@ -133,7 +133,7 @@ def design_phantom(plan: PhantomPlan) -> Design:
 def _canvas(design: Design, rng: np.random.Generator) -> Canvas:
     layout, scores = design.layout, design.scores
     drift = drift_maps(layout.gland.shape, rng)
-    mucin = make_mucin(layout, rng)
+    mucin = make_mucin(layout, scores, rng)
     return Canvas(
         maps=make_maps(layout, scores, drift, rng),
         fibre=fibre_texture(
