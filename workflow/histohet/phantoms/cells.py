@@ -22,7 +22,7 @@ from histohet.phantoms.phenotype import CELLULAR, N_NUCLEAR, NAMES, Scores, valu
 # What blurs the subclones' differences, in units of a trait's score: from cell to cell, and
 # smoothly over the slide at the scale of a tile and of a field of view.
 CELL_SPREAD = 1.0
-DRIFT = ((130.0, 0.75), (600.0, 0.25))
+DRIFT = ((130.0, 0.3), (600.0, 0.2))
 DRIFT_PITCH_UM = 16.0
 
 

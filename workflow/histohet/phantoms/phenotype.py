@@ -102,7 +102,7 @@ PATTERNS: dict[str, dict[str, float]] = {
         "septum_um": 0.3,
         "wall_um": 3.0,
         "cribriform": -3,
-        "retraction": 5.0,
+        "retraction": 6.0,
         "nuclear_layer_um": 2.0,
         "cords": -2.0,
     },
@@ -135,7 +135,7 @@ PATTERNS: dict[str, dict[str, float]] = {
 
 # Root mean square scores of a slide about the cohort, and of a subclone about its pattern.
 SLIDE_SPREAD = 0.5
-SUBCLONE_SPREAD = 0.3
+SUBCLONE_SPREAD = 0.5
 
 
 def value(name: str, score: Numbers) -> Numbers:
