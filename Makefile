@@ -17,7 +17,7 @@ DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_networ
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -89,6 +89,9 @@ bench-encoding: $(VENV)/dev.txt  ## the encoding rule against bare forward passe
 
 bench-fill: $(VENV)/encoders.txt  ## black, white, nothing or pooling outside of the epithelium, on real tissue: HISTOHET_DATA
 	$(BIN)/python tests/bench/fill.py $(BENCH)
+
+bench-phantoms: $(VENV)/encoders.txt  ## do stain_texture and a network find the planted subclones of phantoms
+	$(BIN)/python tests/bench/phantoms.py $(BENCH)
 
 bench-symmetry: $(VENV)/encoders.txt  ## how far labels move when a slide is turned, with and without averaging
 	$(BIN)/python tests/bench/symmetry.py $(BENCH)

@@ -18,11 +18,28 @@ from scipy.spatial import cKDTree
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import cross_val_score
 
+from histohet.phantoms.cells import Discs, Nuclei, make_mucin, make_nuclei
 from histohet.phantoms.colour import _density, _light_table, _transmit
-from histohet.phantoms.fields import nearest_seed, periodic_noise, smooth_noise, throw_darts
+from histohet.phantoms.fields import (
+    nearest_seed,
+    periodic_noise,
+    sample,
+    smooth_noise,
+    throw_darts,
+)
+from histohet.phantoms.layout import PITCH_UM, Layout, _join, make_layout
 from histohet.phantoms.paint import paint_block
-from histohet.phantoms.phenotype import NAMES, TRAITS, subclone_scores, value
-from histohet.phantoms.plan import PhantomPlan, plan_cohort
+from histohet.phantoms.phenotype import (
+    ARCHITECTURAL,
+    CELLULAR,
+    NAMES,
+    PATTERNS,
+    TRAITS,
+    Scores,
+    subclone_scores,
+    value,
+)
+from histohet.phantoms.plan import MAX_SUBCLONES, PhantomPlan, plan_cohort
 from histohet.phantoms.render import (
     Phantom,
     _canvas,
@@ -32,6 +49,7 @@ from histohet.phantoms.render import (
     write_phantom,
 )
 from histohet.phantoms.settings import PhantomSettings
+from histohet.phantoms.territory import TUMOUR, Territory
 from histohet.phantoms.truth import count_per_tile
 
 TILES = 60
@@ -315,16 +333,163 @@ def test_defocus_blurs_patches_only(at_20x):
 # Subclones
 
 
-def test_trait_scores_are_as_far_apart_as_the_separation_says():
-    for separation in (0.0, 1.0, 2.0):
-        scores = subclone_scores(5, separation, np.random.default_rng(0))
-        assert scores.shape == (6, len(NAMES))
-        gaps = np.linalg.norm(scores[1:, None] - scores[None, 1:], axis=2)
-        gaps = gaps[~np.eye(5, dtype=bool)]
-        # Orthogonal directions of length 1.3 √traits · separation · (0.8 to 1.2).
-        unit = 1.3 * separation * np.sqrt(2 * len(NAMES))
-        assert gaps.min() >= 0.8 * unit - 1e-9
-        assert gaps.max() <= 1.2 * unit + 1e-9
+def test_separation_scales_what_tells_subclones_apart():
+    alike, one, two = (
+        subclone_scores(5, separation, np.random.default_rng(0)) for separation in (0.0, 1.0, 2.0)
+    )
+    assert one.shape == (6, len(NAMES))
+    assert np.ptp(alike[1:], axis=0).max() == 0
+    np.testing.assert_allclose(two[1:] - alike[1:], 2 * (one[1:] - alike[1:]))
+    np.testing.assert_array_equal(two[0], alike[0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_subclone_of_a_slide_grows_in_a_pattern_of_its_own(seed):
+    alike, scores = (
+        subclone_scores(MAX_SUBCLONES, separation, np.random.default_rng(seed))[1:]
+        for separation in (0.0, 1.0)
+    )
+    grown = (scores - alike)[:, len(CELLULAR) :]
+    patterns = np.array(
+        [[pattern.get(name, 0.0) for name in ARCHITECTURAL] for pattern in PATTERNS.values()]
+    )
+    away = np.linalg.norm(grown[:, None] - patterns, axis=2)
+    assert len(set(away.argmin(axis=1))) == MAX_SUBCLONES
+    # Their own variation has a root mean square of 0.5 in each of ten traits.
+    assert away.min(axis=1).max() < 2 * 0.5 * np.sqrt(len(ARCHITECTURAL))
+
+
+def test_subclones_differ_in_architecture_and_not_in_their_cells():
+    """Little of what the encoder `stain_texture` measures one by one tells subclones apart."""
+    scores = np.array(
+        [subclone_scores(5, 1.0, np.random.default_rng(seed))[1:] for seed in range(200)]
+    )
+    variance = scores.var(axis=1, ddof=1).mean(axis=0)
+    cellular, architectural = variance[: len(CELLULAR)], variance[len(CELLULAR) :]
+    np.testing.assert_allclose(cellular, 0.25, rtol=0.2)
+    assert cellular.sum() < 0.1 * architectural.sum()
+    # From patient to patient they vary as much.
+    np.testing.assert_allclose(scores.mean(axis=1)[:, : len(CELLULAR)].var(), 0.3, rtol=0.2)
+
+
+def test_patterns_name_traits_of_architecture_only():
+    assert len(PATTERNS) >= MAX_SUBCLONES
+    for name, pattern in PATTERNS.items():
+        assert set(pattern) <= set(ARCHITECTURAL), name
+
+
+def grow(name: str, score: float) -> tuple[Layout, Scores]:
+    """A square of tumour with one trait off its typical value."""
+    shape = (150, 150)
+    land = Territory(
+        np.full(shape, 500, np.float32), np.full(shape, TUMOUR, np.uint8), np.ones(shape, np.uint8)
+    )
+    scores = np.zeros((2, len(NAMES)))
+    scores[1, NAMES.index(name)] = score
+    # Cords and fibrovascular cores would hide how large glands are.
+    for other in ("cords", "papillae", "cribriform"):
+        if other != name:
+            scores[1, NAMES.index(other)] = -4
+    return make_layout(land, scores, np.random.default_rng(0)), scores
+
+
+def _gland_share(layout: Layout) -> float:
+    return float((layout.gland > 0).mean())
+
+
+def _depth(layout: Layout) -> float:
+    return float(layout.gland[layout.gland > 0].mean())
+
+
+def _glands(layout: Layout) -> float:
+    return float(cv2.connectedComponents((layout.gland > 0).astype(np.uint8))[0])
+
+
+def _lumina(layout: Layout) -> float:
+    return float(cv2.connectedComponents((layout.lumen > 0).astype(np.uint8))[0])
+
+
+def _lumen_share(layout: Layout) -> float:
+    return float((layout.lumen > 0).sum() / (layout.gland > 0).sum())
+
+
+def _cleft_share(layout: Layout) -> float:
+    beside = (layout.gland < -0.5) & (layout.gland > -3)
+    return float((layout.matter[beside] < 0).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "measure", "grows"),
+    [
+        ("gland_radius_um", _glands, False),
+        ("septum_um", _gland_share, False),
+        ("cords", _glands, False),
+        ("wall_um", _lumen_share, False),
+        ("cribriform", _lumina, True),
+        ("papillae", _depth, False),
+        ("retraction", _cleft_share, True),
+    ],
+)
+def test_glands_follow_their_architectural_traits(name, measure, grows):
+    score = 7.0 if name == "papillae" else 2.0
+    less, typical, more = (measure(grow(name, s)[0]) for s in (-score, 0.0, score))
+    if not grows:
+        less, more = more, less
+    assert less <= typical <= more
+    assert more > 1.2 * less
+
+
+def test_nuclei_and_mucin_follow_their_architectural_traits():
+    def nuclei_of(name: str, score: float) -> tuple[Nuclei, Layout]:
+        layout, scores = grow(name, score)
+        drift = np.zeros((len(CELLULAR), 80, 80), np.float32)
+        none = Discs(*(np.empty(0, np.float32) for _ in range(3)))
+        return make_nuclei(layout, scores, drift, none, np.random.default_rng(1)), layout
+
+    def heights(score: float) -> np.ndarray:
+        nuclei, layout = nuclei_of("nuclear_layer_um", score)
+        depth = sample(layout.gland, np.stack([nuclei.x, nuclei.y], 1), PITCH_UM)
+        # Epithelial nuclei are the only ones with an uneven middle.
+        return depth[nuclei.vesicular > 0]
+
+    layer = value("nuclear_layer_um", np.array([-2.0, 2.0]))
+    low, high = heights(-2.0), heights(2.0)
+    assert low.max() < 1.25 * layer[0]
+    assert high.max() > 1.5 * low.max()
+
+    def tilt(score: float) -> float:
+        nuclei, layout = nuclei_of("tilt_rad", score)
+        ours = nuclei.vesicular > 0
+        points = np.stack([nuclei.x, nuclei.y], 1)[ours]
+        along = sample(layout.along_x, points, PITCH_UM), sample(layout.along_y, points, PITCH_UM)
+        return float(np.abs(np.cos(nuclei.angle[ours] - np.arctan2(along[1], along[0]))).mean())
+
+    assert tilt(-2.0) > 0.95 > 0.85 > tilt(2.0)
+
+    drops = [
+        len(make_mucin(*grow("mucin", score), np.random.default_rng(1)).x) for score in (0.0, 5.0)
+    ]
+    assert drops[1] > 10 * max(drops[0], 1)
+
+
+def test_cords_are_chains_of_one_kind():
+    rng = np.random.default_rng(0)
+    seeds = rng.uniform(0, 2000, (1500, 2))
+    kind = (seeds[:, 0] // 500).astype(np.uint8)
+    scores = np.zeros((4, len(NAMES)))
+    scores[:, NAMES.index("cords")] = 9
+    owner = _join(seeds, kind, scores, rng)
+    assert (kind[owner] == kind).all()
+    assert (owner[owner] == owner).all(), "who stands for a gland stands for itself"
+    assert (owner[kind < 2] == np.flatnonzero(kind < 2)).all(), "only tumour grows in cords"
+    cords = [seeds[owner == i] for i in np.unique(owner) if (owner == i).sum() > 3]
+    axes = np.array([np.linalg.svd(cord - cord.mean(0), compute_uv=False) for cord in cords])
+    assert len(cords) > 50
+    assert np.median(axes[:, 0] / axes[:, 1]) > 3, "no longer than wide"
+    scores[:, NAMES.index("cords")] = -9
+    assert len(np.unique(_join(seeds, kind, scores, rng))) > 0.99 * len(seeds)
+    few = rng.uniform(0, 100, (3, 2))
+    assert _join(few, np.full(3, 2, np.uint8), scores, rng).tolist() == [0, 1, 2]
 
 
 def test_traits_stay_in_their_range():

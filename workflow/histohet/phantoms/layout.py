@@ -30,6 +30,7 @@ from histohet.phantoms.phenotype import NAMES, Scores, value
 from histohet.phantoms.territory import FAT, LAND_PITCH_UM, NORMAL, TUMOUR, Territory
 
 PITCH_UM = 2.0
+FLOW_PITCH_UM = 16.0
 
 CRYPT_RADIUS_UM = 52.0
 CRYPT_WALL_UM = 30.0
@@ -206,35 +207,36 @@ def _join(seeds: Points, seed_kind: UInt8, scores: Scores, rng: np.random.Genera
     int32 (n,), the seed that stands for the gland of each.
     """
     n = len(seeds)
-    near = np.minimum(cKDTree(seeds).query(seeds, k=NEIGHBOURS + 1)[1][:, 1:], n - 1)
+    if n <= NEIGHBOURS:
+        return np.arange(n, dtype=np.int32)
+    near = cKDTree(seeds).query(seeds, k=NEIGHBOURS + 1)[1][:, 1:]
     step = seeds[near] - seeds[:, None]
     straight = (step * _flow(seeds, rng)[:, None]).sum(2) / np.linalg.norm(step, axis=2)
     straight[seed_kind[near] != seed_kind[:, None]] = -1
     best = straight.argmax(1)
-    tail, head, straight = np.arange(n), near[np.arange(n), best], straight[np.arange(n), best]
+    head, straight = near[np.arange(n), best], straight[np.arange(n), best]
     joined = (seed_kind > 1) & (straight > STRAIGHT)
     joined &= rng.random(n) < trait_of_kind("cords", scores)[seed_kind]
-    # Cords do not branch: who comes straightest goes on.
-    order = np.flatnonzero(joined)[np.argsort(-straight[joined])]
-    _, first = np.unique(head[order], return_index=True)
-    order = order[first]
-    links = coo_array((np.ones(len(order)), (tail[order], head[order])), shape=(n, n))
+    # Cords do not branch: of several that go on to one, the straightest does.
+    tail = np.flatnonzero(joined)
+    tail = tail[np.argsort(-straight[tail])]
+    tail = tail[np.unique(head[tail], return_index=True)[1]]
+    links = coo_array((np.ones(len(tail)), (tail, head[tail])), shape=(n, n))
     _, cord = connected_components(links, directed=False)
-    _, member = np.unique(cord, return_index=True)
-    return np.asarray(member[cord], np.int32)
+    _, first = np.unique(cord, return_index=True)
+    return np.asarray(first[cord], np.int32)
 
 
 def _flow(points: Points, rng: np.random.Generator) -> Points:
     """Direction in which cords grow, a unit vector at each point; it turns over some 300 µm."""
-    pitch_um = 16.0
-    size = (points.max(axis=0)[::-1] / pitch_um).astype(int) + 2
-    turn = np.pi * smooth_noise((size[0], size[1]), 300 / pitch_um, rng)
-    angle = sample(turn, points, pitch_um)
+    size = (points.max(axis=0)[::-1] / FLOW_PITCH_UM).astype(int) + 2
+    turn = np.pi * smooth_noise((size[0], size[1]), 300 / FLOW_PITCH_UM, rng)
+    angle = sample(turn, points, FLOW_PITCH_UM)
     return np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
 def _cores(kind: UInt8, index: Int32, scores: Scores, rng: np.random.Generator) -> Field:
-    """Fibrovascular cores that run through papillary glands; signed distance from them."""
+    """Distance (µm) from the fibrovascular cores that wind through papillary glands."""
     share = trait_of_kind("papillae", scores)
     share[:2] = 0
     papillary = share[kind] > rng.random(index.max() + 1)[index]
@@ -319,9 +321,7 @@ def _tears(gland: Field, rng: np.random.Generator) -> Field:
     return np.asarray(np.minimum(crack, np.maximum(-gland, crack - 14)), np.float32)
 
 
-def _retraction(
-    gland: Field, kind: UInt8, scores: Scores, rng: np.random.Generator
-) -> Field:
+def _retraction(gland: Field, kind: UInt8, scores: Scores, rng: np.random.Generator) -> Field:
     """Clefts between tumour glands and their stroma (shrinkage); signed distance."""
     share = ndtri(trait_of_kind("retraction", scores)).astype(np.float32)
     width = 3.5 * (smooth_noise(gland.shape, 130 / PITCH_UM, rng) + share[kind])

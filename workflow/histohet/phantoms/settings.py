@@ -23,8 +23,9 @@ class PhantomSettings(Settings):
     separation: float = Field(
         1.0,
         ge=0,
-        description="How much the subclones of a slide differ: 1 is clear to the eye but not in "
-        "every tile, 0 makes them alike.",
+        le=2,
+        description="How much the subclones of a slide differ: at 1 each has a growth pattern of "
+        "its own, clear to the eye but not in every tile; 0 makes them alike.",
     )
     share_40x: float = Field(
         0.25,
