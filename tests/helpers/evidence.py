@@ -30,7 +30,7 @@ class Graphs(NamedTuple):
 
     @classmethod
     def of(cls, coords: np.ndarray) -> Graphs:
-        return cls(knn_edges(coords, 8, 1.5), edges_within_reach(coords, 3.5))
+        return cls(knn_edges(coords, 8, 1.5), edges_within_reach(coords, 2.5))
 
 
 NO_EDGES = Graphs(np.empty((0, 2), np.int64), np.empty((0, 2), np.int64))

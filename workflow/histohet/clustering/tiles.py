@@ -21,7 +21,7 @@ Features = Float32
 
 # A tile's vicinity reaches so many pitches: drift hardly changes within it, and borders of real
 # tissue, which are blurred over a tile or two, are narrower.
-VICINITY = 3.5
+VICINITY = 2.5
 # Leading principal components among which those with spatial structure are.
 COMPONENTS = 32
 # Tiles whose embeddings are compared at once when different ones are counted.
