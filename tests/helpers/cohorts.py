@@ -72,7 +72,7 @@ def in_another_form(value: Any) -> Any:
 
 TARGETS = {
     *("default", "all", "preflight", "slides", "maps", "qupath", "attention", "slide_vectors"),
-    *("cohort", "survival", "ablation", "prognosis", "agreement", "report", "anndata"),
+    *("traits", "cohort", "survival", "ablation", "prognosis", "agreement", "report", "anndata"),
 }
 """Rules that only name what others make."""
 

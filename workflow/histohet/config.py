@@ -22,6 +22,7 @@ from histohet.slides.settings import ScaleSettings
 from histohet.survival.settings import CurveSettings, StatisticsSettings
 from histohet.tiles.settings import TileSettings
 from histohet.tissue.settings import TissueSettings
+from histohet.traits.settings import TraitSettings
 from histohet.tumour.settings import AttentionSettings, TumourSettings
 
 NamedVariant = Literal["full", "no_mask", "no_potts", "no_tumor_filter", "paper"]
@@ -146,6 +147,11 @@ class Config(Settings):
         None,
         description="Optional: what heterogeneity adds to a slide embedding and to clinical "
         "covariates, by nested cross-validation (docs/added_value.md).",
+    )
+    traits: TraitSettings | None = Field(
+        None,
+        description="Optional: which tiles carry a molecular trait, learned from bulk expression "
+        "(PathoMCH; docs/traits.md). Maps of the sheet's column `traits` stay as they are.",
     )
     measures: MeasuresSettings = MeasuresSettings()
     agreement: AgreementSettings | None = Field(

@@ -51,6 +51,12 @@ ANNDATA = "results/anndata/{variant}/{slide}.h5ad"
 SLIDE_VECTOR = "results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5"
 SLIDE_VECTORS = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"
 
+TRAIT_LABELS = {
+    "labels": "results/traits/labels.tsv",
+    "thresholds": "results/traits/thresholds.tsv",
+    "splits": "results/traits/splits.tsv",
+}
+
 CLINICAL = {
     "clinical": "results/cohort/clinical.tsv",
     "problems": "results/cohort/clinical_problems.tsv",

@@ -14,6 +14,7 @@ rule summarise:
         rules.qupath.input,
         rules.attention.input,
         rules.slide_vectors.input,
+        rules.traits.input,
         rules.survival.input,
         PLAN.comparison,
         rules.prognosis.input,

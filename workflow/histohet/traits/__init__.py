@@ -1,0 +1,1 @@
+"""Molecular traits of tiles, learned from bulk expression (PathoMCH), and maps of them."""
