@@ -72,9 +72,10 @@ class Inputs:
 
     def features(self, wildcards: Wildcards) -> str:
         """Embeddings of a slide: ours, or finished ones."""
-        return self._features_of(wildcards.slide, wildcards.encoder, wildcards.masking)
+        return self.features_of(wildcards.slide, wildcards.encoder, wildcards.masking)
 
-    def _features_of(self, slide: str, encoder: str, masking: str) -> str:
+    def features_of(self, slide: str, encoder: str, masking: str) -> str:
+        """Embeddings of a slide by their factors; no input function."""
         imported = self._slides.is_imported(slide)
         pattern = paths.IMPORTED_FEATURES if imported else paths.FEATURES
         return pattern.format(slide=slide, encoder=encoder, masking=masking)
@@ -92,7 +93,7 @@ class Inputs:
     def features_of_patient(self, wildcards: Wildcards) -> list[str]:
         """Embeddings of the slides of a patient."""
         return [
-            self._features_of(slide, wildcards.encoder, wildcards.masking)
+            self.features_of(slide, wildcards.encoder, wildcards.masking)
             for slide in self.slides_of_patient(wildcards)
         ]
 
@@ -132,8 +133,16 @@ class Inputs:
         return _of_factors(paths.POOLED_TUMOUR_SCORES, wildcards) if known else []
 
     def traits(self, wildcards: Wildcards) -> Files:
-        """Trait maps of a slide; slides that are pooled have none in common."""
-        return [] if self.is_pooled(wildcards) else self._slides.file("traits")(wildcards)
+        """Trait maps of a slide: a file that the sheet names wins over ours.
+
+        Slides that are pooled have none in common.
+        """
+        if self.is_pooled(wildcards):
+            return []
+        ours = self._config.traits is not None and not self._slides.row(wildcards).traits
+        if ours:
+            return paths.TRAIT_MAP.format(slide=wildcards.slide)
+        return self._slides.file("traits")(wildcards)
 
     def stricter_min_coverage(self, wildcards: Wildcards) -> float | None:
         """Epithelium that a tile needs to be clustered, where that is more than to be encoded."""
@@ -246,7 +255,7 @@ class Inputs:
     def features_of_variant(self, wildcards: Wildcards) -> str:
         """Embeddings of a slide of which a variant clusters some or all."""
         factors = self._variants[wildcards.variant].factors
-        return self._features_of(wildcards.slide, factors["encoder"], factors["masking"])
+        return self.features_of(wildcards.slide, factors["encoder"], factors["masking"])
 
     def thumbnail(self, wildcards: Wildcards) -> str:
         """Picture of what a variant clusters: a slide, or the slides of a patient side by side."""

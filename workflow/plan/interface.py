@@ -24,6 +24,8 @@ class Wildcards(Protocol):
     variant: str
     compared: str
     analysis: str
+    trait: str
+    combination: str
 
 
 Files = str | list[str]

@@ -1,7 +1,8 @@
 """Where results are: every file that one rule makes and another one reads, as a pattern.
 
 Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
-share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``.
+share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``,
+``trait``, and the ``combination`` of traits.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ TRAIT_LABELS = {
     "thresholds": "results/traits/thresholds.tsv",
     "splits": "results/traits/splits.tsv",
 }
+TRAIT_MODEL = "results/traits/models/{trait}.h5"
+TRAIT_MAP = "results/traits/maps/{slide}.h5"
 
 CLINICAL = {
     "clinical": "results/cohort/clinical.tsv",

@@ -18,6 +18,7 @@ from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
 from plan.resources import Resources
 from plan.slides import Slides
+from plan.traits import Traits
 from plan.variants import Variants
 
 COMPARED = ("configured", "all")
@@ -63,6 +64,7 @@ class Plan:
         self.encoders = Encoders(config, self.slides, self.variants)
         self.analyses = Analyses(config)
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
+        self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.resources = Resources(self.slides, config.tiles)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
@@ -80,6 +82,7 @@ class Plan:
             "pooling": "mean|attention|chief",
             "compared": one_of(COMPARED),
             "variant": one_of(self.variants.settled),
+            "trait": one_of(self.traits.wanted),
             "analysis": one_of(self.analyses.by_name),
         }
 
@@ -139,11 +142,6 @@ class Plan:
     def masks(self, wildcards: Wildcards) -> list[str]:
         """Return the pictures of all masks."""
         return fill(paths.MASK_PICTURE, slide=self.slides.drawn_masks)
-
-    @property
-    def trait_patients(self) -> dict[str, Any]:
-        """What labels and splits of patients depend on."""
-        return {} if self.config.traits is None else self.config.traits.of_patients
 
     def trait_labels(self, wildcards: Wildcards) -> list[str]:
         """Return the labels of patients, which are checked before anything is encoded."""

@@ -3,6 +3,11 @@
 
 TRAITS = config.get("traits", {})
 
+# Planes need scikit-learn, networks PyTorch.
+TRAINED_IN = (
+    f"../../envs/{'encoders' if PLAN.traits.needs_torch else 'clustering'}.yaml"
+)
+
 
 localrules:
     traits,
@@ -27,7 +32,7 @@ rule label_traits:
         runtime=growing(20),
     params:
         # A table of all genes is read line by line: two minutes for PanCanAtlas'.
-        traits=as_written(PLAN.trait_patients),
+        traits=as_written(PLAN.traits.of_patients),
         patient_pattern=as_written(config.get("patient_pattern")),
         seed=config["seed"],
         code=code_of("label_traits.py"),
@@ -35,6 +40,39 @@ rule label_traits:
         "../scripts/label_traits.py"
 
 
+rule train_traits:
+    input:
+        **paths.TRAIT_LABELS,
+        preflight=paths.PREFLIGHT,
+        vectors=PLAN.traits.vectors,
+        features=PLAN.traits.features,
+        coverage=PLAN.traits.coverage,
+    output:
+        model=paths.TRAIT_MODEL,
+    log:
+        "results/logs/train_traits/{trait}.log",
+    benchmark:
+        "results/benchmarks/train_traits/{trait}.tsv"
+    conda:
+        TRAINED_IN
+    threads: 1
+    resources:
+        # Mean vectors of all slides, and a thousand logits of each under every fold.
+        mem_mb=growing(2000, per_1000_slides=200),
+        # A plane takes seconds and the tiles of the slides have to be read; networks are trained.
+        runtime=growing(720 if PLAN.traits.needs_torch else 20, per_1000_slides=60),
+        gpu=int(PLAN.traits.needs_torch),
+    params:
+        traits=as_written(PLAN.traits.of_models),
+        encoder=PLAN.traits.encoder,
+        min_coverage=PLAN.traits.min_coverage,
+        seed=config["seed"],
+        code=code_of("train_traits.py"),
+    script:
+        "../scripts/train_traits.py"
+
+
 rule traits:
     input:
         PLAN.trait_labels,
+        fill(paths.TRAIT_MODEL, trait=PLAN.traits.wanted),

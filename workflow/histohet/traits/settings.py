@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
+from itertools import chain, combinations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -178,8 +178,8 @@ class TraitSettings(PatientSettings):
     combinations: tuple[Several[TraitName], ...] = Field(
         (),
         description="Traits whose maps are looked at together, at most 6 each; none named: all "
-        "that are wanted, if these are one or two. The first gives the columns `trait_…` of the "
-        "table of slides, the others `trait_…_<A>_<B>`.",
+        "pairs. The first gives the columns `trait_…` of the table of slides, the others "
+        "`trait_…_<A>_<B>`.",
     )
     controls: tuple[Text, ...] = Field(
         (),
@@ -189,12 +189,6 @@ class TraitSettings(PatientSettings):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        if not self.combinations and len(self.wanted) > 2:
-            raise FaultyKeyError(
-                "combinations",
-                f"{len(self.wanted)} traits are wanted: name those that are looked at together, "
-                "such as [[A, B]]",
-            )
         for number, combination in enumerate(self.combinations):
             key = f"combinations[{number}]"
             unknown = [name for name in combination if name not in self.wanted]
@@ -216,7 +210,8 @@ class TraitSettings(PatientSettings):
     @property
     def looked_at(self) -> tuple[tuple[str, ...], ...]:
         """Combinations of traits, the first of which is that of the table of slides."""
-        return self.combinations or (tuple(self.wanted),)
+        names = tuple(self.wanted)
+        return self.combinations or tuple(combinations(names, 2)) or (names,)
 
     @property
     def mapped(self) -> tuple[str, ...]:
@@ -228,6 +223,12 @@ class TraitSettings(PatientSettings):
         """Keys that labels and splits depend on, in canonical form."""
         plain = self.canonical()
         return {key: plain[key] for key in PatientSettings.model_fields if key in plain}
+
+    @property
+    def of_models(self) -> dict[str, Any]:
+        """Keys that models depend on, in canonical form."""
+        later = ("combinations", "controls")
+        return {key: value for key, value in self.canonical().items() if key not in later}
 
     @property
     def needs_torch(self) -> bool:

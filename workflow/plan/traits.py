@@ -1,0 +1,95 @@
+"""What the models and maps of traits read, and how much they ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from histohet.config import Config
+from plan import paths
+from plan.inputs import Inputs
+from plan.interface import Files, Wildcards, with_signature
+from plan.paths import fill
+from plan.slides import Slides
+from plan.variants import Variants
+
+
+@with_signature
+class Traits:
+    """Files of trait models: input functions of rules, unless they say otherwise.
+
+    Attributes
+    ----------
+    settings
+        The section; None without it.
+    encoder, masking
+        Which embeddings the models take.
+    """
+
+    def __init__(self, config: Config, slides: Slides, variants: Variants, inputs: Inputs) -> None:
+        self.settings = config.traits
+        self._slides = slides
+        self._inputs = inputs
+        whole = self.settings is not None and self.settings.tiles == "whole"
+        self.encoder, self.masking = variants["no_mask" if whole else "full"].tiles
+        wanted = config.epithelium.min_coverage
+        self._stricter = None if whole or wanted == variants.encoded_coverage else wanted
+
+    @property
+    def of_patients(self) -> dict[str, Any]:
+        """What labels and splits of patients depend on."""
+        return {} if self.settings is None else self.settings.of_patients
+
+    @property
+    def of_models(self) -> dict[str, Any]:
+        """What models depend on."""
+        return {} if self.settings is None else self.settings.of_models
+
+    @property
+    def wanted(self) -> list[str]:
+        """Traits that models are made of."""
+        return [] if self.settings is None else list(self.settings.wanted)
+
+    @property
+    def combinations(self) -> list[list[str]]:
+        """Traits whose maps are looked at together."""
+        return [] if self.settings is None else list(map(list, self.settings.looked_at))
+
+    @property
+    def min_coverage(self) -> float | None:
+        """Epithelium that a tile needs, where more tiles are encoded for some variant."""
+        return self._stricter
+
+    @property
+    def needs_torch(self) -> bool:
+        """Whether models are trained with PyTorch."""
+        return self.settings is not None and self.settings.needs_torch
+
+    def vectors(self, wildcards: Wildcards) -> list[str]:
+        """Mean vectors of all slides."""
+        return fill(
+            paths.SLIDE_VECTOR,
+            encoder=self.encoder,
+            masking=self.masking,
+            pooling="mean",
+            slide=self._slides.rows,
+        )
+
+    def features(self, wildcards: Wildcards) -> list[str]:
+        """Embeddings of all slides."""
+        return [
+            self._inputs.features_of(slide, self.encoder, self.masking)
+            for slide in self._slides.rows
+        ]
+
+    def coverage(self, wildcards: Wildcards) -> list[str]:
+        """Epithelium of the tiles of all slides, where not all that are encoded count."""
+        return [] if self._stricter is None else fill(paths.COVERAGE, slide=self._slides.rows)
+
+    def features_of_slide(self, wildcards: Wildcards) -> str:
+        """Embeddings of a slide."""
+        return self._inputs.features_of(wildcards.slide, self.encoder, self.masking)
+
+    def coverage_of_slide(self, wildcards: Wildcards) -> Files:
+        """Epithelium of the tiles of a slide, where not all that are encoded count."""
+        stricter = self._stricter is not None
+        return paths.COVERAGE.format(slide=wildcards.slide) if stricter else []
