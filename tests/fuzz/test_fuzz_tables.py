@@ -21,7 +21,7 @@ from histohet.clinical.formats import ClinicalError, clinical_sources
 from histohet.clinical.join import read_clinical
 from histohet.clinical.settings import Covariate
 from histohet.common.sheets import SheetError
-from histohet.measures.traits import read_traits
+from histohet.measures.traits import read_trait_map
 from histohet.slides.sheet import SLIDE_ID, read_slide_sheet
 from histohet.tumour.attention import read_attention
 
@@ -51,8 +51,9 @@ def attention(path: Path) -> None:
 
 
 def traits(path: Path) -> None:
-    names, found = read_traits(path)
-    assert found.shape[1] == len(names) > 0
+    found = read_trait_map(path)
+    assert found.votes.shape == (len(found.coords), len(found.names))
+    assert found.names
 
 
 def truth(path: Path) -> None:

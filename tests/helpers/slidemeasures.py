@@ -9,6 +9,7 @@ from histohet.clustering.result import Certainty
 from histohet.common.outcome import OK
 from histohet.measures.heterogeneity import cluster_table, nested_measures
 from histohet.measures.slide import SlideMeasures
+from histohet.measures.traits import TRAIT_MEASURES
 from histohet.tiles.neighbours import adjacent_edges
 
 COORDS = lattice(6, 6, 100)
@@ -33,6 +34,11 @@ def measured(scores: list[float] | None) -> SlideMeasures:
         certainty=CERTAINTY,
         clusters=tuple(cluster_table(LABELS, values, edges)),
         sets=tuple(nested_measures(LABELS, COORDS, values, 20, 300, 19, 1)),
-        traits={"possible": 0.25, "observed": 0.5},
+        traits={
+            "traits": "A, B",
+            "trait_status": "ok",
+            "trait_n_positive": 3,
+            **{f"trait_{name}": 0.25 for name in TRAIT_MEASURES if name != "n_positive"},
+        },
         coverage_explains=0.125,
     )

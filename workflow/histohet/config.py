@@ -10,8 +10,17 @@ from pydantic import Field, ValidationError, model_validator
 from histohet.agreement.settings import AgreementSettings
 from histohet.clinical.settings import ClinicalTableSettings
 from histohet.clustering.settings import ClusteringSettings
-from histohet.cohort.settings import AnalysisSettings
-from histohet.common.settings import FaultyKeyError, FilePath, Name, Settings, Text, explain, quoted
+from histohet.cohort.settings import OF_TRAITS, AnalysisSettings
+from histohet.common.settings import (
+    FaultyKeyError,
+    FilePath,
+    Name,
+    Settings,
+    Text,
+    did_you_mean,
+    explain,
+    quoted,
+)
 from histohet.encoders.settings import EncoderOrName, EncoderSettings, EncodingSettings
 from histohet.epithelium.settings import EpitheliumSettings
 from histohet.features.settings import SlideEmbeddings
@@ -206,6 +215,21 @@ class Config(Settings):
                 curve.check_against((named or self.analyses)[0])
             except FaultyKeyError as error:
                 raise FaultyKeyError(f"specification_curve.{error.key}", str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _check_trait_scores(self) -> Self:
+        there = () if self.traits is None else self.traits.scores
+        for number, analysis in enumerate(self.analyses):
+            trim = [] if analysis.trim is None else [("trim.measure", analysis.trim.measure)]
+            for key, name in (("score", analysis.score), *trim):
+                if OF_TRAITS.fullmatch(name) and name not in there:
+                    hint = did_you_mean(name, there) or (
+                        f"; there are {quoted(there)}"
+                        if there
+                        else ": there is no section `traits`"
+                    )
+                    raise FaultyKeyError(f"analyses[{number}].{key}", f"no '{name}'{hint}")
         return self
 
     @model_validator(mode="after")

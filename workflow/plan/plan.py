@@ -143,10 +143,6 @@ class Plan:
         """Return the pictures of all masks."""
         return fill(paths.MASK_PICTURE, slide=self.slides.drawn_masks)
 
-    def trait_labels(self, wildcards: Wildcards) -> list[str]:
-        """Return the labels of patients, which are checked before anything is encoded."""
-        return [] if self.config.traits is None else list(paths.TRAIT_LABELS.values())
-
     def _maps_of(self, variant: str) -> list[str]:
         units = self.inputs.units(self.variants[variant].variant)
         return fill(paths.MAP, variant=variant, slide=units)

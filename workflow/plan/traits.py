@@ -64,6 +64,18 @@ class Traits:
         """Whether models are trained with PyTorch."""
         return self.settings is not None and self.settings.needs_torch
 
+    def labels(self, wildcards: Wildcards) -> list[str]:
+        """Labels of patients, which are checked before anything is encoded."""
+        return [] if self.settings is None else list(paths.TRAIT_LABELS.values())
+
+    def maps(self, wildcards: Wildcards) -> list[str]:
+        """Return the maps of all slides, also of those that the sheet brings maps of."""
+        return fill(paths.TRAIT_MAP, slide=[] if self.settings is None else self._slides.rows)
+
+    def patient(self, wildcards: Wildcards) -> str:
+        """Whose slide it is."""
+        return self._slides.row(wildcards).patient
+
     def vectors(self, wildcards: Wildcards) -> list[str]:
         """Mean vectors of all slides."""
         return fill(

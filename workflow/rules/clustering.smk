@@ -91,6 +91,7 @@ rule measure_slide:
         runtime=growing(2, per_1000_tiles=0.02, pooled=INPUTS.is_pooled),
     params:
         measures=config["measures"],
+        combinations=PLAN.traits.combinations,
         seed=config["seed"],
         code=code_of("measure_slide.py"),
     script:

@@ -154,4 +154,4 @@ rule preflight:
     input:
         rules.list_problems.output,
         PLAN.masks,
-        PLAN.trait_labels,
+        PLAN.traits.labels,

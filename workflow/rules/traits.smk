@@ -72,7 +72,37 @@ rule train_traits:
         "../scripts/train_traits.py"
 
 
+rule map_traits:
+    input:
+        labels=paths.TRAIT_LABELS["labels"],
+        splits=paths.TRAIT_LABELS["splits"],
+        models=fill(paths.TRAIT_MODEL, trait=PLAN.traits.wanted),
+        features=PLAN.traits.features_of_slide,
+        coverage=PLAN.traits.coverage_of_slide,
+    output:
+        map=paths.TRAIT_MAP,
+        table="results/traits/maps/{slide}.tsv",
+    log:
+        "results/logs/map_traits/{slide}.log",
+    benchmark:
+        "results/benchmarks/map_traits/{slide}.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000, per_1000_tiles=2),
+        runtime=growing(5, per_1000_tiles=0.02),
+    params:
+        traits=as_written(PLAN.traits.of_models),
+        patient=PLAN.traits.patient,
+        encoder=PLAN.traits.encoder,
+        min_coverage=PLAN.traits.min_coverage,
+        code=code_of("map_traits.py"),
+    script:
+        "../scripts/map_traits.py"
+
+
 rule traits:
     input:
-        PLAN.trait_labels,
-        fill(paths.TRAIT_MODEL, trait=PLAN.traits.wanted),
+        PLAN.traits.labels,
+        PLAN.traits.maps,

@@ -9,12 +9,15 @@ from histohet.measures.slide import read_measures
 
 with job_log(snakemake) as log:
     inputs, outputs = snakemake.input, snakemake.output
-    slides, clusters = cohort_tables(
-        map(read_measures, inputs.measures),
-        read_tsv(inputs.preflight),
-        read_json(inputs.threshold)["threshold"] if inputs.get("threshold") else None,
-        snakemake.params.pooled,
-    )
+    try:
+        slides, clusters = cohort_tables(
+            map(read_measures, inputs.measures),
+            read_tsv(inputs.preflight),
+            read_json(inputs.threshold)["threshold"] if inputs.get("threshold") else None,
+            snakemake.params.pooled,
+        )
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     correlations = tile_correlations(slides)
     log.info("%d slides, %d ok", len(slides), (slides["status"] == "ok").sum())
     provenance = provenance_of(snakemake)

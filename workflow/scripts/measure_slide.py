@@ -19,6 +19,7 @@ with job_log(snakemake) as log, open_features(snakemake.input.features) as embed
         given.get("traits") or None,
         MeasuresSettings(**snakemake.params.measures),
         snakemake.params.seed,
+        snakemake.params.combinations,
     )
     log.info("%d clusters, %s", len(measures.clusters), measures.outcome)
     write_measures(snakemake.output.measures, measures, provenance_of(snakemake))

@@ -105,7 +105,11 @@ def test_counts_stay_whole_beside_a_slide_that_failed() -> None:
         sets=(),
     )
     table, _ = cohort_tables([measured(None), lost], preflight("a", "b"), None, pooled=False)
-    assert set(COUNTS) == {"n_clusters", "n_tiles", "n_all_clusters_low", "n_all_clusters_high"}
+    of_clusters = {"n_clusters", "n_tiles", "n_all_clusters_low", "n_all_clusters_high"}
+    assert set(COUNTS) == {*of_clusters, "trait_n_positive"}
     text = table[COUNTS].to_csv(index=False, header=False).splitlines()
     expected = {"n_clusters": 3, "n_tiles": 36, "n_all_clusters_low": 2, "n_all_clusters_high": 4}
-    assert text == [",".join(str(expected[name]) for name in COUNTS), ",,,"]
+    expected["trait_n_positive"] = 3
+    row = ",".join(str(expected[name]) for name in COUNTS)
+    # What traits show needs no clusters.
+    assert text == [row, ",,,,3"]

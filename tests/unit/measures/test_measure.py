@@ -107,7 +107,9 @@ def test_traits_are_measured_whatever_becomes_of_the_clusters(
     lost = replace(clustered, tiles=replace(clustered.tiles, outcome=LOST))
     for slide in (clustered, lost):
         found = measure(slide, traits=str(traits))
-        assert found.traits == {"possible": pytest.approx(np.log(2) / np.log(3)), "observed": 1.0}
+        assert found.traits["trait_hti_possible"] == pytest.approx(np.log(2) / np.log(3))
+        assert found.traits["trait_hti_observed"] == 1.0
+        assert found.traits["trait_status"] == "ok"
 
 
 def test_embeddings_that_follow_the_coverage_of_their_tiles_are_told(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from helpers.slidemeasures import CERTAINTY, measured
 from histohet.clustering.result import UNKNOWN
-from histohet.cohort.settings import Measure
+from histohet.cohort.settings import SLIDE_MEASURES
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.measures.cohort import NO_SCORES, SCORES
@@ -32,7 +31,7 @@ def test_round_trip_through_json(tmp_path: Path) -> None:
 def test_every_number_of_a_slide_is_a_score_an_amount_or_a_certainty() -> None:
     row = measured([5.0, 1.0, 3.0]).slide_row(0.5)
     numbers = {name for name, value in row.items() if isinstance(value, int | float)}
-    amounts = {"tissue_mm2", "epithelium_mm2"}
+    amounts = {"tissue_mm2", "epithelium_mm2", "trait_n_positive", "trait_hta_p"}
     amounts |= {f"n_{which}_tiles" for which in ("tissue", "glass", "clustered", "outlier")}
     doubts = {"coverage_explains", *asdict(CERTAINTY)}
     assert numbers == {*SCORES, *NO_SCORES, *amounts, *doubts}
@@ -96,5 +95,5 @@ def test_the_configuration_offers_every_measure_of_the_cohort_table_as_score() -
     """How far clusters can be trusted says nothing of the tumour, nor what was set aside."""
     row = measured([5.0, 1.0, 3.0]).slide_row(2.0)
     doubts = {"coverage_explains", *asdict(CERTAINTY)}
-    texts = {"slide", "status", "reason", "tumour_filter", "tiles_from"}
-    assert set(get_args(Measure)) == set(row) - texts - doubts - {"n_outlier_tiles"}
+    texts = {"slide", "status", "reason", "tumour_filter", "tiles_from", "traits", "trait_status"}
+    assert set(SLIDE_MEASURES) == set(row) - texts - doubts - {"n_outlier_tiles"}

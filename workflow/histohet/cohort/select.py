@@ -29,6 +29,7 @@ from histohet.cohort.settings import (
 from histohet.common.outcome import Status, joined
 
 NO_ROW = "no row in the clinical tables"
+SEEN = "the trait models were trained on the patient"
 
 PERCENTILES: Mapping[str, tuple[float, float]] = {"quartiles": (25, 75), "median": (50, 50)}
 
@@ -107,9 +108,11 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSe
     rows = clinical.where(spec.where).reindex(scores["patient"]).set_index(scores.index)
     known = scores["patient"].isin(clinical.frame["patient"])
     no_row = pd.Series(NO_ROW, index=scores.index).mask(known, "")
+    trained_on = scores["patient"].isin(_seen_by_models(slides, spec.score))
+    seen = pd.Series("", index=scores.index).mask(trained_on, SEEN)
     excluded = pd.Series("", index=scores.index)
     steps = [Step("slides in the sheet", len(slides), len(scores), {})]
-    for name, exclusion in _selection(spec, scores, rows, no_row):
+    for name, exclusion in _selection(spec, scores, rows, no_row, seen):
         reasons = exclusion(excluded == "")
         excluded.update(reasons)
         left = scores[excluded == ""]
@@ -168,7 +171,11 @@ def of_endpoint(patients: pd.DataFrame, endpoint: str) -> pd.DataFrame:
 
 
 def _selection(
-    spec: AnalysisSettings, scores: pd.DataFrame, rows: pd.DataFrame, no_row: pd.Series[str]
+    spec: AnalysisSettings,
+    scores: pd.DataFrame,
+    rows: pd.DataFrame,
+    no_row: pd.Series[str],
+    seen: pd.Series[str],
 ) -> Iterator[tuple[str, Exclusion]]:
     """Yield the steps from the sheet to those that are analysed.
 
@@ -178,12 +185,25 @@ def _selection(
     yield "measured", lambda left: without[left].where(without == NOT_MEASURED, "")
     yield f"one score per patient ({spec.slides.replace('_', ' ')})", lambda left: without[left]
     yield "clinical data", lambda left: no_row[left]
+    if spec.among == "unseen":
+        yield "not seen by the trait models", lambda left: seen[left]
     for column, values in spec.where.items():
         yield f"{column}: {', '.join(values)}", _condition(rows[column], values)
     if spec.covariates:
         yield "covariates", lambda left: _bad_covariate(rows[left], spec.covariates)
     if spec.trim is not None:
         yield f"{spec.trim.measure} not extreme", _trimming(spec.trim, scores["trim_by"])
+
+
+def _seen_by_models(slides: pd.DataFrame, score: str) -> pd.Series[str]:
+    """Return the patients whose trait maps come from models that have seen them."""
+    others = [name for name in slides if str(name).startswith("trait_unseen_")]
+    # That of the combination of the score, else of the first one.
+    own = [name for name in others if score.endswith(str(name).removeprefix("trait_unseen"))]
+    column = (own or ["trait_unseen"])[0]
+    if column not in slides:
+        return pd.Series(dtype=str)
+    return slides.loc[slides[column].eq(False).fillna(False).astype(bool), "patient"]
 
 
 def _condition(texts: pd.Series[str], values: Sequence[str]) -> Exclusion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
@@ -11,8 +12,7 @@ from histohet.clinical.settings import Covariate
 from histohet.common.resources import read_resource
 from histohet.common.settings import Code, Name, Settings, did_you_mean, quoted
 
-# Measures of the slides, columns of slides.tsv.
-Measure = Literal[
+SLIDE_MEASURES = (
     "n_clusters",
     "n_tiles",
     "scaled_count",
@@ -29,6 +29,36 @@ Measure = Literal[
     "n_clustered_tiles",
     "trait_hti_possible",
     "trait_hti_observed",
+    "trait_hti_soft",
+    "trait_hti_excess",
+    "trait_hta",
+    "trait_hta_p",
+    "trait_n_positive",
+)
+"""Measures of the slides, columns of slides.tsv."""
+
+OF_TRAITS = re.compile(
+    r"(trait_(hti_possible|hti_observed|hti_soft|hti_excess|hta|hta_p|n_positive)(_[A-Za-z0-9-]+)+)"
+    r"|trait_positive_[A-Za-z0-9-]+|expression_[A-Za-z0-9-]+"
+)
+"""Those that are there of the traits that are wanted (section `traits`)."""
+
+
+def _measure(name: str) -> str:
+    if name not in SLIDE_MEASURES and not OF_TRAITS.fullmatch(name):
+        hint = did_you_mean(name, SLIDE_MEASURES)
+        raise ValueError(f"'{name}' is none of {quoted(SLIDE_MEASURES)}{hint}")
+    return name
+
+
+Measure = Annotated[
+    str,
+    Field(
+        json_schema_extra={
+            "anyOf": [{"enum": list(SLIDE_MEASURES)}, {"pattern": f"^({OF_TRAITS.pattern})$"}]
+        }
+    ),
+    AfterValidator(_measure),
 ]
 Percent = Annotated[float, Field(ge=0, le=100)]
 How = Literal["first", "first_diagnostic", "max", "mean"]
@@ -129,7 +159,9 @@ class AnalysisSettings(Settings):
     score: Measure = Field(
         "n_clusters",
         description="Any measure of the slide in the cohort table, such as `scaled_count` or "
-        "`hti_possible`; not the columns on the certainty of the clusters.",
+        "`hti_possible`; not the columns on the certainty of the clusters. With the section "
+        "`traits` also `trait_positive_<trait>` and `expression_<trait>`, and `trait_…_<A>_<B>` of "
+        "further combinations (docs/traits.md).",
     )
     endpoints: tuple[Code, ...] = Field(
         (), description="Endpoints of the clinical tables; none named: all."
@@ -156,6 +188,12 @@ class AnalysisSettings(Settings):
         description="`quartiles` (low ≤ 25th, high > 75th percentile, HETMAP), `median`, "
         "`{cut: 0.5}` (low ≤ 0.5), `{low_at_most: 0.3, high_above: 0.7}`. `none` (the score as a "
         "number) and `best_cut` (by the outcome, with its correction) form no groups beforehand.",
+    )
+    among: Literal["all", "unseen"] = Field(
+        "all",
+        description="`unseen`: only patients whose trait maps come from models that have not seen "
+        "them (section `traits`); of maps that the sheet names nobody knows, and they stay. Under "
+        "`cross_fitted` all are.",
     )
     covariates: tuple[Covariate, ...] = Field(
         (),

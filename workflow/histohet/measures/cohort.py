@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from typing import get_args, get_type_hints
+from typing import get_type_hints
 
 import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
 from histohet.clustering.result import Certainty
-from histohet.measures.heterogeneity import Base, ClusterRow, SetMeasures
+from histohet.measures.heterogeneity import ClusterRow, SetMeasures
 from histohet.measures.slide import SlideMeasures
+from histohet.measures.traits import TRAIT_MEASURES
 from histohet.slides.record import INCOMPARABLE
 
 AMOUNT = "n_clustered_tiles"
@@ -21,16 +22,21 @@ NO_SCORES = ("n_tiles", "hta_p", "lowest_score")
 """Measures of clusters that say nothing of heterogeneity: an amount of tissue itself, a p-value,
 which falls with every further tile, and the tumour attention of a cluster."""
 
+NO_TRAIT_SCORES = ("hta_p", "n_positive")
+
 SCORES = (
     *(name for name in SetMeasures.__dataclass_fields__ if name not in NO_SCORES),
     "n_all_clusters",
-    *(f"trait_hti_{base}" for base in get_args(Base)),
+    *(f"trait_{name}" for name in TRAIT_MEASURES if name not in NO_TRAIT_SCORES),
 )
 COUNTS = [
-    name
-    for measured in (Certainty, SetMeasures)
-    for name, kind in get_type_hints(measured).items()
-    if kind in (int, int | None)
+    *(
+        name
+        for measured in (Certainty, SetMeasures)
+        for name, kind in get_type_hints(measured).items()
+        if kind in (int, int | None)
+    ),
+    "trait_n_positive",
 ]
 """Whole numbers that a slide may lack: kept whole beside one that failed."""
 
@@ -73,6 +79,11 @@ def cohort_tables(
         Tumour score above which clusters count; all do without one.
     pooled
         Whether patients were measured, each for its slides.
+
+    Raises
+    ------
+    ValueError
+        If trait maps have different traits.
     """
     rows, clusters = [], []
     for slide in comparable(measures, preflight, pooled):
@@ -85,8 +96,20 @@ def cohort_tables(
         known = known.assign(slide=known["patient"])
     table = pd.DataFrame(rows).astype(dict.fromkeys(COUNTS, "Int64"))
     slides = known.merge(table, on="slide", validate="one_to_one")
+    _check_traits(slides)
     columns = ["slide", *(field.name for field in fields(ClusterRow)), "counted"]
     return slides, pd.DataFrame(clusters, columns=columns)
+
+
+def _check_traits(slides: pd.DataFrame) -> None:
+    """Refuse trait maps of which none is like the other: their mixtures are of different things."""
+    known = slides.dropna(subset="traits").drop_duplicates("traits")
+    if len(known) > 1:
+        shown = "; ".join(f"{row.slide}: {row.traits}" for row in known.head(2).itertuples())
+        raise ValueError(
+            f"trait maps have different traits ({shown}): heterogeneity cannot be compared; name "
+            "the same columns, in the same order"
+        )
 
 
 def tile_correlations(slides: pd.DataFrame) -> pd.DataFrame:

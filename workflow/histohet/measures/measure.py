@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,22 +11,20 @@ import numpy.typing as npt
 from histohet.clustering.file import ClusteredTiles
 from histohet.clustering.result import OUTLIER, UNKNOWN
 from histohet.common.arrays import Floats
-from histohet.common.outcome import Outcome, SlideLost, attempt, joined
+from histohet.common.outcome import Outcome, attempt, joined
 from histohet.features.file import FeatureTable
 from histohet.measures.coverage import explained_by_coverage, warning_of
 from histohet.measures.heterogeneity import (
     HTA_PERMUTATIONS,
-    Base,
     ClusterRow,
     SetMeasures,
     cluster_scores,
     cluster_table,
     nested_measures,
-    trait_hti,
 )
 from histohet.measures.settings import MeasuresSettings
 from histohet.measures.slide import SlideMeasures
-from histohet.measures.traits import read_traits
+from histohet.measures.traits import maps_of, trait_measures
 from histohet.tiles.neighbours import adjacent_edges
 
 Column = npt.NDArray[np.floating]
@@ -40,6 +39,7 @@ def measure_slide(
     traits: str | None,
     settings: MeasuresSettings,
     seed: int,
+    combinations: Sequence[Sequence[str]] = (),
 ) -> SlideMeasures:
     """Measure everything on one slide; outliers are counted, and nothing else is said of them.
 
@@ -61,13 +61,20 @@ def measure_slide(
         How heterogeneity is measured.
     seed
         Of permutations.
+    combinations
+        Traits that are looked at together, see `histohet.measures.traits.trait_measures`.
     """
     in_clusters = clustered.without_outliers()
     tiles, found = in_clusters.tiles, in_clusters.clustering
     scores, outcome = attempt(lambda: _cluster_scores(in_clusters, tumour), None, clustered.outcome)
-    no_traits: dict[str, float] = {}
+    mpp = tiles.attributes.get("mpp")
+    region_px = None if mpp is None else settings.hta_region_um / mpp
+    no_traits: dict[str, Any] = {}
     # They need no clusters, so a slide that has none keeps them.
-    trait_scores, of_traits = attempt(lambda: _trait_scores(traits), no_traits)
+    trait_scores, of_traits = attempt(
+        lambda: trait_measures(maps_of(traits), combinations, region_px, seed) if traits else {},
+        no_traits,
+    )
     outcome = outcome if of_traits.ok or not outcome.ok else of_traits
     rows: list[ClusterRow] = []
     sets: list[SetMeasures] = []
@@ -149,14 +156,3 @@ def _cluster_scores(
     tile_scores, outcome = tumour
     outcome.raise_if_lost()
     return cluster_scores(clustered.clustering.labels, tile_scores[clustered.tile_index])
-
-
-def _trait_scores(path: str | None) -> dict[str, float]:
-    """Return the HTI of the slide's trait maps by base."""
-    if path is None:
-        return {}
-    try:
-        _, traits = read_traits(path)
-    except ValueError as error:
-        raise SlideLost(f"traits: {error}") from error
-    return {base: trait_hti(traits, base) for base in get_args(Base)}

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from histohet.clustering.result import UNKNOWN, Certainty
 from histohet.common.files import read_json, write_json
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.measures.heterogeneity import (
-    Base,
     ClusterRow,
     SetMeasures,
     measures_above,
 )
+from histohet.measures.traits import TRAIT_MEASURES
 
 NO_ATTENTION = "no attention: all clusters count"
+TRAIT_COLUMNS = ("traits", "trait_status", *(f"trait_{name}" for name in TRAIT_MEASURES))
+"""Columns of trait maps that every table has; others are those of the traits that there are."""
+
 NO_THRESHOLD = "no threshold: all clusters count"
 
 
@@ -43,7 +46,8 @@ class SlideMeasures:
     sets
         Measures of the nested sets of clusters, see `heterogeneity.nested_measures`.
     traits
-        HTI of the slide's trait maps by base; empty without any.
+        Measures of the slide's trait maps by column, see `traits.trait_measures`; empty without
+        any.
     coverage_explains
         Share of the leading components of the embeddings that coverage explains, see
         `coverage.explained_by_coverage`; None where it is not known.
@@ -64,7 +68,7 @@ class SlideMeasures:
     certainty: Certainty
     clusters: tuple[ClusterRow, ...]
     sets: tuple[SetMeasures, ...]
-    traits: Mapping[str, float]
+    traits: Mapping[str, Any]
     coverage_explains: float | None = None
     tiles_from: str | None = None
     n_glass_tiles: int | None = None
@@ -116,7 +120,7 @@ class SlideMeasures:
             row |= {name: getattr(chosen, name) for name in names}
         else:
             row |= dict.fromkeys(names)
-        return row | {f"trait_hti_{base}": self.traits.get(base) for base in get_args(Base)}
+        return row | dict.fromkeys(TRAIT_COLUMNS) | dict(self.traits)
 
     def cluster_rows(self, threshold: float | None) -> list[dict[str, Any]]:
         """Return one row per cluster, with ``counted`` telling whether it counts as tumour."""

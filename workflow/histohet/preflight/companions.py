@@ -9,14 +9,14 @@ from histohet.agreement.truth import read_truth
 from histohet.common.outcome import joined
 from histohet.epithelium.base import MaskError, MaskRules
 from histohet.epithelium.coverage import check_mask
-from histohet.measures.traits import read_traits
+from histohet.measures.traits import read_trait_map
 from histohet.slides.record import SlideRecord
 from histohet.tiles.settings import TileSpec
 from histohet.tumour.attention import read_attention_of
 
 READERS: Mapping[str, Callable[[str, tuple[int, int] | None], object]] = {
     "attention": read_attention_of,
-    "traits": lambda path, size: read_traits(path),
+    "traits": read_trait_map,
     "truth": lambda path, size: read_truth(path),
 }
 """What reads the files beside a slide but for the mask, by column of the sheet."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import log_expit, logit
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -12,58 +10,46 @@ from histohet.common.arrays import Floats
 from histohet.traits.models import LinearHeads
 from histohet.traits.training import Fitted, Lesson, Slides
 
-PENALTIES = 10.0 ** np.arange(-5, 1)
-"""Inverse strengths that a ridge penalty is chosen from, on standardised columns."""
+PENALTIES = 10.0 ** np.arange(-3, 3)
+"""Inverse strengths that a ridge penalty is chosen from, on columns scaled by `Slides.spread`."""
 
 
 def fit_linear(slides: Slides, lesson: Lesson, fold: int = 1) -> Fitted:
     """Fit a plane to the mean vectors of the slides in every round.
 
     Extremes by logistic regression, ranks by ridge regression of their logits, so that both give
-    logits. The penalty is the one with the least mean loss on the validation slides of all rounds.
+    logits. Columns are scaled by their spread over the tiles, not over the means of slides: what
+    hardly differs between slides would get weights that are noise on a tile. The penalty is the
+    strongest whose mean loss on the validation slides of all rounds is within one standard error of
+    the least (Breiman et al. 1984).
     """
     ranked = not np.isin(lesson.target[np.isfinite(lesson.target)], (0, 1)).all()
     planes = np.empty((len(PENALTIES), len(lesson.rounds), slides.vectors.shape[1] + 1))
     loss = np.zeros((len(PENALTIES), len(lesson.rounds)))
     weights = np.zeros(len(lesson.rounds))
     for number, (trained, validated) in enumerate(lesson.rounds):
-        columns = _Columns.of(slides.vectors[trained])
-        x, y, w = columns.scaled(slides.vectors[trained]), lesson.target[trained], lesson.weight
+        mean, y, w = slides.vectors[trained].mean(axis=0), lesson.target[trained], lesson.weight
+        x = (slides.vectors[trained] - mean) / slides.spread
         for which, penalty in enumerate(PENALTIES):
             plane = _plane(x, y, w[trained], float(penalty), ranked)
-            planes[which, number] = columns.unscaled(plane)
-            logits = slides.vectors @ planes[which, number, :-1] + planes[which, number, -1]
+            weight = plane[:-1] / slides.spread
+            planes[which, number] = np.append(weight, plane[-1] - weight @ mean)
+            logits = slides.vectors @ weight + planes[which, number, -1]
             losses = _losses(logits[validated], lesson.target[validated], ranked)
             loss[which, number] = losses @ w[validated]
         weights[number] = w[validated].sum()
-    best = int(np.argmin(loss.sum(axis=1)))
-    heads = LinearHeads(planes[best, :, :-1], planes[best, :, -1])
-    about = {"penalty": float(PENALTIES[best])}
-    return Fitted(heads, loss[best] / np.maximum(weights, 1e-9), about)
-
-
-class _Columns(NamedTuple):
-    """Means and standard deviations of columns, over training slides; a constant one has none."""
-
-    mean: Floats
-    sd: Floats
-
-    @classmethod
-    def of(cls, x: Floats) -> _Columns:
-        sd = x.std(axis=0)
-        return cls(x.mean(axis=0), np.where(sd > 0, sd, 1.0))
-
-    def scaled(self, x: Floats) -> Floats:
-        return (x - self.mean) / self.sd
-
-    def unscaled(self, plane: Floats) -> Floats:
-        """Return the plane (D + 1,) on columns as they are, its bias last."""
-        weight = plane[:-1] / self.sd
-        return np.append(weight, plane[-1] - weight @ self.mean)
+    loss /= np.maximum(weights, 1e-9)
+    mean = loss.mean(axis=1)
+    least = int(np.argmin(mean))
+    enough = mean[least] + loss[least].std(ddof=1) / np.sqrt(len(lesson.rounds))
+    # The strongest penalty whose loss is that of the best but for one standard error.
+    chosen = int(np.flatnonzero(mean <= enough)[0])
+    heads = LinearHeads(planes[chosen, :, :-1], planes[chosen, :, -1])
+    return Fitted(heads, loss[chosen], {"penalty": float(PENALTIES[chosen])})
 
 
 def _plane(x: Floats, y: Floats, weight: Floats, penalty: float, ranked: bool) -> Floats:
-    """Return weights and, last, the bias of a plane on standardised columns."""
+    """Return weights and, last, the bias of a plane on scaled columns."""
     if ranked:
         ridge = Ridge(alpha=1 / penalty).fit(x, logit(y), weight)
         return np.append(ridge.coef_, ridge.intercept_)
@@ -73,5 +59,5 @@ def _plane(x: Floats, y: Floats, weight: Floats, penalty: float, ranked: bool) -
 
 def _losses(logits: Floats, target: Floats, ranked: bool) -> Floats:
     if ranked:
-        return np.square(logits - logit(target))
+        return np.asarray(np.square(logits - logit(target)))
     return np.asarray(-np.where(target == 1, log_expit(logits), log_expit(-logits)))

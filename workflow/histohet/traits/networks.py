@@ -95,7 +95,7 @@ class NetworkFit:
     ) -> tuple[dict[str, Floats], float]:
         rng = np.random.default_rng(seed)
         torch.manual_seed(int(rng.integers(2**31)))
-        mean, sd = _scale(slides, trained)
+        mean, sd = slides.vectors[trained].mean(axis=0), slides.spread
         network = MODULES[self._kind](slides.vectors.shape[1]).to(self._device)
         optimiser = torch.optim.AdamW(
             network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
@@ -127,14 +127,6 @@ class NetworkFit:
             if since >= PATIENCE:
                 break
         return _unscaled(state, mean, sd), best
-
-
-def _scale(slides: Slides, trained: Bools) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of the columns, over some tiles of training slides."""
-    some = [slides.tiles(slide, 64, None) for slide in np.flatnonzero(trained).tolist()]
-    tiles = np.concatenate(some)
-    sd = tiles.std(axis=0)
-    return tiles.mean(axis=0), np.where(sd > 0, sd, 1.0)
 
 
 def _unscaled(state: Mapping[str, Tensor], mean: Floats, sd: Floats) -> dict[str, Floats]:

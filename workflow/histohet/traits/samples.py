@@ -13,7 +13,7 @@ from histohet.features.file import FeatureTable, open_features
 from histohet.features.slide_vectors import read_slide_embedding
 from histohet.tiles.file import read_column
 from histohet.traits.expression import TraitError
-from histohet.traits.training import Slides
+from histohet.traits.training import Slides, spread_of
 
 
 @contextmanager
@@ -83,4 +83,5 @@ def read_slides(
             return table.features[rows].astype(np.float64)
 
     stacked = np.stack(found).astype(np.float64)
-    return Slides([patients[name] for name in names], stacked, tiles), names
+    owners = [patients[name] for name in names]
+    return Slides(owners, stacked, tiles, spread_of(len(names), tiles)), names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import chain, combinations
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -20,6 +20,12 @@ from histohet.common.settings import (
 
 MOST_TRAITS = 6
 """Of a combination: six traits have 63 combinations on a tile, more no map can show."""
+
+OF_COMBINATIONS = (
+    *("hti_possible", "hti_observed", "hti_soft", "hti_excess"),
+    *("hta", "hta_p", "n_positive"),
+)
+OF_TRAITS = ("trait_positive", "expression")
 
 
 def _trait(name: str) -> str:
@@ -203,7 +209,7 @@ class TraitSettings(PatientSettings):
 
     @model_validator(mode="after")
     def _check_scheme(self) -> Self:
-        if self.best > self.rounds:
+        if self.scheme == "published" and self.best > self.rounds:
             raise FaultyKeyError("best", f"{self.best} is more than there are rounds")
         return self
 
@@ -214,9 +220,13 @@ class TraitSettings(PatientSettings):
         return self.combinations or tuple(combinations(names, 2)) or (names,)
 
     @property
-    def mapped(self) -> tuple[str, ...]:
-        """Traits of any combination, each once."""
-        return tuple(dict.fromkeys(chain(*self.looked_at)))
+    def scores(self) -> tuple[str, ...]:
+        """Columns of the table of slides that are there because of traits and combinations."""
+        others = ("_".join(names) for names in self.looked_at[1:])
+        return (
+            *(f"trait_{measure}_{name}" for name in others for measure in OF_COMBINATIONS),
+            *(f"{column}_{trait}" for column in OF_TRAITS for trait in self.wanted),
+        )
 
     @property
     def of_patients(self) -> dict[str, Any]:

@@ -38,11 +38,22 @@ class Slides(NamedTuple):
         float64 (S, D), mean embedding of each.
     tiles
         Gives some tiles of a slide, by its number.
+    spread
+        (D,) standard deviation of the tiles about the mean of their slide, 1 where there is none.
     """
 
     patients: Sequence[str]
     vectors: Floats
     tiles: TileSample
+    spread: Floats
+
+
+def spread_of(n_slides: int, tiles: TileSample) -> Floats:
+    """Return the `spread` of slides, from 64 tiles of 256 of them at most, evenly spaced."""
+    some = np.unique(np.linspace(0, n_slides - 1, min(n_slides, 256)).round().astype(np.int64))
+    variance = np.mean([tiles(slide, 64, None).var(axis=0) for slide in some.tolist()], axis=0)
+    spread: Floats = np.where(variance > 0, np.sqrt(variance), 1.0)
+    return spread
 
 
 @dataclass(frozen=True)
