@@ -21,7 +21,7 @@ if PHANTOMS is None:
 PLANS = plan_cohort(PHANTOMS)
 CODE = {
     script: code_hash(WORKFLOW / "scripts" / f"{script}.py", WORKFLOW)
-    for script in ("plan_phantoms", "render_phantom")
+    for script in ("plan_phantoms", "plant_expression", "render_phantom")
 }
 
 
@@ -59,6 +59,33 @@ rule plan_phantoms:
         code=CODE["plan_phantoms"],
     script:
         "scripts/plan_phantoms.py"
+
+
+# Only for `make demo-traits`: what two genes of the tumour would give in bulk.
+rule plant_expression:
+    input:
+        truth=expand(
+            "results/phantoms/slides/{slide}.truth.tsv",
+            slide=[plan.slide for plan in PLANS],
+        ),
+    output:
+        expression="results/phantoms/expression.tsv",
+        tiles="results/phantoms/traits.tsv",
+    log:
+        "results/logs/plant_expression.log",
+    benchmark:
+        "results/benchmarks/plant_expression/all.tsv"
+    conda:
+        "../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        phantoms=PHANTOMS.model_dump(exclude={"hazard_ratio"}),
+        code=CODE["plant_expression"],
+    script:
+        "scripts/plant_expression.py"
 
 
 rule render_phantom:

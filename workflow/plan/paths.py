@@ -59,6 +59,9 @@ TRAIT_LABELS = {
 }
 TRAIT_MODEL = "results/traits/models/{trait}.h5"
 TRAIT_MAP = "results/traits/maps/{slide}.h5"
+TRAIT_TABLE = "results/traits/table_1.tsv"
+TRAIT_CONTROLS = "results/traits/controls/{combination}.tsv"
+TRAIT_PICTURE = "results/traits/pictures/{combination}/{slide}.png"
 
 CLINICAL = {
     "clinical": "results/cohort/clinical.tsv",

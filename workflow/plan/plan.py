@@ -83,6 +83,7 @@ class Plan:
             "compared": one_of(COMPARED),
             "variant": one_of(self.variants.settled),
             "trait": one_of(self.traits.wanted),
+            "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
         }
 
@@ -252,6 +253,10 @@ class Plan:
                 "Masks",
             ),
             Pictures(attention, "attention.rst", "4 Tumour clusters", "Attention"),
+            *(
+                Pictures(files, "trait_map.rst", "13 Traits", name)
+                for name, files in self.traits.pictures_by_combination.items()
+            ),
             *(
                 Pictures(self._maps_of(name), "map.rst", "3 Maps", name)
                 for name in self.variants.configured

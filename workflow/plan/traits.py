@@ -29,6 +29,7 @@ class Traits:
         self.settings = config.traits
         self._slides = slides
         self._inputs = inputs
+        self._variants = variants
         whole = self.settings is not None and self.settings.tiles == "whole"
         self.encoder, self.masking = variants["no_mask" if whole else "full"].tiles
         wanted = config.epithelium.min_coverage
@@ -55,6 +56,27 @@ class Traits:
         return [] if self.settings is None else list(map(list, self.settings.looked_at))
 
     @property
+    def combinations_by_name(self) -> dict[str, list[str]]:
+        """The same by the names that files have."""
+        return {"_".join(traits): traits for traits in self.combinations}
+
+    @property
+    def pictures_by_combination(self) -> dict[str, list[str]]:
+        """Pictures of the maps of all slides."""
+        return {
+            name: fill(paths.TRAIT_PICTURE, combination=name, slide=self._slides.rows)
+            for name in self.combinations_by_name
+        }
+
+    def pictures(self, wildcards: Wildcards) -> list[str]:
+        """Return all of them."""
+        return [file for files in self.pictures_by_combination.values() for file in files]
+
+    def combination(self, wildcards: Wildcards) -> list[str]:
+        """Traits of a combination."""
+        return self.combinations_by_name[wildcards.combination]
+
+    @property
     def min_coverage(self) -> float | None:
         """Epithelium that a tile needs, where more tiles are encoded for some variant."""
         return self._stricter
@@ -75,6 +97,35 @@ class Traits:
     def patient(self, wildcards: Wildcards) -> str:
         """Whose slide it is."""
         return self._slides.row(wildcards).patient
+
+    @property
+    def controls(self) -> list[str]:
+        """Clinical columns by which heterogeneity is compared."""
+        return [] if self.settings is None else list(self.settings.controls)
+
+    def judged(self, wildcards: Wildcards) -> list[str]:
+        """Return the table of AUCs, and the comparisons of each combination.
+
+        These take the first variant that measures slides; maps are the same under all.
+        """
+        if self.settings is None:
+            return []
+        compared = self.combinations_by_name if self._variants.of_slides else []
+        return [paths.TRAIT_TABLE, *fill(paths.TRAIT_CONTROLS, combination=compared)]
+
+    def slides_table(self, wildcards: Wildcards) -> list[str]:
+        """Table of slides that heterogeneity is taken from."""
+        return fill(paths.COHORT, variant=self._variants.of_slides[:1])
+
+    def suffix(self, wildcards: Wildcards) -> str:
+        """End of the columns of a combination; the first one's have none."""
+        first = next(iter(self.combinations_by_name))
+        return "" if wildcards.combination == first else f"_{wildcards.combination}"
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """Whose the slides are."""
+        return {slide: row.patient for slide, row in self._slides.rows.items()}
 
     def vectors(self, wildcards: Wildcards) -> list[str]:
         """Mean vectors of all slides."""

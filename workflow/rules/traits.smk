@@ -102,7 +102,117 @@ rule map_traits:
         "../scripts/map_traits.py"
 
 
+rule draw_trait_map:
+    input:
+        record=paths.RECORD,
+        thumbnail=lambda wildcards: SLIDES.thumbnail(wildcards.slide),
+        map=paths.TRAIT_MAP,
+    output:
+        picture=paths.TRAIT_PICTURE,
+        tiles="results/traits/pictures/{combination}/{slide}.geojson",
+    log:
+        "results/logs/draw_trait_map/{combination}/{slide}.log",
+    benchmark:
+        "results/benchmarks/draw_trait_map/{combination}/{slide}.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500, per_1000_tiles=2),
+        runtime=growing(5, per_1000_tiles=0.05),
+    params:
+        traits=PLAN.traits.combination,
+        measures=config["measures"],
+        seed=config["seed"],
+        code=code_of("draw_trait_map.py"),
+    script:
+        "../scripts/draw_trait_map.py"
+
+
+rule evaluate_traits:
+    input:
+        **paths.TRAIT_LABELS,
+        maps=fill(paths.TRAIT_MAP, slide=SLIDES.rows),
+        thumbnails=list(map(SLIDES.thumbnail, SLIDES.rows)),
+    output:
+        table=paths.TRAIT_TABLE,
+        page=report(
+            "results/traits/table_1.html",
+            caption="../report/trait_table.rst",
+            category="13 Traits",
+            labels={"figure": "AUC of all traits"},
+        ),
+        scores="results/traits/slide_scores.tsv",
+        scores_svg="results/traits/slide_scores.svg",
+        scores_png=report(
+            "results/traits/slide_scores.png",
+            caption="../report/trait_scores.rst",
+            category="13 Traits",
+            labels={"figure": "scores of slides"},
+        ),
+        roc_svg="results/traits/roc.svg",
+        roc_png=report(
+            "results/traits/roc.png",
+            caption="../report/trait_roc.rst",
+            category="13 Traits",
+            labels={"figure": "ROC"},
+        ),
+    log:
+        "results/logs/evaluate_traits.log",
+    benchmark:
+        "results/benchmarks/evaluate_traits/all.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=100),
+        runtime=growing(30, per_1000_slides=10),
+    params:
+        traits=as_written(PLAN.traits.of_models),
+        slides=list(SLIDES.rows),
+        patients=PLAN.traits.patients,
+        code=code_of("evaluate_traits.py"),
+    script:
+        "../scripts/evaluate_traits.py"
+
+
+rule draw_trait_controls:
+    input:
+        unpack(INPUTS.clinical),
+        labels=paths.TRAIT_LABELS["labels"],
+        slides=PLAN.traits.slides_table,
+    output:
+        tests=paths.TRAIT_CONTROLS,
+        cox="results/traits/controls/{combination}_given_shares.tsv",
+        svg="results/traits/controls/{combination}.svg",
+        png=report(
+            "results/traits/controls/{combination}.png",
+            caption="../report/trait_controls.rst",
+            category="13 Traits",
+            labels={"figure": "HTI by groups", "traits": "{combination}"},
+        ),
+    log:
+        "results/logs/draw_trait_controls/{combination}.log",
+    benchmark:
+        "results/benchmarks/draw_trait_controls/{combination}.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20),
+    params:
+        traits=PLAN.traits.combination,
+        suffix=PLAN.traits.suffix,
+        columns=as_written(PLAN.traits.controls),
+        code=code_of("draw_trait_controls.py"),
+    script:
+        "../scripts/draw_trait_controls.py"
+
+
 rule traits:
     input:
         PLAN.traits.labels,
         PLAN.traits.maps,
+        PLAN.traits.pictures,
+        PLAN.traits.judged,

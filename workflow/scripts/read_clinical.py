@@ -12,7 +12,8 @@ with job_log(snakemake) as log:
     endpoints = {name for analysis in analyses for name in analysis.endpoints}
     try:
         sources = clinical_sources(snakemake.params.clinical, endpoints)
-        clinical = read_clinical(sources, [one.where for one in analyses], covariates)
+        conditions = [one.where for one in analyses]
+        clinical = read_clinical(sources, conditions, covariates, snakemake.params.columns)
         for analysis in analyses:
             analysis.endpoints_among(clinical.endpoints)
             # Conditions that nobody meets stop the run before slides are measured.

@@ -33,6 +33,7 @@ def read_clinical(
     sources: Sequence[ClinicalSource],
     conditions: Iterable[Mapping[str, Collection[str]]] = (),
     covariates: Iterable[Covariate] = (),
+    columns: Iterable[str] = (),
 ) -> ClinicalTable:
     """Read clinical tables, check every row, and join them by patient.
 
@@ -50,6 +51,8 @@ def read_clinical(
         taken from the first table that has them. Listed is what concerns rows that are used.
     covariates
         Their columns are wanted as well, and their values are checked.
+    columns
+        Further columns that are wanted, as they are.
 
     Raises
     ------
@@ -60,7 +63,8 @@ def read_clinical(
     """
     checked, chosen_by = list(covariates), list(conditions) or [{}]
     apart = [column for condition in chosen_by for column in condition]
-    wanted = list(dict.fromkeys([*apart, *(covariate.column for covariate in checked)]))
+    of_covariates = (covariate.column for covariate in checked)
+    wanted = list(dict.fromkeys([*apart, *of_covariates, *columns]))
     endpoints = dict.fromkeys(endpoint for source in sources for endpoint in source.endpoints)
     own = [PATIENT, *(name(one) for one in endpoints for name in (months_column, event_column))]
     if set(own) & set(wanted):

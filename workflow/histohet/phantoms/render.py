@@ -99,6 +99,11 @@ def _generators(plan: PhantomPlan) -> list[np.random.Generator]:
     return [np.random.default_rng(seed) for seed in np.random.SeedSequence(plan.seed).spawn(4)]
 
 
+def planned_scores(plan: PhantomPlan) -> Scores:
+    """Return the subclones' traits of a slide, which `design_phantom` draws before all else."""
+    return subclone_scores(plan.n_subclones, plan.separation, _generators(plan)[0])
+
+
 def design_phantom(plan: PhantomPlan) -> Design:
     """Lay out tissue, larger until it holds the epithelial tiles the plan asks for.
 

@@ -1,0 +1,55 @@
+"""Bulk expression of phantoms: genes that the tumour of some subclones expresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from histohet.phantoms.phenotype import NAMES, Scores
+
+GENES: Mapping[str, str] = {"AREA": "area_um2", "EOS": "eosin"}
+"""Genes, and the visible trait of a subclone that goes with each: large nuclei, pink cytoplasm."""
+
+NOISE = 0.05
+"""Standard deviation of what else moves expression, in shares of the epithelium."""
+
+EPITHELIAL = 0.25
+
+
+def tile_traits(truth: pd.DataFrame, scores: Scores) -> pd.DataFrame:
+    """Return which epithelial tiles express which gene: those of subclones that show its trait.
+
+    Parameters
+    ----------
+    truth
+        See `histohet.phantoms.truth.truth_table`.
+    scores
+        See `histohet.phantoms.phenotype.subclone_scores`.
+
+    Returns
+    -------
+    DataFrame
+        ``x``, ``y`` and a column of 0 and 1 per gene, as the sheet's column ``traits`` takes them.
+    """
+    tiles = truth[truth["epithelium_fraction"] > EPITHELIAL]
+    table = tiles[["x", "y"]].reset_index(drop=True)
+    subclone = tiles["subclone"].to_numpy()
+    for gene, trait in GENES.items():
+        shows = scores[:, NAMES.index(trait)] > 0
+        shows[0] = False  # normal epithelium
+        table[gene] = (shows[np.maximum(subclone, 0)]).astype(int)
+    return table
+
+
+def expression_table(
+    patients: Sequence[str], tiles: Sequence[pd.DataFrame], seed: int
+) -> pd.DataFrame:
+    """Return the expression of every patient: the share of tiles that express a gene, and noise."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    table = pd.DataFrame({"patient": patients})
+    for gene in GENES:
+        shares = np.array([one[gene].mean() for one in tiles])
+        table[gene] = np.round(shares + NOISE * rng.standard_normal(len(shares)), 4)
+    return table
