@@ -11,13 +11,14 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
+DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
 DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_network
 
 # The tests and BLAS share the cores with Snakemake's jobs.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -38,6 +39,13 @@ demo-network: $(VENV)/encoders.txt  ## a few phantoms with a network on its publ
 	$(SNAKEMAKE) $(DEMO_NETWORK) --quiet rules host
 	@echo
 	@echo "Done: results/demo_network/results/summary.json, maps beside it; docs/encoders.md says what this network is."
+
+demo-traits: demo  ## trait models on the demo's phantoms: bulk expression to maps, heterogeneity, survival
+	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO) --quiet rules host -- results/phantoms/expression.tsv
+	$(SNAKEMAKE) $(DEMO_TRAITS) --quiet rules host
+	$(SNAKEMAKE) $(DEMO_TRAITS) --report results/report.html
+	@echo
+	@echo "Done: results/traits/table_1.html, pictures in results/traits/pictures; docs/traits.md explains them."
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests
 
@@ -101,6 +109,9 @@ bench-scale: $(VENV)/dev.txt  ## how long Snakemake plans a cohort of 100, 1,000
 
 bench-resources: demo  ## what the steps of a slide need, by the number of its tiles
 	$(BIN)/python tests/bench/resources.py results/phantoms/slides/phantom_01.svs $(BENCH)
+
+bench-traits: $(VENV)/core.txt  ## trait models: time, planted traits, chance and sites; the demo's phantoms, if demo-traits has run
+	$(BIN)/python tests/bench/traits.py $(BENCH)
 
 calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
 	$(BIN)/python tests/bench/calibration.py $(BENCH)

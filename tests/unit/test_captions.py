@@ -21,6 +21,7 @@ CONFIG: dict[str, Any] = {
     "tissue": {"overrides": {"min_tissue_mm2": 0.2}},
     "added_value": {},
     "attention": {"from": "sheet"},
+    "traits": {"expression": [{"table": "t.tsv", "id": "sample"}], "wanted": {"A": "A"}},
     "agreement": {"pathologist": {"table": "counts.tsv", "column": "n"}},
 }
 

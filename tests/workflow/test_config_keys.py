@@ -30,11 +30,21 @@ TISSUE = {"segment_tissue"} | TILES
 EVERYTHING = {"check_slide", "check_companions"} | TISSUE
 CLINICAL = {"read_clinical", "list_problems"} | SURVIVAL
 EMBEDDINGS = {"pool_slide", "collect_slide_embeddings"} | SUMMARY
+TRAIT_MAPS = {
+    *("label_traits", "train_traits", "map_traits", "draw_trait_map", "evaluate_traits"),
+    "draw_trait_controls",
+}
 CURVE = {"draw_specification_curve"} | SUMMARY
 NOTHING: set[str] = set()
 
 OS = CONFIG["clinical"][0]
 WEEKS = OS | {"endpoints": {"OS": OS["endpoints"]["OS"] | {"unit": "days"}}}
+
+
+TRAITS = {
+    "expression": [{"table": "results/phantoms/clinical.tsv", "id": "patient"}],
+    "wanted": {"A": "age"},
+}
 
 
 def analysis(**changes: Any) -> list[dict[str, Any]]:
@@ -81,6 +91,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("attention", {"from": "sheet"}, {"draw_attention"} | SUMMARY),
     ("slide_embeddings", ["mean"], EMBEDDINGS),
     ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
+    ("traits", TRAITS, TRAIT_MAPS | EMBEDDINGS - {"collect_slide_embeddings"} | MEASURES),
     ("measures.hta_region_um", 560, MEASURES),
     ("specification_curve", {"variants": ["full", "no_potts"]}, CURVE),
     ("statistics.permutations", 99, {"analyse_survival"} | ESTIMATES),

@@ -71,7 +71,7 @@ def test_a_slide_is_mapped_in_the_rows_of_its_tiles(tmp_path: Path) -> None:
     with open_features(features(tmp_path, rows)) as table:
         found = mapped(table)
         some = mapped(table.only(np.array([3, 5])))
-    np.testing.assert_allclose(found.logits[:, 0], rows.astype(np.float32).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(found.logits[:, 0], rows.astype(np.float32).sum(1), atol=1e-6)
     np.testing.assert_array_equal(found.votes[:, 0], found.logits[:, 0] > 0)
     np.testing.assert_array_equal(some.coords[:, 0], [30, 50])
     assert (found.unseen, found.expression) == ({"A": True}, {"A": 2.5})
