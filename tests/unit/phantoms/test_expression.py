@@ -24,11 +24,11 @@ def test_a_tile_expresses_what_its_subclone_shows() -> None:
     )
     scores = np.full((3, len(NAMES)), -1.0)
     scores[0] = 5  # normal epithelium never does
-    scores[1, NAMES.index("area_um2")] = 0.5
+    scores[1, NAMES.index("basophilia")] = 0.5
     scores[2, NAMES.index("eosin")] = 0.5
     found = tile_traits(truth, scores)
     assert found["x"].tolist() == [0, 10, 30, 40]
-    assert found["AREA"].tolist() == [1, 0, 0, 0]
+    assert found["BASO"].tolist() == [1, 0, 0, 0]
     assert found["EOS"].tolist() == [0, 1, 0, 0]
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 
 from histohet.phantoms.phenotype import NAMES, Scores
 
-GENES: Mapping[str, str] = {"AREA": "area_um2", "EOS": "eosin"}
-"""Genes, and the visible trait of a subclone that goes with each: large nuclei, pink cytoplasm."""
+GENES: Mapping[str, str] = {"EOS": "eosin", "BASO": "basophilia"}
+"""Genes, and the visible trait of a subclone that goes with each: pink, or bluish cytoplasm."""
 
 NOISE = 0.05
 """Standard deviation of what else moves expression, in shares of the epithelium."""

@@ -241,7 +241,7 @@ def draw_roc(patients: pd.DataFrame, aucs: pd.DataFrame) -> Figure:
         Rows of the set ``test`` and the unit ``patient`` of the models (`evaluation.table_one`).
     """
     with style():
-        figure = new_figure(5.6, 4.4)
+        figure = new_figure(6.4, 4.0)
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
         for number, row in enumerate(aucs.to_dict("records")):
@@ -257,7 +257,7 @@ def draw_roc(patients: pd.DataFrame, aucs: pd.DataFrame) -> Figure:
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes.set(xlabel="Low patients above the cut", ylabel="High patients above the cut")
         axes.set_title("Low against high, unseen patients")
-        axes.legend(title="AUC (95 %)", loc="center left", bbox_to_anchor=(1, 0.5))
+        figure.legend(title="AUC (95 %)", loc="outside right center")
     return figure
 
 
