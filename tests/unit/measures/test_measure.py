@@ -18,6 +18,7 @@ from histohet.features.patients import PooledPart, pool_slides
 from histohet.measures.measure import measure_slide, tile_measurements
 from histohet.measures.settings import MeasuresSettings
 from histohet.measures.slide import SlideMeasures
+from histohet.measures.traits import TraitMap, trait_measures, write_trait_map
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
@@ -110,6 +111,23 @@ def test_traits_are_measured_whatever_becomes_of_the_clusters(
         assert found.traits["trait_hti_possible"] == pytest.approx(np.log(2) / np.log(3))
         assert found.traits["trait_hti_observed"] == 1.0
         assert found.traits["trait_status"] == "ok"
+
+
+def test_our_own_maps_are_measured_with_the_squares_of_the_slide(
+    clustered: ClusteredTiles, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(4)
+    logits = rng.normal(size=(8, 2)).astype(np.float32)
+    coords = clustered.tiles.coords
+    unseen = {"A": True, "B": True}
+    maps = TraitMap(("A", "B"), coords, logits > 0, logits, OK, unseen, {"A": 1.0, "B": 2.0})
+    path = tmp_path / "maps.h5"
+    write_trait_map(path, maps, clustered.tiles, np.arange(8), {"fold": 1}, Provenance())
+    found = measure(clustered, traits=str(path)).traits
+    region_px = MeasuresSettings().hta_region_um / clustered.tiles.mpp
+    assert found == trait_measures(maps, [], region_px, 1)
+    assert found["trait_unseen"]
+    assert found["expression_B"] == 2
 
 
 def test_embeddings_that_follow_the_coverage_of_their_tiles_are_told(
