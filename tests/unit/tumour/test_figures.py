@@ -12,10 +12,9 @@ from matplotlib.text import Text
 from helpers.lattices import lattice
 from helpers.tiletables import tile_table
 from histohet.common.provenance import Provenance
+from histohet.drawing.panels import colour_limits, shades
 from histohet.drawing.style import save_figure
 from histohet.tumour.figures import (
-    attention_colours,
-    colour_limits,
     draw_attention_map,
     draw_threshold,
     fifths,
@@ -63,7 +62,7 @@ def test_limits_cut_a_few_extreme_tiles_and_exist_for_equal_ones() -> None:
     assert 0 <= low < 0.02
     assert 0.98 < high <= 1
     ends = [tuple(map(int, VIRIDIS(share, bytes=True)[:3])) for share in (0.0, 1.0)]
-    assert attention_colours(np.array([-900.0, 500]), (low, high)) == ends
+    assert shades(np.array([-900.0, 500]), (low, high)) == ends
     assert colour_limits(np.full(3, 7.0)) == (6.5, 7.5)
     figure_of(np.full(6, 7.0))
 

@@ -234,9 +234,7 @@ def compare_spots(spots: Spots, tiles: TileMap, n_placements: int, seed: int) ->
         reason = "all compared spots have one label, or lie in one cluster"
         return SpotAgreement(**counts, ari=ari, nmi=nmi, reason=reason)
     placed = place(centres, tiles, MIN_OVERLAP * n_compared, n_placements, seed)
-    if len(placed) < n_placements:
-        tries = MAX_TRIES_PER_PLACEMENT * n_placements
-        reason = f"{len(placed)} of {tries} random placements keep {MIN_OVERLAP:.0%} of the spots"
+    if reason := too_few_placements(len(placed), n_placements):
         return SpotAgreement(**counts, ari=ari, nmi=nmi, reason=reason)
     return SpotAgreement(**counts, **asdict(against_placements(codes, found, placed)))
 
@@ -317,6 +315,13 @@ def place(
         if len(kept) >= n_placements:
             break
     return np.array(kept[:n_placements], np.int32).reshape(-1, len(centres))
+
+
+def too_few_placements(n: int, wanted: int) -> str:
+    """Say that of the placements that were wanted too few keep enough spots; "" if all do."""
+    tries = MAX_TRIES_PER_PLACEMENT * wanted
+    few = f"{n} of {tries} random placements keep {MIN_OVERLAP:.0%} of the spots"
+    return few if n < wanted else ""
 
 
 def _turns(rng: np.random.Generator, n: int) -> Floats:

@@ -232,11 +232,15 @@ def _draw_spots(
     axes: Axes, spots: Spots, colours: dict[str, str], scale: float, corner: tuple[int, int]
 ) -> None:
     """Draw labelled spots; those whose label occurs on no tile, or without one, stay hollow."""
-    points = spots.centres * scale - corner
+    faces = [colours.get(label, "none") for label in spots.labels.tolist()]
+    draw_circles(axes, spots.centres * scale - corner, faces)
+
+
+def draw_circles(axes: Axes, points: Floats, faces: Sequence[str]) -> None:
+    """Draw spots, (N, 2) in pixels of the picture, as circles that do not touch."""
     near = cKDTree(points).query(points, k=2)[0][:, 1] if len(points) > 1 else np.ones(1)
     radius = SPOT_RADIUS * float(np.median(near))
     circles = [Circle((x, y), radius) for x, y in points.tolist()]
-    faces = [colours.get(label, "none") for label in spots.labels.tolist()]
     axes.add_collection(PatchCollection(circles, facecolors=faces, edgecolors=INK, linewidths=0.4))
 
 

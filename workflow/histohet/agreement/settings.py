@@ -23,13 +23,27 @@ class PathologistSettings(Settings):
     score: Measure = Field("n_clusters", description="Measure that the count is compared with.")
 
 
-class SpotColumns(Settings):
+class SpotPlaces(Settings):
+    """Where tables of spots keep positions and ids."""
+
+    x: Text = Field("x", description="Column of a table with x, level-0 px.")
+    y: Text = Field("y", description="Column of a table with y, level-0 px.")
+    spot: Text | tuple[Text, Text] = Field(
+        "spot",
+        description="Column of tables with the spot's id; or two with its place on the array, "
+        "`[x, y]`, where the id is `10x14`, as before Visium.",
+    )
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """Columns whose cells, with an x between them, are the id of a spot."""
+        return (self.spot,) if isinstance(self.spot, str) else self.spot
+
+
+class SpotColumns(SpotPlaces):
     """Where tables of spots keep what we need."""
 
     label: Text = Field(description="Column with the expression cluster; of AnnData, of obs.")
-    x: Text = Field("x", description="Column of a table with x, level-0 px.")
-    y: Text = Field("y", description="Column of a table with y, level-0 px.")
-    spot: Text = Field("spot", description="Column of tables with the spot's id.")
 
 
 class ExpressionSettings(SpotColumns):

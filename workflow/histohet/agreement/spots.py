@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histohet.agreement.settings import SpotColumns
+from histohet.agreement.settings import SpotColumns, SpotPlaces
 from histohet.common.anndata import Texts, read_observations
 from histohet.common.arrays import Floats
 from histohet.common.sheets import (
@@ -85,8 +85,10 @@ def read_spots(
         return Spots(
             _centres(path, rows, columns), _cleaned([cells[columns.label] for _, cells in rows])
         )
-    rows = _rows(path, (columns.x, columns.y), columns.spot)
-    of_spot = _by_name(labels_path, _rows(labels_path, (columns.label,), columns.spot), columns)
+    shared = ", as in the other table"
+    rows = _rows(path, (columns.x, columns.y), columns.id_columns, shared)
+    labelled = _rows(labels_path, (columns.label,), columns.id_columns, shared)
+    of_spot = _by_name(labels_path, labelled, columns)
     names = _by_name(path, rows, columns)
     strangers = [name for name in of_spot if name not in names]
     if strangers:
@@ -96,11 +98,40 @@ def read_spots(
     return Spots(_centres(path, rows, columns), _cleaned(found))
 
 
-def _rows(path: str | Path, needed: Sequence[str], spot: str = "") -> list[Row]:
-    """Read a table with the columns `needed`, and the ids of its spots as a column called `spot`.
+def read_positions(path: str | Path, columns: SpotPlaces) -> tuple[Texts, Floats]:
+    """Read where spots lie, by their ids, from what `read_spots` reads.
+
+    Returns
+    -------
+    names, centres
+        Str (N,), each once, and float64 (N, 2) in level-0 px.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a position is not a number, or a spot comes twice; names file and
+        row.
+    """
+    if str(path).lower().endswith(".h5ad"):
+        names, centres, labels = read_observations(path)
+        spots = Spots(centres, labels)
+    else:
+        rows = _rows(path, (columns.x, columns.y), columns.id_columns, " with the ids of its spots")
+        names = np.array(list(_by_name(path, rows, columns)), np.str_)
+        spots = Spots(_centres(path, rows, columns), np.full(len(rows), "", np.str_))
+    values, counts = np.unique(names, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"{path}: spot '{values[counts > 1][0]}' comes twice")
+    return names, spots.centres
+
+
+def _rows(
+    path: str | Path, needed: Sequence[str], ids: Sequence[str] = (), why: str = ""
+) -> list[Row]:
+    """Read a table with the columns `needed`, and `ids`, which are there `why`.
 
     One name is given for two tables, and Space Ranger writes ``barcode`` in one of them and
-    ``Barcode`` in the other: so capital letters do not count.
+    ``Barcode`` in the other: so capital letters of `ids` do not count.
     """
     try:
         lines = [(number, list(map(one_line, cells))) for number, cells in read_lines(path)]
@@ -109,17 +140,18 @@ def _rows(path: str | Path, needed: Sequence[str], spot: str = "") -> list[Row]:
     if not lines:
         raise SheetError(f"{path} is empty")
     header = list(SPACE_RANGER) if _is_space_ranger(lines[0][1]) else lines.pop(0)[1]
-    alike = [place for place, name in enumerate(header) if name.lower() == spot.lower()]
-    if spot not in header and len(alike) == 1:
-        header[alike[0]] = spot
-    missing = [name for name in (*needed, *([spot] if spot else [])) if name not in header]
+    for spot in ids:
+        alike = [place for place, name in enumerate(header) if name.lower() == spot.lower()]
+        if spot not in header and len(alike) == 1:
+            header[alike[0]] = spot
+    missing = [name for name in (*needed, *ids) if name not in header]
     if missing and any(map(_is_number, header)):
         raise SheetError(
             f"{path}, row 1: {', '.join(header)} are no names of columns: add a header"
         )
     if missing:
-        both = ", as in the other table" if missing[0] == spot else ""
-        raise SheetError(f"{path} has no column '{missing[0]}'{both}; {what_there_is(header)}")
+        reason = why if missing[0] in ids else ""
+        raise SheetError(f"{path} has no column '{missing[0]}'{reason}; {what_there_is(header)}")
     return list(rows_under(header, lines, path))
 
 
@@ -136,11 +168,11 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _centres(path: str | Path, rows: Sequence[Row], columns: SpotColumns) -> Floats:
+def _centres(path: str | Path, rows: Sequence[Row], columns: SpotPlaces) -> Floats:
     return np.array([_centre(path, row, columns) for row in rows], np.float64).reshape(-1, 2)
 
 
-def _centre(path: str | Path, row: Row, columns: SpotColumns) -> tuple[float, float]:
+def _centre(path: str | Path, row: Row, columns: SpotPlaces) -> tuple[float, float]:
     number, cells = row
     values = []
     for name in (columns.x, columns.y):
@@ -151,10 +183,10 @@ def _centre(path: str | Path, row: Row, columns: SpotColumns) -> tuple[float, fl
     return values[0], values[1]
 
 
-def _by_name(path: str | Path, rows: list[Row], columns: SpotColumns) -> dict[str, Row]:
+def _by_name(path: str | Path, rows: list[Row], columns: SpotPlaces) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for number, cells in rows:
-        name = cells[columns.spot]
+        name = "x".join(cells[column] for column in columns.id_columns)
         if name in found:
             raise ValueError(f"{path}, row {number}: spot '{name}' stands in row {found[name][0]}")
         found[name] = (number, cells)

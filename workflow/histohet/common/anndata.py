@@ -39,8 +39,8 @@ class AnnDataError(ValueError):
 # --- reading --------------------------------------------------------------------------------------
 
 
-def read_observations(path: str | Path, column: str) -> tuple[Texts, Floats, Texts]:
-    """Read names, positions and one column of the observations.
+def read_observations(path: str | Path, column: str = "") -> tuple[Texts, Floats, Texts]:
+    """Read names, positions and one column of the observations, or none.
 
     Any element may be in any encoding that fits: text, numbers, truth values, categories, each with
     or without missing values; positions an array or a data frame.
@@ -48,7 +48,7 @@ def read_observations(path: str | Path, column: str) -> tuple[Texts, Floats, Tex
     Returns
     -------
     names, positions, values
-        Str (N,), float64 (N, 2) (x, y), and str (N,), "" where there is no value.
+        Str (N,), float64 (N, 2) (x, y), and str (N,), "" where there is no value, or no column.
 
     Raises
     ------
@@ -67,12 +67,14 @@ def read_observations(path: str | Path, column: str) -> tuple[Texts, Floats, Tex
             n = _length(index)
             if n > MOST_ROWS:
                 raise AnnDataError(f"{path} claims {n} observations: that is no section")
-            if column not in observations:
+            if column and column not in observations:
                 there = [name for name in observations if not name.startswith("_")]
                 raise AnnDataError(
                     f"{path}: obs has no column '{column}'; there are {_list(there)}"
                 )
-            values = _values(observations[column], n, _older_categories(observations, column))
+            values = np.full(n, "", np.str_)
+            if column:
+                values = _values(observations[column], n, _older_categories(observations, column))
             return _values(index, n), _positions(file, path, n), values
     except AnnDataError:
         raise

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
+import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
@@ -19,6 +21,13 @@ MARGIN_TILES = 3
 """Tissue shown around the tiles."""
 
 OPACITY = 0.72
+
+SHADES = "viridis"
+"""Colour map of numbers."""
+
+LIMIT_PERCENTILES = (1, 99)
+"""Values beyond these, of the slide, have the end colours: a few extreme tiles flatten nothing."""
+
 SCALE_BARS_UM = (100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -73,6 +82,20 @@ def overlay(backdrop: Pixels, squares: Ints, colours: Sequence[Rgb]) -> Pixels:
     for (left, top, right, bottom), colour in zip(squares.tolist(), colours, strict=True):
         painted[top:bottom, left:right] = colour
     return np.asarray(cv2.addWeighted(painted, OPACITY, backdrop, 1 - OPACITY, 0), np.uint8)
+
+
+def colour_limits(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """Return the values of the first and the last colour; they differ, even if all are equal."""
+    low, high = np.percentile(values, LIMIT_PERCENTILES)
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
+
+
+def shades(values: npt.NDArray[np.floating], limits: tuple[float, float]) -> list[Rgb]:
+    """Return the colour of every value."""
+    low, high = limits
+    shares = np.clip((np.asarray(values, np.float64) - low) / (high - low), 0, 1)
+    colours = matplotlib.colormaps[SHADES](shares, bytes=True)[:, :3]
+    return [(red, green, blue) for red, green, blue in colours.tolist()]
 
 
 def scale_bar(axes: Axes, um_per_px: float, width: int, height: int) -> None:

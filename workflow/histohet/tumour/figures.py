@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from histohet.common.qupath import TileObject
 from histohet.drawing.palette import INK, NEUTRAL, Rgb, cluster_colour
-from histohet.drawing.panels import colour_bar, crop, faded, overlay, scale_bar, tile_squares
+from histohet.drawing.panels import (
+    SHADES,
+    colour_bar,
+    colour_limits,
+    crop,
+    faded,
+    overlay,
+    scale_bar,
+    shades,
+    tile_squares,
+)
 from histohet.drawing.style import message_figure, new_figure, style
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
 from histohet.tumour.threshold import Threshold
-
-COLOURS = "viridis"
-LIMIT_PERCENTILES = (1, 99)
-"""Values beyond these, of the slide, have the end colours: a few extreme tiles flatten nothing."""
 
 PANEL_INCH = 4.0
 TALLEST_INCH = 7.0
 TITLE_INCH, BELOW_INCH = 0.5, 0.45
 
 SCORES_TITLE = "Tumour score of the clusters of all slides"
-
-
-def colour_limits(values: npt.NDArray[np.floating]) -> tuple[float, float]:
-    """Return the values of the first and the last colour; they differ, even if all are equal."""
-    low, high = np.percentile(values, LIMIT_PERCENTILES)
-    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
-
-
-def attention_colours(values: npt.NDArray[np.floating], limits: tuple[float, float]) -> list[Rgb]:
-    """Return the colour of every tile."""
-    low, high = limits
-    shares = np.clip((np.asarray(values, np.float64) - low) / (high - low), 0, 1)
-    shades = matplotlib.colormaps[COLOURS](shares, bytes=True)[:, :3]
-    return [(red, green, blue) for red, green, blue in shades.tolist()]
 
 
 def fifths(values: npt.NDArray[np.floating]) -> list[tuple[str, Rgb]]:
@@ -49,7 +40,7 @@ def fifths(values: npt.NDArray[np.floating]) -> list[tuple[str, Rgb]]:
     """
     limits = np.quantile(values, (0.2, 0.4, 0.6, 0.8)) if len(values) else np.empty(0)
     number = np.searchsorted(limits, values, side="left")
-    colours = attention_colours(np.arange(5.0), (0, 4))
+    colours = shades(np.arange(5.0), (0, 4))
     return [(f"Attention, fifth {n + 1} of 5", colours[n]) for n in number.tolist()]
 
 
@@ -79,7 +70,7 @@ def draw_attention_map(
     corner, picture, scale = crop(thumbnail, tiles, PANEL_INCH)
     limits = colour_limits(values)
     squares = tile_squares(tiles, scale, corner)
-    heat = overlay(faded(picture), squares, attention_colours(values, limits))
+    heat = overlay(faded(picture), squares, shades(values, limits))
     height, width = picture.shape[:2]
     tall = min(PANEL_INCH * height / width, TALLEST_INCH)
     with style():
@@ -93,7 +84,7 @@ def draw_attention_map(
             axes.set_anchor("NW")
             scale_bar(axes, tiles.mpp / scale, width, height)
         label = "raw attention, 1–99 %"
-        colour_bar(axes, tall * width / height, tall, COLOURS, limits, label)
+        colour_bar(axes, tall * width / height, tall, SHADES, limits, label)
     return figure
 
 
