@@ -7,7 +7,8 @@ largest of several independent Gaussian fields with squared-exponential (smooth)
 (rough) correlation of some length in spot distances. Independent maps show how often p <= 0.05
 where nothing is to be found; shared ones, whose fields have a common part, how often something is.
 Compared are shuffled spots, placements that keep half of the spots, and those that keep 80 %
-(ours); of ours, both indices, each also with the other power of n.
+(ours); of ours, both indices, each also with the other power of n; and the rank correlation of the
+first field of either map, given a depth to which that of the spots owes half of its variance.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from histohet.agreement.expression import (
     place,
     share_at_least_first,
 )
+from histohet.agreement.genes import rank_correlations_given
 from histohet.common.arrays import Floats, Ints
 from histohet.common.files import write_json
 
@@ -87,6 +89,16 @@ class Section:
         }
 
 
+def p_of_fields(
+    section: Section, score: Floats, field: Floats, depth: Floats, repeat: int
+) -> float:
+    """Return the p-value of a score on tiles and a field at spots, given the depth there."""
+    placed = section.placed[MIN_OVERLAP][repeat % N_SETS]
+    rows = np.vstack([section.found, placed])
+    rho = rank_correlations_given(np.append(score, np.nan)[rows], field, depth)
+    return share_at_least_first(np.sqrt((rows != OUTSIDE).sum(axis=1)) * rho)
+
+
 def p_values(section: Section, labels: Ints, clusters: Ints, repeat: int) -> dict[str, float]:
     """Return p-values, of the adjusted Rand index where no other is named."""
     of_tile = np.append(clusters, OUTSIDE)
@@ -125,6 +137,11 @@ def rates(
             (len(both) - n, N_CLUSTERS)
         )
         values = p_values(section, labels.argmax(axis=1), fields.argmax(axis=1), repeat)
+        depth = own[0] @ seed.standard_normal(n)
+        both_causes = (labels[:, 0] + depth) / np.sqrt(2)
+        values["placed_rho_given_depth"] = p_of_fields(
+            section, fields[:, 0], both_causes, depth, repeat
+        )
         for name, value in values.items():
             found.setdefault(name, []).append(value <= LEVEL)
     return {name: float(np.mean(values)) for name, values in found.items()}

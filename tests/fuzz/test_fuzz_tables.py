@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 
 from helpers.mutations import message_of, mutated
+from histohet.agreement.counts import read_gene_counts
 from histohet.agreement.pathologist import read_counts
 from histohet.agreement.settings import SpotColumns
 from histohet.agreement.spots import read_spots
@@ -65,6 +66,12 @@ def spots(path: Path) -> None:
     found = read_spots(path, SpotColumns(label="cluster"))
     assert np.isfinite(found.centres).all()
     assert len(found.centres) == len(found.labels)
+
+
+def gene_counts(path: Path) -> None:
+    found = read_gene_counts(path, ["B"])
+    assert found.counts.shape == (len(found.names), 1)
+    assert ((found.of("B") >= 0) & (found.of("B") <= found.totals)).all()
 
 
 def counts(path: Path) -> None:
@@ -123,6 +130,7 @@ READERS = {
     "truth": Reader(truth, ValueError, ".tsv", (b"x\ty\tsubclone\n0\t0\t1\n256\t0\t2\n",)),
     "spots": Reader(spots, ValueError, ".csv", (SPOTS,)),
     "compressed spots": Reader(spots, ValueError, ".tsv.gz", (gzip.compress(SPOTS, mtime=0),)),
+    "gene counts": Reader(gene_counts, SheetError, ".tsv", (b"\tA\tB\ns1\t3\t0\ns2\t1e2\t4.0\n",)),
     "counts": Reader(counts, ValueError, ".tsv", (b"slide\tn\nS1\t3\nS2\tNA\nS3\t2.5\n",)),
     "clinical table": Reader(
         clinical,

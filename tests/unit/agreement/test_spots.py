@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from histohet.agreement.settings import SpotColumns
-from histohet.agreement.spots import read_spots
+from histohet.agreement.settings import SpotColumns, SpotPlaces
+from histohet.agreement.spots import read_positions, read_spots
 from histohet.common.anndata import AnnDataError
 
 COLUMNS = SpotColumns(label="cluster")
@@ -104,6 +104,35 @@ def test_space_rangers_own_files_are_read(tmp_path: Path, header: bool, spot: st
     spots = read_spots(positions, columns, written(tmp_path, CLUSTERS, "clusters.csv"))
     assert spots.centres.tolist() == [[10.5, 20], [30, 40]]
     assert spots.labels.tolist() == ["2", ""]
+
+
+ARRAY = "x\ty\tpixel_x\tpixel_y\n9\t13\t10.5\t20\n8\t13\t30\t40\n"
+BY_PLACE = SpotPlaces(x="pixel_x", y="pixel_y", spot=("x", "y"))
+
+
+def test_the_place_on_the_array_can_be_the_id(tmp_path: Path) -> None:
+    path = written(tmp_path, ARRAY)
+    names, centres = read_positions(path, BY_PLACE)
+    assert (names.tolist(), centres.tolist()) == (["9x13", "8x13"], [[10.5, 20], [30, 40]])
+    labels = written(tmp_path, "x,y,cluster\n8,13,T1\n", "labels.csv")
+    columns = SpotColumns(label="cluster", **BY_PLACE.canonical() | {"spot": ("x", "y")})
+    assert read_spots(path, columns, labels).labels.tolist() == ["", "T1"]
+    with pytest.raises(ValueError, match="row 3: spot '9x13' stands in row 2"):
+        read_positions(written(tmp_path, ARRAY.replace("8", "9")), BY_PLACE)
+
+
+def test_positions_are_read_by_id(tmp_path: Path) -> None:
+    names, centres = read_positions(written(tmp_path, TABLE), SpotPlaces())
+    assert (names.tolist(), centres.tolist()) == (list("abcd"), CENTRES)
+    names, centres = read_positions(h5ad(tmp_path, text), SpotPlaces())
+    assert (names.tolist(), centres.tolist()) == (list("abcd"), CENTRES)
+    message = r"no column 'spot' with the ids of its spots; there are x, y"
+    with pytest.raises(ValueError, match=message):
+        read_positions(written(tmp_path, "x\ty\n1\t2\n"), SpotPlaces())
+    with h5py.File(tmp_path / "section.h5ad", "a") as file:
+        replace(file, "obs/barcode", np.array([b"a", b"b", b"a", b"c"]))
+    with pytest.raises(ValueError, match=r"section\.h5ad: spot 'a' comes twice"):
+        read_positions(tmp_path / "section.h5ad", SpotPlaces())
 
 
 def test_ids_under_two_names_are_refused(tmp_path: Path) -> None:

@@ -172,20 +172,20 @@ def _place(path: str | Path, gene: str, header: Sequence[str]) -> int:
 
 def _counts_of(cells: Sequence[str], header: Sequence[str], where: str) -> Ints:
     """Return the counts of a row, int64 (G,)."""
-    try:
-        values = np.array(cells, np.float64)
-    except ValueError:
-        values = np.full(len(cells), np.nan)
-    sound = (values >= 0) & (values <= LARGEST_COUNT) & (values == np.floor(values))
-    # NumPy takes 1_000 for a number, as Python does.
-    if sound.all() and "_" not in "".join(cells):
-        return values.astype(np.int64)
-    for gene, cell in zip(header, cells, strict=True):
-        _check_count(cell, f"{where}: {gene} is '{cell}'")
-    return np.array([number_of(cell) for cell in cells]).astype(np.int64)
+    text = "".join(cells)
+    # Python, and NumPy, also take 1_000 and digits of other scripts for numbers.
+    if text.isascii() and "_" not in text:
+        try:
+            values = np.array(cells, np.float64)
+        except ValueError:
+            values = np.full(len(cells), np.nan)
+        if ((values >= 0) & (values <= LARGEST_COUNT) & (values == np.floor(values))).all():
+            return values.astype(np.int64)
+    named = zip(header, cells, strict=True)
+    return np.array([_count(cell, f"{where}: {gene} is '{cell}'") for gene, cell in named])
 
 
-def _check_count(cell: str, what: str) -> None:
+def _count(cell: str, what: str) -> int:
     try:
         value = number_of(cell)
     except ValueError as error:
@@ -195,6 +195,7 @@ def _check_count(cell: str, what: str) -> None:
             f"{what}, not a count: whole numbers of 0 or above are needed, as they were sequenced, "
             "not normalised ones"
         )
+    return int(value)
 
 
 def at_positions(names: Texts, centres: Floats, counts: GeneCounts) -> MeasuredSpots:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,10 +30,13 @@ from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, 
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
 
-PANEL_INCH, SCATTER_INCH = 3.0, 2.6
+PANEL_INCH, SCATTER_INCH, TEXT_INCH = 3.0, 2.6, 2.4
 TALLEST_INCH = 4.5
-BETWEEN_INCH = 1.1
-"""Height of a row beside its maps: titles, bars, figures."""
+BETWEEN_INCH = 0.9
+"""Height of a row besides its maps: their titles and bars."""
+
+LINE = 36
+"""Characters of a line of text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,21 +83,19 @@ def draw_genes(section: GeneSection) -> Figure:
     tall = min(PANEL_INCH * height / width, TALLEST_INCH)
     wide = tall * width / height
     with style():
-        figure = new_figure(
-            2 * wide + SCATTER_INCH + 1.2, len(compared) * (tall + BETWEEN_INCH) + 0.3
-        )
+        ratios = [wide, wide, SCATTER_INCH, TEXT_INCH]
+        figure = new_figure(sum(ratios) + 0.8, len(compared) * (tall + BETWEEN_INCH) + 0.3)
         figure.suptitle(section.title, x=0.01, ha="left", weight="bold")
-        ratios = [wide, wide, SCATTER_INCH]
-        rows = figure.subplots(len(compared), 3, width_ratios=ratios, squeeze=False)
+        rows = figure.subplots(len(compared), 4, width_ratios=ratios, squeeze=False)
         squares = tile_squares(section.tiles, scale, corner)
         points = section.spots.centres * scale - corner
-        for (left, middle, right), one in zip(rows, compared, strict=True):
+        for (left, middle, right, words), one in zip(rows, compared, strict=True):
             counts = section.spots.counts
             expression = normalised(counts.of(one.gene), counts.totals)
             scores = section.scores.of(one.trait)
             within, between = colour_limits(expression), colour_limits(scores)
             painted = overlay(backdrop, squares, shades(scores, between))
-            _draw_map(left, backdrop, f"{one.gene}, measured at {len(points)} spots")
+            _draw_map(left, backdrop, f"{one.gene} at {len(points)} spots")
             draw_circles(left, points, list(map(_hex, shades(expression, within))))
             _draw_map(middle, painted, f"Map of {one.trait}, {len(scores)} tiles")
             for axes in (left, middle):
@@ -102,6 +104,8 @@ def draw_genes(section: GeneSection) -> Figure:
             colour_bar(middle, wide, tall, SHADES, between, "score")
             at_spots = scores_at(section.scores, section.spots.centres, one.trait)
             _draw_scatter(right, at_spots, expression, np.log10(counts.totals), one)
+            words.set_axis_off()
+            words.text(0, 1, summary_of(one), va="top", size=SMALL_FONT_SIZE).set_in_layout(False)
     return figure
 
 
@@ -122,20 +126,26 @@ def _draw_scatter(
     axes: Axes, score: Floats, expression: Floats, depth: Floats, one: GeneAgreement
 ) -> None:
     """Draw expression by score; the lighter a spot, the deeper it was sequenced."""
-    axes.scatter(score, expression, s=9, c=depth, cmap=SHADES, linewidths=0)
+    colours = list(map(_hex, shades(depth, colour_limits(depth))))
+    axes.scatter(score, expression, s=9, c=colours, linewidths=0)
     axes.set(xlabel=f"score of {one.trait}", ylabel=one.gene)
     axes.set_title("Spots, the lighter the deeper", weight="normal")
-    axes.text(0, -0.24, summary_of(one), transform=axes.transAxes, va="top", size=SMALL_FONT_SIZE)
 
 
 def summary_of(one: GeneAgreement) -> str:
     """Say in a few lines how a map and a gene agree."""
-    lines = [f"{one.n_compared} of {one.n_spots} spots, {one.detected_share:.0%} with the gene"]
-    lines.append(f"ρ {_number(one.rho)}, given depth {_number(one.rho_given_depth)}")
-    if one.assessed:
-        lines[-1] += f" (by chance below {one.rho_by_chance:.2f}), p = {one.p:.3g}"
-    lines.append(f"AUC {_number(one.auc)}, of depth alone {_number(one.auc_depth)}")
-    return "\n".join([*lines, *([f"Not assessed: {one.reason}"] if one.reason else [])])
+    given = f"given depth {_number(one.rho_given_depth)}"
+    lines = [
+        f"{one.n_compared} of {one.n_spots} spots compared",
+        f"{one.gene} detected in {one.detected_share:.0%}",
+        f"Median of counts per spot: {one.median_depth:.0f}",
+        "",
+        f"ρ {_number(one.rho)}, {given}",
+        *([f"by chance below {one.rho_by_chance:.2f}, p = {one.p:.3g}"] if one.assessed else []),
+        f"AUC {_number(one.auc)}, of depth alone {_number(one.auc_depth)}",
+        *(["", f"Not assessed: {one.reason}"] if one.reason else []),
+    ]
+    return "\n".join(textwrap.fill(line, LINE) for line in lines)
 
 
 def _number(value: float | None) -> str:

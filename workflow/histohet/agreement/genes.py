@@ -12,7 +12,7 @@ wherever the spots come to lie, but a correlation goes as the root of n, so √n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from histohet.agreement.expression import (
     MIN_OVERLAP,
     N_PLACEMENTS,
     OUTSIDE,
+    QUERIES_PER_BATCH,
     Clusters,
     TileMap,
     place,
@@ -34,6 +35,8 @@ from histohet.agreement.expression import (
 from histohet.common.arrays import Bools, Float32, Floats, Ints
 from histohet.common.settings import did_you_mean, quoted
 from histohet.tiles.lattice import Coords
+
+Numbers = npt.NDArray[np.floating] | Ints
 
 MIN_DETECTED = 0.8
 """Share of spots that must show a gene. Below, its ranks are mostly those of the depth."""
@@ -192,32 +195,39 @@ def agree_with_genes(
     each = _numbered(tiles)
     rows = each.at(spots.centres)
     n, n_compared = len(rows), int((rows != OUTSIDE).sum())
-    counted: dict[str, Any] = {
-        "n_spots": spots.n_spots,
-        "n_without_counts": spots.n_without_counts,
-        "n_without_position": spots.n_without_position,
-        "n_outside": n - n_compared,
-        "n_compared": n_compared,
-    }
-    columns = {trait: (tiles.of(trait), spots.counts.of(gene)) for trait, gene in gene_of.items()}
+    columns = [(tiles.of(trait), spots.counts.of(gene)) for trait, gene in gene_of.items()]
     if n_compared < MIN_SPOTS:
         reason = (
             f"{n_compared} of {n} spots with counts lie on tiles of the map, {MIN_SPOTS} are "
             "needed: are their positions pixels of level 0 of this slide?"
         )
-        return [
-            GeneAgreement(trait, gene, **counted, reason=reason) for trait, gene in gene_of.items()
-        ]
+        return no_gene_agreement(spots, gene_of, reason, n_compared)
     placed = place(spots.centres, each, MIN_OVERLAP * n_compared, n_placements, seed)
     missing = too_few_placements(len(placed), n_placements)
     return [
+        replace(one, **_compare(*pair, spots.counts.totals, rows, placed, missing))
+        for one, pair in zip(
+            no_gene_agreement(spots, gene_of, "", n_compared), columns, strict=True
+        )
+    ]
+
+
+def no_gene_agreement(
+    spots: MeasuredSpots, gene_of: Mapping[str, str], reason: str, n_compared: int = 0
+) -> list[GeneAgreement]:
+    """Return what can be said of the genes of a slide whose map cannot be compared, and why."""
+    return [
         GeneAgreement(
             trait,
-            gene_of[trait],
-            **counted,
-            **_compare(scores, counts, spots.counts.totals, rows, placed, missing),
+            gene,
+            spots.n_spots,
+            spots.n_without_counts,
+            spots.n_without_position,
+            len(spots.centres) - n_compared,
+            n_compared,
+            reason=reason,
         )
-        for trait, (scores, counts) in columns.items()
+        for trait, gene in gene_of.items()
     ]
 
 
@@ -250,17 +260,19 @@ def _compare(
     reason = _why_not(score, measured, detected, rho) or missing
     if reason:
         return described | {"reason": reason}
-    sizes, found = [inside.sum()], [rho]
-    for one in placed:
-        on = one != OUTSIDE
-        sizes.append(on.sum())
-        found.append(rank_correlation_given(scores[one[on]], expression[on], totals[on]))
+    correlations = [np.array([rho])]
+    size = max(1, QUERIES_PER_BATCH // len(rows))
+    for first in range(0, len(placed), size):
+        some = placed[first : first + size]
+        shown = np.append(scores.astype(np.float64), np.nan)[some]
+        correlations.append(rank_correlations_given(shown, expression, totals))
     # Without a correlation, a placement shows none.
-    correlations = np.nan_to_num(np.array(found))
+    found = np.nan_to_num(np.concatenate(correlations))
+    n = np.append(inside.sum(), (placed != OUTSIDE).sum(axis=1))
     return described | {
         "assessed": True,
-        "rho_by_chance": float(np.quantile(correlations[1:], BY_CHANCE)),
-        "p": share_at_least_first(np.sqrt(sizes) * correlations),
+        "rho_by_chance": float(np.quantile(found[1:], BY_CHANCE)),
+        "p": share_at_least_first(np.sqrt(n) * found),
         "n_placements": len(placed),
     }
 
@@ -268,15 +280,15 @@ def _compare(
 def _why_not(score: Float32, measured: Floats, detected: float, rho: float) -> str:
     if detected < MIN_DETECTED:
         return (
-            f"detected in {detected:.0%} of the spots, {MIN_DETECTED:.0%} are needed: whether a "
-            "gene is seen at all is mostly a matter of depth"
+            f"detected in {detected:.0%} of the spots, {MIN_DETECTED:.0%} are needed: below that, "
+            "whether it is seen at all is mostly a matter of depth"
         )
     if np.ptp(score) == 0 or np.ptp(measured) == 0:
         return "all compared spots have one score, or one expression"
     return "score or expression ranks the spots as their depth does" if np.isnan(rho) else ""
 
 
-def rank_correlation_given(a: npt.ArrayLike, b: npt.ArrayLike, given: npt.ArrayLike) -> float:
+def rank_correlation_given(a: Numbers, b: Numbers, given: Numbers) -> float:
     """Return Spearman's partial correlation of two variables given a third.
 
     That is Pearson's correlation of the residuals that ranks (ties share their mean) leave when
@@ -293,21 +305,49 @@ def rank_correlation_given(a: npt.ArrayLike, b: npt.ArrayLike, given: npt.ArrayL
     Returns
     -------
     float
-        NaN if `a` or `b` is constant, or nothing of it is left by `given`.
+        NaN if `a` or `b` is constant, or `given` leaves nothing of it.
     """
-    ranks = rankdata(np.stack([a, b, given]), axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    lengths = np.sqrt((ranks**2).sum(axis=1))
-    if 0 in lengths[:2]:
-        return float("nan")
+    return float(rank_correlations_given(a[None], b, given)[0])
+
+
+def rank_correlations_given(a: Numbers, b: Numbers, given: Numbers) -> Floats:
+    """Return `rank_correlation_given` of every row of `a` with the others.
+
+    Parameters
+    ----------
+    a
+        (P, N), NaN where a row has no value: it is compared without.
+    b, given
+        (N,) finite numbers.
+
+    Returns
+    -------
+    float64 (P,)
+    """
+    inside = ~np.isnan(a)
+    of_a, of_b, of_given = (_unit_ranks(one, inside) for one in (a, b, given))
     ab, ag, bg = (
-        float(ranks[i] @ ranks[j] / (lengths[i] * lengths[j] or 1))
-        for i, j in ((0, 1), (0, 2), (1, 2))
+        np.einsum("pn,pn->p", one, other)
+        for one, other in ((of_a, of_b), (of_a, of_given), (of_b, of_given))
     )
-    left_of_a, left_of_b = 1 - ag**2, 1 - bg**2
-    if min(left_of_a, left_of_b) < NOTHING_LEFT:
-        return float("nan")
-    return (ab - ag * bg) / float(np.sqrt(left_of_a * left_of_b))
+    left_of_a = (of_a**2).sum(axis=1) - ag**2
+    left_of_b = (of_b**2).sum(axis=1) - bg**2
+    defined = np.minimum(left_of_a, left_of_b) > NOTHING_LEFT
+    below = np.sqrt(left_of_a * left_of_b, out=np.ones(len(ab)), where=defined)
+    return np.where(defined, (ab - ag * bg) / below, np.nan)
+
+
+def _unit_ranks(values: Numbers, inside: Bools) -> Floats:
+    """Return the ranks of the values (N,) or (P, N) that are `inside` (P, N), 0 elsewhere.
+
+    Every row has the mean 0 and the length 1; or the length 0, if its values are all the same.
+    """
+    # What is outside has the highest ranks, and so changes none inside.
+    ranks = np.where(inside, rankdata(np.where(inside, values, np.inf), axis=1), 0.0)
+    middle = ranks.sum(axis=1, keepdims=True) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
+    ranks = np.where(inside, ranks - middle, 0.0)
+    length = np.sqrt((ranks**2).sum(axis=1, keepdims=True))
+    return ranks / np.where(length > 0, length, 1.0)
 
 
 def _auc(high: Bools, score: Float32 | Ints) -> float | None:
