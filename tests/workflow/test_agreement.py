@@ -77,6 +77,8 @@ def small(tmp_path: Path) -> Cohort:
 
 
 SECTION = {"slide": "a", "spots": "spots.csv", "label": "cluster"}
+WITHOUT = {"slide": "a", "spots": "spots.csv"}
+GENES = WITHOUT | {"counts": "counts.tsv", "genes": {"her2": "ERBB2"}}
 
 
 def test_what_is_not_configured_is_not_computed(small: Cohort) -> None:
@@ -104,6 +106,11 @@ def test_a_slide_without_tissue_has_no_agreement_and_stops_nothing(small: Cohort
         ({"expression": [SECTION | {"spots": "none.csv"}]}, ["none.csv"]),
         ({"pathologist": {"table": "c.tsv", "column": "n", "unit": "tile"}}, ["tile", "patient"]),
         ({"expresion": []}, ["expresion"]),
+        ({"expression": [WITHOUT | {"genes": {"her2": "ERBB2"}}]}, ["counts", "beside genes"]),
+        ({"expression": [WITHOUT | {"counts": "c.tsv"}]}, ["nothing to compare", "expression[0]"]),
+        ({"expression": [GENES | {"labels": "l.csv"}]}, ["expression[0].labels", "Name the label"]),
+        ({"expression": [GENES]}, ["expression[0].genes", "'her2' is not in traits.wanted"]),
+        ({"expression": [GENES | {"spot": ["x"]}]}, ["expression[0].spot"]),
     ],
 )
 def test_mistakes_are_named(small: Cohort, change: dict[str, Any], messages: list[str]) -> None:

@@ -164,7 +164,8 @@ class Config(Settings):
     )
     measures: MeasuresSettings = MeasuresSettings()
     agreement: AgreementSettings | None = Field(
-        None, description="Optional: what clusters are compared with (docs/agreement.md)."
+        None,
+        description="Optional: what clusters and traits are compared with (docs/agreement.md).",
     )
     report: ReportSettings = ReportSettings()
     phantoms: PhantomSettings | None = Field(
@@ -188,6 +189,20 @@ class Config(Settings):
             twice = [name for name in names if names.count(name) > 1]
             if twice:
                 raise FaultyKeyError(key, f"two are called '{twice[0]}'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_genes(self) -> Self:
+        wanted = () if self.traits is None else tuple(self.traits.wanted)
+        sections = () if self.agreement is None else self.agreement.expression
+        for number, section in enumerate(sections):
+            for trait in section.genes or ():
+                if trait not in wanted:
+                    there = f"; there are {quoted(wanted)}" if wanted else ""
+                    raise FaultyKeyError(
+                        f"agreement.expression[{number}].genes",
+                        f"'{trait}' is not in traits.wanted{did_you_mean(trait, wanted) or there}",
+                    )
         return self
 
     @model_validator(mode="after")

@@ -82,6 +82,7 @@ ADDED_VALUE = "results/added_value/{variant}/estimates.tsv"
 TRUTH = "results/agreement/{variant}.tsv"
 PATHOLOGIST = "results/agreement/pathologist/{variant}.png"
 EXPRESSION = "results/agreement/expression/{variant}/{slide}.png"
+GENES = "results/agreement/genes/{slide}.png"
 
 SUMMARY = "results/summary.json"
 WEIGHTS_LOCK = "config/weights.lock.json"

@@ -68,6 +68,8 @@ class Plan:
         self.resources = Resources(self.slides, config.tiles)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
+        self.with_labels = [slide for slide, one in self.sections.items() if one.label]
+        self.with_genes = [slide for slide, one in self.sections.items() if one.genes]
         self._check_slides_of_variants()
         self._check_sections()
 
@@ -225,17 +227,27 @@ class Plan:
         return [
             *fill(paths.TRUTH, variant=self.with_truth),
             *fill(paths.PATHOLOGIST, variant=counted if pathologist else []),
-            *fill(paths.EXPRESSION, variant=self.variants.of_slides, slide=self.sections),
+            *fill(paths.EXPRESSION, variant=self.variants.of_slides, slide=self.with_labels),
+            *fill(paths.GENES, slide=self.with_genes),
         ]
 
     def section(self, key: str) -> Any:
         """Input function for one key of the spatial transcriptomics of a slide."""
         return lambda wildcards: getattr(self.sections[wildcards.slide], key) or []
 
-    def spot_columns(self, wildcards: Wildcards) -> dict[str, str]:
+    def spot_columns(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the columns of the spots of a slide are called."""
         section = self.sections[wildcards.slide]
         return {key: getattr(section, key) for key in ("label", "x", "y", "spot")}
+
+    def spot_places(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the columns of positions and ids of spots are called."""
+        section = self.sections[wildcards.slide]
+        return {key: getattr(section, key) for key in ("x", "y", "spot")}
+
+    def genes(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the gene of every trait that is compared on a slide."""
+        return dict(self.sections[wildcards.slide].genes or {})
 
     def pictures(self) -> list[Pictures]:
         """Pictures of single slides that the report shows; it holds them within its page."""
@@ -263,12 +275,18 @@ class Plan:
             ),
             *(
                 Pictures(
-                    fill(paths.EXPRESSION, variant=name, slide=self.sections),
+                    fill(paths.EXPRESSION, variant=name, slide=self.with_labels),
                     "expression.rst",
                     "10 Agreement with expression",
                     name,
                 )
                 for name in self.variants.of_slides
+            ),
+            Pictures(
+                fill(paths.GENES, slide=self.with_genes),
+                "genes.rst",
+                "10 Agreement with expression",
+                "Genes",
             ),
         ]
         shown = self.config.report.max_maps

@@ -104,6 +104,37 @@ rule agree_with_expression:
         "../scripts/agree_with_expression.py"
 
 
+rule agree_with_genes:
+    input:
+        map=paths.TRAIT_MAP,
+        tiles=SLIDES.tiles,
+        thumbnail=lambda wildcards: SLIDES.thumbnail(wildcards.slide),
+        spots=PLAN.section("spots"),
+        counts=PLAN.section("counts"),
+    output:
+        table="results/agreement/genes/{slide}.tsv",
+        svg="results/agreement/genes/{slide}.svg",
+        png=paths.GENES,
+    log:
+        "results/logs/agree_with_genes/{slide}.log",
+    benchmark:
+        "results/benchmarks/agree_with_genes/{slide}.tsv"
+    conda:
+        "../../envs/spatial.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        # A table of a section may have a hundred million cells.
+        runtime=growing(60),
+    params:
+        columns=PLAN.spot_places,
+        genes=PLAN.genes,
+        seed=config["seed"],
+        code=code_of("agree_with_genes.py"),
+    script:
+        "../scripts/agree_with_genes.py"
+
+
 rule agreement:
     input:
         PLAN.agreement,

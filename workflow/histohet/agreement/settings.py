@@ -1,8 +1,8 @@
-"""What clusters are compared with, besides a truth of the sheet: the section `agreement`."""
+"""What clusters and traits are compared with, besides a truth of the sheet: `agreement`."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -46,7 +46,7 @@ class SpotColumns(SpotPlaces):
     label: Text = Field(description="Column with the expression cluster; of AnnData, of obs.")
 
 
-class ExpressionSettings(SpotColumns):
+class ExpressionSettings(SpotPlaces):
     """Spatial transcriptomics on the same section."""
 
     slide: Text = Field(description="Id of the slide.")
@@ -54,9 +54,36 @@ class ExpressionSettings(SpotColumns):
         description='AnnData (.h5ad) with positions in `obsm["spatial"]`, or a table with one row '
         "per spot (TSV or CSV, also `.gz`)."
     )
+    label: Text | None = Field(
+        None,
+        description="Column with the expression cluster; of AnnData, of obs. The clusters of tiles "
+        "are compared with it.",
+    )
     labels: FilePath | None = Field(
         None, description="Table with the labels, joined by `spot`, if the spots have none."
     )
+    counts: FilePath | None = Field(
+        None,
+        description="Table with the counts as they were sequenced (TSV or CSV, also `.gz`): one "
+        "row per spot, its id in the first column, and one column per gene.",
+    )
+    genes: Annotated[dict[Text, Text], Field(min_length=1)] | None = Field(
+        None,
+        description="Gene in `counts` that the map of a trait is compared with: `{her2: ERBB2}`, "
+        "by the names in `traits.wanted`.",
+    )
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> Self:
+        if self.label is None and self.genes is None:
+            fault = "nothing to compare: name a label of the spots, or genes and their counts"
+            raise FaultyKeyError("label", fault)
+        if self.label is None and self.labels is not None:
+            raise FaultyKeyError("labels", "which column of it? Name the label")
+        if (self.counts is None) != (self.genes is None):
+            lacking, other = ("counts", "genes") if self.counts is None else ("genes", "counts")
+            raise FaultyKeyError(lacking, f"they are needed beside {other}")
+        return self
 
 
 class AgreementSettings(Settings):
