@@ -77,6 +77,14 @@ def test_the_mean_over_tiles_is_the_score_of_the_slide() -> None:
     np.testing.assert_allclose(mean, tiles.mean(0) @ heads.weight.T + heads.bias, atol=1e-9)
 
 
+def test_the_mean_of_planes_is_their_mean_plane() -> None:
+    rng = np.random.default_rng(4)
+    heads = LinearHeads(rng.normal(size=(5, 30)), rng.normal(size=5))
+    tiles = rng.normal(size=(200, 30))
+    expected = heads.tile_logits(tiles).mean(axis=1)
+    np.testing.assert_allclose(heads.mean_logits(tiles), expected, rtol=0, atol=1e-12)
+
+
 def lesson(one: Planted, target: np.ndarray) -> Lesson:
     n = len(target)
     halves = [np.arange(n) % 3 == which for which in range(3)]

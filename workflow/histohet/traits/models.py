@@ -34,6 +34,9 @@ class Heads(Protocol):
     def slide_logits(self, tiles: Floats) -> Floats:
         """Return what each of R models says of a slide by its tiles, (N, D) to (R,)."""
 
+    def mean_logits(self, tiles: Floats) -> Floats:
+        """Return the mean of what the models say of each tile, (N, D) to (N,)."""
+
     def tensors(self) -> Tensors:
         """Return the parameters by name."""
 
@@ -64,6 +67,11 @@ class LinearHeads:
     def slide_logits(self, tiles: Floats) -> Floats:
         """See `Heads`."""
         logits: Floats = self.tile_logits(tiles.mean(axis=0, keepdims=True))[0]
+        return logits
+
+    def mean_logits(self, tiles: Floats) -> Floats:
+        """See `Heads`; the mean of planes is the plane of their means."""
+        logits: Floats = tiles @ self.weight.mean(axis=0) + self.bias.mean()
         return logits
 
     def tensors(self) -> Tensors:
@@ -106,6 +114,11 @@ class ProportionHeads:
     def slide_logits(self, tiles: Floats) -> Floats:
         """See `Heads`."""
         logits: Floats = logit(expit(self.tile_logits(tiles)).mean(axis=0))
+        return logits
+
+    def mean_logits(self, tiles: Floats) -> Floats:
+        """See `Heads`."""
+        logits: Floats = self.tile_logits(tiles).mean(axis=1)
         return logits
 
     def tensors(self) -> Tensors:
@@ -156,6 +169,11 @@ class AttentionHeads:
     def slide_logits(self, tiles: Floats) -> Floats:
         """See `Heads`."""
         logits: Floats = (self.attention(tiles) * self.tile_logits(tiles)).sum(axis=0)
+        return logits
+
+    def mean_logits(self, tiles: Floats) -> Floats:
+        """See `Heads`."""
+        logits: Floats = self.tile_logits(tiles).mean(axis=1)
         return logits
 
     def tensors(self) -> Tensors:
@@ -233,14 +251,18 @@ class FoldModel:
                 f"the trait model takes {self.heads.width} numbers per tile, these have "
                 f"{tiles.shape[1]}: they are of another encoder"
             )
-        logits = self.heads.tile_logits(tiles)
-        if not np.isfinite(logits).all():
-            raise ValueError("the embeddings of some tiles are not finite; encode the slide again")
-        mean = logits.mean(axis=1)
         if len(self.thresholds) == 1:
+            mean = _finite(self.heads.mean_logits(tiles))
             return TileScores(mean, mean > self.thresholds[0])
+        logits = _finite(self.heads.tile_logits(tiles))
         votes = (logits > self.thresholds).sum(axis=1)
-        return TileScores(mean, 2 * votes > len(self.thresholds))
+        return TileScores(logits.mean(axis=1), 2 * votes > len(self.thresholds))
+
+
+def _finite(logits: Floats) -> Floats:
+    if not np.isfinite(logits).all():
+        raise ValueError("the embeddings of some tiles are not finite; encode the slide again")
+    return logits
 
 
 @dataclass(frozen=True)
