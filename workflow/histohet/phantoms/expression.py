@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from histohet.phantoms.phenotype import NAMES, Scores
 
-GENES: Mapping[str, str] = {"EOS": "eosin", "BASO": "basophilia"}
-"""Genes, and the visible trait of a subclone that goes with each: pink, or bluish cytoplasm."""
+
+class Gene(NamedTuple):
+    """What a subclone that expresses a gene shows: a trait whose score is above a limit."""
+
+    trait: str
+    above: float
+
+
+GENES: Mapping[str, Gene] = {
+    "MUC": Gene("mucin", 2.5),
+    "STRAT": Gene("nuclear_layer_um", 0.75),
+}
+"""Traits of the growth patterns: vacuoles of mucin (mucinous), and nuclei that stand many deep
+(cribriform, micropapillary, trabecular, solid). Both limits lie midway between patterns."""
 
 NOISE = 0.05
 """Standard deviation of what else moves expression, in shares of the epithelium."""
@@ -36,10 +49,10 @@ def tile_traits(truth: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     tiles = truth[truth["epithelium_fraction"] > EPITHELIAL]
     table = tiles[["x", "y"]].reset_index(drop=True)
     subclone = tiles["subclone"].to_numpy()
-    for gene, trait in GENES.items():
-        shows = scores[:, NAMES.index(trait)] > 0
+    for name, gene in GENES.items():
+        shows = scores[:, NAMES.index(gene.trait)] > gene.above
         shows[0] = False  # normal epithelium
-        table[gene] = (shows[np.maximum(subclone, 0)]).astype(int)
+        table[name] = (shows[np.maximum(subclone, 0)]).astype(int)
     return table
 
 
