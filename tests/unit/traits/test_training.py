@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -244,7 +245,11 @@ def test_permuted_expression_says_nothing() -> None:
 
 
 def test_a_cohort_that_shows_only_its_sites_says_nothing_where_they_are_kept_together() -> None:
-    """Expression differs between sites, and slides show their site and nothing else."""
+    """Expression differs between sites, and slides show their site and nothing else.
+
+    Cohorts are refused, before any training, where all high patients are of a site or two and a
+    split has none to learn from.
+    """
     together, apart = [], []
     for seed in range(20):
         one = planted(160, 5, 12, seed, effect=0, site=1.0)
@@ -253,8 +258,10 @@ def test_a_cohort_that_shows_only_its_sites_says_nothing_where_they_are_kept_tog
         sites = np.array([int(patient[:2]) for patient in one.patients])
         values = of_site[sites] + rng.normal(size=160)
         keys: dict[str, Any] = {"folds": 4, "rounds": 2}
-        together.append(unseen_auc(one, values, settings(**keys)))
+        with suppress(TraitError):
+            together.append(unseen_auc(one, values, settings(**keys)))
         apart.append(unseen_auc(one, values, settings(keep_together="patient", **keys)))
+    assert len(together) >= 12
     mean, error = mean_and_error(together)
     assert abs(mean - 0.5) < 3 * error
     assert mean_and_error(apart)[0] > 0.65
