@@ -35,8 +35,8 @@ KINDS = {
         CLUSTERING,
     ),
     "encoders": (
-        "Networks: encoding tiles, fetching weights, CHIEF's attention",
-        [*SLIDES, *NETWORKS],
+        "Networks: encoding tiles, fetching weights, CHIEF's attention, models of traits",
+        [*CLUSTERING, *NETWORKS],
     ),
     "survival": (
         "Patients: clinical tables, cohorts, survival, prognosis, the summary",

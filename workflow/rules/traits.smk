@@ -3,11 +3,6 @@
 
 TRAITS = config.get("traits", {})
 
-# Planes need scikit-learn, networks PyTorch.
-TRAINED_IN = (
-    f"../../envs/{'encoders' if PLAN.traits.needs_torch else 'clustering'}.yaml"
-)
-
 
 localrules:
     traits,
@@ -54,7 +49,7 @@ rule train_traits:
     benchmark:
         "results/benchmarks/train_traits/{trait}.tsv"
     conda:
-        TRAINED_IN
+        "../../envs/encoders.yaml"
     threads: 1
     resources:
         # Mean vectors of all slides, and a thousand logits of each under every fold.

@@ -5,6 +5,7 @@ from histohet.clinical.endpoints import event_column, months_column
 from histohet.clinical.table import read_clinical_tsv
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
+from histohet.traits.control_figures import draw_controls
 from histohet.traits.controls import (
     bulk_groups,
     clinical_groups,
@@ -12,7 +13,6 @@ from histohet.traits.controls import (
     hti_by_patient,
     hti_given_shares,
 )
-from histohet.traits.figures import draw_controls
 
 with job_log(snakemake) as log:
     inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params

@@ -18,6 +18,7 @@ from histohet.measures.traits import TraitMap
 from histohet.tiles.file import TileTable
 from histohet.traits.baselines import colour_of, learned_scores, site_scores
 from histohet.traits.cohort import TraitCohort
+from histohet.traits.control_figures import draw_controls
 from histohet.traits.controls import (
     bulk_groups,
     compare_groups,
@@ -29,7 +30,6 @@ from histohet.traits.figures import (
     combination_codes,
     combination_colour,
     combination_words,
-    draw_controls,
     draw_roc,
     draw_score_distributions,
     draw_trait_map,

@@ -9,20 +9,20 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from scipy.special import expit
 
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.qupath import TileObject
-from histohet.drawing.palette import FAINT, GROUP_COLOURS, INK, NEUTRAL, Rgb, cluster_rgb, rgb
+from histohet.drawing.palette import FAINT, NEUTRAL, Rgb, cluster_rgb, rgb
 from histohet.drawing.panels import colour_bar, crop, faded, overlay, scale_bar, tile_squares
 from histohet.drawing.style import message_figure, new_figure, style
 from histohet.measures.traits import TraitMap
 from histohet.slides.reader import Pixels
 from histohet.tiles.file import TileTable
 from histohet.traits.auc import placements
+from histohet.traits.control_figures import boxes
 from histohet.traits.labels import HIGH, LOW, MIDDLE, NEAR
 
 PANEL_INCH, TALLEST_INCH = 3.0, 6.0
@@ -196,35 +196,12 @@ def draw_score_distributions(slides: pd.DataFrame, axis: str) -> Figure:
         for place, trait in enumerate(traits):
             axes = grid[divmod(place, 5)]
             of_trait = slides[slides["trait"] == trait]
-            _boxes(axes, {x: of_trait["score"][of_trait["label"] == x] for x in SHOWN_LABELS})
+            boxes(axes, {x: of_trait["score"][of_trait["label"] == x] for x in SHOWN_LABELS})
             axes.set_title(trait)
             axes.set_ylabel(axis if place % 5 == 0 else "")
         for axes in grid.flat[len(traits) :]:
             axes.set_axis_off()
     return figure
-
-
-def _boxes(axes: Axes, groups: Mapping[str, pd.Series[float]]) -> None:
-    """Draw boxes with whiskers of 1.5 times the quartile range, and every value."""
-    known = {name: values.dropna() for name, values in groups.items()}
-    known = {name: values for name, values in known.items() if len(values)}
-    if not known:
-        axes.set_axis_off()
-        return
-    colours = [GROUP_COLOURS.get(name, NEUTRAL) for name in known]
-    drawn = axes.boxplot(
-        list(known.values()),
-        tick_labels=[f"{name}\n{len(values)}" for name, values in known.items()],
-        patch_artist=True,
-        showfliers=False,
-        medianprops={"color": INK},
-    )
-    for box, colour in zip(drawn["boxes"], colours, strict=True):
-        box.set(facecolor=colour, alpha=0.45)
-    for number, values in enumerate(known.values(), start=1):
-        # Beside each other by their order, so that the same values give the same picture.
-        across = number + 0.25 * (np.linspace(0, 1, len(values) + 2)[1:-1] - 0.5)
-        axes.plot(across, values, ".", color=INK, markersize=2.5, alpha=0.6)
 
 
 def draw_roc(patients: pd.DataFrame, aucs: pd.DataFrame) -> Figure:
@@ -281,36 +258,3 @@ def _wilson(share: Floats, n: int) -> tuple[Floats, Floats]:
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return centre - half, centre + half
-
-
-def draw_controls(
-    slides: pd.DataFrame, groups: Mapping[str, pd.Series[str]], tests: pd.DataFrame
-) -> Figure:
-    """Draw heterogeneity by groups of patients, a panel per grouping (Figs. 5b and 6).
-
-    Parameters
-    ----------
-    slides
-        ``hti`` by patient.
-    groups
-        By name, the group of every patient, "" for none.
-    tests
-        See `histohet.traits.controls.compare_groups`.
-    """
-    with style():
-        columns = min(max(len(groups), 1), 4)
-        rows = -(-max(len(groups), 1) // columns)
-        figure = new_figure(max(6.4, 2.8 * columns), 3.0 * rows)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat[len(groups) :]:
-            axes.set_axis_off()
-        for axes, (name, group) in zip(grid.flat, groups.items(), strict=False):
-            by_group = slides["hti"].groupby(group.reindex(slides.index).fillna(""))
-            _boxes(axes, {str(one): values for one, values in by_group if one})
-            row = tests[tests["groups"] == name].iloc[0]
-            said = f"p {row['p']:.2g}, q {row['q']:.2g}" if pd.notna(row["p"]) else row["reason"]
-            given = row["p_given_shares"]
-            given = "" if pd.isna(given) else f"\ngiven shares p {given:.2g}"
-            axes.set_title(f"{name}\n{said}{given}", fontsize=8.5)
-            axes.set_ylabel("HTI")
-    return figure
