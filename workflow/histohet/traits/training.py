@@ -109,6 +109,11 @@ def lesson_of(
         See `histohet.traits.splits.make_splits`.
     thresholds
         Of the fold.
+
+    Raises
+    ------
+    TraitError
+        If a round has no low or no high slide to train on, or none to validate on.
     """
     patients = pd.Index(slides.patients)
     roles = splits.set_index("patient").reindex(patients)
@@ -124,12 +129,19 @@ def lesson_of(
     for number in range(1, settings.rounds + 1):
         role = roles[role_column(fold, number)].to_numpy()
         known = np.isfinite(target)
-        rounds.append(((role == TRAIN) & known, (role == VALIDATION) & known))
-        if len(np.unique(target[rounds[-1][0]])) < 2:
+        trained, validated = (role == TRAIN) & known, (role == VALIDATION) & known
+        where = f"fold {fold}, round {number}"
+        if len(np.unique(target[trained])) < 2:
             raise TraitError(
-                f"fold {fold}, round {number}: {rounds[-1][0].sum()} slides to train on, and not "
-                "both low and high ones: too many slides gave no features"
+                f"{where}: {trained.sum()} slides to train on, and not both low and high ones: "
+                "too many slides gave no features"
             )
+        if not validated.any():
+            raise TraitError(
+                f"{where}: no slide to validate on: its patients are neither low nor high, or "
+                "their slides gave no features"
+            )
+        rounds.append((trained, validated))
     _, inverse, sizes = np.unique(patients, return_inverse=True, return_counts=True)
     return Lesson(target, 1 / sizes[inverse], tuple(rounds))
 
@@ -219,7 +231,7 @@ def train_trait(
     Raises
     ------
     TraitError
-        If a round has no low or no high slide to train on.
+        If a round has no low or no high slide to train on, or none to validate on.
     """
     values = labels[labels["trait"] == trait].set_index("patient")["value"]
     at = thresholds[thresholds["trait"] == trait].set_index("fold")[list(Thresholds._fields)]
