@@ -7,12 +7,13 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
 from histohet.common.arrays import Bools, Ints
 
-# Tiles around one that is within the tissue.
-AROUND = 8
+# Of a side by a pitch, of which it is a multiple but for this.
+ROUNDING = 1e-6
 
 
 def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k: int) -> Ints:
@@ -135,10 +136,29 @@ def adjacent_edges(coords: npt.NDArray[np.integer], pitch_px: float) -> Ints:
     return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
 
 
-def surrounded(coords: npt.NDArray[np.integer], pitch_px: float) -> Bools:
-    """Return which tiles (N,) touch eight others; arguments as of `adjacent_edges`."""
-    edges = adjacent_edges(coords, pitch_px)
-    return np.asarray(np.bincount(edges.ravel(), minlength=len(coords)) >= AROUND)
+def surrounded(
+    coords: npt.NDArray[np.integer], is_tissue: Bools, pitch_px: float, side_px: float
+) -> Bools:
+    """Return which tiles (N,) of a lattice have tissue on every side.
+
+    Parameters
+    ----------
+    coords
+        (N, 2) integer positions of the tiles (x, y), each its own place of the lattice.
+    is_tissue
+        (N,) which of them are tissue; where no tile is, there is none.
+    pitch_px, side_px
+        Distance between neighbouring tiles, and their side, level-0 pixels: where tiles overlap,
+        those that lie beside one are several places away.
+    """
+    if not len(coords):
+        return np.empty(0, np.bool_)
+    around = math.ceil(side_px / pitch_px - ROUNDING)
+    x, y = (np.rint((coords - coords.min(axis=0)) / pitch_px).astype(np.int64) + around).T
+    there = np.zeros((x.max() + around + 1, y.max() + around + 1), np.bool_)
+    there[x, y] = is_tissue
+    everywhere = minimum_filter(there, size=2 * around + 1)
+    return np.asarray(everywhere[x, y], np.bool_)
 
 
 def edges_within_reach(coords: npt.NDArray[np.integer], reach_px: float) -> Ints:
