@@ -48,7 +48,7 @@ from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.arrays import Bools, Ints
 from histohet.common.files import read_json, write_json
-from histohet.tiles.neighbours import surrounded
+from histohet.tiles.lattice import surrounded
 from histohet.tiles.settings import TileSettings
 from histohet.tissue.share import MOSTLY_GLASS
 

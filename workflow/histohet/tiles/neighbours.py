@@ -7,13 +7,9 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree
 
-from histohet.common.arrays import Bools, Ints
-
-# Of a side by a pitch, of which it is a multiple but for this.
-ROUNDING = 1e-6
+from histohet.common.arrays import Ints
 
 
 def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k: int) -> Ints:
@@ -134,31 +130,6 @@ def adjacent_edges(coords: npt.NDArray[np.integer], pitch_px: float) -> Ints:
         return np.empty((0, 2), np.int64)
     pairs = cKDTree(coords).query_pairs(math.ceil(pitch_px), p=np.inf, output_type="ndarray")
     return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
-
-
-def surrounded(
-    coords: npt.NDArray[np.integer], is_tissue: Bools, pitch_px: float, side_px: float
-) -> Bools:
-    """Return which tiles (N,) of a lattice have tissue on every side.
-
-    Parameters
-    ----------
-    coords
-        (N, 2) integer positions of the tiles (x, y), each its own place of the lattice.
-    is_tissue
-        (N,) which of them are tissue; where no tile is, there is none.
-    pitch_px, side_px
-        Distance between neighbouring tiles, and their side, level-0 pixels: where tiles overlap,
-        those that lie beside one are several places away.
-    """
-    if not len(coords):
-        return np.empty(0, np.bool_)
-    around = math.ceil(side_px / pitch_px - ROUNDING)
-    x, y = (np.rint((coords - coords.min(axis=0)) / pitch_px).astype(np.int64) + around).T
-    there = np.zeros((x.max() + around + 1, y.max() + around + 1), np.bool_)
-    there[x, y] = is_tissue
-    everywhere = minimum_filter(there, size=2 * around + 1)
-    return np.asarray(everywhere[x, y], np.bool_)
 
 
 def edges_within_reach(coords: npt.NDArray[np.integer], reach_px: float) -> Ints:

@@ -16,8 +16,7 @@ from histohet.common.outcome import Outcome, Status
 from histohet.slides.reader import Slide, SlideError
 from histohet.slides.sampling import Resampling, read_tile
 from histohet.tiles.file import N_GLASS, TileTable
-from histohet.tiles.lattice import Coords
-from histohet.tiles.neighbours import surrounded
+from histohet.tiles.lattice import Coords, surrounded
 from histohet.tissue.stain import StainModel, ink, stained
 
 SHARE_MPP = 4.0
