@@ -42,7 +42,7 @@ from histohet.epithelium.base import MaskRules
 from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.render import render_phantom
 from histohet.phantoms.settings import PhantomSettings
-from histohet.slides.record import Frame
+from histohet.slides.frame import Frame
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 

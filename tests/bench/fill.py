@@ -48,8 +48,8 @@ from histohet.epithelium.base import MaskRules
 from histohet.epithelium.coverage import tile_coverage
 from histohet.epithelium.segmentation import segment_slide, write_labels
 from histohet.measures.coverage import explained_by_coverage
+from histohet.slides.frame import Frame
 from histohet.slides.reader import open_slide
-from histohet.slides.record import Frame
 from histohet.tiles.lattice import Coords, in_tissue, lattice
 from histohet.tiles.settings import TileSpec
 from histohet.tissue.segmentation import segment_tissue

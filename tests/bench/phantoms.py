@@ -35,7 +35,7 @@ from histohet.epithelium.base import MaskRules
 from histohet.phantoms.plan import TILE_UM, PhantomPlan, plan_cohort
 from histohet.phantoms.render import EPITHELIAL, render_phantom, write_phantom
 from histohet.phantoms.settings import PhantomSettings
-from histohet.slides.record import Frame
+from histohet.slides.frame import Frame
 
 DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
 ENGINE = ClusteringSettings(**DEMO["clustering"])

@@ -41,6 +41,7 @@ class Resources:
         self._slides = slides
         # Upper end of what was seen at 20x, with tissue from edge to edge and a tile every 112 µm.
         self._tiles_per_mb = 50 * (112 / (tiles.tile_um - tiles.overlap_um)) ** 2
+        self._regions = Counter(row.path for row in slides.rows.values() if row.region)
         self._dicom = Counter(
             Path(row.path).parent
             for row in slides.rows.values()
@@ -99,7 +100,9 @@ class Resources:
         own, *others = _sizes_mb(row.path)
         # Which DICOM files of a folder are whose only they say: its slides get equal shares.
         shared_by = max(self._dicom[Path(row.path).parent], 1)
-        return (own + sum(others) / shared_by) * self._tiles_per_mb
+        size_mb = own + sum(others) / shared_by
+        # Nor how large regions are beside their file, which has no more tissue than they.
+        return size_mb / (self._regions[row.path] if row.region else 1) * self._tiles_per_mb
 
     def geojson_mb(self, slide: str) -> float:
         """Size of the polygons of a mask that a slide brings; what is larger is refused unread."""

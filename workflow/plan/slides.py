@@ -200,7 +200,7 @@ class Slides:
     def mask_rules(self, wildcards: Wildcards) -> dict[str, Any]:
         """Say what of the mask of a slide is epithelium: of its own, or of the one that we make."""
         if self.row(wildcards).mask is None:
-            return {"classes": [self.stain_class], "origin": "plane"}
+            return {"classes": [self.stain_class], "origin": "region"}
         epithelium = self._config.epithelium
         return {
             "classes": list(epithelium.classes),

@@ -23,7 +23,7 @@ def the_mask() -> tuple[EpitheliumMask, str]:
     if given := snakemake.input.get("mask"):
         return open_given_mask(given, rules, record, tiles.side_px), f"of {Path(given).name}"
     read_outcome(snakemake.input.stain).raise_if_lost()
-    return open_mask(snakemake.input.stain, rules, record.frames["plane"]), "by the stain"
+    return open_mask(snakemake.input.stain, rules, record.frames["region"]), "by the stain"
 
 
 def draw():

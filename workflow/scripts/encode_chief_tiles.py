@@ -29,7 +29,7 @@ def make_tiles() -> TileTable:
 def choose() -> tuple[np.ndarray, TileSource]:
     """Return the rows of all tiles, and where their pixels come from: CHIEF sees whole tiles."""
     resampling = snakemake.params.encoding["resampling"]
-    source = TileSource(record.path, tiles.side_px, SPEC.tile_px, resampling, mask=None)
+    source = TileSource(record.path, tiles.side_px, SPEC.tile_px, resampling, region=record.region)
     return np.arange(len(tiles.coords)), source
 
 

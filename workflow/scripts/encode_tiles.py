@@ -28,7 +28,7 @@ def mask() -> MaskSource | None:
     white = read_tissue(snakemake.input.tissue).white
     path = snakemake.input.get("mask") or snakemake.input.get("stain") or None
     rules, frames = MaskRules(**settings["rules"]), record.frames
-    frame = frame_of_mask(path, rules.origin, frames) if path else frames["plane"]
+    frame = frame_of_mask(path, rules.origin, frames) if path else frames["region"]
     colours = {"zero": (0, 0, 0), "white": white, "pool": None}
     return MaskSource(path, rules, frame, colours[settings["fill"]])
 
@@ -39,7 +39,10 @@ def choose() -> tuple[np.ndarray, TileSource]:
     if masking:
         index = covered_tiles(snakemake.input.coverage, masking["min_coverage"])
     resampling = snakemake.params.encoding["resampling"]
-    return index, TileSource(record.path, tiles.side_px, tiles.spec.tile_px, resampling, mask())
+    source = TileSource(
+        record.path, tiles.side_px, tiles.spec.tile_px, resampling, mask(), record.region
+    )
+    return index, source
 
 
 with job_log(snakemake):

@@ -10,8 +10,9 @@ from histohet.features.file import NO_ROWS
 from histohet.features.imported.layouts import read_source, read_tile_positions
 from histohet.features.imported.placement import check_tile_size, imported_tile_table, place_tiles
 from histohet.features.imported.rows import write_imported_tiles
-from histohet.slides.reader import Pixels, SlideError, open_slide
+from histohet.slides.reader import Pixels, SlideError
 from histohet.slides.record import SlideRecord, read_record
+from histohet.slides.region import open_region
 from histohet.slides.thumbnail import (
     backdrop,
     draw_tiles,
@@ -48,7 +49,7 @@ def thumbnail_of(record: SlideRecord, tiles: TileTable) -> Pixels:
         return placeholder(tiles.outcome.reason)
     if record.path:
         try:
-            with open_slide(record.path) as slide:
+            with open_region(record.path, record.region) as slide:
                 return read_thumbnail(slide)
         except SlideError as error:
             log.warning("no thumbnail: %s", error)

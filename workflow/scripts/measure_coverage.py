@@ -26,7 +26,7 @@ def measure() -> tuple[Float32, float | None]:
         mask = open_given_mask(given, rules, record, tiles.side_px)
     elif stain:
         read_outcome(stain).raise_if_lost()
-        mask = open_mask(stain, rules, record.frames["plane"])
+        mask = open_mask(stain, rules, record.frames["region"])
     else:
         return np.ones(len(tiles.coords), np.float32), None
     for note in mask.notes:

@@ -5,15 +5,16 @@ import numpy as np
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import attempt
 from histohet.epithelium.segmentation import segment_slide, write_labels
-from histohet.slides.reader import Pixels, open_slide
+from histohet.slides.reader import Pixels
 from histohet.slides.record import read_record
+from histohet.slides.region import open_region
 from histohet.tissue.file import read_tissue
 
 
 def segment() -> tuple[Pixels, str]:
     """Return the label image, and what is to be said of it."""
     tissue = read_tissue(snakemake.input.tissue)
-    with open_slide(record.path) as slide:
+    with open_region(record.path, record.region) as slide:
         found, model = segment_slide(slide, record.mpp, tissue.pieces, snakemake.params.label)
     log.info("%s", model)
     return found, model.note if model else ""

@@ -2,8 +2,9 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import attempt
-from histohet.slides.reader import Pixels, open_slide
+from histohet.slides.reader import Pixels
 from histohet.slides.record import read_record
+from histohet.slides.region import open_region
 from histohet.slides.thumbnail import placeholder, read_thumbnail, save_picture
 from histohet.tissue.file import write_tissue
 from histohet.tissue.segmentation import NOTHING, Tissue, outcome_of_tissue, segment_tissue
@@ -12,8 +13,9 @@ from histohet.tissue.settings import TissueParameters
 
 def segment() -> tuple[Tissue, Pixels]:
     """Return tissue and thumbnail."""
-    with open_slide(record.path) as slide:
-        return segment_tissue(slide, record.mpp, parameters), read_thumbnail(slide)
+    with open_region(record.path, record.region) as slide:
+        found = segment_tissue(slide, record.mpp, parameters, record.core_diameter_um)
+        return found, read_thumbnail(slide)
 
 
 with job_log(snakemake) as log:

@@ -8,8 +8,9 @@ from PIL import Image
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import attempt
-from histohet.slides.reader import Pixels, open_slide
+from histohet.slides.reader import Pixels
 from histohet.slides.record import read_record
+from histohet.slides.region import open_region
 from histohet.slides.thumbnail import GLASS_COLOUR, draw_tiles, save_picture
 from histohet.tiles.file import lay_tiles, no_tiles, write_tiles
 from histohet.tiles.settings import TileSettings
@@ -26,9 +27,12 @@ def tile(tissue: Tissue) -> TissueTiles:
     settings = TileSettings(**snakemake.params.tiles)
     folder = Path(snakemake.output.tiles).parent.as_posix()
     tiles = lay_tiles(record.slide, settings.size, record.mpp, record.size, tissue.pieces, folder)
-    tiles = replace(tiles, attributes={**tiles.attributes, "tissue_mm2": tissue.area_mm2})
+    about = {"tissue_mm2": tissue.area_mm2}
+    if record.region is not None:
+        about["region"] = str(record.region)
+    tiles = replace(tiles, attributes={**tiles.attributes, **about})
     takes_ink = TissueParameters(**snakemake.params.tissue).max_ink == 1
-    with open_slide(record.path) as slide:
+    with open_region(record.path, record.region) as slide:
         shares = tissue_shares(slide, tiles, tissue.white, with_ink=takes_ink)
     return leave_out_glass(tiles, shares, settings.min_tissue_share, settings.rim_tissue_share)
 

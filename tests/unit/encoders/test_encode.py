@@ -40,8 +40,8 @@ from histohet.encoders.workers import WorkerError, read_batches
 from histohet.epithelium.base import MaskRules
 from histohet.features.file import open_features
 from histohet.features.partial import partial_features
+from histohet.slides.frame import Frame
 from histohet.slides.reader import SlideError
-from histohet.slides.record import Frame
 from histohet.tiles.file import TileTable
 
 

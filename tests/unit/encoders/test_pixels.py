@@ -10,8 +10,8 @@ from PIL import Image
 from helpers.slidefiles import gradient, write_aperio, write_jpeg_tiff, write_plain
 from histohet.encoders.pixels import MaskSource, TileSource
 from histohet.epithelium.base import MaskRules
+from histohet.slides.frame import Frame
 from histohet.slides.reader import open_slide
-from histohet.slides.record import Frame
 from histohet.slides.sampling import Resampling, read_tile
 
 RNG = np.random.default_rng(3)

@@ -225,6 +225,48 @@ def test_of_equal_proportions_the_scale_tells_bounds_from_the_whole(
     assert "set epithelium.mask_origin to bounds" in outcome.reason
 
 
+IN_FILE = {"region_x": 2000, "region_y": 3000, "file_width": 6000, "file_height": 4000}
+"""Where the slide lies in its file."""
+
+
+def region(**bounds: int) -> SlideRecord:
+    """Return a slide that is a region of a file."""
+    shown = {"bounds_x": -2000, "bounds_y": -3000, "bounds_width": 6000, "bounds_height": 4000}
+    return slide(**IN_FILE, **(shown | bounds))
+
+
+def test_outlines_of_an_array_serve_each_of_its_cores(tmp_path: Path) -> None:
+    """QuPath measures in the file, which has bounds or not."""
+    record = region()
+    tiles = tiles_on(record, 300, 200, 900, 900)
+    path = outline(tmp_path / "m.json", 2300, 3200, 2900, 3900)
+    assert outcome_of(path, record, tiles) == (1.0, OK)
+    shifted = region(bounds_x=-1900, bounds_y=-2900, bounds_width=5000, bounds_height=3000)
+    path = outline(tmp_path / "b.json", 2200, 3100, 2800, 3800)
+    assert outcome_of(path, shifted, tiles) == (1.0, OK)
+
+
+def test_outlines_measured_in_a_region_are_noticed(tmp_path: Path) -> None:
+    record = region()
+    tiles = tiles_on(record, 300, 200, 900, 900)
+    path = outline(tmp_path / "m.json", 300, 200, 900, 900)
+    assert "set epithelium.mask_origin to region" in outcome_of(path, record, tiles)[1].reason
+    rules = MaskRules([3], ["Tumor"], (), "region")
+    assert outcome_of(path, record, tiles, rules) == (1.0, OK)
+
+
+def test_label_images_cover_a_region_or_its_file(tmp_path: Path) -> None:
+    record = region()
+    tiles = tiles_on(record, 300, 200, 900, 900)
+    of_region = labels(tmp_path / "r.png", (500, 500), 150, 100, 450, 450)
+    assert outcome_of(of_region, record, tiles) == (1.0, OK)
+    of_file = labels(tmp_path / "f.png", (1500, 1000), 575, 800, 725, 975)
+    with pytest.raises(MaskError, match=r"as large as the file of the slide \(6000 × 4000 px at"):
+        check_mask(str(of_file), RULES, record, 100.0)
+    rules = MaskRules([3], origin="plane")
+    assert outcome_of(of_file, record, tiles, rules) == (1.0, OK)
+
+
 def test_share_on_tissue_is_kept_beside_the_coverage(tmp_path: Path) -> None:
     for share in (0.75, None):
         write_coverage(tmp_path / "a.h5", np.ones(3, np.float32), share, OK, Provenance())

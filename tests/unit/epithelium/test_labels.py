@@ -16,7 +16,7 @@ from helpers.slidefiles import write_plain
 from histohet.common.arrays import UInt8
 from histohet.epithelium.base import MaskError
 from histohet.epithelium.labels import LabelImage
-from histohet.slides.record import Frame
+from histohet.slides.frame import Frame
 
 
 @pytest.fixture(scope="module")

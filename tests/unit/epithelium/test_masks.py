@@ -13,7 +13,7 @@ from histohet.epithelium.base import MaskRules
 from histohet.epithelium.labels import LabelImage
 from histohet.epithelium.masks import WholeTissue, apply_mask, open_mask, overview
 from histohet.epithelium.polygons import Polygons
-from histohet.slides.record import Frame
+from histohet.slides.frame import Frame
 
 
 def test_kinds_are_told_by_suffix(tmp_path: Path) -> None:

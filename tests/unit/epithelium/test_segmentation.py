@@ -37,8 +37,8 @@ from histohet.epithelium.segmentation import (
     windows_on_tissue,
     write_labels,
 )
+from histohet.slides.frame import Frame
 from histohet.slides.reader import open_slide
-from histohet.slides.record import Frame
 from histohet.tissue.stain import EOSIN, HEMATOXYLIN, StainModel, fit_stain, unmix
 
 WHITE = 242.0

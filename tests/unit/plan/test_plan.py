@@ -102,7 +102,7 @@ def test_epithelium_is_sought_where_nobody_says_where_it_is() -> None:
     assert (slides.drawn_masks, whole.drawn_masks) == (["a", "b"], ["a"])
     assert slides.mask_rules(of(slide="b")) == {
         "classes": [slides.stain_class],
-        "origin": "plane",
+        "origin": "region",
     }
     given = slides.mask_rules(of(slide="a"))
     assert (given["classes"], given["origin"]) == ([3, 12], None)

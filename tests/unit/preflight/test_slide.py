@@ -10,9 +10,10 @@ import pytest
 from helpers.featurefiles import write_clam, write_trident
 from helpers.slidechecks import check
 from helpers.slidefiles import gradient, write_aperio, write_plain, write_tiff
-from histohet.preflight.slide import qupath_bounds
+from histohet.slides.frame import Frame
 from histohet.slides.reader import SlideInfo
 from histohet.slides.record import SlideRecord, read_record, write_record
+from histohet.slides.region import qupath_bounds
 from histohet.slides.settings import ScaleSettings
 from histohet.slides.sheet import SlideRow
 
@@ -204,3 +205,51 @@ def test_rows_that_contradict_themselves(
     record = check(SlideRow(2, "a", "p", **row))
     assert record.status == "refused"
     assert reason in record.reason
+
+
+def test_a_region_is_the_slide_and_knows_its_file(tmp_path: Path) -> None:
+    path = write_aperio(tmp_path / "a.svs", gradient(3000, 2000), 0.5, 20)
+    row = SlideRow(2, "a", "p", str(path), region="320,640,1200,900", core_diameter_um="500")
+    record = check(row)
+    assert record.outcome.ok
+    assert record.size == (1200, 900)
+    assert record.region == Frame(320, 640, 1200, 900)
+    assert record.core_diameter_um == 500
+    # QuPath opens the file: what is exported to it is moved there.
+    assert record.bounds_offset == (-320, -640)
+    whole = Frame(-320, -640, 3000, 2000)
+    assert record.frames == {
+        "plane": whole,
+        "bounds": whole,
+        "region": Frame(0, 0, 1200, 900),
+    }
+    write_record(tmp_path / "record.json", record)
+    assert read_record(tmp_path / "record.json") == record
+    assert check(SlideRow(2, "a", "p", str(path))).region is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"region": "1,2,3"}, "region '1,2,3' is not x,y,width,height: four whole numbers"),
+        ({"region": "0,0,0,9"}, "has no area"),
+        ({"region": "9000,0,99,99"}, "the region 9000,0,99,99 lies outside"),
+        ({"core_diameter_um": "1.2"}, "core_diameter_um '1.2' in the sheet is no diameter"),
+        ({"core_diameter_um": "wide"}, "core_diameter_um 'wide' in the sheet is no diameter"),
+        ({"core_diameter_um": "600"}, "more than 2 times the 150 µm of the slide at 0.5 µm"),
+    ],
+)
+def test_regions_and_cores_that_cannot_be_are_refused(
+    tmp_path: Path, cells: dict[str, str], reason: str
+) -> None:
+    path = write_aperio(tmp_path / "a.svs", gradient(300, 200), 0.5, 20)
+    record = check(SlideRow(2, "a", "p", str(path), **cells))
+    assert record.status == "refused"
+    assert reason in record.reason
+
+
+@pytest.mark.parametrize("column", ["region", "core_diameter_um"])
+def test_a_region_of_no_file_is_refused(tmp_path: Path, column: str) -> None:
+    features = write_trident(tmp_path / "a.h5", np.zeros((1, 4)), np.zeros((1, 2), np.int64))
+    row = SlideRow(2, "a", "p", None, features=str(features), **{column: "1,2,300,400"})
+    assert f"{column} in the sheet belongs to a path" in check(row).reason

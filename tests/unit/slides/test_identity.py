@@ -86,3 +86,40 @@ def test_of_large_files_blocks_are_compared(
     (tmp_path / "end.svs").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert found(row(2, slide), row(3, tmp_path / "copy.svs")) == [("s3", "path", "s2")]
     assert found(row(2, slide), row(3, tmp_path / "end.svs")) == []
+
+
+@pytest.mark.parametrize(
+    ("regions", "problems"),
+    [
+        (["0,0,100,100", "100,0,100,100"], []),
+        (["0,0,100,100", "90,0,100,100"], []),
+        (["0,0,100,100", "50,0,100,100"], [("s1", "path", "s0")]),
+        (["0,0,100,100", "40,40,10,10"], [("s1", "path", "s0")]),
+        ([None, "40,40,10,10"], [("s1", "path", "s0")]),
+        (["0,0,100,100", "200,0,100,100", "0,0,100,100"], [("s2", "path", "s0")]),
+    ],
+)
+def test_regions_of_one_file_may_share_it_but_not_overlap(
+    tmp_path: Path, slide: Path, regions: list[str | None], problems: list[tuple[str, str, str]]
+) -> None:
+    mask = tmp_path / "mask.geojson"
+    mask.write_text("{}")
+    rows = [
+        SlideRow(number, f"s{number}", "p", str(slide), region=region, mask=str(mask))
+        for number, region in enumerate(regions)
+    ]
+    found = list(same_files(rows))
+    assert [(one.row.slide, one.column, one.first.slide) for one in found] == problems
+    for one in found:
+        assert ("their regions overlap" in one.problem) is (one.first.region is not None)
+
+
+def test_a_file_of_many_regions_is_read_once(slide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    monkeypatch.setattr(identity, "_content", lambda file, size: reads.append(file) or b"")
+    rows = [
+        SlideRow(number, f"s{number}", "p", str(slide), region=f"{100 * number},0,100,100")
+        for number in range(20)
+    ]
+    assert list(same_files(rows)) == []
+    assert reads == [str(slide)]

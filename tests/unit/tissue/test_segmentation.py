@@ -46,6 +46,26 @@ def loose(**changes: float) -> TissueParameters:
     return TissueParameters(**(LOOSE.canonical() | changes))
 
 
+def test_outside_of_a_core_is_glass(tmp_path: Path) -> None:
+    """Two cores of 400 µm, one in the middle and a part of its neighbour, at 1 µm per pixel."""
+    y, x = np.mgrid[0:600, 0:600]
+    image = tissue_like(600, 600, [])
+    for centre in (300, 740):
+        image[np.hypot(x - centre, y - 300) < 200] = (200, 80, 150)
+    path, params = write_plain(tmp_path / "a.png", image), loose(min_tissue_mm2=0.005)
+    with open_slide(path) as slide:
+        both = segment_tissue(slide, 1.0, params)
+        one = segment_tissue(slide, 1.0, params, 420.0)
+    assert len(both.pieces) == 2
+    assert len(one.pieces) == 1
+    assert one.area_mm2 == pytest.approx(np.pi * 0.2**2, rel=0.08)
+    assert one.white == both.white == (245, 245, 245)
+    # All of the disc is tissue, if not all of the picture.
+    with open_slide(path) as slide:
+        full = segment_tissue(slide, 1.0, params, 380.0)
+    assert "of the picture is taken for tissue" in full.note
+
+
 def areas(pieces: list) -> list[float]:
     return [piece.area / (SCALE[0] * SCALE[1]) for piece in pieces]
 

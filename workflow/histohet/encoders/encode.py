@@ -100,7 +100,9 @@ def _encode(
     if source.mask_apart:
         entry = entry.of_epithelium()
     encoder = make_encoder(entry, source.tile_px, checkpoint)
-    with staged(source.slide, job.resources.get("stage", "")) as slide:
+    # A file is not copied once for each of its cores.
+    folder = job.resources.get("stage", "") if source.region is None else ""
+    with staged(source.slide, folder) as slide:
         return encode_slide(
             job.output.features,
             tiles,

@@ -12,8 +12,9 @@ from typing import Literal
 
 from histohet.epithelium.base import EpitheliumMask, MaskRules
 from histohet.epithelium.masks import append_mask, apply_mask, open_mask
-from histohet.slides.reader import Pixels, Slide, open_slide
-from histohet.slides.record import Frame
+from histohet.slides.frame import Frame
+from histohet.slides.reader import Pixels, Slide
+from histohet.slides.region import open_region
 from histohet.slides.sampling import Resampling, read_tile
 
 PAPER: Literal["paper"] = "paper"
@@ -50,7 +51,7 @@ class TileSource:
     Attributes
     ----------
     slide
-        Path of the slide.
+        Path of the file.
     side_px
         Side of a tile, level-0 px, may be fractional.
     tile_px
@@ -61,6 +62,8 @@ class TileSource:
         nearest pixel.
     mask
         None leaves tiles as they are.
+    region
+        What of the file is the slide; None: all of it.
     """
 
     slide: str
@@ -68,6 +71,7 @@ class TileSource:
     tile_px: int
     resampling: Resampling | Literal["paper"] = Resampling.BILINEAR
     mask: MaskSource | None = None
+    region: Frame | None = None
 
     @property
     def mask_apart(self) -> bool:
@@ -88,7 +92,7 @@ class TileSource:
         SlideError, MaskError
             If one of them cannot be opened.
         """
-        with open_slide(self.slide) as slide:
+        with open_region(self.slide, self.region) as slide:
             yield TileReader(self, slide, self.mask.open() if self.mask else None)
 
 

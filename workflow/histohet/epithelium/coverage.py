@@ -15,6 +15,7 @@ from histohet.epithelium.base import EpitheliumMask, MaskError, MaskRules
 from histohet.epithelium.labels import LabelImage
 from histohet.epithelium.masks import frame_of_mask, open_mask
 from histohet.epithelium.polygons import Polygons
+from histohet.slides.frame import Frame
 from histohet.slides.record import SlideRecord
 from histohet.slides.settings import Origin
 from histohet.tiles.file import TileTable, write_column
@@ -35,6 +36,7 @@ CLEARLY_MORE = 0.1
 WHERE: dict[Origin, str] = {
     "bounds": "the corner of the slide's bounds, as in QuPath",
     "plane": "the corner of the whole slide, as OpenSlide does",
+    "region": "the corner of the slide's region",
 }
 
 
@@ -168,10 +170,11 @@ def _check_origin(
     path: str, rules: MaskRules, record: SlideRecord, tiles: TileTable, share: float
 ) -> None:
     """Refuse a mask that lies better on the tissue when it is measured from the other origin."""
-    frame = frame_of_mask(path, rules.origin, record.frames)
+    frame, seen = frame_of_mask(path, rules.origin, record.frames), set[Frame]()
     for origin, other in record.frames.items():
-        if other == frame:
+        if other == frame or other in seen:
             continue
+        seen.add(other)
         try:
             mask = open_mask(path, rules, other)
         except MaskError:

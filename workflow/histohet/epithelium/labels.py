@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from histohet.common.arrays import Bools, Floats
 from histohet.epithelium.base import WHAT_A_MASK_IS, MaskError
+from histohet.slides.frame import Frame
 from histohet.slides.picture import CONVERT, PictureError, PictureFile, examine
 from histohet.slides.reader import last_line
-from histohet.slides.record import Frame
 from histohet.slides.settings import Origin
 
 SIZE_TOLERANCE_PX = 2.0
@@ -22,6 +22,12 @@ SIZE_TOLERANCE_PX = 2.0
 
 LARGEST_INDEXED = 2**27
 """Pixels of a label image with a table of colours: it is held in memory."""
+
+OTHERS: dict[Origin, str] = {
+    "bounds": "the bounds of the slide",
+    "plane": "the file of the slide",
+}
+"""What a label image may cover besides the slide."""
 
 WHITE_IS_ZERO = 0
 """Value of TIFF's PhotometricInterpretation."""
@@ -128,23 +134,31 @@ def frame_of_labels(path: str | Path, frames: Mapping[Origin, Frame]) -> Frame:
     Raises
     ------
     MaskError
-        If it cannot be read, or is as large as the bounds of the slide alone.
+        If it cannot be read, or is as large as the bounds or the file of the slide, and not as it.
     """
-    plane, bounds = frames["plane"], frames["bounds"]
-    if plane == bounds:
-        return plane
+    slide = frames["region"]
+    others = {origin: frame for origin, frame in frames.items() if frame != slide}
+    if not others:
+        return slide
     image = _pixels(_examine(Path(path)))
     size = (image.width, image.height)
-    of_bounds = _fits(size, bounds) and _scale(size, bounds)[1]
-    of_plane = _fits(size, plane) and _scale(size, plane)[1]
-    if of_plane or not of_bounds:
-        return plane
-    raise MaskError(
-        f"mask {path} is {size[0]} × {size[1]}, as large as the bounds of the slide "
-        f"({bounds.width} × {bounds.height} px at {bounds.x}, {bounds.y}) and not as all of it "
-        f"({plane.width} × {plane.height}): say which it covers with epithelium.mask_origin, "
-        "bounds or plane"
-    )
+    if _covers(size, slide):
+        return slide
+    for origin, other in others.items():
+        if _covers(size, other):
+            own = "region" if frames["plane"] != slide else "plane"
+            raise MaskError(
+                f"mask {path} is {size[0]} × {size[1]}, as large as {OTHERS[origin]} "
+                f"({other.width} × {other.height} px at {other.x}, {other.y}) and not as all of it "
+                f"({slide.width} × {slide.height}): say which it covers with "
+                f"epithelium.mask_origin, {origin} or {own}"
+            )
+    return slide
+
+
+def _covers(size: tuple[int, int], frame: Frame) -> bool:
+    """Whether a mask is a frame, shrunk by a whole number."""
+    return _fits(size, frame) and _scale(size, frame)[1]
 
 
 def _fits(size: tuple[int, int], frame: Frame) -> bool:

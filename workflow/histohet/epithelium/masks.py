@@ -16,8 +16,8 @@ from histohet.epithelium.base import EpitheliumMask, MaskRules
 from histohet.epithelium.labels import LabelImage, frame_of_labels
 from histohet.epithelium.polygons import read_polygons
 from histohet.slides.files import is_geojson
+from histohet.slides.frame import Frame
 from histohet.slides.reader import Pixels
-from histohet.slides.record import Frame
 from histohet.slides.settings import Origin
 
 BLOCK_PX = 64
@@ -44,8 +44,8 @@ def frame_of_mask(path: str | Path, origin: Origin | None, frames: Mapping[Origi
     Parameters
     ----------
     origin
-        What the user says. If nothing, polygons are measured from the bounds of the slide, as
-        QuPath does, and label images cover all of it.
+        What the user says. If nothing, polygons are measured from the bounds of the file, as
+        QuPath does, and label images cover all of the slide.
     frames
         See `SlideRecord.frames`.
 

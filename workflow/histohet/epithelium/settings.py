@@ -34,10 +34,11 @@ class EpitheliumSettings(Settings):
     )
     mask_origin: Origin | None = Field(
         None,
-        description="Of slides with bounds (MRXS, SCN, BIF …): what masks are measured from, and "
-        "what label images cover. `bounds`: the part that QuPath shows; `plane`: all pixels "
-        "(OpenSlide, HALO, TRIDENT, LazySlide). Absent: `bounds` for GeoJSON, `plane` for label "
-        "images; a mask that lies better on the tissue the other way is refused either way.",
+        description="Of slides with bounds (MRXS, SCN, BIF …) and of regions of a file: what masks "
+        "are measured from, and what label images cover. `bounds`: the part of the file that "
+        "QuPath shows; `plane`: all pixels of the file (OpenSlide, HALO, TRIDENT, LazySlide); "
+        "`region`: the sheet's region. Absent: `bounds` for GeoJSON, for label images `region`, or "
+        "without one `plane`; a mask that lies better on the tissue another way is refused.",
     )
     min_coverage: float = Field(
         0.25,

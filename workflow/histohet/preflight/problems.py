@@ -67,8 +67,7 @@ def list_problems(
             name,
             again.row.row,
             again.row.slide,
-            f"{again.column}: the same file as of slide '{again.first.slide}' in row "
-            f"{again.first.row}, or a copy of it",
+            again.problem,
             "both are used",
         )
         for again in same_files(sheet.slides.values())

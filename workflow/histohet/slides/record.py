@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from histohet.common.files import read_json, write_json
 from histohet.common.outcome import Outcome, Status
+from histohet.slides.frame import Frame
 from histohet.slides.settings import Origin
-
-
-class Frame(NamedTuple):
-    """A rectangle of a slide, level-0 px."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
 
 INCOMPARABLE = "refused: not comparable"
 """What becomes of a slide that is sound, but other than the rest of its cohort: no step of a single
@@ -36,8 +26,17 @@ class SlideRecord:
         before its scale is known.
     mpp_source
         ``file``, ``sheet`` or ``features``.
+    width, height
+        Size of level 0; of the region, where the slide is a region of its file.
     bounds_x, bounds_y, bounds_width, bounds_height
-        What QuPath shows of the slide, level-0 px; without size all of it.
+        What QuPath shows of the file, level-0 px measured from the corner of the slide; without
+        size all of it.
+    region_x, region_y, file_width, file_height
+        Where the corner of the slide lies in its file, and how large level 0 of that is; without
+        size the slide is the whole file.
+    core_diameter_um
+        Outside of the disc of this diameter around the centre of the slide is glass; None if all
+        of it counts.
     conflicts
         What contradicts what; a conflict alone does not refuse a slide.
     imported
@@ -65,6 +64,11 @@ class SlideRecord:
     bounds_y: int = 0
     bounds_width: int | None = None
     bounds_height: int | None = None
+    region_x: int = 0
+    region_y: int = 0
+    file_width: int | None = None
+    file_height: int | None = None
+    core_diameter_um: float | None = None
     conflicts: str = ""
     imported: str | None = None
     encoder: str | None = None
@@ -106,19 +110,31 @@ class SlideRecord:
         return self.bounds_x, self.bounds_y
 
     @property
+    def region(self) -> Frame | None:
+        """What the slide is of its file, level-0 px of that; None if it is all of it."""
+        if self.file_width is None or self.file_height is None:
+            return None
+        return Frame(self.region_x, self.region_y, *self.size)
+
+    @property
     def frames(self) -> dict[Origin, Frame]:
-        """All of the slide, and the part that QuPath shows; the same without bounds.
+        """All of the file, the part that QuPath shows, and the slide, measured from its corner.
+
+        The first is the last unless the slide is a region of its file, and the second without
+        bounds.
 
         Raises
         ------
         ValueError
             If the slide was never opened.
         """
-        plane = Frame(0, 0, *self.size)
-        if self.bounds_width is None or self.bounds_height is None:
-            return {"plane": plane, "bounds": plane}
-        bounds = Frame(self.bounds_x, self.bounds_y, self.bounds_width, self.bounds_height)
-        return {"plane": plane, "bounds": bounds}
+        region = Frame(0, 0, *self.size)
+        plane, bounds = region, None
+        if self.file_width is not None and self.file_height is not None:
+            plane = Frame(-self.region_x, -self.region_y, self.file_width, self.file_height)
+        if self.bounds_width is not None and self.bounds_height is not None:
+            bounds = Frame(self.bounds_x, self.bounds_y, self.bounds_width, self.bounds_height)
+        return {"plane": plane, "bounds": bounds or plane, "region": region}
 
 
 def write_record(path: str | Path, record: SlideRecord) -> None:

@@ -10,8 +10,9 @@ from histohet.common.settings import Settings
 
 Preference = Literal["file", "sheet"]
 
-Origin = Literal["bounds", "plane"]
-"""Where coordinates begin: at the corner of the bounds that a scanner gives, or of all pixels."""
+Origin = Literal["bounds", "plane", "region"]
+"""Where coordinates begin: at the corner of the bounds that a scanner gives, of all pixels of the
+file, or of the region of it that is the slide."""
 
 
 class ScaleSettings(Settings):

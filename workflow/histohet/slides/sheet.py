@@ -40,6 +40,10 @@ class SlideRow:
         The slide file. May be missing for a slide that brings finished features.
     mpp
         Micrometres per pixel, as written; not yet judged.
+    region
+        The part of the file that is the slide, ``x,y,width,height`` in level-0 px; as written.
+    core_diameter_um
+        Diameter of a tissue core, in the middle of the slide; as written.
     mask
         Epithelium: label image, or polygons in GeoJSON.
     attention
@@ -63,6 +67,8 @@ class SlideRow:
     patient: str
     path: str | None
     mpp: str | None = None
+    region: str | None = None
+    core_diameter_um: str | None = None
     mask: str | None = None
     attention: str | None = None
     traits: str | None = None

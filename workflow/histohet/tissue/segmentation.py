@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import shapely
 
-from histohet.common.arrays import Floats, Int32, UInt8
+from histohet.common.arrays import Bools, Floats, Int32, UInt8
 from histohet.common.otsu import otsu_split
 from histohet.common.outcome import Outcome, Status, joined
 from histohet.slides.reader import Pixels, Slide, SlideInfo
@@ -81,24 +81,62 @@ NOTHING = Tissue(pieces=[], area_mm2=0.0, white=(255, 255, 255))
 """Of a slide that was not looked at."""
 
 
-def segment_tissue(slide: Slide, mpp: float, params: TissueParameters) -> Tissue:
-    """Segment a slide of `mpp` micrometres per level-0 px."""
+def segment_tissue(
+    slide: Slide, mpp: float, params: TissueParameters, core_diameter_um: float | None = None
+) -> Tissue:
+    """Segment a slide of `mpp` micrometres per level-0 px.
+
+    Parameters
+    ----------
+    core_diameter_um
+        Outside of the disc of this diameter around the centre of the slide there is no tissue of
+        its own: what lies there, such as the next core, counts as glass.
+    """
     image = read_overview(slide, segmentation_downsample(slide.info, mpp))
     scale = (slide.info.width / image.shape[1], slide.info.height / image.shape[0])
+    _, _, width, height = slide.info.bounds
+    looked_at_px2 = float(width * height)
+    if core_diameter_um is not None:
+        inside = centred_disc(image.shape[:2], scale, core_diameter_um / mpp)
+        looked_at_px2 *= float(inside.mean())
+        image = np.where(inside[..., None], image, np.array(background_colour(image, params)))
+        image = image.astype(np.uint8)
     pieces = segment_image(image, scale, mpp, params)
     area_mm2 = float(sum(piece.area for piece in pieces)) * mpp**2 / 1e6
     white = background_colour(image, params)
-    _, _, width, height = slide.info.bounds
     notes = [
         _left_out(image, scale, mpp, params),
         _all_over(
-            sum(piece.area for piece in pieces) / (width * height),
+            sum(piece.area for piece in pieces) / looked_at_px2,
             saturation_of(image, params),
             params.sthresh,
         ),
     ]
     note = joined(notes)
     return Tissue(pieces, area_mm2, white, judge_appearance(image, scale, pieces, white), note)
+
+
+def centred_disc(shape: tuple[int, ...], scale: tuple[float, float], diameter: float) -> Bools:
+    """Return which pixels of a picture, by their middle, lie in a disc around its centre.
+
+    Parameters
+    ----------
+    shape
+        (H, W) of the picture.
+    scale
+        Level-0 px per px of it, along x and y.
+    diameter
+        Level-0 px.
+
+    Returns
+    -------
+    bool (H, W)
+    """
+    height, width = shape
+    x = (np.arange(width) + 0.5 - width / 2) * scale[0]
+    y = (np.arange(height) + 0.5 - height / 2) * scale[1]
+    inside: Bools = x**2 + y[:, None] ** 2 <= (diameter / 2) ** 2
+    return inside
 
 
 def _left_out(
