@@ -21,6 +21,7 @@ from histohet.common.settings import (
     explain,
     quoted,
 )
+from histohet.cores.settings import ArraySettings
 from histohet.encoders.settings import EncoderOrName, EncoderSettings, EncodingSettings
 from histohet.epithelium.settings import EpitheliumSettings
 from histohet.features.settings import SlideEmbeddings
@@ -161,6 +162,11 @@ class Config(Settings):
         None,
         description="Optional: which tiles carry a molecular trait, learned from bulk expression "
         "(PathoMCH; docs/traits.md). Maps of the sheet's column `traits` stay as they are.",
+    )
+    tma: ArraySettings | None = Field(
+        None,
+        description="Optional: tissue microarrays, whose cores `snakemake dearray` finds and "
+        "writes as rows of a slide sheet (docs/cores.md). Nothing else depends on it.",
     )
     measures: MeasuresSettings = MeasuresSettings()
     agreement: AgreementSettings | None = Field(

@@ -26,6 +26,7 @@ class Wildcards(Protocol):
     analysis: str
     trait: str
     combination: str
+    array: str
 
 
 Files = str | list[str]

@@ -2,7 +2,7 @@
 
 Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
 share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``,
-``trait``, and the ``combination`` of traits.
+``trait``, the ``combination`` of traits, and the ``array`` that cores are of.
 """
 
 from __future__ import annotations
@@ -83,6 +83,15 @@ TRUTH = "results/agreement/{variant}.tsv"
 PATHOLOGIST = "results/agreement/pathologist/{variant}.png"
 EXPRESSION = "results/agreement/expression/{variant}/{slide}.png"
 GENES = "results/agreement/genes/{slide}.png"
+
+ARRAY = {
+    "cores": "results/tma/{array}/cores.tsv",
+    "geojson": "results/tma/{array}/cores.geojson",
+    "qptma": "results/tma/{array}/cores.qptma",
+    "picture": "results/tma/{array}/overview.jpg",
+    "checks": "results/tma/{array}/checks.json",
+}
+CORES = "results/tma/slides.tsv"
 
 SUMMARY = "results/summary.json"
 WEIGHTS_LOCK = "config/weights.lock.json"

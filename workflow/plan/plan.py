@@ -7,11 +7,19 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
+from histohet.common.files import why_no_file
 from histohet.common.sheets import SheetError
 from histohet.config import Config, read_config
-from histohet.slides.sheet import SLIDE_ID, SlideSheet, missing_files, read_slide_sheet
+from histohet.slides.sheet import (
+    NOT_THERE,
+    SLIDE_ID,
+    SlideSheet,
+    missing_files,
+    read_slide_sheet,
+)
 from plan import paths
 from plan.analyses import Analyses
+from plan.arrays import Arrays
 from plan.encoders import Encoders
 from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
@@ -64,6 +72,7 @@ class Plan:
         self.encoders = Encoders(config, self.slides, self.variants)
         self.analyses = Analyses(config)
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
+        self.arrays = Arrays(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.resources = Resources(self.slides, config.tiles)
         expression = () if config.agreement is None else config.agreement.expression
@@ -87,6 +96,7 @@ class Plan:
             "trait": one_of(self.traits.wanted),
             "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
+            "array": one_of(self.arrays.rows),
         }
 
     def _check_slides_of_variants(self) -> None:
@@ -110,6 +120,14 @@ class Plan:
     def per_variant(self, pattern: str) -> list[str]:
         """Files of every configured variant."""
         return fill(pattern, variant=self.variants.configured)
+
+    def cores(self, wildcards: Wildcards) -> list[str]:
+        """Return the tables of the cores of all arrays."""
+        return fill(paths.ARRAY["cores"], array=self.arrays.names(wildcards))
+
+    def checks(self, wildcards: Wildcards) -> list[str]:
+        """Return what contradicts the sheet, of all arrays."""
+        return fill(paths.ARRAY["checks"], array=self.arrays.names(wildcards))
 
     # --- stages -----------------------------------------------------------------------------------
 
@@ -316,7 +334,13 @@ def make_plan(values: Mapping[str, Any], missing: Mapping[str, str] | None = Non
     """
     config = read_config(values)
     try:
-        sheet = read_slide_sheet(config.slides, config.patient_pattern)
+        # The sheet may yet have to be made, of the cores that `dearray` finds.
+        awaited = config.tma is not None and why_no_file(config.slides) == NOT_THERE
+        sheet = (
+            SlideSheet({}, {})
+            if awaited
+            else read_slide_sheet(config.slides, config.patient_pattern)
+        )
     except SheetError as error:
         raise PlanError(f"slide sheet: {error}") from error
     return Plan(config, sheet, missing_files(sheet.slides.values()) if missing is None else missing)
