@@ -18,7 +18,7 @@ DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_networ
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -112,6 +112,9 @@ bench-resources: demo  ## what the steps of a slide need, by the number of its t
 
 bench-traits: $(VENV)/core.txt  ## trait models: time, planted traits, chance and sites; the demo's phantoms, if demo-traits has run
 	$(BIN)/python tests/bench/traits.py $(BENCH)
+
+bench-dearray: $(VENV)/core.txt  ## cores found on labelled overviews of arrays: HISTOHET_DATA
+	$(BIN)/python tests/bench/dearray.py $(BENCH)
 
 calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
 	$(BIN)/python tests/bench/calibration.py $(BENCH)
