@@ -14,7 +14,7 @@ from histohet.features.partial import partial_folder
 from histohet.slides.record import INCOMPARABLE
 from histohet.tiles.file import read_tiles
 from histohet.traits.expression import TraitError
-from histohet.traits.inception import Labelled, Training
+from histohet.traits.inception import Labelled, Training, take_gpu
 from histohet.traits.pictures import tile_set
 from histohet.traits.rounds import Round, write_round
 from histohet.traits.settings import InceptionSettings
@@ -38,6 +38,7 @@ with job_log(snakemake) as log:
     sizes = np.array([len(found[path].coords) for path in paths])
     owners = [patients[found[path].attributes["name"]] for path in paths]
     tables = (read_tsv(inputs[name]) for name in ("labels", "thresholds", "splits"))
+    take_gpu(int(number))
     try:
         lesson = lessons_of(trait, owners, *tables, **params.lesson)[int(fold)]
         trained, validated = lesson.rounds[int(number) - 1]

@@ -74,6 +74,15 @@ def device_here() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def take_gpu(number: int) -> None:
+    """Make one of several GPUs the one that is used, by a number that neighbouring jobs differ in.
+
+    On a cluster a job sees its own alone.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.set_device(number % torch.cuda.device_count())
+
+
 def new_network(seed: int, norm_momentum: float = 0.1) -> nn.Module:
     """Return Inception-v3 with a global maximum and one logit, from random weights.
 
