@@ -95,7 +95,7 @@ def inception_seconds(tile_px: int = 512, n: int = 4) -> dict[str, float]:
         start = time.perf_counter()
         step()
         # Until the GPU has done what it was told.
-        float(next(network.parameters()).sum())
+        float(next(network.parameters()).detach().sum())
         figures[name] = (time.perf_counter() - start) / n
     return figures
 

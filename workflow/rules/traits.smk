@@ -84,8 +84,8 @@ rule cut_inception_tiles:
         "../../envs/encoders.yaml"
     threads: 4
     resources:
-        # The JPEGs of a slide, some 150 kB each; a fifth of the tiles that 112 µm give.
-        mem_mb=growing(2500, per_1000_tiles=40),
+        # The JPEGs of a slide, 180 kB each, twice; a fifth of the tiles that 112 µm give.
+        mem_mb=growing(2500, per_1000_tiles=80),
         runtime=growing(20, per_1000_tiles=1),
     params:
         recipe={

@@ -13,10 +13,12 @@ from PIL import Image
 
 from helpers.slidefiles import break_tiff_tiles, write_aperio, write_plain
 from helpers.tiletables import tile_table
-from histohet.common.outcome import Outcome, SlideLost, Status
+from histohet.common.outcome import OK, Outcome, SlideLost, Status
 from histohet.common.provenance import Provenance
 from histohet.encoders.encode import TooManyUnreadableError
-from histohet.tiles.file import read_tiles
+from histohet.tiles.file import TileTable, read_tiles, tile_attributes
+from histohet.tiles.lattice import lattice
+from histohet.tiles.settings import TileSpec
 from histohet.traits.pictures import (
     background_share,
     cut_tiles,
@@ -51,6 +53,20 @@ def test_no_published_tile_is_background(real_data: Path) -> None:
     shares = np.array([background_share(tile) for tile in tiles])
     assert shares.max() < 0.5
     assert shares.max() == pytest.approx(0.3235, abs=1e-3)
+
+
+@pytest.mark.real
+def test_of_a_real_slide_glass_is_left_out_and_published_tiles_stay(real_data: Path) -> None:
+    """It is put together from published tiles, about a third of its places being empty."""
+    path, size = real_data / "slides/TCGA-C8-A1HN_part.tif", (18 * 512, 22 * 512)
+    spec = TileSpec(tile_um=256, tile_px=512)
+    attributes = tile_attributes("a", spec, 0.5, size, "")
+    tiles = TileTable(lattice(*size, spec, 0.5), attributes, OK)
+    shares = cut_tiles(str(path), tiles, 1.01, 0, 0).background
+    assert len(shares) == 396
+    kept = shares < 0.5
+    assert kept.sum() == 274
+    assert shares[~kept].min() > 0.99
 
 
 def slide(folder: Path) -> Path:

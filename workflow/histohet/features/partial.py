@@ -86,14 +86,16 @@ def _read(path: Path) -> tuple[Bools, Float32] | None:
     return np.load(arrays), np.load(arrays)
 
 
-def write_part(path: Path, data: bytes) -> None:
+def write_part(path: Path, data: bytes | memoryview) -> None:
     """Write a file of a partial folder in one step, in place of what is there.
 
     A job that lost its Snakemake may be writing the same one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{uuid4().hex}.tmp")
-    partial.write_bytes(zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little") + data)
+    with partial.open("wb") as file:
+        file.write(zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little"))
+        file.write(data)
     partial.replace(path)
 
 

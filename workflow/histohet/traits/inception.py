@@ -278,7 +278,7 @@ class Training:
             "history": list(map(astuple, self.history)),
         }
         torch.save(state, content)
-        write_part(self._checkpoint, content.getvalue())
+        write_part(self._checkpoint, content.getbuffer())
 
     def _load(self) -> None:
         content = read_part(self._checkpoint)
