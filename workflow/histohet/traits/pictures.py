@@ -27,6 +27,7 @@ from histohet.encoders.workers import read_batches
 from histohet.slides.reader import Pixels
 from histohet.slides.sampling import Resampling
 from histohet.tiles.file import TileTable, write_coords
+from histohet.tiles.lattice import Coords
 
 BRIGHT = 220
 """Values above it are background (PathoMCH's code, `deep_zoom.py`)."""
@@ -97,31 +98,41 @@ def cut_tiles(
     """
     tiles.outcome.raise_if_lost()
     source = TileSource(slide, tiles.side_px, tiles.spec.tile_px, Resampling.LANCZOS)
-    kept, shares, jpegs, lost = [], [], [], 0
-    first, total = 0, len(tiles.coords)
-    with closing(read_batches(source, tiles.coords, READ_AT_ONCE, workers)) as batches:
+    kept, shares, jpegs, read = [], [], [], 0
+    for row, tile in _readable(source, tiles.coords, max_bad_tiles, workers):
+        read += 1
+        share = background_share(tile)
+        if share < max_background:
+            kept.append(row)
+            shares.append(share)
+            jpegs.append(_jpeg(tile))
+    total = len(tiles.coords)
+    if not kept:
+        raise SlideLost(f"all {total} tiles on tissue are background", Status.NO_TILES)
+    found = tiles.only(np.array(kept, np.int64))
+    if read < total:
+        note = f"{total - read} of {total} tiles cannot be decoded and are left out"
+        found = replace(found, outcome=Outcome(Status.OK, note))
+    return Pictures(found, np.array(shares, np.float32), jpegs)
+
+
+def _readable(
+    source: TileSource, coords: Coords, max_bad_tiles: float, workers: int
+) -> Iterator[tuple[int, Pixels]]:
+    """Yield row and pixels of the tiles that can be decoded, unless too many cannot."""
+    first, lost, total = 0, 0, len(coords)
+    with closing(read_batches(source, coords, READ_AT_ONCE, workers)) as batches:
         for batch in track(batches, total, "tiles cut", size=len):
-            rows = np.arange(first, first + len(batch))
-            first += len(batch)
-            problems = what_is_wrong(source, tiles.coords[rows[~batch.readable]])
+            problems = what_is_wrong(source, coords[first : first + len(batch)][~batch.readable])
             lost += len(problems)
             if lost > max_bad_tiles * total:
                 raise TooManyUnreadableError(
                     f"more than {max_bad_tiles:.3g} of {total} tiles (encoding.max_bad_tiles) "
                     f"cannot be decoded, one of them: {problems[0]}"
                 )
-            for row in np.flatnonzero(batch.readable).tolist():
-                share = background_share(batch.tiles[row])
-                if share < max_background:
-                    kept.append(rows[row])
-                    shares.append(share)
-                    jpegs.append(_jpeg(batch.tiles[row]))
-    if not kept:
-        raise SlideLost(f"all {total} tiles on tissue are background", Status.NO_TILES)
-    note = f"{lost} of {total} tiles cannot be decoded and are left out"
-    found = tiles.only(np.array(kept, np.int64))
-    outcome = Outcome(Status.OK, note) if lost else found.outcome
-    return Pictures(replace(found, outcome=outcome), np.array(shares, np.float32), jpegs)
+            for place in np.flatnonzero(batch.readable).tolist():
+                yield first + place, batch.tiles[place]
+            first += len(batch)
 
 
 def _jpeg(tile: Pixels) -> bytes:
