@@ -48,8 +48,9 @@ from histohet.clustering.cluster import cluster_tiles
 from histohet.clustering.settings import ClusteringSettings
 from histohet.common.arrays import Bools, Ints
 from histohet.common.files import read_json, write_json
-from histohet.tiles.neighbours import surrounded
+from histohet.tiles.lattice import surrounded
 from histohet.tiles.settings import TileSettings
+from histohet.tissue.share import MOSTLY_GLASS
 
 SECTIONS = ("stability", "turned", "shuffled", "nulls", "collages")
 SLIDES = (*HER2ST, "C2_56", "tcga", "skin", *GLEASON, "testB_17", "testA_13", "train_80")
@@ -422,9 +423,10 @@ class Places:
     def load(self, slide: str, encoder: str) -> Embedded:
         """Return the tiles of a section that are tissue enough."""
         tiles = load(slide, encoder, self.data, self.cache)
-        tiles = tiles.of(np.flatnonzero(tiles.tissue_share >= self.tissue_share))
-        is_partly_glass = tiles.tissue_share < self.rim_tissue_share
-        return replace(tiles, at_rim=is_partly_glass & ~surrounded(tiles.coords, tiles.pitch_px))
+        share, pitch_px = tiles.tissue_share, tiles.pitch_px
+        inside = surrounded(tiles.coords, share >= MOSTLY_GLASS, pitch_px, pitch_px)
+        tiles = replace(tiles, at_rim=(share < self.rim_tissue_share) & ~inside)
+        return tiles.of(np.flatnonzero(share >= self.tissue_share))
 
     def kind(self, pool: str, name: str, encoder: str) -> Embedded:
         """Return the tiles of a kind."""

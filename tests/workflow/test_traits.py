@@ -23,11 +23,11 @@ from histohet.slides.record import SlideRecord, write_record
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
-N, TILES, SIDE = 28, 100, 224
+N, TILES, SIDE = 44, 100, 224
 TRAITS: dict[str, Any] = {
     "expression": [{"table": "expression.tsv", "id": "patient"}],
     "wanted": {"A": "GENE"},
-    "labels": {"low": 45, "high": 55},
+    "labels": {"low": 40, "high": 60},
     "folds": 2,
     "rounds": 2,
     "site_pattern": "^(..)-",

@@ -634,6 +634,17 @@ def test_a_cluster_that_smoothing_leaves_few_tiles_is_none():
     assert certainty.gap_percent < 0.02
 
 
+def test_no_variant_keeps_a_cluster_of_few_tiles():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), [5, 60, 60])
+    rows = 8.0 * np.eye(3)[[2] * 5 + [1] * 60 + [2] * 60] + rng.standard_normal((125, 3))
+    found = clustering._of_enough_tiles(rows, labels)
+    assert found.tolist() == [1] * 5 + [0] * 60 + [1] * 60
+    np.testing.assert_array_equal(clustering._of_enough_tiles(rows, found), found)
+    few = np.repeat(np.arange(2), 4)
+    np.testing.assert_array_equal(clustering._of_enough_tiles(rows[:8], few), few)
+
+
 # What is refused.
 
 

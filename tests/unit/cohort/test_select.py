@@ -505,3 +505,40 @@ def test_groups_follow_the_order_of_the_score(score: list[int], rule: str) -> No
 def test_grouping_errors(config: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GROUPING.validate_python(config)
+
+
+@pytest.mark.parametrize(
+    ("score", "seen"),
+    [
+        ("trait_hti_possible", "ab"),
+        ("trait_hta_p", "ab"),
+        ("trait_hta_A_B", "be"),
+        ("trait_hta_p_A_B", "be"),
+        ("trait_n_positive_C_A_B", "e"),
+        ("trait_positive_B", "a"),
+        ("expression_A", ""),
+        ("n_clusters", "ab"),
+    ],
+)
+def test_whom_models_have_seen_is_told_by_the_models_of_the_score(
+    clinical: ClinicalTable, score: str, seen: str
+) -> None:
+    columns = {"trait_unseen": "ab", "trait_unseen_A_B": "be", "trait_unseen_C_A_B": "e"}
+    columns |= {"unseen_A": "", "unseen_B": "a"}
+    sheet = SLIDES.assign(
+        **{name: ~SLIDES["patient"].isin(list(who)) for name, who in columns.items()},
+        **{score: SLIDES["n_clusters"]},
+    )
+    found = build(clinical, sheet, score=score, among="unseen", covariates=[]).patients
+    why = found.set_index("patient")["excluded_because"]
+    assert "".join(why.index[why == "the trait models were trained on the patient"]) == seen
+    everybody = build(clinical, sheet, score=score, covariates=[]).patients
+    assert everybody["analysed"].sum() == found["analysed"].sum() + len(seen)
+
+
+def test_maps_of_unknown_models_exclude_nobody(clinical: ClinicalTable) -> None:
+    for score in ("trait_hti_possible", "trait_positive_A"):
+        sheet = SLIDES.assign(**{score: SLIDES["n_clusters"]})
+        found = build(clinical, sheet, score=score, among="unseen", covariates=[])
+        everybody = build(clinical, sheet, score=score, covariates=[])
+        assert found.patients["analysed"].tolist() == everybody.patients["analysed"].tolist()

@@ -172,6 +172,7 @@ def test_further_combinations_have_columns_of_their_own() -> None:
     assert (row["trait_unseen"], row["trait_unseen_C"], row["trait_unseen_A_B_C"]) == (
         *(True, False, False),
     )
+    assert {name: row[f"unseen_{name}"] for name in one.names} == unseen
     assert row["trait_hti_possible"] == trait_hti(one.votes[:, :2])
     assert row["trait_hti_possible_C"] == row["trait_hta_C"] == 0
     assert row["trait_hti_possible_A_B_C"] == trait_hti(one.votes)

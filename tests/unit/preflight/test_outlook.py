@@ -75,6 +75,19 @@ def test_what_becomes_of_a_slide_is_foreseen_from_its_tiles() -> None:
     assert (pink.record.status, pink.record.notes) == ("ok", "98% is taken for tissue")
 
 
+def test_tiles_of_the_rim_are_foreseen_where_too_few_others_are_left() -> None:
+    shares = np.float32([0.5] * 64)
+    tiles = leave_out_glass(tiles_on(SQUARE), shares, 0.25, 0.75).tiles
+    assert foreseen(tiles).record.notes == ""
+    few = leave_out_glass(tiles_on(shapely.box(0, 0, 1000, 1000)), shares[:25], 0.25, 0.75).tiles
+    found = foreseen(few)
+    assert (found.record.status, found.consequence) == ("ok", "")
+    assert found.record.notes == (
+        "16 of 25 tiles are at the rim (tiles.rim_tissue_share): where whole tiles are clustered, "
+        "9 are left, at least 20 are needed (clustering.min_tiles)"
+    )
+
+
 def test_what_becomes_of_a_slide_is_foreseen_from_its_mask() -> None:
     tiles = tiles_on(SQUARE)
     n_tiles = len(tiles.coords)

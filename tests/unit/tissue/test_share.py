@@ -16,7 +16,7 @@ from histohet.common.arrays import Float32, Floats, UInt8
 from histohet.common.outcome import OK, Status
 from histohet.slides.reader import Slide, SlideError, open_slide
 from histohet.slides.sampling import read_tile
-from histohet.tiles.file import TileTable, lay_tiles
+from histohet.tiles.file import TileTable, lay_tiles, tile_attributes
 from histohet.tiles.lattice import in_tissue, lattice
 from histohet.tiles.settings import TileSpec
 from histohet.tissue.segmentation import segment_tissue
@@ -160,6 +160,32 @@ def test_rim_is_partly_glass_and_not_surrounded() -> None:
         found = leave_out_glass(tile_table(coords, MPP, (1, 1)), shares, 0.25, limit)
         assert found.tiles.at_rim is not None
         assert not found.tiles.at_rim.any()
+
+
+def test_rim_is_where_glass_lies_beside_a_tile_kept_or_not() -> None:
+    """Whatever is left out as glass, and for tiles that overlap: the tile beside is the second."""
+    at_rim = [0, 7 * SIDE], [3 * SIDE, 2 * SIDE]
+    coords = np.indices((9, 9)).reshape(2, -1).T * SIDE
+    x, y = coords.T // SIDE
+    shares = np.ones(81, np.float32)
+    shares[(x == 2) & (y == 2)] = 0.1
+    shares[((x == 3) & (y == 2)) | ((x == 5) & (y == 5)) | ((x == 0) & (y == 7))] = 0.5
+    for least in (0.0, 0.25, 0.4):
+        tiles = leave_out_glass(tile_table(coords, MPP, (1, 1)), shares, least, 0.75).tiles
+        assert tiles.at_rim is not None
+        found = tiles.coords[tiles.at_rim & (shares[shares >= least] > 0.25)].tolist()
+        assert found == list(at_rim)
+    half = coords // 2
+    spec = TileSpec(overlap_um=TileSpec().tile_um / 2)
+    overlapping = TileTable(half, tile_attributes("a", spec, MPP, (1, 1), ""), OK)
+    tiles = leave_out_glass(overlapping, shares, 0.25, 0.75).tiles
+    assert tiles.at_rim is not None
+    # (5, 5) is three places from the edge, and none of the 24 around it is glass.
+    assert tiles.coords[tiles.at_rim].tolist() == [[0, 7 * SIDE // 2], [3 * SIDE // 2, SIDE]]
+    shares[(x == 5) & (y == 7)] = 0
+    tiles = leave_out_glass(overlapping, shares, 0.25, 0.75).tiles
+    assert tiles.at_rim is not None
+    assert [5 * SIDE // 2, 5 * SIDE // 2] in tiles.coords[tiles.at_rim].tolist()
 
 
 @given(st.lists(UNIT, max_size=30))

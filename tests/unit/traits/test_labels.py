@@ -67,8 +67,9 @@ def test_ties_that_leave_no_room_are_refused(values: list[float]) -> None:
 def test_no_values_and_too_few_patients_are_refused() -> None:
     with pytest.raises(TraitError, match="no patient with a slide has a value"):
         thresholds_of(np.full(4, np.nan), SETTINGS, "A")
-    with pytest.raises(TraitError, match="2 low and 2 high patients in all"):
-        check_numbers(labels_of(TEN, thresholds_of(TEN, SETTINGS, "A")), "A", "in all")
+    few = r"2 low and 2 high patients in all.*nearer to the median \(they are low: 20, high: 80\)"
+    with pytest.raises(TraitError, match=few):
+        check_numbers(labels_of(TEN, thresholds_of(TEN, SETTINGS, "A")), "A", SETTINGS)
 
 
 def test_percentile_ranks_share_ties() -> None:

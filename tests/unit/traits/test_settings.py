@@ -55,6 +55,7 @@ def test_the_published_network_is_taken_without_a_word_on_it() -> None:
     [
         ({"wanted": {}}, "traits.wanted: must not be empty"),
         ({"wanted": {"A_B": "A"}}, "'A_B' names columns and files"),
+        ({"wanted": {"p": "A"}}, "'p' cannot be the name of a trait"),
         ({"combinations": [["A", "D"]]}, r"combinations\[0\]: 'D' is not wanted"),
         ({"combinations": [["A", "mir-17"]]}, "did you mean miR-17"),
         ({"combinations": [["A", "A"]]}, "'A' comes twice"),
@@ -101,6 +102,12 @@ def test_scores_are_those_of_the_traits(
 
 
 def test_scores_of_traits_can_be_analysed() -> None:
-    names = ("trait_hti_excess", "trait_hta_A_C", "expression_miR-17", "trait_positive_A")
+    names = (
+        "trait_hti_excess",
+        "trait_hta_p",
+        "trait_hta_A_C",
+        "expression_miR-17",
+        "trait_positive_A",
+    )
     found = config({}, analyses=[{"name": f"a{n}", "score": s} for n, s in enumerate(names)])
     assert [one.score for one in found.analyses] == list(names)

@@ -22,7 +22,7 @@ from histohet.traits.labels import HIGH, LOW
 from histohet.traits.linear import fit_linear
 from histohet.traits.models import FoldModel, LinearHeads, TraitModel, read_model, write_model
 from histohet.traits.settings import TraitSettings
-from histohet.traits.splits import TEST, role_column
+from histohet.traits.splits import TEST, VALIDATION, role_column
 from histohet.traits.training import Lesson, Slides, matched_thresholds, train_trait
 
 
@@ -207,6 +207,16 @@ def test_slides_without_a_label_to_learn_are_refused() -> None:
     parts = (one.patients, one.tiles, one.positive)
     few = Planted(*([x for x, k in zip(p, low, strict=True) if k] for p in parts), one.share)
     with pytest.raises(TraitError, match="too many slides gave no features"):
+        trained(few, cohort, of)
+
+
+def test_a_round_without_slides_to_validate_on_is_refused() -> None:
+    one, of = planted(100, 30, 4, 8), settings(folds=2, rounds=2)
+    cohort = one.cohort(one.share, of)
+    left = cohort.splits[role_column(2, 1)] != VALIDATION
+    parts = (one.patients, one.tiles, one.positive)
+    few = Planted(*([x for x, k in zip(p, left, strict=True) if k] for p in parts), one.share)
+    with pytest.raises(TraitError, match="fold 2, round 1: no slide to validate on: its patients"):
         trained(few, cohort, of)
 
 

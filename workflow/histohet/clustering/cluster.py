@@ -18,6 +18,7 @@ from histohet.clustering.consensus import consensus
 from histohet.clustering.energy import calibrated_energy, typical_coupling
 from histohet.clustering.ensemble import draw_ensemble
 from histohet.clustering.file import ClusteredTiles
+from histohet.clustering.mixture import nearest
 from histohet.clustering.number_of_clusters import LEAST_TILES
 from histohet.clustering.outliers import odd_tiles
 from histohet.clustering.potts.minimise import minimise
@@ -168,11 +169,12 @@ def _cluster(
         np.random.default_rng(seed),
     )
     components = ensemble.components[kept]
-    raw, labels, certainty = agreed.labels, agreed.labels, UNKNOWN
+    space = np.ascontiguousarray(components[:, : ensemble.n_components])
+    raw = labels = _of_enough_tiles(space, agreed.labels)
+    certainty = UNKNOWN
     if smoothed:
-        space = np.ascontiguousarray(components[:, : ensemble.n_components])
         graph = Graph.of(edges_within(edges, kept), len(kept))
-        raw, labels, certainty = _smooth(space, graph, agreed.labels)
+        raw, labels, certainty = _smooth(space, graph, labels)
     typical = ensemble.draws[agreed.nearest]
     start = typical.k_means.predict(components[:, : typical.n_components])
     start, raw, labels = (
@@ -203,6 +205,14 @@ def _among_all(labels: npt.NDArray[np.integer], rows: Ints, n: int) -> Ints:
     """Return the labels of `rows` among those of all `n` tiles, of which the others are odd."""
     found = np.full(n, OUTLIER, np.int64)
     found[rows] = labels
+    return found
+
+
+def _of_enough_tiles(rows: Floats, labels: Ints) -> Ints:
+    """Return labels (N,) where tiles of clusters that are too small have what suits them best."""
+    is_small = _too_small(labels, int(labels.max()) + 1)[labels]
+    found = compact(np.where(is_small, OUTLIER, labels))
+    found[is_small] = nearest(rows[is_small], rows[~is_small], found[~is_small])
     return found
 
 

@@ -128,7 +128,8 @@ def descend(
     for _ in range(max_sweeps):
         n_changed = 0
         for tile in range(len(labels)):
-            cost[:] = unary[tile]
+            for label in range(n_labels):
+                cost[label] = unary[tile, label]
             for arc in range(neighbours.first[tile], neighbours.first[tile + 1]):
                 cost[labels[neighbours.tile[arc]]] -= coupling
             best = labels[tile]

@@ -334,11 +334,14 @@ def _regress(around_around: Floats, around_residual: Floats, floor: float) -> Fl
 
 @njit(cache=True)
 def _mean_around(rows: Floats, neighbours: Neighbours) -> Floats:
-    mean = np.zeros_like(rows)
-    for tile in range(len(rows)):
+    n, d = rows.shape
+    mean = np.zeros((n, d))
+    for tile in range(n):
         begin, end = neighbours.first[tile], neighbours.first[tile + 1]
         for arc in range(begin, end):
-            mean[tile] += rows[neighbours.tile[arc]]
-        if end > begin:
-            mean[tile] /= end - begin
+            other = neighbours.tile[arc]
+            for k in range(d):
+                mean[tile, k] += rows[other, k]
+        for k in range(d):
+            mean[tile, k] /= max(end - begin, 1)
     return mean

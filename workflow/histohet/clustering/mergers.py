@@ -128,15 +128,63 @@ def _rank_mergers(
 def _unpredicted_log_determinant(
     rr: Floats, ra: Floats, aa: Floats, n: float, floor: float
 ) -> float:
-    """Return the log determinant of the covariance of what regression on `a` leaves of `r`."""
+    """Return the log determinant of the covariance of what regression on `a` leaves of `r`.
+
+    With R = aa + own I = L L', the slopes are R^-1 ra', so that what is left of rr is
+    rr - half' half - own slopes' slopes, where half = L^-1 ra'.
+    """
     d = len(rr)
-    regular = aa.copy()
-    own = REGRESSION_RIDGE * np.trace(aa) / d + floor * n
+    own = floor * n
     for i in range(d):
-        regular[i, i] += own
-    slopes = np.linalg.solve(regular, np.ascontiguousarray(ra.T))
-    predicted = ra @ slopes
-    covariance = (rr - predicted - predicted.T + slopes.T @ (aa @ slopes)) / n
+        own += REGRESSION_RIDGE * aa[i, i] / d
+    factor = aa.copy()
     for i in range(d):
+        factor[i, i] += own
+    _to_cholesky(factor)
+    half, slopes = _solved(factor, ra)
+    covariance = np.empty((d, d))
+    for i in range(d):
+        for j in range(i + 1):
+            left = rr[i, j]
+            for k in range(d):
+                left -= half[k, i] * half[k, j] + own * slopes[k, i] * slopes[k, j]
+            covariance[i, j] = left / n
         covariance[i, i] += floor
-    return float(2 * np.log(np.diag(np.linalg.cholesky(covariance))).sum())
+    _to_cholesky(covariance)
+    total = 0.0
+    for i in range(d):
+        total += 2 * np.log(covariance[i, i])
+    return total
+
+
+@njit(cache=True)
+def _solved(factor: Floats, ra: Floats) -> tuple[Floats, Floats]:
+    """Return L^-1 ra' and L'^-1 L^-1 ra' for the lower triangular `factor` L."""
+    d = len(factor)
+    half, slopes = np.empty((d, d)), np.empty((d, d))
+    for j in range(d):
+        for i in range(d):
+            left = ra[j, i]
+            for k in range(i):
+                left -= factor[i, k] * half[k, j]
+            half[i, j] = left / factor[i, i]
+        for i in range(d - 1, -1, -1):
+            left = half[i, j]
+            for k in range(i + 1, d):
+                left -= factor[k, i] * slopes[k, j]
+            slopes[i, j] = left / factor[i, i]
+    return half, slopes
+
+
+@njit(cache=True)
+def _to_cholesky(matrix: Floats) -> None:
+    """Put the lower Cholesky factor in place of a positive definite matrix.
+
+    LAPACK takes a dozen seconds to compile where nothing is cached yet.
+    """
+    for i in range(len(matrix)):
+        for j in range(i + 1):
+            left = matrix[i, j]
+            for k in range(j):
+                left -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] = np.sqrt(left) if i == j else left / matrix[j, j]

@@ -19,6 +19,7 @@ from histohet.clinical.settings import Covariate
 from histohet.clinical.table import ClinicalTable
 from histohet.cohort.patients import NOT_MEASURED, patient_scores
 from histohet.cohort.settings import (
+    OF_TRAITS,
     PATIENT_COLUMNS,
     AnalysisSettings,
     Cut,
@@ -196,14 +197,22 @@ def _selection(
 
 
 def _seen_by_models(slides: pd.DataFrame, score: str) -> pd.Series[str]:
-    """Return the patients whose trait maps come from models that have seen them."""
-    others = [name for name in slides if str(name).startswith("trait_unseen_")]
-    # That of the combination of the score, else of the first one.
-    own = [name for name in others if score.endswith(str(name).removeprefix("trait_unseen"))]
-    column = (own or ["trait_unseen"])[0]
+    """Return the patients that the trait models behind a score have seen."""
+    column = _unseen_column(score)
     if column not in slides:
         return pd.Series(dtype=str)
     return slides.loc[slides[column].eq(False).fillna(False).astype(bool), "patient"]
+
+
+def _unseen_column(score: str) -> str:
+    """Return the column that tells whether the models behind a score have not seen the patient.
+
+    It is that of the score's trait or combination of traits; of other scores that of the
+    combination in the table of slides.
+    """
+    found = OF_TRAITS.fullmatch(score)
+    combination, trait = found.groups() if found else ("", None)
+    return f"trait_unseen{combination}" if trait is None else f"unseen{trait}"
 
 
 def _condition(texts: pd.Series[str], values: Sequence[str]) -> Exclusion:

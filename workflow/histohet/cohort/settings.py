@@ -38,10 +38,11 @@ SLIDE_MEASURES = (
 """Measures of the slides, columns of slides.tsv."""
 
 OF_TRAITS = re.compile(
-    r"(trait_(hti_possible|hti_observed|hti_soft|hti_excess|hta|hta_p|n_positive)(_[A-Za-z0-9-]+)+)"
-    r"|trait_positive_[A-Za-z0-9-]+|expression_[A-Za-z0-9-]+"
+    r"trait_(?:hti_possible|hti_observed|hti_soft|hti_excess|hta_p|hta(?!_p$)|n_positive)"
+    r"((?:_[A-Za-z0-9-]+)+)|(?:trait_positive|expression)(_[A-Za-z0-9-]+)"
 )
-"""Those that are there of the traits that are wanted (section `traits`)."""
+"""Those that are there of the traits that are wanted (section `traits`): of a combination, which is
+the first group, or of one trait, the second."""
 
 
 def _measure(name: str) -> str:

@@ -31,6 +31,10 @@ MAP = ".h5"
 MIXED, NO_POSITIVE_TILE = "ok", "no positive tile"
 """Status of a combination: a slide without positive tiles is not homogeneous, it shows nothing."""
 
+UNSEEN = "unseen"
+"""Whether models have not seen the patient; ``trait_unseen`` of the models of a combination,
+``unseen_<trait>`` of those of one trait."""
+
 TraitMeasure = Literal[
     "hti_possible", "hti_observed", "hti_soft", "hti_excess", "hta", "hta_p", "n_positive"
 ]
@@ -236,7 +240,8 @@ def trait_measures(
     dict
         Columns of the table of slides: ``traits``, ``trait_status`` and ``trait_<measure>`` of the
         first combination, with ``_<A>_<B>`` after the names of columns of the others;
-        ``trait_positive_<trait>``, share of positive tiles, and ``expression_<trait>``.
+        ``trait_positive_<trait>``, share of positive tiles, ``expression_<trait>``, and
+        ``unseen_<trait>``, whether its models have not seen the patient.
     """
     if not all(set(one) <= set(found.names) for one in combinations):
         combinations = ()
@@ -252,6 +257,8 @@ def trait_measures(
         if trait in found.expression:
             value = found.expression[trait]
             row[f"expression_{trait}"] = None if math.isnan(value) else value
+        if trait in found.unseen:
+            row[f"{UNSEEN}_{trait}"] = found.unseen[trait]
     return row
 
 
@@ -260,7 +267,7 @@ def _of_combination(
 ) -> Iterator[tuple[str, Any]]:
     """Yield the measures of a combination by name, without the prefix ``trait_``."""
     if found.unseen:
-        yield "unseen", all(found.unseen[name] for name in combination)
+        yield UNSEEN, all(found.unseen[name] for name in combination)
     if not found.outcome.ok:
         yield "status", f"no map: {found.outcome.reason}"
         return

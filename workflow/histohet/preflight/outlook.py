@@ -99,6 +99,7 @@ def foresee(
     notes = [beside.notes, tissue.reason if tissue.ok else ""]
     if share is not None and share < LISTED_BELOW:
         notes.append(f"{share:.0%} of the epithelium of the mask lies on tissue")
+    notes.append(_lost_at_rim(tiles, min_tiles))
     record = replace(beside, notes=joined(notes))
     by_tiles = _lost_by_tiles(tiles, min_tiles)
     lost = [by_tiles, beside.outcome]
@@ -132,6 +133,18 @@ def _lost_by_tiles(tiles: TileTable, min_tiles: int) -> Outcome:
         Status.TOO_FEW_TILES,
         f"{len(tiles.coords)} tiles on tissue, at least {min_tiles} are needed "
         f"(clustering.min_tiles){glass}",
+    )
+
+
+def _lost_at_rim(tiles: TileTable, min_tiles: int) -> str:
+    """Say whether too few tiles are left without those of the rim; they count where masked."""
+    n_tiles, n_rim = len(tiles.coords), 0 if tiles.at_rim is None else int(tiles.at_rim.sum())
+    if not n_tiles - n_rim < min_tiles <= n_tiles:
+        return ""
+    return (
+        f"{n_rim} of {n_tiles} tiles are at the rim (tiles.rim_tissue_share): where whole tiles "
+        f"are clustered, {n_tiles - n_rim} are left, at least {min_tiles} are needed "
+        "(clustering.min_tiles)"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -13,6 +15,9 @@ Coords = Ints
 
 LARGEST_PX = 1e8
 """No slide reaches that far: a larger coordinate is no level-0 pixel."""
+
+ROUNDING = 1e-6
+"""A side is a multiple of the pitch but for this."""
 
 
 def outside(coords: Coords, size: tuple[int, int] | None) -> str | None:
@@ -84,6 +89,30 @@ def lattice(width: int, height: int, spec: TileSpec, mpp: float) -> Coords:
 
     ys, xs = np.meshgrid(corners(height), corners(width), indexing="ij")
     return np.stack([xs.ravel(), ys.ravel()], axis=1)
+
+
+def surrounded(coords: Coords, is_tissue: Bools, pitch_px: float, side_px: float) -> Bools:
+    """Return which tiles (N,) of a lattice have tissue on every side.
+
+    Parameters
+    ----------
+    coords
+        int64 (N, 2) corners, each its own place of the lattice, level-0 px.
+    is_tissue
+        (N,) which of them are tissue; where no tile is, there is none.
+    pitch_px, side_px
+        Distance between neighbouring tiles, and their side, level-0 px: where tiles overlap, those
+        that lie beside one are several places away.
+    """
+    if not len(coords):
+        return np.empty(0, np.bool_)
+    around = math.ceil(side_px / pitch_px - ROUNDING)
+    column, row = (np.rint((coords - coords.min(axis=0)) / pitch_px).astype(np.int64)).T
+    there = np.zeros((row.max() + 2 * around + 1, column.max() + 2 * around + 1), np.bool_)
+    there[row + around, column + around] = is_tissue
+    windows = np.lib.stride_tricks.sliding_window_view(there, (2 * around + 1, 2 * around + 1))
+    inside: Bools = windows[row, column].all(axis=(1, 2))
+    return inside
 
 
 def in_tissue(coords: Coords, side_px: float, pieces: list[shapely.Polygon]) -> Bools:

@@ -9,10 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from histohet.common.arrays import Bools, Ints
-
-# Tiles around one that is within the tissue.
-AROUND = 8
+from histohet.common.arrays import Ints
 
 
 def nearest(points: npt.NDArray[np.integer], queries: npt.NDArray[np.integer], k: int) -> Ints:
@@ -133,12 +130,6 @@ def adjacent_edges(coords: npt.NDArray[np.integer], pitch_px: float) -> Ints:
         return np.empty((0, 2), np.int64)
     pairs = cKDTree(coords).query_pairs(math.ceil(pitch_px), p=np.inf, output_type="ndarray")
     return _sorted_edges(pairs[:, 0], pairs[:, 1], len(coords))
-
-
-def surrounded(coords: npt.NDArray[np.integer], pitch_px: float) -> Bools:
-    """Return which tiles (N,) touch eight others; arguments as of `adjacent_edges`."""
-    edges = adjacent_edges(coords, pitch_px)
-    return np.asarray(np.bincount(edges.ravel(), minlength=len(coords)) >= AROUND)
 
 
 def edges_within_reach(coords: npt.NDArray[np.integer], reach_px: float) -> Ints:

@@ -68,10 +68,10 @@ class TileSettings(TileSpec):
         0.75,
         ge=0,
         le=1,
-        description="Of whole tiles, those at the rim (without eight tiles around them) with less "
-        "tissue than this are outliers when tiles are clustered: to a network, the glass at their "
-        "side is a kind of its own. Where pixels outside of the epithelium are masked, and in "
-        "`paper`, they take part like any other. 0: none are outliers for that.",
+        description="Of whole tiles, those at the rim (with glass beside them, on any side) with "
+        "less tissue than this are outliers when tiles are clustered: to a network, the glass at "
+        "their side is a kind of its own. Where pixels outside of the epithelium are masked, and "
+        "in `paper`, they take part like any other. 0: none are outliers for that.",
     )
 
     @property

@@ -10,19 +10,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from histohet.common.arrays import Float32, UInt8
+from histohet.common.arrays import Bools, Float32, UInt8
 from histohet.common.logs import track
 from histohet.common.outcome import Outcome, Status
 from histohet.slides.reader import Slide, SlideError
 from histohet.slides.sampling import Resampling, read_tile
 from histohet.tiles.file import N_GLASS, TileTable
-from histohet.tiles.lattice import Coords
-from histohet.tiles.neighbours import surrounded
+from histohet.tiles.lattice import Coords, surrounded
 from histohet.tissue.stain import StainModel, ink, stained
 
 SHARE_MPP = 4.0
 """Scale at which tissue is told from glass, µm per pixel: two or three pixels to a cell. At 2 and
 at 8 µm the default leaves out the same number of tiles of real sections, within 1 % of all."""
+
+MOSTLY_GLASS = 0.25
+"""Share of tissue below which a tile is a piece of glass beside its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,7 @@ def leave_out_glass(
     least
         Share that is needed; 0 keeps all tiles, as HETMAP does.
     least_at_rim
-        Share below which a tile that is not surrounded by eight others is one of the rim: the glass
-        lies at its side, not in holes such as those of fat. 0: none is.
+        See `at_rim`; 0: none is.
     """
     is_glass = shares < least
     n_glass = int(is_glass.sum())
@@ -111,11 +112,30 @@ def leave_out_glass(
             f"each of {n_glass} tiles that touch tissue is less than {least:.0%} tissue "
             "(tiles.min_tissue_share)",
         )
-    kept, shares = tiles.only(np.flatnonzero(~is_glass)), shares[~is_glass]
     kept = replace(
-        kept,
+        tiles.only(np.flatnonzero(~is_glass)),
         attributes={**tiles.attributes, N_GLASS: n_glass},
         outcome=outcome,
-        at_rim=(shares < least_at_rim) & ~surrounded(kept.coords, kept.pitch_px),
+        at_rim=at_rim(tiles, shares, least_at_rim)[~is_glass],
     )
-    return TissueTiles(kept, shares, tiles.coords[is_glass])
+    return TissueTiles(kept, shares[~is_glass], tiles.coords[is_glass])
+
+
+def at_rim(tiles: TileTable, shares: Float32, least: float) -> Bools:
+    """Return which tiles (N,) are partly glass, and have glass at a side.
+
+    Glass in holes, such as those of fat, lies within the tissue; here it lies beside a tile: no
+    tile touches tissue there, or it is mostly glass, whether or not such tiles are kept.
+
+    Parameters
+    ----------
+    tiles
+        All that touch tissue.
+    shares
+        (N,) share of each that is tissue; one that is not known (NaN) counts as tissue.
+    least
+        Share below which a tile is partly glass.
+    """
+    is_tissue = ~(shares < MOSTLY_GLASS)
+    inside = surrounded(tiles.coords, is_tissue, tiles.pitch_px, tiles.side_px)
+    return np.asarray((shares < least) & ~inside, np.bool_)

@@ -124,7 +124,7 @@ def _labels_of_trait(
         learned_on = values if settings.labels.source == "all" else values[developed]
         at = thresholds_of(learned_on, settings.labels, trait)
         labels = labels_of(values, at)
-        check_numbers(labels, trait, "in all")
+        check_numbers(labels, trait, settings.labels)
         _check_rounds(labels, trait, splits, fold, settings)
         # Of the published scheme, whoever is not tested is judged by the same thresholds.
         judged = (tested_in == fold) | (tested_in == 0)

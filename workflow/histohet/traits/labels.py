@@ -96,7 +96,7 @@ def percentiles_of(values: Floats) -> Floats:
     return ranks
 
 
-def check_numbers(labels: Texts, trait: str, where: str) -> None:
+def check_numbers(labels: Texts, trait: str, settings: LabelSettings) -> None:
     """Refuse labels of which there are too few.
 
     Raises
@@ -107,7 +107,7 @@ def check_numbers(labels: Texts, trait: str, where: str) -> None:
     low, high = int((labels == LOW).sum()), int((labels == HIGH).sum())
     if min(low, high) < LEAST_OF_A_LABEL:
         raise TraitError(
-            f"trait '{trait}': {low} low and {high} high patients {where}, at least "
-            f"{LEAST_OF_A_LABEL} of each are needed: widen `labels` (low: 40, high: 60), or add "
-            "patients"
+            f"trait '{trait}': {low} low and {high} high patients in all, at least "
+            f"{LEAST_OF_A_LABEL} of each are needed: bring `labels` nearer to the median (they are "
+            f"low: {settings.low:g}, high: {settings.high:g}), or add patients"
         )

@@ -38,6 +38,8 @@ def _trait(name: str) -> str:
         raise ValueError(
             f"{name!r} names columns and files: letters, digits and '-'; '_' joins traits"
         )
+    if name == "p":
+        raise ValueError("'p' cannot be the name of a trait: the p-value of HTA is `trait_hta_p`")
     return name
 
 

@@ -114,7 +114,7 @@ def lessons_of(
     Raises
     ------
     TraitError
-        If a round has no low or no high slide to train on.
+        If a round has no low or no high slide to train on, or none to validate on.
     """
     values = labels[labels["trait"] == trait].set_index("patient")["value"]
     of_trait = thresholds[thresholds["trait"] == trait].set_index("fold")
@@ -149,12 +149,19 @@ def _lesson(
     for number in range(1, n_rounds + 1):
         role = roles[role_column(fold, number)].to_numpy()
         known = np.isfinite(target)
-        rounds.append(((role == TRAIN) & known, (role == VALIDATION) & known))
-        if len(np.unique(target[rounds[-1][0]])) < 2:
+        trained, validated = (role == TRAIN) & known, (role == VALIDATION) & known
+        where = f"fold {fold}, round {number}"
+        if len(np.unique(target[trained])) < 2:
             raise TraitError(
-                f"fold {fold}, round {number}: {rounds[-1][0].sum()} slides to train on, and not "
-                "both low and high ones: too many slides gave no features"
+                f"{where}: {trained.sum()} slides to train on, and not both low and high ones: "
+                "too many slides gave no features"
             )
+        if not validated.any():
+            raise TraitError(
+                f"{where}: no slide to validate on: its patients are neither low nor high, or "
+                "their slides gave no features"
+            )
+        rounds.append((trained, validated))
     _, inverse, sizes = np.unique(patients, return_inverse=True, return_counts=True)
     return Lesson(target, 1 / sizes[inverse], tuple(rounds))
 
@@ -244,7 +251,7 @@ def train_trait(
     Raises
     ------
     TraitError
-        If a round has no low or no high slide to train on.
+        If a round has no low or no high slide to train on, or none to validate on.
     """
     tables = (labels, thresholds, splits)
     lessons = lessons_of(trait, slides.patients, *tables, settings.target, settings.rounds)

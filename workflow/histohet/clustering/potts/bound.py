@@ -120,15 +120,18 @@ def decode(dual: Dual) -> Ints:
     """Return labels (N,) chosen tile by tile, by the messages and the labels already chosen."""
     model = dual.model
     labels = np.empty(len(model.unary), np.int64)
-    costs = np.empty(model.unary.shape[1])
+    n_labels = model.unary.shape[1]
+    costs = np.empty(n_labels)
     for tile in range(len(labels)):
-        costs[:] = model.unary[tile]
+        for label in range(n_labels):
+            costs[label] = model.unary[tile, label]
         for arc in range(model.first[tile], model.first[tile + 1]):
             other = model.tile[arc]
             if other < tile:
                 costs[labels[other]] -= model.weight[arc]
             else:
-                costs += dual.messages[dual.message_of[arc]]
+                for label in range(n_labels):
+                    costs[label] += dual.messages[dual.message_of[arc], label]
         labels[tile] = np.argmin(costs)
     return labels
 

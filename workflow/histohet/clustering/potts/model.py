@@ -194,6 +194,16 @@ def integer_energy(model: IntegerModel, labels: Ints) -> int:
 
 
 @njit(cache=True)
+def _rows(unary: Ints, tiles: Ints) -> Ints:
+    """Return the rows of `tiles`; to assign whole rows takes seconds to compile."""
+    found = np.empty((len(tiles), unary.shape[1]), np.int64)
+    for row in range(len(tiles)):
+        for label in range(unary.shape[1]):
+            found[row, label] = unary[tiles[row], label]
+    return found
+
+
+@njit(cache=True)
 def restrict(model: IntegerModel, tiles: Ints, labels: Ints) -> IntegerModel:
     """Return the model of `tiles` (M,) alone, in their order, all others keeping their labels.
 
@@ -215,10 +225,9 @@ def restrict(model: IntegerModel, tiles: Ints, labels: Ints) -> IntegerModel:
     neighbour = np.empty(n_arcs, np.int32)
     reverse = np.empty(n_arcs, np.int32)
     weight = np.empty(n_arcs, np.int64)
-    unary = np.empty((n, n_labels), np.int64)
+    unary = _rows(model.unary, tiles)
     for row in range(n):
         tile = tiles[row]
-        unary[row] = model.unary[tile]
         for arc in range(model.first[tile], model.first[tile + 1]):
             other = model.tile[arc]
             if number[other] >= 0:
