@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -110,7 +110,7 @@ bench-scale: $(VENV)/dev.txt  ## how long Snakemake plans a cohort of 100, 1,000
 bench-resources: demo  ## what the steps of a slide need, by the number of its tiles
 	$(BIN)/python tests/bench/resources.py results/phantoms/slides/phantom_01.svs $(BENCH)
 
-bench-traits: $(VENV)/core.txt  ## trait models: time, planted traits, chance and sites; the demo's phantoms, if demo-traits has run
+bench-traits: $(VENV)/encoders.txt  ## trait models: time, planted traits, chance and sites; the demo's phantoms, if demo-traits has run
 	$(BIN)/python tests/bench/traits.py $(BENCH)
 
 bench-dearray: $(VENV)/core.txt  ## cores found on labelled overviews of arrays: HISTOHET_DATA

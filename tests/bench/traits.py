@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.stats import norm, spearmanr
+from torch import nn
 
 from helpers.traits import SITES, Planted, planted, settings
 from histohet.common.files import write_json
@@ -25,6 +27,7 @@ from histohet.measures.heterogeneity import trait_hti
 from histohet.measures.traits import read_trait_map
 from histohet.traits.auc import auc, stratified_auc
 from histohet.traits.expression import TraitError
+from histohet.traits.inception import device_here, logits_of, new_network
 from histohet.traits.labels import HIGH, LOW
 from histohet.traits.linear import fit_linear
 from histohet.traits.models import FoldModel, LinearHeads, TraitModel
@@ -61,6 +64,40 @@ def mapping_seconds() -> float:
         for fold in folds:
             fold.tile_scores(tiles)
     return time.perf_counter() - start
+
+
+def inception_seconds(tile_px: int = 512, n: int = 4) -> dict[str, float]:
+    """Seconds per tile of a training step of the published network, and of its word on a tile.
+
+    On the GPU if there is one; the first round, in which PyTorch looks for its kernels, is left
+    out.
+    """
+    network = new_network(1).to(device_here())
+    optimiser = torch.optim.Adam(network.parameters())
+    tiles = np.random.default_rng(1).integers(0, 256, (n, tile_px, tile_px, 3), np.uint8)
+    target = torch.tensor([0.0, 1.0]).repeat(n // 2).to(device_here())
+
+    def learn() -> None:
+        network.train()
+        optimiser.zero_grad()
+        logits = logits_of(network, tiles, device_here())
+        nn.functional.binary_cross_entropy_with_logits(logits, target).backward()
+        optimiser.step()
+
+    def score() -> None:
+        network.eval()
+        with torch.inference_mode():
+            logits_of(network, tiles, device_here()).cpu()
+
+    figures = {}
+    for name, step in {"inception_train_s_per_tile": learn, "inception_s_per_tile": score}.items():
+        step()
+        start = time.perf_counter()
+        step()
+        # Until the GPU has done what it was told.
+        float(next(network.parameters()).detach().sum())
+        figures[name] = (time.perf_counter() - start) / n
+    return figures
 
 
 def unseen(one: Planted, values: np.ndarray, of: TraitSettings) -> tuple[float, float]:
@@ -181,6 +218,7 @@ def main() -> None:
     figures: dict[str, float] = {
         "linear_cpu_s_per_trait": training_seconds(),
         "map_s_200000_tiles_10_traits": mapping_seconds(),
+        **inception_seconds(),
         **planted_cohort(),
         **sites_alone(given.sites),
         **null_rejections(given.cohorts),

@@ -25,6 +25,8 @@ class Wildcards(Protocol):
     compared: str
     analysis: str
     trait: str
+    fold: str
+    round: str
     combination: str
     array: str
 

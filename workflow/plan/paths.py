@@ -2,7 +2,7 @@
 
 Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
 share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``,
-``trait``, the ``combination`` of traits, and the ``array`` that cores are of.
+``trait``, ``fold``, ``round``, the ``combination`` of traits, and the ``array`` that cores are of.
 """
 
 from __future__ import annotations
@@ -58,6 +58,11 @@ TRAIT_LABELS = {
     "splits": "results/traits/splits.tsv",
 }
 TRAIT_MODEL = "results/traits/models/{trait}.h5"
+INCEPTION_TILES = "results/traits/inception/tiles/{slide}.h5"
+INCEPTION_ROUND = "results/traits/inception/rounds/{trait}/fold_{fold}_round_{round}.h5"
+INCEPTION_HISTORY = "results/traits/inception/rounds/{trait}/fold_{fold}_round_{round}.tsv"
+INCEPTION_MODEL = "results/traits/inception/models/{trait}.h5"
+INCEPTION_LOGITS = "results/traits/inception/logits/{slide}.h5"
 TRAIT_MAP = "results/traits/maps/{slide}.h5"
 TRAIT_TABLE = "results/traits/table_1.tsv"
 TRAIT_CONTROLS = "results/traits/controls/{combination}.tsv"

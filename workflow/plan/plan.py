@@ -94,6 +94,8 @@ class Plan:
             "compared": one_of(COMPARED),
             "variant": one_of(self.variants.settled),
             "trait": one_of(self.traits.wanted),
+            "fold": r"\d+",
+            "round": r"\d+",
             "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
             "array": one_of(self.arrays.rows),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from histohet.config import Config
+from histohet.traits.settings import INCEPTION
 from plan import paths
 from plan.inputs import Inputs
-from plan.interface import Files, Wildcards, with_signature
+from plan.interface import Files, PlanError, Wildcards, with_signature
 from plan.paths import fill
 from plan.slides import Slides
 from plan.variants import Variants
@@ -22,7 +23,12 @@ class Traits:
     settings
         The section; None without it.
     encoder, masking
-        Which embeddings the models take.
+        Which embeddings the models take; networks on pixels are an encoder of their own.
+
+    Raises
+    ------
+    PlanError
+        If models look at pixels, and a slide brings finished features.
     """
 
     def __init__(self, config: Config, slides: Slides, variants: Variants, inputs: Inputs) -> None:
@@ -32,6 +38,14 @@ class Traits:
         self._variants = variants
         whole = self.settings is not None and self.settings.tiles == "whole"
         self.encoder, self.masking = variants["no_mask" if whole else "full"].tiles
+        self._on_pixels = self.settings is not None and self.settings.inception is not None
+        if self._on_pixels:
+            self.encoder = INCEPTION
+            if slides.imported:
+                raise PlanError(
+                    f"config, traits.model: slide '{slides.imported[0]}' brings finished features; "
+                    "`inception` looks at the pixels of slides"
+                )
         wanted = config.epithelium.min_coverage
         self._stricter = None if whole or wanted == variants.encoded_coverage else wanted
 
@@ -127,6 +141,51 @@ class Traits:
         """Whose the slides are."""
         return {slide: row.patient for slide, row in self._slides.rows.items()}
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """How networks on pixels are made; nothing of other models."""
+        found = self.settings and self.settings.inception
+        return {} if found is None else found.canonical()
+
+    @property
+    def lesson(self) -> dict[str, Any]:
+        """What else networks on pixels depend on, apart from labels and splits."""
+        return {} if self.settings is None else self.settings.of_lessons
+
+    @property
+    def shape(self) -> list[int]:
+        """Number of traits, of folds and of rounds."""
+        return [len(self.wanted), len(self._folds), len(self._rounds)]
+
+    @property
+    def _folds(self) -> list[str]:
+        n_folds = 0 if self.settings is None else self.settings.n_folds
+        return [str(number) for number in range(1, n_folds + 1)]
+
+    @property
+    def _rounds(self) -> list[str]:
+        rounds = 0 if self.settings is None else self.settings.rounds
+        return [str(number) for number in range(1, rounds + 1)]
+
+    def pictures_of_tiles(self, wildcards: Wildcards) -> list[str]:
+        """Tiles of all slides as networks see them."""
+        return fill(paths.INCEPTION_TILES, slide=self._slides.rows)
+
+    def networks_of_trait(self, wildcards: Wildcards) -> list[str]:
+        """Networks of a trait, of all folds and rounds."""
+        wanted = {"trait": wildcards.trait, "fold": self._folds, "round": self._rounds}
+        return fill(paths.INCEPTION_ROUND, **wanted)
+
+    def networks(self, wildcards: Wildcards) -> list[str]:
+        """Networks of all traits, folds and rounds, in this order."""
+        wanted = {"trait": self.wanted, "fold": self._folds, "round": self._rounds}
+        return fill(paths.INCEPTION_ROUND, **wanted)
+
+    def models(self, wildcards: Wildcards) -> list[str]:
+        """Models of all traits."""
+        pattern = paths.INCEPTION_MODEL if self._on_pixels else paths.TRAIT_MODEL
+        return fill(pattern, trait=self.wanted)
+
     def vectors(self, wildcards: Wildcards) -> list[str]:
         """Mean vectors of all slides."""
         return fill(
@@ -149,7 +208,9 @@ class Traits:
         return [] if self._stricter is None else fill(paths.COVERAGE, slide=self._slides.rows)
 
     def features_of_slide(self, wildcards: Wildcards) -> str:
-        """Embeddings of a slide."""
+        """Embeddings of a slide, or what networks say of its tiles."""
+        if self._on_pixels:
+            return paths.INCEPTION_LOGITS.format(slide=wildcards.slide)
         return self._inputs.features_of(wildcards.slide, self.encoder, self.masking)
 
     def coverage_of_slide(self, wildcards: Wildcards) -> Files:

@@ -67,11 +67,124 @@ rule train_traits:
         "../scripts/train_traits.py"
 
 
+# The published network, in place of models on embeddings: tiles of its own, a job for every network,
+# so that many GPUs share them, and what the networks say of every tile.
+rule cut_inception_tiles:
+    input:
+        record=paths.RECORD,
+        slide=SLIDES.file("path"),
+        tissue=paths.TISSUE,
+    output:
+        tiles=paths.INCEPTION_TILES,
+    log:
+        "results/logs/cut_inception_tiles/{slide}.log",
+    benchmark:
+        "results/benchmarks/cut_inception_tiles/{slide}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 4
+    resources:
+        # The JPEGs of a slide, 180 kB each, twice; a fifth of the tiles that 112 µm give.
+        mem_mb=growing(2500, per_1000_tiles=80),
+        runtime=growing(20, per_1000_tiles=1),
+    params:
+        recipe={
+            key: value
+            for key, value in PLAN.traits.recipe.items()
+            if key in {"tile_um", "tile_px", "max_background"}
+        },
+        max_bad_tiles=config["encoding"]["max_bad_tiles"],
+        tolerance=config["scale"]["tolerance"],
+        code=code_of("cut_inception_tiles.py"),
+    script:
+        "../scripts/cut_inception_tiles.py"
+
+
+rule train_inception:
+    input:
+        **paths.TRAIT_LABELS,
+        preflight=paths.PREFLIGHT,
+        tiles=PLAN.traits.pictures_of_tiles,
+    output:
+        network=paths.INCEPTION_ROUND,
+        history=paths.INCEPTION_HISTORY,
+    log:
+        "results/logs/train_inception/{trait}/fold_{fold}_round_{round}.log",
+    benchmark:
+        "results/benchmarks/train_inception/{trait}/fold_{fold}_round_{round}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    # Threads decode tiles while the device computes.
+    threads: 16
+    resources:
+        mem_mb=growing(16000),
+        # A job that is killed for its time goes on where its last evaluation was.
+        runtime=growing(720),
+        gpu=1,
+    params:
+        lesson=PLAN.traits.lesson,
+        recipe=PLAN.traits.recipe,
+        seed=config["seed"],
+        code=code_of("train_inception.py"),
+    script:
+        "../scripts/train_inception.py"
+
+
+rule choose_inception_rounds:
+    input:
+        networks=PLAN.traits.networks_of_trait,
+    output:
+        model=paths.INCEPTION_MODEL,
+    log:
+        "results/logs/choose_inception_rounds/{trait}.log",
+    benchmark:
+        "results/benchmarks/choose_inception_rounds/{trait}.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        traits=as_written(PLAN.traits.of_models),
+        code=code_of("choose_inception_rounds.py"),
+    script:
+        "../scripts/choose_inception_rounds.py"
+
+
+rule score_inception_tiles:
+    input:
+        splits=paths.TRAIT_LABELS["splits"],
+        tiles=paths.INCEPTION_TILES,
+        networks=PLAN.traits.networks,
+    output:
+        features=paths.INCEPTION_LOGITS,
+    log:
+        "results/logs/score_inception_tiles/{slide}.log",
+    benchmark:
+        "results/benchmarks/score_inception_tiles/{slide}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 16
+    resources:
+        # 90 MB for each network of a fold.
+        mem_mb=growing(6000 + 100 * PLAN.traits.shape[0] * PLAN.traits.shape[2]),
+        runtime=growing(30, per_1000_tiles=3),
+        gpu=1,
+    params:
+        patient=PLAN.traits.patient,
+        shape=PLAN.traits.shape,
+        part=PLAN.traits.recipe.get("part"),
+        code=code_of("score_inception_tiles.py"),
+    script:
+        "../scripts/score_inception_tiles.py"
+
+
 rule map_traits:
     input:
         labels=paths.TRAIT_LABELS["labels"],
         splits=paths.TRAIT_LABELS["splits"],
-        models=fill(paths.TRAIT_MODEL, trait=PLAN.traits.wanted),
+        models=PLAN.traits.models,
         features=PLAN.traits.features_of_slide,
         coverage=PLAN.traits.coverage_of_slide,
     output:

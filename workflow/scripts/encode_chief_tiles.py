@@ -5,25 +5,20 @@ from pathlib import Path
 import numpy as np
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.common.outcome import Outcome, Status, attempt
+from histohet.common.outcome import attempt
 from histohet.encoders.encode import encode_job
+from histohet.encoders.own_tiles import own_tiles
 from histohet.encoders.pixels import TileSource
 from histohet.slides.record import read_record
-from histohet.tiles.file import TileTable, lay_tiles, no_tiles, tile_attributes
+from histohet.tiles.file import TileTable, no_tiles
 from histohet.tiles.settings import CHIEF_TILES as SPEC
-from histohet.tissue.file import read_tissue
 
 
 def make_tiles() -> TileTable:
     """Return CHIEF's tiles on tissue, on a lattice of their own."""
-    tissue = read_tissue(snakemake.input.tissue)
     folder = Path(snakemake.output.features).parent.as_posix()
-    about = (record.slide, SPEC, record.mpp, record.size)
-    if record.mpp > SPEC.mpp * (1 + snakemake.params.tolerance):
-        reason = f"CHIEF needs {SPEC.mpp:.3g} µm per pixel, the slide has {record.mpp:.4g}"
-        refused = Outcome(Status.REFUSED, f"{reason}: too coarse")
-        return no_tiles(record.slide, refused, tile_attributes(*about, folder))
-    return lay_tiles(*about, tissue.pieces, folder)
+    tolerance = snakemake.params.tolerance
+    return own_tiles("CHIEF", SPEC, record, snakemake.input.tissue, tolerance, folder)
 
 
 def choose() -> tuple[np.ndarray, TileSource]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from histohet.phantoms.expression import GENES, NOISE, expression_table, tile_traits
-from histohet.phantoms.phenotype import NAMES, PATTERNS, SLIDE_SPREAD, SUBCLONE_SPREAD
+from histohet.phantoms.phenotype import NAMES, PATTERNS, SLIDE_SPREAD, SUBCLONE_SPREAD, TRAITS
 from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.render import design_phantom, planned_scores
 from histohet.phantoms.settings import PhantomSettings
@@ -23,28 +23,31 @@ def test_a_tile_expresses_what_its_subclone_shows() -> None:
         }
     )
     scores = np.full((3, len(NAMES)), -1.0)
-    scores[0] = 9  # normal epithelium never does
+    scores[0, NAMES.index("mucin")] = 9  # goblet cells of normal epithelium
     scores[1, NAMES.index("mucin")] = 2.6
     scores[1, NAMES.index("nuclear_layer_um")] = 0.7
     scores[2, NAMES.index("nuclear_layer_um")] = 0.8
     scores[2, NAMES.index("mucin")] = 2.4
     found = tile_traits(truth, scores)
     assert found["x"].tolist() == [0, 10, 30, 40]
-    assert found["MUC"].tolist() == [1, 0, 0, 0]
+    assert found["MUC"].tolist() == [1, 0, 1, 0]
     assert found["STRAT"].tolist() == [0, 1, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("gene", "patterns"),
+    ("gene", "patterns", "in_normal"),
     [
-        ("MUC", {"mucinous"}),
-        ("STRAT", {"cribriform", "micropapillary", "trabecular", "solid"}),
+        ("MUC", {"mucinous"}, True),
+        ("STRAT", {"cribriform", "micropapillary", "trabecular", "solid"}, False),
     ],
 )
-def test_growth_patterns_express_what_they_are_named_for(gene: str, patterns: set[str]) -> None:
+def test_growth_patterns_express_what_they_are_named_for(
+    gene: str, patterns: set[str], in_normal: bool
+) -> None:
     trait, above = GENES[gene]
     scores = {name: pattern.get(trait, 0.0) for name, pattern in PATTERNS.items()}
     assert {name for name, score in scores.items() if score > above} == patterns
+    assert (TRAITS[trait].normal_score > above) == in_normal
     # A pattern is on the other side by chance in less than a subclone of twenty.
     spread = float(np.hypot(SUBCLONE_SPREAD, SLIDE_SPREAD))
     assert min(abs(score - above) for score in scores.values()) > 1.65 * spread

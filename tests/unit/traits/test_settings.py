@@ -14,6 +14,8 @@ SECTION: dict[str, Any] = {
     "wanted": {"A": "A|1", "miR-17": "hsa-miR-17-5p", "C": "C"},
 }
 
+WHOLE: dict[str, Any] = {"model": "inception", "tiles": "whole", "threshold": 0.5}
+
 
 def config(traits: dict[str, Any] | None = None, **changes: Any) -> Config:
     own = {} if traits is None else {"traits": SECTION | traits}
@@ -40,6 +42,14 @@ def test_labels_depend_on_no_key_of_models() -> None:
     assert one.of_models == TraitSettings(**SECTION | {"combinations": [["A"]]}).of_models
 
 
+def test_the_published_network_is_taken_without_a_word_on_it() -> None:
+    one, other = (TraitSettings(**SECTION | WHOLE | own) for own in ({}, {"inception": {}}))
+    assert one == other
+    assert one.inception is not None
+    assert (one.inception.size.mpp, one.inception.tile_px) == (0.5, 512)
+    assert TraitSettings(**SECTION).inception is None
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -58,7 +68,14 @@ def test_labels_depend_on_no_key_of_models() -> None:
         ({"site_pattern": "(("}, "is no regular expression"),
         ({"labels": {"low": 60, "high": 40}}, "traits.labels.low: 60 is above high, 40"),
         ({"scheme": "published", "best": 6}, "traits.best: 6 is more than there are rounds"),
-        ({"model": "inception"}, "'inception' is none of"),
+        ({"model": "resnet"}, "'resnet' is none of"),
+        ({"model": "inception"}, "traits.tiles: `inception` sees all of a tile"),
+        (WHOLE | {"threshold": "matched"}, "traits.threshold: `inception` takes a number"),
+        (WHOLE | {"inception": {"part": 20}}, "inception.part: 144 tiles cannot be dealt"),
+        (WHOLE | {"inception": {"tile_px": 64}}, "traits.inception.tile_px"),
+        (WHOLE | {"inception": {"tile_um": 0}}, "traits.inception.tile_um"),
+        (WHOLE | {"inception": {"patiense": 3}}, "did you mean patience"),
+        ({"inception": {}}, "traits.inception: `model: linear` takes nothing from it"),
         ({"threshold": 1.5}, "traits.threshold"),
         ({"expression": [{"table": "t.tsv"}]}, r"traits.expression\[0\].id: is missing"),
     ],

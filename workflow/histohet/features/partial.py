@@ -1,7 +1,8 @@
-"""Embeddings on their way: a folder beside the final file from which a killed job goes on.
+"""Results on their way: a folder beside the final file from which a killed job goes on.
 
-It is no HDF5, which does not survive a kill, but one file for each batch of tiles, whole or absent.
-What a crash of the machine damaged all the same is told by its checksum and done again.
+It holds no HDF5, which does not survive a kill, but files that are whole or absent: of embeddings
+one for each batch of tiles. What a crash of the machine damaged all the same is told by its
+checksum and done again.
 """
 
 from __future__ import annotations
@@ -70,19 +71,36 @@ class PartialFeatures:
 
 
 def _write(path: Path, readable: Bools, vectors: Float32) -> None:
-    """Write a batch in one step. A job that lost its Snakemake may be writing the same one."""
     content = BytesIO()
     np.save(content, readable)
     np.save(content, vectors)
-    data = content.getvalue()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{uuid4().hex}.tmp")
-    partial.write_bytes(zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little") + data)
-    partial.replace(path)
+    write_part(path, content.getvalue())
 
 
 def _read(path: Path) -> tuple[Bools, Float32] | None:
     """Read a batch; None if there is none, or not a whole one."""
+    data = read_part(path)
+    if data is None:
+        return None
+    arrays = BytesIO(data)
+    return np.load(arrays), np.load(arrays)
+
+
+def write_part(path: Path, data: bytes | memoryview) -> None:
+    """Write a file of a partial folder in one step, in place of what is there.
+
+    A job that lost its Snakemake may be writing the same one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{uuid4().hex}.tmp")
+    with partial.open("wb") as file:
+        file.write(zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little"))
+        file.write(data)
+    partial.replace(path)
+
+
+def read_part(path: Path) -> bytes | None:
+    """Read what `write_part` wrote; None if there is nothing, or not all of it."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -90,15 +108,21 @@ def _read(path: Path) -> tuple[Bools, Float32] | None:
     checksum, data = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
     if not data or zlib.crc32(data) != int.from_bytes(checksum, "little"):
         return None
-    arrays = BytesIO(data)
-    return np.load(arrays), np.load(arrays)
+    return data
 
 
 @contextmanager
 def partial_features(path: str | Path, belongs_to: Mapping[str, Any]) -> Iterator[PartialFeatures]:
-    """Open, or begin, the rows of a feature file that is not finished.
+    """Open, or begin, the rows of a feature file that is not finished; see `partial_folder`."""
+    with partial_folder(path, belongs_to) as folder:
+        yield PartialFeatures(folder)
 
-    They are removed when the block succeeds or the slide turns out to be lost, and stay after
+
+@contextmanager
+def partial_folder(path: str | Path, belongs_to: Mapping[str, Any]) -> Iterator[Path]:
+    """Open, or begin, the folder of a file that is not finished.
+
+    It is removed when the block succeeds or the slide turns out to be lost, and stays after
     anything else, for the next attempt.
 
     Parameters
@@ -106,7 +130,7 @@ def partial_features(path: str | Path, belongs_to: Mapping[str, Any]) -> Iterato
     path
         The final file.
     belongs_to
-        All that the rows depend on, JSON-serialisable. Rows that belong to anything else are
+        All that the parts depend on, JSON-serialisable. Parts that belong to anything else are
         removed, and begun anew.
     """
     about = json.dumps(belongs_to, sort_keys=True).encode()
@@ -118,7 +142,7 @@ def partial_features(path: str | Path, belongs_to: Mapping[str, Any]) -> Iterato
                 shutil.rmtree(other, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            yield PartialFeatures(folder)
+            yield folder
         except SlideLost:
             _remove(folder)
             raise

@@ -1,4 +1,4 @@
-"""Bulk expression of phantoms: genes that the tumour of some subclones expresses."""
+"""Bulk expression of phantoms: genes that the epithelium of some subclones expresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from histohet.phantoms.phenotype import NAMES, Scores
 
 
 class Gene(NamedTuple):
-    """What a subclone that expresses a gene shows: a trait whose score is above a limit."""
+    """What epithelium that expresses a gene shows: a trait whose score is above a limit."""
 
     trait: str
     above: float
@@ -22,8 +22,9 @@ GENES: Mapping[str, Gene] = {
     "MUC": Gene("mucin", 2.5),
     "STRAT": Gene("nuclear_layer_um", 0.75),
 }
-"""Traits of the growth patterns: vacuoles of mucin (mucinous), and nuclei that stand many deep
-(cribriform, micropapillary, trabecular, solid). Both limits lie midway between patterns."""
+"""Traits of the growth patterns: vacuoles of mucin (mucinous, goblet cells of normal glands), and
+nuclei that stand many deep (cribriform, micropapillary, trabecular, solid). Both limits lie midway
+between patterns."""
 
 NOISE = 0.05
 """Standard deviation of what else moves expression, in shares of the epithelium."""
@@ -32,7 +33,7 @@ EPITHELIAL = 0.25
 
 
 def tile_traits(truth: pd.DataFrame, scores: Scores) -> pd.DataFrame:
-    """Return which epithelial tiles express which gene: those of subclones that show its trait.
+    """Return which epithelial tiles express which gene: those that show its trait.
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def tile_traits(truth: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     subclone = tiles["subclone"].to_numpy()
     for name, gene in GENES.items():
         shows = scores[:, NAMES.index(gene.trait)] > gene.above
-        shows[0] = False  # normal epithelium
-        table[name] = (shows[np.maximum(subclone, 0)]).astype(int)
+        # Normal epithelium, 0, is the first row of the scores.
+        table[name] = ((subclone >= 0) & shows[np.maximum(subclone, 0)]).astype(int)
     return table
 
 

@@ -8,11 +8,10 @@ import pandas as pd
 
 from histohet.common.arrays import Bools, Floats
 from histohet.slides.reader import Pixels
-from histohet.traits.labels import Thresholds
 from histohet.traits.linear import fit_linear
 from histohet.traits.settings import TraitSettings
 from histohet.traits.splits import TESTED_IN
-from histohet.traits.training import Slides, lesson_of
+from histohet.traits.training import Slides, lessons_of
 
 GLASS = 0.15
 """Optical density, mean of the channels, below which a pixel is glass."""
@@ -80,13 +79,12 @@ def learned_scores(
         lambda slide, most, rng: columns[[slide]],
         np.where(spread > 0, spread, 1.0),
     )
-    values = labels[labels["trait"] == trait].set_index("patient")["value"]
-    of_trait = thresholds[thresholds["trait"] == trait].set_index("fold")
+    tables = (labels, thresholds, splits)
+    lessons = lessons_of(trait, patients, *tables, settings.target, settings.rounds)
     tested_in = splits.set_index("patient")[TESTED_IN].reindex(patients).clip(lower=1).to_numpy()
     scores = np.empty(len(patients))
-    for fold in range(1, settings.n_folds + 1):
-        at = Thresholds(*of_trait.loc[[fold], list(Thresholds._fields)].to_numpy()[0].tolist())
-        heads = fit_linear(slides, lesson_of(slides, values, splits, at, fold, settings)).heads
+    for fold, lesson in lessons.items():
+        heads = fit_linear(slides, lesson, fold).heads
         here = tested_in == fold
         scores[here] = heads.tile_logits(columns[here]).mean(axis=1)
     return scores

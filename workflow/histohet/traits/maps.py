@@ -46,7 +46,7 @@ def known_of(
     Of the published scheme, whoever is not tested is mapped by models that were trained on all
     patients with a label that counts; they have not seen the others.
     """
-    tested_in = int(splits.loc[splits["patient"] == patient, TESTED_IN].iloc[0])
+    tested_in = _tested_in(patient, splits)
     of_patient = labels[labels["patient"] == patient].set_index("trait")
     learned_from = (LOW, HIGH) if settings.target == "extremes" else ()
     unseen = {}
@@ -54,7 +54,16 @@ def known_of(
         trained_on = label in learned_from if learned_from else label != NONE
         unseen[str(trait)] = tested_in > 0 or not trained_on
     values = {str(trait): float(value) for trait, value in of_patient["value"].items()}
-    return Known(max(tested_in, 1), unseen, values)
+    return Known(fold_of(patient, splits), unseen, values)
+
+
+def fold_of(patient: str, splits: pd.DataFrame) -> int:
+    """Return the fold whose models map a patient; of the published scheme there is one."""
+    return max(_tested_in(patient, splits), 1)
+
+
+def _tested_in(patient: str, splits: pd.DataFrame) -> int:
+    return int(splits.loc[splits["patient"] == patient, TESTED_IN].iloc[0])
 
 
 def map_traits(

@@ -17,6 +17,7 @@ from histohet.common.hdf5 import new_file, open_file
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.traits.expression import TraitError
+from histohet.traits.settings import INCEPTION
 
 Tensors = Mapping[str, Floats]
 
@@ -203,7 +204,8 @@ NETWORKS: Mapping[str, type[ProportionHeads] | type[AttentionHeads]] = {
 
 def heads_of(kind: str, tensors: Tensors) -> Heads:
     """Return the models that parameters are of, by the name of their kind (`settings.model`)."""
-    if kind == "linear":
+    if kind in ("linear", INCEPTION):
+        # Of networks on pixels the tiles bring the logits; what is left are planes that take one.
         return LinearHeads(**tensors)
     made = NETWORKS[kind]
     names = dict.fromkeys(name.partition(".")[0] for name in tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
@@ -17,9 +18,13 @@ from histohet.common.settings import (
     did_you_mean,
     quoted,
 )
+from histohet.tiles.settings import TileSpec
 
 MOST_TRAITS = 6
 """Of a combination: six traits have 63 combinations on a tile, more no map can show."""
+
+INCEPTION = "inception"
+"""Networks on pixels; and what stands for their encoder, since they are the encoder."""
 
 OF_COMBINATIONS = (
     *("hti_possible", "hti_observed", "hti_soft", "hti_excess"),
@@ -156,15 +161,79 @@ class PatientSettings(Settings):
         return self.folds if self.scheme == "cross_fitted" else 1
 
 
+class InceptionSettings(Settings):
+    """The published network and its training, by default as PathoMCH's code has them."""
+
+    tile_um: float = Field(256, gt=0, description="Side of a tile on the slide, µm.")
+    tile_px: int = Field(
+        512,
+        ge=75,
+        le=2048,
+        description="Side of a tile as the network sees it, 75 px (the least it takes) to 2048.",
+    )
+    max_background: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A tile is left out if so large a share of its values, all pixels and "
+        "channels, is above 220.",
+    )
+    batch: int = Field(144, ge=2, description="Tiles per step.")
+    part: int = Field(
+        18,
+        ge=2,
+        description="Tiles that pass the network at once and are normalised together, a whole "
+        "part of `batch`; published on eight GPUs with 18 each. Memory of the GPU goes by it.",
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="Of Adam, at the beginning.")
+    norm_momentum: float = Field(
+        0.01,
+        gt=0,
+        le=1,
+        description="Share of the running means of batch normalisation that a step replaces.",
+    )
+    evaluations_per_pass: int = Field(
+        16, ge=1, description="How often a pass through all tiles stops to evaluate the network."
+    )
+    most_evaluations: int = Field(1000, ge=1, description="Training ends after so many.")
+    lr_patience: int = Field(
+        10,
+        ge=1,
+        description="The learning rate falls to a tenth after so many evaluations without a "
+        "validation loss that is less by 0.0001.",
+    )
+    patience: int = Field(
+        30, ge=1, description="Training ends after so many without a lesser validation loss."
+    )
+    best_by: Literal["tiles", "slides"] = Field(
+        "tiles",
+        description="The network is kept as it was at its highest validation AUC: of `tiles` "
+        "(PathoMCH's code) or `slides` (the paper).",
+    )
+
+    @model_validator(mode="after")
+    def _check_part(self) -> Self:
+        if self.batch % self.part:
+            raise FaultyKeyError("part", f"{self.batch} tiles cannot be dealt into such parts")
+        return self
+
+    @property
+    def size(self) -> TileSpec:
+        """Size of the tiles."""
+        return TileSpec(tile_um=self.tile_um, tile_px=self.tile_px)
+
+
 class TraitSettings(PatientSettings):
     """Which traits are learned from which expression, how, and what is made of their maps."""
 
-    model: Literal["linear", "proportion", "abmil"] = Field(
+    model: Literal["linear", "proportion", "abmil", "inception"] = Field(
         "linear",
         description="`linear`: on the mean embedding of a slide, so the mean over its tiles is "
         "the score of the slide. `proportion`: mean of the probabilities of the tiles, of a small "
-        "network. `abmil`: gated attention with an additive head, for traits of few tiles. The "
-        "last two are trained with PyTorch.",
+        "network. `abmil`: gated attention with an additive head, for traits of few tiles. "
+        "`inception`: the published network, Inception-v3 from random weights on pixels of tiles "
+        "of its own; days of GPUs, and `tiles: whole` and a number as `threshold`. All but "
+        "`linear` are trained with PyTorch.",
     )
     target: Literal["extremes", "rank"] = Field(
         "extremes",
@@ -175,6 +244,9 @@ class TraitSettings(PatientSettings):
         "masked",
         description="Which tiles: epithelium, as the variant full encodes it, or all tissue as "
         "no_mask does (PathoMCH).",
+    )
+    inception: InceptionSettings | None = Field(
+        None, description="Optional, only for `model: inception`."
     )
     threshold: Literal["matched"] | Annotated[float, Field(gt=0, lt=1)] = Field(
         "matched",
@@ -194,6 +266,29 @@ class TraitSettings(PatientSettings):
         description="Clinical columns by whose values heterogeneity is compared, such as "
         "`[ER Status By IHC]`.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_recipe(cls, values: object) -> object:
+        if isinstance(values, Mapping) and values.get("model") == INCEPTION:
+            return {**values, "inception": values.get("inception", {})}
+        return values
+
+    @model_validator(mode="after")
+    def _check_inception(self) -> Self:
+        if self.model != INCEPTION:
+            if self.inception is not None:
+                raise FaultyKeyError("inception", f"`model: {self.model}` takes nothing from it")
+            return self
+        if self.tiles != "whole":
+            raise FaultyKeyError("tiles", "`inception` sees all of a tile, as published: `whole`")
+        if self.threshold == "matched":
+            raise FaultyKeyError(
+                "threshold",
+                "`inception` takes a number, published 0.5: for `matched`, the networks of every "
+                "fold would have to score all slides",
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
@@ -241,6 +336,11 @@ class TraitSettings(PatientSettings):
         """Keys that models depend on, in canonical form."""
         later = ("combinations", "controls")
         return {key: value for key, value in self.canonical().items() if key not in later}
+
+    @property
+    def of_lessons(self) -> dict[str, Any]:
+        """Keys that networks on pixels depend on, apart from their own, labels and splits."""
+        return {"target": self.target, "rounds": self.rounds}
 
     @property
     def needs_torch(self) -> bool:

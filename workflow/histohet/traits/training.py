@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -91,42 +91,62 @@ class Fit(Protocol):
         """Return the models of every round of a fold."""
 
 
-def lesson_of(
-    slides: Slides,
-    values: pd.Series[float],
+def lessons_of(
+    trait: str,
+    patients: Sequence[str],
+    labels: pd.DataFrame,
+    thresholds: pd.DataFrame,
     splits: pd.DataFrame,
-    thresholds: Thresholds,
-    fold: int,
-    settings: TraitSettings,
-) -> Lesson:
-    """Return what is learned in a fold, from the patients that it is developed on alone.
+    target: str,
+    rounds: int,
+) -> dict[int, Lesson]:
+    """Return what is learned in every fold, by number, from those that it is developed on alone.
 
     Parameters
     ----------
-    values
-        Expression by patient.
-    splits
-        See `histohet.traits.splits.make_splits`.
-    thresholds
-        Of the fold.
+    patients
+        Whose the slides are, (S,).
+    labels, thresholds, splits
+        See `histohet.traits.cohort.TraitCohort`.
+    target, rounds
+        See `TraitSettings`.
 
     Raises
     ------
     TraitError
         If a round has no low or no high slide to train on, or none to validate on.
     """
-    patients = pd.Index(slides.patients)
+    values = labels[labels["trait"] == trait].set_index("patient")["value"]
+    of_trait = thresholds[thresholds["trait"] == trait].set_index("fold")
+    lessons = {}
+    for fold, *limits in of_trait[list(Thresholds._fields)].itertuples():
+        at = Thresholds(*map(float, limits))
+        lessons[int(fold)] = _lesson(patients, values, splits, at, int(fold), target, rounds)
+    return lessons
+
+
+def _lesson(
+    of_slides: Sequence[str],
+    values: pd.Series[float],
+    splits: pd.DataFrame,
+    thresholds: Thresholds,
+    fold: int,
+    target_kind: str,
+    n_rounds: int,
+) -> Lesson:
+    """Return what is learned in a fold."""
+    patients = pd.Index(of_slides)
     roles = splits.set_index("patient").reindex(patients)
     developed = (roles[role_column(fold, 1)] != TEST).to_numpy()
     value = np.asarray(values.reindex(patients), np.float64)
-    if settings.target == "extremes":
+    if target_kind == "extremes":
         labels = labels_of(value, thresholds)
         target = np.select([labels == HIGH, labels == LOW], [1.0, 0.0], np.nan)
     else:
         target = _ranks(values, splits, fold, patients)
     target[~developed] = np.nan
     rounds = []
-    for number in range(1, settings.rounds + 1):
+    for number in range(1, n_rounds + 1):
         role = roles[role_column(fold, number)].to_numpy()
         known = np.isfinite(target)
         trained, validated = (role == TRAIN) & known, (role == VALIDATION) & known
@@ -233,41 +253,28 @@ def train_trait(
     TraitError
         If a round has no low or no high slide to train on, or none to validate on.
     """
-    values = labels[labels["trait"] == trait].set_index("patient")["value"]
-    at = thresholds[thresholds["trait"] == trait].set_index("fold")[list(Thresholds._fields)]
+    tables = (labels, thresholds, splits)
+    lessons = lessons_of(trait, slides.patients, *tables, settings.target, settings.rounds)
     kept, developed, abouts = [], [], []
-    published = settings.scheme == "published"
-    for fold in range(1, settings.n_folds + 1):
-        limits = Thresholds(*at.loc[[fold]].to_numpy(np.float64)[0].tolist())
-        lesson = lesson_of(slides, values, splits, limits, fold, settings)
+    for fold, lesson in lessons.items():
         fitted = fit(slides, lesson, fold)
         aucs = [
             _validation_auc(fitted.heads, slides, lesson, number)
             for number in range(settings.rounds)
         ]
-        rounds = list(range(settings.rounds))
-        if published:
-            # The highest first, of equal ones the earlier round.
-            rounds = sorted(rounds, key=lambda number: -np.nan_to_num(aucs[number]))[
-                : settings.best
-            ]
+        rounds = counting_rounds(aucs, settings)
         tensors = {name: tensor[rounds] for name, tensor in fitted.heads.tensors().items()}
         kept.append(heads_of(settings.model, tensors))
         developed.append(np.any([np.any(one, axis=0) for one in lesson.rounds], axis=0))
+        about = about_rounds(rounds, aucs, fitted.loss)
         abouts.append(
-            {
-                **fitted.about,
-                "rounds": [number + 1 for number in rounds],
-                "validation_auc": [None if np.isnan(one) else round(one, 4) for one in aucs],
-                "validation_loss": np.round(fitted.loss, 4).tolist(),
-                "slides_developed_on": int(developed[-1].sum()),
-            }
+            {**fitted.about, **about, "slides_developed_on": int(developed[-1].sum())},
         )
     if settings.threshold == "matched":
-        limits_of = matched_thresholds(kept, developed, slides, together=not published)
+        together = settings.scheme != "published"
+        limits_of = matched_thresholds(kept, developed, slides, together)
     else:
-        number = settings.best if published else 1
-        limits_of = [np.full(number, logit(settings.threshold))] * len(kept)
+        limits_of = [given_thresholds(settings.threshold, settings)] * len(kept)
     folds = {
         number: FoldModel(heads, limits, about)
         for number, (heads, limits, about) in enumerate(
@@ -275,6 +282,31 @@ def train_trait(
         )
     }
     return TraitModel(trait, settings.model, encoder, folds)
+
+
+def counting_rounds(aucs: Sequence[float], settings: TraitSettings) -> list[int]:
+    """Return the rounds that count, from 0: of the published scheme the best, else all.
+
+    The highest validation AUC comes first, of equal ones the earlier round.
+    """
+    rounds = list(range(len(aucs)))
+    if settings.scheme != "published":
+        return rounds
+    return sorted(rounds, key=lambda number: -np.nan_to_num(aucs[number]))[: settings.best]
+
+
+def given_thresholds(probability: float, settings: TraitSettings) -> Floats:
+    """Return a probability as a logit: of each model that votes, or once, of their mean."""
+    return np.full(settings.best if settings.scheme == "published" else 1, logit(probability))
+
+
+def about_rounds(rounds: Sequence[int], aucs: Sequence[float], loss: Floats) -> dict[str, Any]:
+    """Return what is worth knowing of the rounds of a fold: which count, and how each did."""
+    return {
+        "rounds": [number + 1 for number in rounds],
+        "validation_auc": [None if np.isnan(one) else round(one, 4) for one in aucs],
+        "validation_loss": np.round(loss, 4).tolist(),
+    }
 
 
 def _validation_auc(heads: Heads, slides: Slides, lesson: Lesson, number: int) -> float:
