@@ -102,8 +102,8 @@ def stability(args: argparse.Namespace) -> tuple[Json, Json]:
     say("\nstability: clusters found, ARI over seeds and 80 % resamples, width of the interval")
     for row in rows:
         line = f"{row['slide']:17s} {row['encoder']:23s} {row['engine']:8s}{row['tiles']:6d} tiles"
-        line += f" {row['found_low']}-{row['found_high']}  seeds {row['seed_ari']:.3f}"
-        line += f"  resamples {row['resample_ari']:.3f}  width {row['interval_width']}"
+        line += f" {row['found_low']}-{row['found_high']}  seeds {shown(row['seed_ari'])}"
+        line += f"  resamples {shown(row['resample_ari'])}  width {row['interval_width']}"
         line += f"  set aside {row['outlier_share']:.3f}"
         line += f"  muscle {row['muscle_dice']:.2f}" if row["muscle_dice"] is not None else ""
         say(f"{line}  {row['cpu_s']:.1f} s")
@@ -116,6 +116,11 @@ def stability(args: argparse.Namespace) -> tuple[Json, Json]:
         "outlier_share": by_engine(rows, "outlier_share", np.mean),
     }
     return headline, {"slides": rows}
+
+
+def shown(figure: float | None) -> str:
+    """Return a figure in words; of one seed or one resample there is no pair to compare."""
+    return "-" if figure is None else f"{figure:.3f}"
 
 
 def stability_of(task: tuple[str, str, str, int, int, Places]) -> Json:

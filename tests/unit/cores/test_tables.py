@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from histohet.common.provenance import Provenance
 from histohet.common.sheets import SheetError
+from histohet.cores import qupath
 from histohet.cores.dearray import with_map
 from histohet.cores.grid import (
     ArrayError,
@@ -204,3 +205,17 @@ def test_sheets_of_arrays_that_cannot_be_used_are_refused(
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(SheetError, match=message):
         read_array_sheet(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("read", ["geojson", "qptma"])
+def test_files_too_large_to_be_read_whole_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    monkeypatch.setattr(qupath, "LARGEST_GEOJSON", 10)
+    path = tmp_path / f"a.{read}"
+    path.write_text("x" * 11)
+    with pytest.raises(ArrayError, match=f"a.{read} is larger than"):
+        if read == "qptma":
+            qupath.read_qptma(path, "a.svs", (0, 0))
+        else:
+            qupath.read_geojson_cores(path, (0, 0))

@@ -61,10 +61,7 @@ def read_geojson_cores(path: str | Path, offset: tuple[int, int]) -> list[Core]:
 
 
 def _features(path: str | Path) -> list[dict[str, Any]]:
-    if unfit := why_no_file(path):
-        raise ArrayError(f"{path} {unfit}")
-    if Path(path).stat().st_size > LARGEST_GEOJSON:
-        raise ArrayError(f"{path} is larger than {LARGEST_GEOJSON // 2**20} MB: export cores alone")
+    _check_file(path)
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -73,6 +70,14 @@ def _features(path: str | Path) -> list[dict[str, Any]]:
     if not isinstance(features, list) or not all(isinstance(one, dict) for one in features):
         raise ArrayError(f"{path} is no GeoJSON: it holds no features")
     return features
+
+
+def _check_file(path: str | Path) -> None:
+    """Refuse what cannot be read whole: it is no file, or too large."""
+    if unfit := why_no_file(path):
+        raise ArrayError(f"{path} {unfit}")
+    if Path(path).stat().st_size > LARGEST_GEOJSON:
+        raise ArrayError(f"{path} is larger than {LARGEST_GEOJSON // 2**20} MB: export cores alone")
 
 
 def _core_of(about: Mapping[str, Any], geometry: Any, offset: tuple[int, int], where: str) -> Core:
@@ -165,8 +170,7 @@ def read_qptma(path: str | Path, slide: str | Path, offset: tuple[int, int]) -> 
     ArrayError
         If it is no such table, or of another slide.
     """
-    if unfit := why_no_file(path):
-        raise ArrayError(f"{path} {unfit}")
+    _check_file(path)
     lines = Path(path).read_text(encoding="utf-8-sig", errors="replace").splitlines()
     heads = [number for number, line in enumerate(lines) if line.startswith(QPTMA_COLUMNS[0])]
     if not heads:
