@@ -98,6 +98,13 @@ ARRAY = {
 }
 CORES = "results/tma/slides.tsv"
 
+CORE_MASK = {
+    "picture": "results/cores/masks/{slide}.jpg",
+    "mask": "results/cores/masks/{slide}.png",
+    "about": "results/cores/masks/{slide}.json",
+}
+CORE_MASKS = "results/cores/masks.csv"
+
 SUMMARY = "results/summary.json"
 WEIGHTS_LOCK = "config/weights.lock.json"
 

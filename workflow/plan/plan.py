@@ -131,6 +131,26 @@ class Plan:
         """Return what contradicts the sheet, of all arrays."""
         return fill(paths.ARRAY["checks"], array=self.arrays.names(wildcards))
 
+    @property
+    def masked_cores(self) -> list[str]:
+        """Cores whose tissue is found here."""
+        return [slide for slide in self.slides.cores if not self.slides.is_imported(slide)]
+
+    def core_masks(self, wildcards: Wildcards) -> str:
+        """Return the table of the masks of all cores.
+
+        Raises
+        ------
+        PlanError
+            If there is no core.
+        """
+        if not self.masked_cores:
+            raise PlanError(
+                f"no slide of {self.config.slides} is a core: give it a core_diameter_um, or a "
+                "region (docs/cores.md)"
+            )
+        return paths.CORE_MASKS
+
     # --- stages -----------------------------------------------------------------------------------
 
     def of_slides(self, wildcards: Wildcards) -> list[str]:

@@ -136,6 +136,11 @@ class Slides:
         found = {slide for slide in self.segmented if own and self.rows[slide].mask is None}
         return [slide for slide in self.rows if slide in found.union(self.masked)]
 
+    @property
+    def cores(self) -> list[str]:
+        """Slides that are cores of tissue microarrays: regions of a file, or of known diameter."""
+        return [slide for slide, row in self.rows.items() if row.region or row.core_diameter_um]
+
     def is_imported(self, slide: str) -> bool:
         """Whether a slide brings finished features; it has no tissue, tiles or encoding of ours."""
         row = self.rows.get(slide)
