@@ -96,7 +96,7 @@ ARRAY = {
     "picture": "results/tma/{array}/overview.jpg",
     "checks": "results/tma/{array}/checks.json",
 }
-CORES = "results/tma/slides.tsv"
+CORES = {"slides": "results/tma/slides.tsv", "settings": "results/tma/settings.yaml"}
 
 CORE_MASK = {
     "picture": "results/cores/masks/{slide}.jpg",

@@ -36,7 +36,7 @@ rule collect_cores:
         cores=PLAN.cores,
         checks=PLAN.checks,
     output:
-        slides=paths.CORES,
+        **paths.CORES,
     log:
         "results/logs/collect_cores.log",
     benchmark:
@@ -48,6 +48,7 @@ rule collect_cores:
         mem_mb=1000,
         runtime=5,
     params:
+        fit=PLAN.arrays.fit,
         code=code_of("collect_cores.py"),
     script:
         "../scripts/collect_cores.py"

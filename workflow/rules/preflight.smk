@@ -85,6 +85,7 @@ rule collect_preflight:
         min_tiles=config["clustering"]["min_tiles"],
         min_coverage=config["epithelium"]["min_coverage"],
         by_stain=config["epithelium"]["without_mask"] == "stain",
+        tolerance=config["scale"]["tolerance"],
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"

@@ -16,6 +16,7 @@ from histohet.cores.lattice import choose_cores, places_of
 from histohet.cores.qupath import QPTMA, read_geojson_cores, read_qptma
 from histohet.cores.settings import ArraySettings
 from histohet.cores.sheet import ArrayRow, Place, read_core_table, read_map
+from histohet.cores.tiling import CoreSize
 from histohet.slides.files import GEOJSON
 from histohet.slides.reader import Slide
 from histohet.slides.region import qupath_bounds
@@ -53,6 +54,11 @@ class Array:
     offset: tuple[int, int]
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+    @property
+    def core_size(self) -> CoreSize:
+        """Size of its cores, and scale of its slide."""
+        return CoreSize(self.diameter_um, self.diameter_um / self.diameter_px)
 
 
 def take_apart(slide: Slide, row: ArrayRow, settings: ArraySettings) -> Array:
