@@ -104,6 +104,7 @@ CORE_MASK = {
     "about": "results/cores/masks/{slide}.json",
 }
 CORE_MASKS = "results/cores/masks.csv"
+CORE_HETEROGENEITY = "results/cores/{variant}/heterogeneity.tsv"
 
 SUMMARY = "results/summary.json"
 WEIGHTS_LOCK = "config/weights.lock.json"

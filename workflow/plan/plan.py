@@ -151,6 +151,17 @@ class Plan:
             )
         return paths.CORE_MASKS
 
+    def core_heterogeneity(self, wildcards: Wildcards) -> list[str]:
+        """Return heterogeneity within and between patients, if one has several cores."""
+        owners = [self.slides.rows[slide].patient for slide in self.slides.cores]
+        several = len(set(owners)) < len(owners)
+        return fill(paths.CORE_HETEROGENEITY, variant=self.variants.of_slides if several else [])
+
+    def pooled_cores(self, wildcards: Wildcards) -> list[str]:
+        """Return the table of the variant that pools what a variant measures apart, if any."""
+        twin = self.variants.pooled_twin(wildcards.variant)
+        return [] if twin is None else fill(paths.COHORT, variant=twin)
+
     # --- stages -----------------------------------------------------------------------------------
 
     def of_slides(self, wildcards: Wildcards) -> list[str]:

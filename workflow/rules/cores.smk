@@ -1,10 +1,11 @@
 # Arrays of cores to rows of a slide sheet, which is made, and checked by eye, before the run that uses
-# it: so the DAG is known when that starts. Cores to masks.
+# it: so the DAG is known when that starts. Cores to masks, and cores to patients.
 
 
 localrules:
     dearray,
     core_masks,
+    cores,
 
 
 rule find_cores:
@@ -110,3 +111,40 @@ rule collect_core_masks:
 rule core_masks:
     input:
         PLAN.core_masks,
+
+
+rule compare_cores:
+    input:
+        slides=paths.COHORT,
+        pooled=PLAN.pooled_cores,
+    output:
+        patients=paths.CORE_HETEROGENEITY,
+        icc="results/cores/{variant}/icc.tsv",
+        svg="results/cores/{variant}/heterogeneity.svg",
+        png=report(
+            "results/cores/{variant}/heterogeneity.png",
+            caption="../report/cores.rst",
+            category="14 Cores",
+            labels={"variant": "{variant}"},
+        ),
+    log:
+        "results/logs/compare_cores/{variant}.log",
+    benchmark:
+        "results/benchmarks/compare_cores/{variant}.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(10),
+    params:
+        cores=SLIDES.cores,
+        drawn=ANALYSES.scores,
+        code=code_of("compare_cores.py"),
+    script:
+        "../scripts/compare_cores.py"
+
+
+rule cores:
+    input:
+        PLAN.core_heterogeneity,
