@@ -144,6 +144,7 @@ class Plan:
         PlanError
             If there is no core.
         """
+        self.slides.sheet(wildcards)
         if not self.masked_cores:
             raise PlanError(
                 f"no slide of {self.config.slides} is a core: give it a core_diameter_um, or a "
@@ -166,6 +167,7 @@ class Plan:
 
     def of_slides(self, wildcards: Wildcards) -> list[str]:
         """Everything of single slides and patients that the steps of the cohort start from."""
+        self.slides.sheet(wildcards)
         measures = {
             file
             for name in (*self.variants.configured, *self.variants.curve)
@@ -191,6 +193,7 @@ class Plan:
 
     def maps(self, wildcards: Wildcards) -> list[str]:
         """Return the maps of every slide or patient under every variant."""
+        self.slides.sheet(wildcards)
         return list(chain.from_iterable(map(self._maps_of, self.variants.configured)))
 
     def masks(self, wildcards: Wildcards) -> list[str]:
@@ -206,10 +209,12 @@ class Plan:
 
         QuPath opens slides, not what is pooled.
         """
+        self.slides.sheet(wildcards)
         return fill(paths.QUPATH, variant=self.variants.of_slides[:1], slide=self.slides.rows)
 
     def anndata(self, wildcards: Wildcards) -> list[str]:
         """Tiles of every slide as AnnData, under the variant that QuPath shows."""
+        self.slides.sheet(wildcards)
         return fill(paths.ANNDATA, variant=self.variants.of_slides[:1], slide=self.slides.rows)
 
     def attention(self, wildcards: Wildcards) -> list[str]:

@@ -214,6 +214,22 @@ class Slides:
             "origin": epithelium.mask_origin,
         }
 
+    def sheet(self, wildcards: Wildcards) -> str:
+        """Return the slide sheet.
+
+        Raises
+        ------
+        PlanError
+            If it has yet to be made, of the cores that are found on arrays.
+        """
+        if not self.rows:
+            raise PlanError(
+                f"config, slides: {self._config.slides} is not there yet. Its rows are made by "
+                "`snakemake dearray`: run it, look at results/tma/<array>/overview.jpg, then copy "
+                f"results/tma/slides.tsv to {self._config.slides} (docs/cores.md)"
+            )
+        return self._config.slides
+
     # --- files -----------------------------------------------------------------------------------
 
     def file(self, column: str) -> Input:
