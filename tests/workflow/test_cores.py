@@ -1,4 +1,4 @@
-"""Cores that are regions of a real section: masks, and heterogeneity within and between patients."""
+"""Cores that are regions of a real section: masks, heterogeneity within and between patients."""
 
 from __future__ import annotations
 
