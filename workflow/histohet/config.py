@@ -28,6 +28,7 @@ from histohet.features.settings import SlideEmbeddings
 from histohet.measures.settings import MeasuresSettings
 from histohet.phantoms.settings import PhantomSettings
 from histohet.prognosis.settings import AddedValueSettings
+from histohet.rotation.settings import RotationSettings
 from histohet.slides.settings import ScaleSettings
 from histohet.survival.settings import CurveSettings, StatisticsSettings
 from histohet.tiles.settings import TileSettings
@@ -167,6 +168,11 @@ class Config(Settings):
         None,
         description="Optional: tissue microarrays, whose cores `snakemake dearray` finds and "
         "writes as rows of a slide sheet (docs/cores.md). Nothing else depends on it.",
+    )
+    rotation: RotationSettings | None = Field(
+        None,
+        description="Optional: how far clusters stay the same when every tile is turned, by "
+        "encoder (docs/rotation.md). Nothing else depends on it.",
     )
     measures: MeasuresSettings = MeasuresSettings()
     agreement: AgreementSettings | None = Field(

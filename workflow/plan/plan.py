@@ -25,6 +25,7 @@ from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
 from plan.resources import Resources
+from plan.rotation import Rotation
 from plan.slides import Slides
 from plan.traits import Traits
 from plan.variants import Variants
@@ -74,6 +75,7 @@ class Plan:
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
         self.arrays = Arrays(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
+        self.rotation = Rotation(config, self.slides)
         self.resources = Resources(self.slides, config.tiles)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
@@ -285,6 +287,12 @@ class Plan:
                 "Masks",
             ),
             Pictures(attention, "attention.rst", "4 Tumour clusters", "Attention"),
+            Pictures(
+                fill(paths.TURNED_PICTURE, slide=self.rotation.cores),
+                "turned_core.rst",
+                "14 Rotation",
+                "Cores",
+            ),
             *(
                 Pictures(files, "trait_map.rst", "13 Traits", name)
                 for name, files in self.traits.pictures_by_combination.items()

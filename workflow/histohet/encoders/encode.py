@@ -64,6 +64,7 @@ def encode_job(
     provenance: Provenance,
     tiles: TileTable,
     choose: Callable[[], tuple[Ints, TileSource]],
+    wrapped: Callable[[Encoder], Encoder] = lambda encoder: encoder,
 ) -> None:
     """Write the feature file of a slide; one without rows that says why if the slide is lost.
 
@@ -77,11 +78,13 @@ def encode_job(
     choose
         Returns the rows of the tiles to encode, and where their pixels come from; not asked of a
         slide that is lost already.
+    wrapped
+        Makes of the encoder the one whose embeddings are written.
     """
 
     def encode() -> tuple[int, Outcome]:
         index, source = choose()
-        return len(index), _encode(job, provenance, tiles, index, source)
+        return len(index), _encode(job, provenance, tiles, index, source, wrapped)
 
     (n_encoded, found), outcome = attempt(encode, (0, tiles.outcome), tiles.outcome)
     if outcome.ok:
@@ -93,13 +96,18 @@ def encode_job(
 
 
 def _encode(
-    job: Any, provenance: Provenance, tiles: TileTable, index: Ints, source: TileSource
+    job: Any,
+    provenance: Provenance,
+    tiles: TileTable,
+    index: Ints,
+    source: TileSource,
+    wrapped: Callable[[Encoder], Encoder],
 ) -> Outcome:
     checkpoint = locate(job.params.weights)
     entry = EncoderEntry(**job.params.encoder)
     if source.mask_apart:
         entry = entry.of_epithelium()
-    encoder = make_encoder(entry, source.tile_px, checkpoint)
+    encoder = wrapped(make_encoder(entry, source.tile_px, checkpoint))
     # A file is not copied once for each of its cores.
     folder = job.resources.get("stage", "") if source.region is None else ""
     with staged(source.slide, folder) as slide:
