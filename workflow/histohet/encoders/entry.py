@@ -94,6 +94,12 @@ class EncoderEntry(Settings):
         description="Side of the tiles it was published for, and takes; null if any that the model "
         "accepts.",
     )
+    multiple_px: int = Field(
+        1,
+        ge=1,
+        description="The side of its tiles is a multiple of this; of others it would not give the "
+        "same for turned tiles.",
+    )
     precision: Precision = Field(
         "float32",
         description="In which it computes on a GPU (autocast). On a CPU it is always float32.",
@@ -198,8 +204,14 @@ class EncoderEntry(Settings):
         Raises
         ------
         EncoderError
-            If it was published for another one.
+            If it was published for another one, or would not be as symmetric as it promises.
         """
+        if tile_px % self.multiple_px:
+            raise EncoderError(
+                f"encoder '{self.name}' is the same for turned tiles only where their side is a "
+                f"multiple of {self.multiple_px} px, not of {tile_px} px: set tiles.tile_px to "
+                f"{round(tile_px / self.multiple_px) * self.multiple_px}"
+            )
         if self.input_px not in (None, tile_px):
             raise EncoderError(
                 f"encoder '{self.name}' takes tiles of {self.input_px} px, not of {tile_px} px: "

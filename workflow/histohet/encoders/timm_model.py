@@ -20,6 +20,7 @@ from histohet.encoders.base import EncoderOutOfMemory
 from histohet.encoders.checkpoints import load_published
 from histohet.encoders.entry import EncoderEntry, EncoderError, without_map
 from histohet.encoders.networks import create_empty
+from histohet.encoders.sre_resnet18 import SreResNet18, check_kernels, expand_kernels
 from histohet.slides.reader import Pixels
 
 
@@ -247,19 +248,21 @@ def load_model(entry: EncoderEntry, checkpoint: Path) -> torch.nn.Module:
     model = create_empty(entry)
     published = read_state_dict(checkpoint)
     try:
+        if isinstance(model, SreResNet18):
+            check_kernels(model, published)
         load_published(model, published, entry.layout)
     except EncoderError as error:
         raise EncoderError(
             f"encoder '{entry.name}': {checkpoint} is not a checkpoint of {entry.model} with these "
             f"arguments: {error}"
         ) from error
-    return model.eval()
+    return expand_kernels(model).eval()
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read named tensors from a checkpoint without unpickling objects.
 
-    Where they are kept under ``model``, beside other things, those are returned.
+    Where they are kept under ``model`` or ``state_dict``, beside other things, those are returned.
 
     Raises
     ------
@@ -282,8 +285,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"checkpoint {path} is damaged or holds more than tensors; only plain state dicts "
             f"are read: {error}"
         ) from error
-    if isinstance(weights, Mapping) and isinstance(weights.get("model"), Mapping):
-        weights = weights["model"]
+    for key in ("model", "state_dict"):
+        if isinstance(weights, Mapping) and isinstance(weights.get(key), Mapping):
+            weights = weights[key]
     if not isinstance(weights, Mapping) or not all(torch.is_tensor(w) for w in weights.values()):
         raise EncoderError(f"checkpoint {path} does not hold a state dict of named tensors")
     return dict(weights)
