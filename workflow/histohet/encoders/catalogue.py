@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from histohet.common.resources import read_resource
 from histohet.common.settings import explain
 from histohet.encoders.entry import EncoderEntry, EncoderError
-from histohet.encoders.settings import OWN_DESCRIPTION, EncoderSettings, Layer
+from histohet.encoders.settings import OWN_DESCRIPTION, RING_KERNELS, EncoderSettings, Layer
 from histohet.encoders.weights import pin
 
 Catalogue = Mapping[str, EncoderEntry]
@@ -80,7 +80,9 @@ def _known(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
             f"encoder '{name}' is not in the catalogue ({', '.join(catalogue)}); a model of your "
             "own needs encoder.kind: timm, and its model, width and normalisation"
         )
-    return catalogue[name].model_copy(update={"name": settings.name})
+    entry = catalogue[name].model_copy(update={"name": settings.name})
+    sides = settings.model_dump(include=set(RING_KERNELS), exclude_none=True)
+    return entry.model_copy(update={"arguments": entry.arguments | sides})
 
 
 def _of_layer(entry: EncoderEntry, layer: Layer) -> EncoderEntry:

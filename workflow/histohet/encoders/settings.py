@@ -10,12 +10,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from histohet.common.settings import FilePath, Name, Settings, Text
 
-Kind = Literal["timm", "stain_texture"]
+Kind = Literal["timm", "stain_texture", "sre_resnet18"]
 Pooling = Literal["own", "class_token_and_mean"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Symmetry = Literal["none", "d4"]
 Layer = Literal["mid", "deep"]
 
+
+def _odd(side: int) -> int:
+    if side % 2 == 0:
+        raise ValueError(f"a kernel of {side} × {side} has no centre: its side must be odd")
+    return side
+
+
+Odd = Annotated[int, Field(ge=3), AfterValidator(_odd)]
 Shares = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -24,6 +32,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 OWN_DESCRIPTION = ("model", "width", "normalisation", "pooling", "precision", "arguments")
 """Keys that describe a model; a name of the catalogue stands for all of them."""
+
+RING_KERNELS = ("kernels", "first")
+"""Keys that describe the ring kernels of `sre_resnet18`."""
 
 
 class ChannelStatistics(Settings):
@@ -96,7 +107,7 @@ class EncoderSettings(Settings):
     kind: Kind | None = Field(
         None,
         description="Only for what is not in the catalogue: `timm` (any timm model, described by "
-        "the keys below), or `stain_texture` under another name.",
+        "the keys below), or `stain_texture` or `sre_resnet18` under another name.",
     )
     layer: Layer | None = Field(
         None,
@@ -107,6 +118,15 @@ class EncoderSettings(Settings):
         "none",
         description="`d4`: mean embedding over the eight turns and mirror images of a tile, so "
         "that it does not matter how the tissue lay on the glass; eight times the work.",
+    )
+    kernels: tuple[Odd, Odd, Odd, Odd] | None = Field(
+        None,
+        description="Only for `sre_resnet18`: sides of the kernels of its four stages; `[9, 9, 5, "
+        "5]` without.",
+    )
+    first: Odd | None = Field(
+        None,
+        description="Only for `sre_resnet18`: side of the kernel of its first layer; 7 without.",
     )
     checkpoint: FilePath | None = Field(
         None,
@@ -137,6 +157,12 @@ class EncoderSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> EncoderSettings:
+        is_sre = "sre_resnet18" in (self.kind, self.name)
+        for key in RING_KERNELS:
+            if getattr(self, key) is not None and not is_sre:
+                raise ValueError(f"'{key}' has a place only beside the encoder 'sre_resnet18'")
+        if self.kind in ("timm", "sre_resnet18") and "name" not in self.model_fields_set:
+            raise ValueError(f"kind '{self.kind}' needs 'name'")
         given = [key for key in OWN_DESCRIPTION if getattr(self, key) is not None]
         if self.kind != "timm":
             if given:
@@ -146,8 +172,6 @@ class EncoderSettings(Settings):
                 )
             return self
         missing = [key for key in ("model", "width", "normalisation") if key not in given]
-        if "name" not in self.model_fields_set:
-            missing.insert(0, "name")
         if missing:
             raise ValueError(f"kind 'timm' needs '{missing[0]}'")
         if (self.checkpoint is None) == (self.weights is None):
