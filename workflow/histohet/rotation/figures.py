@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from histohet.common.arrays import Ints
-from histohet.drawing.palette import NEUTRAL, cluster_colour, cluster_rgb, rgb
+from histohet.drawing.palette import FAINT, NEUTRAL, cluster_colour, cluster_rgb, rgb
 from histohet.drawing.panels import crop, faded, overlay, scale_bar, tile_squares
 from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, style
 from histohet.rotation.indices import compare
@@ -25,6 +25,7 @@ SHOWN_ANGLES = (45.0, 90.0)
 
 PANEL_INCH = 2.1
 TALLEST_INCH = 3.5
+LEGEND_COLUMNS = 3
 
 
 def draw_by_angle(table: pd.DataFrame) -> Figure:
@@ -54,10 +55,10 @@ def draw_by_angle(table: pd.DataFrame) -> Figure:
             axes.set_title(SMOOTHINGS[smoothing], weight="normal")
         for axes in grid[1]:
             axes.set_xlabel("angle, °")
-            axes.set_xticks(range(0, 361, 90))
-        handles, names = grid[0, 0].get_legend_handles_labels()
-        columns = min(len(names), 3)
-        figure.legend(handles, names, loc="outside lower left", ncols=columns)
+            axes.set_xticks(range(0, 360, 90))
+        figure.legend(
+            *grid[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=LEGEND_COLUMNS
+        )
     return figure
 
 
@@ -71,8 +72,7 @@ def _draw_lines(axes: Axes, table: pd.DataFrame, encoders: Sequence[str], measur
         for encoder in encoders
     }
     chance = pd.concat(means.values()).groupby("angle", as_index=False).max()
-    angles, highest = chance["angle"].to_numpy(), chance[columns[2]].to_numpy()
-    axes.fill_between(angles, 0, highest, color=NEUTRAL, lw=0, label="chance (highest)")
+    angles_of_chance, highest = chance["angle"].to_numpy(), chance[columns[2]].to_numpy()
     lowest = 0.0
     for number, (encoder, mean) in enumerate(means.items()):
         angles, found, ceiling = (mean[name].to_numpy() for name in ("angle", *columns[:2]))
@@ -80,8 +80,11 @@ def _draw_lines(axes: Axes, table: pd.DataFrame, encoders: Sequence[str], measur
             continue
         colour = cluster_colour(number)
         axes.plot(angles, found, color=colour, marker="o", ms=3.5, label=encoder)
-        axes.fill_between(angles, found, ceiling, color=colour, alpha=0.15, lw=0)
+        axes.fill_between(angles, found, ceiling, color=colour, alpha=0.1, lw=0)
+        axes.plot(angles, ceiling, color=colour, linestyle=":", lw=1.0)
         lowest = min(lowest, float(np.nanmin(found)))
+    axes.plot([], [], color=FAINT, linestyle=":", lw=1.0, label="ceiling: turned there and back")
+    axes.fill_between(angles_of_chance, 0, highest, color=NEUTRAL, lw=0, label="chance (highest)")
     axes.set_ylim(lowest, 1.03)
 
 
@@ -112,7 +115,7 @@ def draw_core(
     _, first = next(iter(labels.values()))
     angles = sorted({nearest_angle(list(first), angle) for angle in SHOWN_ANGLES})
     with style():
-        figure = new_figure((2 + len(angles)) * PANEL_INCH, len(labels) * (tall + 0.35) + 0.4)
+        figure = new_figure((2 + len(angles)) * PANEL_INCH, len(labels) * (tall + 0.25) + 0.5)
         figure.suptitle(name, x=0.01, ha="left", weight="bold")
         grid = figure.subplots(len(labels), 2 + len(angles), squeeze=False)
         for row, (encoder, (tile, by_angle)) in zip(grid, labels.items(), strict=True):
