@@ -241,6 +241,12 @@ def test_lost_cores_are_listed_and_teach_nothing(tmp_path: Path) -> None:
     assert said == {"a": "no core of another patient gives any clusters", "b": "nothing there"}
 
 
+def test_without_folds_nothing_is_shared() -> None:
+    whole = ComparisonSettings(folds=None)
+    with pytest.raises(ValueError, match="there are none"):
+        compare_across_patients("e", {}, {}, {}, whole, 1)
+
+
 def test_settings_always_look_at_0_degrees() -> None:
     assert ComparisonSettings(angles=(90, 30)).views == [0, 30, 90]
     assert len(views_of(ComparisonSettings().views)) == 12 + 2

@@ -75,8 +75,15 @@ def compare_across_patients(
     DataFrame
         Columns of `histohet.rotation.consistency`, and `patient` and `fold`. The index `agreement`
         is of a core with itself; whether clusters mean the same on all of them, `label_ari` says.
+
+    Raises
+    ------
+    ValueError
+        If there are no folds, or fewer than two patients.
     """
-    fold_of = deal_patients(patients.values(), settings.folds or 0, seed)
+    if settings.folds is None:
+        raise ValueError("clusters are shared between folds of patients, and there are none")
+    fold_of = deal_patients(patients.values(), settings.folds, seed)
     drawn = {slide: _drawn(slide, file, settings, seed) for slide, file in cores.items()}
     tables = []
     for fold in sorted(set(fold_of.values())):
