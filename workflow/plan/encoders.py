@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -101,6 +102,10 @@ class Encoders:
         """Return what a job asks for, by the kind of its encoder."""
         entries = self.entries
         return lambda wildcards: network if entries[wildcards.encoder].needs_torch else descriptors
+
+    def any_needs_torch(self, names: Iterable[str]) -> bool:
+        """Whether one of some encoders is a network; no input function."""
+        return any(self.entries[name].needs_torch for name in names)
 
     # Functions of a job, so that `snakemake prefetch` can run before weights were fetched.
     def weights(self, wildcards: Wildcards) -> dict[str, str]:

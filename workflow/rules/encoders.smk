@@ -21,7 +21,7 @@ rule encode_tiles:
         "results/benchmarks/encode_tiles/{encoder}_{masking}/{slide}.tsv"
     conda:
         "../../envs/encoders.yaml"
-        if any(entry.needs_torch for entry in ENCODERS.entries.values())
+        if ENCODERS.any_needs_torch(VARIANTS.encoders)
         else "../../envs/slides.yaml"
     # So many processes read tiles while the device computes; without a GPU the model has as many
     # threads. Descriptors of one core each run on several slides at once instead.

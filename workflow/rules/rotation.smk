@@ -18,7 +18,7 @@ rule turn_tiles:
         "results/benchmarks/turn_tiles/{encoder}/{slide}.tsv"
     conda:
         "../../envs/encoders.yaml"
-        if any(entry.needs_torch for entry in ENCODERS.entries.values())
+        if ENCODERS.any_needs_torch(PLAN.rotation.encoders)
         else "../../envs/slides.yaml"
     threads: ENCODERS.by_kind(network=16, descriptors=1)
     resources:

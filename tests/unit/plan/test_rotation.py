@@ -49,6 +49,12 @@ def test_without_the_section_nothing_is_turned() -> None:
     assert list(plan.encoders.entries) == ["stain_texture"]
 
 
+def test_a_network_that_turns_tiles_does_not_change_how_others_are_encoded() -> None:
+    plan = planned(encoders=["stain_texture", D4])
+    assert not plan.encoders.any_needs_torch(plan.variants.encoders)
+    assert plan.encoders.any_needs_torch(plan.rotation.encoders)
+
+
 def test_files_of_every_core_and_encoder() -> None:
     plan = planned(encoders=["stain_texture", D4], angles=[90, 45])
     rotation = plan.rotation
