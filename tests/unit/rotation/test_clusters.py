@@ -67,6 +67,8 @@ def test_there_are_no_more_clusters_than_different_vectors() -> None:
     constant = fit_means([np.ones((9, 4), np.float32)], 3, 0)
     assert constant.centres.shape == (1, 4)
     assert constant.variance == pytest.approx(0, abs=1e-12)
+    rounded = 1 + np.random.default_rng(0).normal(0, 1e-7, (50, 4))
+    assert len(fit_means([rounded.astype(np.float32)], 3, 0).centres) == 1
     two = np.repeat(np.eye(2, dtype=np.float32), 5, axis=0)
     assert len(fit_means([two], 3, 0).centres) == 2
 

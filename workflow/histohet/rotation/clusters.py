@@ -18,7 +18,7 @@ from sklearn.preprocessing import normalize
 from histohet.clustering.energy import estimate_coupling, neighbour_counts
 from histohet.clustering.potts.minimise import minimise
 from histohet.clustering.potts.model import PottsModel
-from histohet.clustering.tiles import Graph
+from histohet.clustering.tiles import ROUNDING, Graph
 from histohet.common.arrays import Float32, Floats, Ints
 
 RESTARTS = 10
@@ -65,11 +65,13 @@ def fit_means(cores: Sequence[Float32], clusters: int, seed: int) -> Means:
     cores
         Vectors (N, D) of each core, at least one.
     clusters
-        How many; fewer where there are not so many different vectors.
+        How many; fewer where there are not so many different vectors, and one if they differ by
+        rounding alone.
     """
     rows = normalize(np.concatenate(cores))
     weights = np.concatenate([np.full(len(vectors), 1 / len(vectors)) for vectors in cores])
-    most = min(clusters, len(np.unique(rows, axis=0)))
+    differ = (rows.std(axis=0, dtype=np.float64) > ROUNDING).any()
+    most = min(clusters, len(np.unique(rows, axis=0))) if differ else 1
     found = KMeans(most, n_init=RESTARTS, random_state=seed).fit(rows, sample_weight=weights)
     centres = found.cluster_centers_.astype(np.float64)
     return Means(centres, _variance(rows - centres[found.labels_]))
