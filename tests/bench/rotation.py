@@ -1,9 +1,9 @@
 """Clusters of turned tiles on real cores, by encoder: how far labels stay, and what they are worth.
 
-    .venv/bin/python tests/bench/rotation.py [FOLDER] [--json FILE]
+    .venv/bin/python tests/bench/rotation.py [--data F] [--out results/bench/rotation.json]
 
-FOLDER holds `gleason2019` and `histopath_example.npz`; by default `$HISTOHET_DATA/cores`. Of the
-cores of Gleason 2019 the scale is not known: 1.2 µm per px is assumed, so a tile of 64 px is 77 µm.
+F is the folder that HISTOHET_DATA names; its `cores` holds `gleason2019` and
+`histopath_example.npz`. Of the cores of Gleason 2019 the scale is not known: 1.2 µm per px is assumed, so a tile of 64 px is 77 µm.
 Their coloured maps are areas of one Gleason grade (whether an annotation's or a model's, nobody
 says), and a tile has the colour of its middle. The example has an unsupervised map of its makers in
 their place, so what agrees with that is listed apart.
@@ -51,7 +51,7 @@ from histohet.encoders.weights import locate
 from histohet.features.file import feature_file, open_features
 from histohet.rotation.consistency import compare_core, means_of_core
 from histohet.rotation.settings import ComparisonSettings
-from histohet.rotation.turning import TurningEncoder
+from histohet.rotation.turning import TurningEncoder, views_of
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
@@ -263,12 +263,14 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def report(encoder: Encoder, weights: str, tile_px: int, cores: list[Core], folder: Path) -> Any:
+def report(
+    name: str, encoder: Encoder, weights: str, tile_px: int, cores: list[Core], folder: Path
+) -> dict[str, Any]:
     """Measure an encoder on all cores; print a line and return what it is and what was found."""
     tables = [measure(encoder, core, tile_px, folder) for core in cores]
     table = pd.concat(tables)
     found = {
-        "encoder": encoder.name,
+        "encoder": name,
         "weights": weights,
         "tile_px": tile_px,
         "n_tiles": [int(one["n_tiles"].iloc[0]) for one in tables],
@@ -283,18 +285,14 @@ def report(encoder: Encoder, weights: str, tile_px: int, cores: list[Core], fold
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "folder",
-        type=Path,
-        nargs="?",
-        default=Path(os.environ.get("HISTOHET_DATA", "../shared/data")) / "cores",
-    )
-    parser.add_argument("--json", type=Path, default=Path("results/bench/rotation.json"))
+    data = Path(os.environ.get("HISTOHET_DATA", "../shared/data"))
+    parser.add_argument("--data", type=Path, default=data)
+    parser.add_argument("--out", type=Path, default=Path("results/bench/rotation.json"))
     given = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     start = time.process_time()
-    cores = list(read_cores(given.folder))
+    cores = list(read_cores(given.data / "cores"))
     middles = [core.middle() for core in cores]
     some = np.concatenate([core.tiles(RANDOM_PX)[::2] for core in middles])
     mid = partial(catalogued, SIDE, name="efficientnet_lite0", layer="mid")
@@ -304,25 +302,25 @@ def main() -> None:
         encoders = [
             report(*one, folder)
             for one in (
-                (Constant(), NONE, SIDE, cores),
-                (catalogued(SIDE, name="stain_texture"), NONE, SIDE, cores),
-                (mid(), SHIPPED, SIDE, cores),
-                (mid(symmetry="d4"), SHIPPED, SIDE, cores),
-                (plain, RANDOM, RANDOM_PX, middles),
-                (SymmetryAverage(plain), RANDOM, RANDOM_PX, middles),
-                (ring_encoder(folder, some), RANDOM, RANDOM_PX, middles),
+                ("constant", Constant(), NONE, SIDE, cores),
+                ("stain_texture", catalogued(SIDE, name="stain_texture"), NONE, SIDE, cores),
+                ("efficientnet_lite0 mid", mid(), SHIPPED, SIDE, cores),
+                ("efficientnet_lite0 mid d4", mid(symmetry="d4"), SHIPPED, SIDE, cores),
+                ("resnet18, stride 1", plain, RANDOM, RANDOM_PX, middles),
+                ("resnet18, stride 1, d4", SymmetryAverage(plain), RANDOM, RANDOM_PX, middles),
+                ("sre_resnet18", ring_encoder(folder, some), RANDOM, RANDOM_PX, middles),
             )
         ]
     record = {
         "assumed_mpp": MPP,
         "right_angles": RIGHT,
         "other_angles": OTHER,
-        "n_views": len(TurningEncoder(Constant(), SETTINGS.views)._views),
+        "n_views": len(views_of(SETTINGS.views)),
         "cpu_s": round(time.process_time() - start, 1),
         "encoders": encoders,
         **circumstances(given),
     }
-    write_json(given.json, record)
+    write_json(given.out, record)
 
 
 if __name__ == "__main__":
