@@ -3,8 +3,8 @@
     .venv/bin/python tests/bench/rotation.py [--data F] [--out results/bench/rotation.json]
 
 F is the folder that HISTOHET_DATA names; its `cores` holds `gleason2019` and
-`histopath_example.npz`. Of the cores of Gleason 2019 the scale is not known: 1.2 µm per px is assumed, so a tile of 64 px is 77 µm.
-Their coloured maps are areas of one Gleason grade (whether an annotation's or a model's, nobody
+`histopath_example.npz`. Of the cores of Gleason 2019 the scale is not known: 1.2 µm per px is
+assumed, so a tile of 64 px is 77 µm. Their coloured maps are areas of one Gleason grade (whether an annotation's or a model's, nobody
 says), and a tile has the colour of its middle. The example has an unsupervised map of its makers in
 their place, so what agrees with that is listed apart.
 
