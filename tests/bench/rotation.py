@@ -4,9 +4,9 @@
 
 F is the folder that HISTOHET_DATA names; its `cores` holds `gleason2019` and
 `histopath_example.npz`. Of the cores of Gleason 2019 the scale is not known: 1.2 µm per px is
-assumed, so a tile of 64 px is 77 µm. Their coloured maps are areas of one Gleason grade (whether an annotation's or a model's, nobody
-says), and a tile has the colour of its middle. The example has an unsupervised map of its makers in
-their place, so what agrees with that is listed apart.
+assumed, so a tile of 64 px is 77 µm. Their coloured maps are areas of one Gleason grade (whether an
+annotation's or a model's, nobody says), and a tile has the colour of its middle. The example has an
+unsupervised map of its makers in their place, so what agrees with that is listed apart.
 
 Encoders say what their weights are. `sre_resnet18` and an ordinary ResNet-18 of the same geometry
 (no stride at first, no pooling) have random ones: nothing here says how good they are when trained,
