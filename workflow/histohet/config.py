@@ -30,10 +30,13 @@ from histohet.phantoms.settings import PhantomSettings
 from histohet.prognosis.settings import AddedValueSettings
 from histohet.slides.settings import ScaleSettings
 from histohet.survival.settings import CurveSettings, StatisticsSettings
-from histohet.tiles.settings import TileSettings
+from histohet.tiles.settings import TileSettings, TileSpec
 from histohet.tissue.settings import TissueSettings
 from histohet.traits.settings import TraitSettings
 from histohet.tumour.settings import AttentionSettings, TumourSettings
+
+ROUNDING = 1e-3
+"""A tile is a multiple of its tokens but for this share of it: 37.33 is a third of 112."""
 
 NamedVariant = Literal["full", "no_mask", "no_potts", "no_tumor_filter", "paper"]
 
@@ -178,6 +181,17 @@ class Config(Settings):
         None, description="Only for generated cohorts (`workflow/phantoms.smk`)."
     )
 
+    @property
+    def tokens(self) -> int:
+        """Along the side of a tile; 1 where tiles have one vector each."""
+        dense = self.encoder.dense
+        return 1 if dense is None else round(self.tiles.tile_um / dense.tokens_um)
+
+    @property
+    def row_size(self) -> TileSpec:
+        """Size of what has a vector, a label and a row in files: a tile, or a token of one."""
+        return self.tiles.size.divided(self.tokens)
+
     @model_validator(mode="before")
     @classmethod
     def _check_empty(cls, values: object) -> object:
@@ -195,6 +209,25 @@ class Config(Settings):
             twice = [name for name in names if names.count(name) > 1]
             if twice:
                 raise FaultyKeyError(key, f"two are called '{twice[0]}'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tokens(self) -> Self:
+        if self.encoder.dense is None:
+            return self
+        tiles, um = self.tiles, self.encoder.dense.tokens_um
+        key = "encoder.dense.tokens_um"
+        if tiles.overlap_um:
+            raise FaultyKeyError(
+                key, "tiles that overlap have no tokens: set tiles.overlap_um to 0"
+            )
+        if not self.tokens or abs(self.tokens * um - tiles.tile_um) > ROUNDING * tiles.tile_um:
+            raise FaultyKeyError(key, f"tiles.tile_um ({tiles.tile_um:g}) is no multiple of {um:g}")
+        if tiles.tile_px % self.tokens:
+            raise FaultyKeyError(
+                key,
+                f"{tiles.tile_px} px (tiles.tile_px) cannot be divided into {self.tokens} tokens",
+            )
         return self
 
     @model_validator(mode="after")

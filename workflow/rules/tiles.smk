@@ -23,6 +23,7 @@ rule tile_slide:
         runtime=growing(5, per_1000_tiles=0.05),
     params:
         tiles=config["tiles"],
+        tokens=PLAN.config.tokens,
         tissue=SLIDES.tissue,
         code=code_of("tile_slide.py"),
     script:

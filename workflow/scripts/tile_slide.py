@@ -26,11 +26,13 @@ def tile(tissue: Tissue) -> TissueTiles:
     """Return the tiles on tissue, and those left out as glass."""
     settings = TileSettings(**snakemake.params.tiles)
     folder = Path(snakemake.output.tiles).parent.as_posix()
-    tiles = lay_tiles(record.slide, settings.size, record.mpp, record.size, tissue.pieces, folder)
-    about = {"tissue_mm2": tissue.area_mm2}
+    tokens = snakemake.params.tokens
+    about = (record.slide, settings.size.divided(tokens), record.mpp, record.size)
+    tiles = lay_tiles(*about, tissue.pieces, folder, tokens)
+    more = {"tissue_mm2": tissue.area_mm2}
     if record.region is not None:
-        about["region"] = str(record.region)
-    tiles = replace(tiles, attributes={**tiles.attributes, **about})
+        more["region"] = str(record.region)
+    tiles = replace(tiles, attributes={**tiles.attributes, **more})
     takes_ink = TissueParameters(**snakemake.params.tissue).max_ink == 1
     with open_region(record.path, record.region) as slide:
         shares = tissue_shares(slide, tiles, tissue.white, with_ink=takes_ink)

@@ -35,6 +35,14 @@ class TileSpec(Settings):
         """Distance between neighbouring tiles."""
         return self.tile_um - self.overlap_um
 
+    def divided(self, parts: int) -> TileSpec:
+        """Return the size of the parts of a tile, so many along its side, at the same scale."""
+        return TileSpec(
+            tile_um=self.tile_um / parts,
+            tile_px=self.tile_px // parts,
+            overlap_um=self.overlap_um,
+        )
+
     def side_px(self, mpp: float) -> float:
         """Side of a tile in level-0 px of a slide with `mpp`; usually fractional."""
         return self.tile_um / mpp
