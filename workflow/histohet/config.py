@@ -30,7 +30,7 @@ from histohet.phantoms.settings import PhantomSettings
 from histohet.prognosis.settings import AddedValueSettings
 from histohet.slides.settings import ScaleSettings
 from histohet.survival.settings import CurveSettings, StatisticsSettings
-from histohet.tiles.settings import TileSettings, TileSpec
+from histohet.tiles.settings import SINGLE, Block, TileSettings, TileSpec
 from histohet.tissue.settings import TissueSettings
 from histohet.traits.settings import TraitSettings
 from histohet.tumour.settings import AttentionSettings, TumourSettings
@@ -182,15 +182,17 @@ class Config(Settings):
     )
 
     @property
-    def tokens(self) -> int:
-        """Along the side of a tile; 1 where tiles have one vector each."""
+    def block(self) -> Block:
+        """The tokens of a tile; without `encoder.dense` one."""
         dense = self.encoder.dense
-        return 1 if dense is None else round(self.tiles.tile_um / dense.tokens_um)
+        if dense is None:
+            return SINGLE
+        return Block(round(self.tiles.tile_um / dense.tokens_um), dense.margin)
 
     @property
     def row_size(self) -> TileSpec:
         """Size of what has a vector, a label and a row in files: a tile, or a token of one."""
-        return self.tiles.size.divided(self.tokens)
+        return self.tiles.size.divided(self.block.side)
 
     @model_validator(mode="before")
     @classmethod
@@ -215,18 +217,24 @@ class Config(Settings):
     def _check_tokens(self) -> Self:
         if self.encoder.dense is None:
             return self
-        tiles, um = self.tiles, self.encoder.dense.tokens_um
-        key = "encoder.dense.tokens_um"
+        tiles, dense, block = self.tiles, self.encoder.dense, self.block
+        key, um = "encoder.dense.tokens_um", dense.tokens_um
         if tiles.overlap_um:
             raise FaultyKeyError(
                 key, "tiles that overlap have no tokens: set tiles.overlap_um to 0"
             )
-        if not self.tokens or abs(self.tokens * um - tiles.tile_um) > ROUNDING * tiles.tile_um:
+        if not block.side or abs(block.side * um - tiles.tile_um) > ROUNDING * tiles.tile_um:
             raise FaultyKeyError(key, f"tiles.tile_um ({tiles.tile_um:g}) is no multiple of {um:g}")
-        if tiles.tile_px % self.tokens:
+        if tiles.tile_px % block.side:
             raise FaultyKeyError(
                 key,
-                f"{tiles.tile_px} px (tiles.tile_px) cannot be divided into {self.tokens} tokens",
+                f"{tiles.tile_px} px (tiles.tile_px) cannot be divided into {block.side} tokens",
+            )
+        if block.kept < 1:
+            raise FaultyKeyError(
+                "encoder.dense.margin",
+                f"tiles of {block.side} × {block.side} tokens with a margin of {dense.margin} have "
+                "none to keep: smaller tokens, larger tiles or a smaller margin are needed",
             )
         return self
 

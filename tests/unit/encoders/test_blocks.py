@@ -23,9 +23,9 @@ from histohet.encoders.encode import EncodingOptions, TooManyUnreadableError, en
 from histohet.encoders.entry import EncoderError
 from histohet.encoders.pixels import TileSource
 from histohet.features.file import open_features
-from histohet.tiles.file import BLOCK, TileTable, tile_attributes
+from histohet.tiles.file import BLOCK, MARGIN, TileTable, tile_attributes
 from histohet.tiles.lattice import by_block, lattice
-from histohet.tiles.settings import TileSpec
+from histohet.tiles.settings import Block, TileSpec
 
 
 class ColourMap(ColourBlocks):
@@ -58,7 +58,8 @@ class Stopping(ColourMap):
 some_lattice = st.tuples(
     st.integers(1, 9),  # columns
     st.integers(1, 9),  # rows
-    st.integers(1, 5),  # side of a block
+    st.integers(0, 2),  # margin of a block
+    st.integers(1, 4),  # tiles along its side that are kept
     st.floats(3, 120),  # pitch
     st.integers(0, 10**6),
 )
@@ -66,33 +67,34 @@ some_lattice = st.tuples(
 
 @given(some_lattice)
 @settings(max_examples=60, deadline=None)
-def test_blocks_and_their_tiles_come_row_by_row(drawn: tuple[int, int, int, float, int]) -> None:
+def test_blocks_and_their_tiles_come_row_by_row(drawn: Any) -> None:
     """Against going through all blocks and all of their places."""
-    columns, rows, side, pitch, seed = drawn
+    columns, rows, margin, kept, pitch, seed = drawn
+    block = Block(kept + 2 * margin, margin)
     wanted = np.random.default_rng(seed).random((rows, columns)) < 0.4
     place = np.argwhere(wanted)[:, ::-1]
     coords = np.rint(place * pitch).astype(np.int64)
     order = [
         (column, row)
-        for top in range(0, rows, side)
-        for left in range(0, columns, side)
-        for row in range(top, min(top + side, rows))
-        for column in range(left, min(left + side, columns))
+        for top in range(0, rows, kept)
+        for left in range(0, columns, kept)
+        for row in range(top, min(top + kept, rows))
+        for column in range(left, min(left + kept, columns))
         if wanted[row, column]
     ]
     expected = np.rint(np.array(order).reshape(-1, 2) * pitch).astype(np.int64)
-    found = by_block(coords, pitch, side)
+    found = by_block(coords, pitch, kept)
     np.testing.assert_array_equal(found, expected)
 
-    blocks = Blocks.of(found, pitch, side)
-    at = [(column // side, row // side) for column, row in order]
-    corners = list(dict.fromkeys(at))
-    np.testing.assert_array_equal(
-        blocks.corners,
-        np.rint(np.array(corners).reshape(-1, 2) * side * pitch).astype(np.int64),
-    )
-    assert np.diff(blocks.first).tolist() == [at.count(corner) for corner in corners]
-    assert blocks.part.tolist() == [row % side * side + column % side for column, row in order]
+    blocks = Blocks.of(found, pitch, block)
+    at = [(column // kept * kept, row // kept * kept) for column, row in order]
+    first = list(dict.fromkeys(at))
+    corners = np.rint((np.array(first).reshape(-1, 2) - margin) * pitch).astype(np.int64)
+    np.testing.assert_array_equal(blocks.corners, corners)
+    assert np.diff(blocks.first).tolist() == [at.count(corner) for corner in first]
+    assert blocks.part.tolist() == [
+        (row % kept + margin) * block.side + column % kept + margin for column, row in order
+    ]
 
 
 def test_without_blocks_the_order_is_that_of_the_lattice() -> None:
@@ -103,26 +105,28 @@ def test_without_blocks_the_order_is_that_of_the_lattice() -> None:
 def test_tiles_of_a_block_have_to_follow_one_another() -> None:
     coords = np.array([[0, 0], [20, 0], [10, 0]])
     with pytest.raises(ValueError, match="do not follow one another"):
-        Blocks.of(coords, 10.0, 2)
+        Blocks.of(coords, 10.0, Block(2))
 
 
 @given(some_lattice)
 @settings(max_examples=30, deadline=None)
-def test_every_tile_gets_its_own_vector(drawn: tuple[int, int, int, float, int]) -> None:
+def test_every_tile_gets_its_own_vector(drawn: Any) -> None:
     """Vectors that name block and part, of blocks of which some cannot be decoded."""
-    columns, rows, side, pitch, seed = drawn
+    columns, rows, margin, kept, pitch, seed = drawn
+    block = Block(kept + 2 * margin, margin)
     random = np.random.default_rng(seed)
     place = np.argwhere(random.random((rows, columns)) < 0.5)[:, ::-1]
-    blocks = Blocks.of(by_block(np.rint(place * pitch).astype(np.int64), pitch, side), pitch, side)
+    coords = np.rint(place * pitch).astype(np.int64)
+    blocks, side = Blocks.of(by_block(coords, pitch, kept), pitch, block), block.side
     readable = random.random(len(blocks)) < 0.6
     named = np.arange(len(blocks))[:, None, None] * 100 + np.arange(side**2)[:, None]
     vectors = np.repeat(named, 3, axis=2)[readable].reshape(readable.sum(), 3 * side**2)
     is_readable, found = blocks.vectors_of_tiles(readable, vectors.astype(np.float32))
     expected = [
-        100 * block + blocks.part[tile]
-        for block in range(len(blocks))
-        for tile in range(blocks.first[block], blocks.first[block + 1])
-        if readable[block]
+        100 * number + blocks.part[tile]
+        for number in range(len(blocks))
+        for tile in range(blocks.first[number], blocks.first[number + 1])
+        if readable[number]
     ]
     assert found[:, 0].tolist() == expected
     assert found.shape[1] == 3
@@ -130,7 +134,7 @@ def test_every_tile_gets_its_own_vector(drawn: tuple[int, int, int, float, int])
 
 
 def test_some_of_the_blocks() -> None:
-    blocks = Blocks.of(by_block(lattice(60, 40, TileSpec(tile_um=10), 1), 10, 3), 10, 3)
+    blocks = Blocks.of(by_block(lattice(60, 40, TileSpec(tile_um=10), 1), 10, 3), 10, Block(3))
     some = blocks[1:3]
     assert len(some) == 2
     np.testing.assert_array_equal(some.corners, [[30, 0], [0, 30]])
@@ -155,7 +159,7 @@ def tiles() -> TileTable:
     """8 × 8 tokens of 64 px in blocks of 3 × 3, which reach over the edge."""
     spec = TileSpec(tile_um=32, tile_px=TOKEN)
     coords = by_block(lattice(512, 512, spec, 0.5), TOKEN, SIDE)
-    attributes = tile_attributes("a", spec, 0.5, (512, 512), "tiles") | {BLOCK: SIDE}
+    attributes = tile_attributes("a", spec, 0.5, (512, 512), "tiles") | {BLOCK: SIDE, MARGIN: 0}
     return TileTable(coords, attributes, Outcome(Status.OK))
 
 
@@ -189,7 +193,27 @@ def test_a_token_has_the_vector_of_its_own_pixels(
         np.testing.assert_array_equal(found.tile_index, WANTED)
         np.testing.assert_array_equal(found.tiles.coords, tiles.coords[WANTED])
         about = found.tiles
-    assert (about.spec.tile_um, about.spec.tile_px, about.block) == (32, TOKEN, SIDE)
+    assert (about.spec.tile_um, about.spec.tile_px, about.block) == (32, TOKEN, Block(SIDE))
+
+
+def test_a_margin_is_read_and_gives_no_vectors(
+    slide: Path, tiles: TileTable, tmp_path: Path
+) -> None:
+    """In the middle of tiles of 5 × 5 tokens, which reach over all edges: vectors are the same."""
+    wide = replace(tiles, attributes={**tiles.attributes, BLOCK: SIDE + 2, MARGIN: 1})
+    broad = TileSource(str(slide), float(TOKEN * (SIDE + 2)), TOKEN * (SIDE + 2))
+    path, options = tmp_path / "f" / "a.h5", EncodingOptions(2)
+    encode_slide(
+        path, wide, WANTED, broad, BlockEncoder(ColourMap(), SIDE + 2), Provenance(), {}, options
+    )
+    write(tmp_path / "w" / "a.h5", slide, tiles, WANTED, BlockEncoder(ColourMap(), SIDE))
+    with (
+        open_features(path) as found,
+        open_features(tmp_path / "w" / "a.h5") as expected,
+    ):
+        assert found.features.shape == (len(WANTED), 3)
+        np.testing.assert_array_equal(found.features[:], expected.features[:])
+        assert found.tiles.block == Block(SIDE + 2, 1)
 
 
 def test_batches_workers_and_interruptions_change_no_byte(

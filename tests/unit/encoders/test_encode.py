@@ -44,6 +44,7 @@ from histohet.features.partial import partial_features
 from histohet.slides.frame import Frame
 from histohet.slides.reader import SlideError
 from histohet.tiles.file import TileTable
+from histohet.tiles.settings import SINGLE
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def coords() -> Ints:
 
 def encoded(path: Path, source: TileSource, coords: Ints, encoder: Any, **options: Any) -> Float32:
     with partial_features(path, {"of": "test"}) as rows:
-        blocks = Blocks.of(coords, 1, 1)
+        blocks = Blocks.of(coords, 1, SINGLE)
         encode_blocks(
             source, blocks, encoder, rows, EncodingOptions(**({"batch_size": 8} | options))
         )
@@ -324,7 +325,7 @@ def test_undecodable_tiles_are_left_out_and_the_others_are_as_ever(
     sound = encoded(tmp_path / "w.h5", replace(source, slide=str(whole)), coords, ColourBlocks())
     with partial_features(tmp_path / "b.h5", {}) as rows:
         options = EncodingOptions(7, workers, max_bad_tiles=0.05)
-        encode_blocks(source, Blocks.of(coords, 1, 1), ColourBlocks(), rows, options)
+        encode_blocks(source, Blocks.of(coords, 1, SINGLE), ColourBlocks(), rows, options)
         assert rows.unreadable == [5, 6, 40]
         found = np.concatenate(list(rows.vectors()))
     np.testing.assert_array_equal(found, np.delete(sound, [5, 6, 40], axis=0))

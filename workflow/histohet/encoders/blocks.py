@@ -10,6 +10,7 @@ from histohet.common.arrays import Bools, Float32, Ints
 from histohet.encoders.base import Encoder, with_map
 from histohet.slides.reader import Pixels
 from histohet.tiles.lattice import Coords, places
+from histohet.tiles.settings import Block
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Blocks:
     first
         int64 (M + 1,), row of the tile with which each begins, and how many tiles there are.
     part
-        int64 (N,), which part of its block each tile is, row by row.
+        int64 (N,), which part of its block each tile is, row by row, margin and all.
     side
         Parts along the side of a block.
     """
@@ -34,7 +35,7 @@ class Blocks:
     side: int = 1
 
     @classmethod
-    def of(cls, coords: Coords, pitch_px: float, side: int) -> Blocks:
+    def of(cls, coords: Coords, pitch_px: float, block: Block) -> Blocks:
         """Gather tiles in blocks.
 
         Parameters
@@ -43,26 +44,27 @@ class Blocks:
             int64 (N, 2) corners, level-0 px; those of a block follow one another.
         pitch_px
             Distance between neighbouring tiles, level-0 px.
-        side
-            Tiles along the side of a block; 1: each tile is one, whatever its corner.
+        block
+            Of a single tile: whatever its corner.
 
         Raises
         ------
         ValueError
             If the tiles of a block do not follow one another.
         """
-        if side == 1:
+        if block.side == 1:
             return cls(coords, np.arange(len(coords) + 1), np.zeros(len(coords), np.int64))
-        block, within = np.divmod(places(coords, pitch_px), side)
+        number, within = np.divmod(places(coords, pitch_px), block.kept)
         begins = np.ones(len(coords), np.bool_)
-        begins[1:] = (np.diff(block, axis=0) != 0).any(axis=1)
-        own = block[begins]
+        begins[1:] = (np.diff(number, axis=0) != 0).any(axis=1)
+        own = number[begins]
         if len(np.unique(own, axis=0)) < len(own):
             raise ValueError("tiles of one block do not follow one another")
         # As `lattice` rounds the corner of the first tile of the block, which may not be there.
-        corners = np.rint(own * side * pitch_px).astype(np.int64)
+        corners = np.rint((own * block.kept - block.margin) * pitch_px).astype(np.int64)
         first = np.append(np.flatnonzero(begins), len(coords))
-        return cls(corners, first, within[:, 1] * side + within[:, 0], side)
+        column, row = (within + block.margin).T
+        return cls(corners, first, row * block.side + column, block.side)
 
     def __len__(self) -> int:
         return len(self.corners)

@@ -101,8 +101,8 @@ def _encode(
     if source.mask_apart:
         entry = entry.of_epithelium()
     encoder = make_encoder(entry, source.tile_px, checkpoint)
-    if tiles.block > 1:
-        encoder = BlockEncoder(encoder, tiles.block)
+    if tiles.block.side > 1:
+        encoder = BlockEncoder(encoder, tiles.block.side)
     # A file is not copied once for each of its cores.
     folder = job.resources.get("stage", "") if source.region is None else ""
     with staged(source.slide, folder) as slide:
@@ -223,7 +223,7 @@ def encode_slide(
             path,
             replace(tiles, outcome=outcome),
             np.delete(index, lost),
-            encoder.width // tiles.block**2,
+            encoder.width // tiles.block.side**2,
             encoder.name,
             provenance,
             index[lost],

@@ -102,6 +102,13 @@ class DenseSettings(Settings):
         description="Side of the parts of a tile that have a vector each, µm; `tiles.tile_um` is a "
         "multiple of it, and the network has at least as many positions (docs/encoders.md).",
     )
+    margin: int = Field(
+        1,
+        ge=0,
+        description="So many tokens at each side of a tile are seen and not kept; tiles overlap by "
+        "as much, so that each is kept once. Near the edge of what it sees a network gives other "
+        "numbers: without a margin maps show the lattice of the tiles.",
+    )
 
 
 class EncoderSettings(Settings):

@@ -22,7 +22,7 @@ from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file, outcome_of
 from histohet.common.outcome import OK, Outcome, SlideLost, Status
 from histohet.common.provenance import Provenance
 from histohet.tiles.lattice import Coords, by_block, in_tissue, lattice
-from histohet.tiles.settings import TileSpec
+from histohet.tiles.settings import SINGLE, Block, TileSpec
 
 # Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
 MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
@@ -33,8 +33,8 @@ TISSUE_SHARE, GLASS = "tissue_share", "glass_coords"
 AT_RIM = "at_rim"
 """Dataset of a tile or feature file: which tiles are at the rim and partly glass."""
 
-BLOCK = "block"
-"""Attribute of ``coords``: tiles along the side of what is encoded at once; without it, 1."""
+BLOCK, MARGIN = "block_side", "block_margin"
+"""Attributes of ``coords``, see `settings.Block`; without them, each tile is encoded alone."""
 
 N_GLASS = "n_glass_tiles"
 """Attribute of ``coords``: how many tiles were left out as glass."""
@@ -127,9 +127,9 @@ class TileTable:
         )
 
     @property
-    def block(self) -> int:
-        """Tiles along the side of what is encoded at once, see `lattice.by_block`."""
-        return int(self.attributes.get(BLOCK, 1))
+    def block(self) -> Block:
+        """What is encoded at once."""
+        return Block(int(self.attributes.get(BLOCK, 1)), int(self.attributes.get(MARGIN, 0)))
 
     @property
     def n_glass(self) -> int | None:
@@ -155,7 +155,7 @@ def lay_tiles(
     size: tuple[int, int],
     pieces: list[Polygon],
     folder: str,
-    block: int = 1,
+    block: Block = SINGLE,
 ) -> TileTable:
     """Return the tiles of a lattice that lie on tissue.
 
@@ -166,14 +166,15 @@ def lay_tiles(
     pieces
         Outlines of the tissue, level-0 px.
     block
-        Tiles along the side of what is encoded at once; those of a block follow one another.
+        What is encoded at once; the tiles that it gives follow one another.
     """
-    coords = by_block(lattice(*size, spec, mpp), spec.step_px(mpp), block)
+    coords = by_block(lattice(*size, spec, mpp), spec.step_px(mpp), block.kept)
     coords = coords[in_tissue(coords, spec.side_px(mpp), pieces)]
     outcome = OK
     if len(coords) == 0:
         outcome = Outcome(Status.NO_TILES, f"no tile of {spec.tile_um:g} µm lies on tissue")
-    attributes = tile_attributes(slide, spec, mpp, size, folder) | {BLOCK: block}
+    attributes = tile_attributes(slide, spec, mpp, size, folder)
+    attributes |= {BLOCK: block.side, MARGIN: block.margin}
     return TileTable(coords, attributes, outcome)
 
 

@@ -96,18 +96,18 @@ def places(coords: Coords, pitch_px: float) -> Ints:
     return np.rint(coords / pitch_px).astype(np.int64)
 
 
-def by_block(coords: Coords, pitch_px: float, side: int) -> Coords:
+def by_block(coords: Coords, pitch_px: float, kept: int) -> Coords:
     """Return the corners of a lattice block by block, blocks and the tiles in each row by row.
 
     Parameters
     ----------
     pitch_px
         Distance between neighbouring tiles, level-0 px.
-    side
-        Tiles along the side of a block; the first begins at (0, 0).
+    kept
+        Tiles along the side of a block that it gives; the first begins at (0, 0).
     """
     column, row = places(coords, pitch_px).T
-    return coords[np.lexsort((column, row, column // side, row // side))]
+    return coords[np.lexsort((column, row, column // kept, row // kept))]
 
 
 def surrounded(coords: Coords, is_tissue: Bools, pitch_px: float, side_px: float) -> Bools:

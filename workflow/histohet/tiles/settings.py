@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import Field, model_validator
 
 from histohet.common.settings import Settings
@@ -50,6 +52,31 @@ class TileSpec(Settings):
     def step_px(self, mpp: float) -> float:
         """Distance between neighbouring tiles in level-0 px; usually fractional."""
         return self.step_um / mpp
+
+
+class Block(NamedTuple):
+    """A square of tiles that are encoded at once.
+
+    Attributes
+    ----------
+    side
+        Tiles along its side; 1: each tile is encoded alone.
+    margin
+        So many of them, at each end, are only seen: they are kept of the block that they are
+        further inside of.
+    """
+
+    side: int = 1
+    margin: int = 0
+
+    @property
+    def kept(self) -> int:
+        """Tiles along its side that are kept."""
+        return self.side - 2 * self.margin
+
+
+SINGLE = Block()
+"""Each tile is encoded alone."""
 
 
 class TileSettings(TileSpec):
