@@ -98,7 +98,7 @@ class DenseSettings(Settings):
     """Vectors of parts of a tile."""
 
     tokens_um: float = Field(
-        gt=0,
+        ge=1,
         description="Side of the parts of a tile that have a vector each, µm; `tiles.tile_um` is a "
         "multiple of it, and the network has at least as many positions (docs/encoders.md).",
     )
