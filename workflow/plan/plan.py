@@ -76,12 +76,13 @@ class Plan:
         self.arrays = Arrays(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
-        self.resources = Resources(self.slides, config.tiles)
+        self.resources = Resources(self.slides, config.row_size)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
         self.with_labels = [slide for slide, one in self.sections.items() if one.label]
         self.with_genes = [slide for slide, one in self.sections.items() if one.genes]
         self._check_slides_of_variants()
+        self._check_tokens()
         self._check_sections()
 
     @property
@@ -112,6 +113,14 @@ class Plan:
                     f"config, variant '{name}': slide '{self.slides.imported[0]}' brings finished "
                     "features, which no other encoder or mask can change"
                 )
+
+    def _check_tokens(self) -> None:
+        if self.config.encoder.dense is not None and self.slides.imported:
+            raise PlanError(
+                f"config, encoder.dense: slide '{self.slides.imported[0]}' brings finished "
+                "features, which have a row for a tile and none for its tokens: encode it here, or "
+                "leave encoder.dense out"
+            )
 
     def _check_sections(self) -> None:
         for number, slide in enumerate(self.sections):

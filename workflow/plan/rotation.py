@@ -26,8 +26,8 @@ class Rotation:
     Raises
     ------
     PlanError
-        If a core is not in the sheet or brings finished features, an encoder comes twice, or shared
-        clusters are wanted and all cores are of one patient.
+        If a core is not in the sheet or brings finished features, an encoder comes twice or has
+        tokens, or shared clusters are wanted and all cores are of one patient.
     """
 
     def __init__(self, config: Config, slides: Slides) -> None:
@@ -38,6 +38,11 @@ class Rotation:
         encoders = () if config.rotation is None else config.rotation.encoders
         self.encoders = [encoder_id(one) for one in encoders]
         self._check()
+        if encoders and any(one.dense is not None for one in (config.encoder, *encoders)):
+            raise PlanError(
+                "config, rotation: whole tiles are turned, and encoder.dense puts tokens in their "
+                "place: leave one of them out"
+            )
 
     def _chosen(self) -> list[str]:
         if self._settings is None:

@@ -35,10 +35,13 @@ rule encode_tiles:
                 0 if INPUTS.is_whole(wildcards) else PARSED_MASK
             ),
         ),
-        # Networks on a GPU; on processors alone give more (docs/cluster.md).
+        # Networks on a GPU; on processors alone give more (docs/cluster.md). The tokens that a
+        # tile gives are one forward pass.
         runtime=growing(
             ENCODERS.by_kind(network=60, descriptors=10),
-            per_1000_tiles=ENCODERS.by_kind(network=3, descriptors=0.3),
+            per_1000_tiles=ENCODERS.by_kind(
+                network=3 / PLAN.config.block.kept**2, descriptors=0.3
+            ),
         ),
         gpu=ENCODERS.by_kind(network=1, descriptors=0),
         # Most tiles per forward pass, and where slides are copied to before they are read. Results

@@ -141,6 +141,15 @@ def test_mistakes_of_the_section_are_named(changes: dict[str, Any], message: str
         planned(**changes)
 
 
+def test_tokens_are_not_turned() -> None:
+    dense = {"name": "efficientnet_lite0", "dense": {"tokens_um": 28, "margin": 0}}
+    section = {"encoders": ["stain_texture"], "cores": ["a", "c"]}
+    config = {"slides": "slides.tsv", "rotation": section}
+    for changes in ({"rotation": section | {"encoders": [dense]}}, {"encoder": dense}):
+        with pytest.raises(PlanError, match="whole tiles are turned"):
+            make_plan(config | changes)
+
+
 def test_an_encoder_of_another_section_keeps_its_name() -> None:
     own = {"kind": "timm", "name": "mine", "model": "resnet18", "width": 512}
     own |= {"normalisation": "half", "checkpoint": "one.safetensors"}

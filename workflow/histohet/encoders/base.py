@@ -116,6 +116,19 @@ class DenseEncoder(Encoder, Protocol):
         ...
 
 
+def with_map(encoder: Encoder) -> DenseEncoder:
+    """Return an encoder that has to give vectors of the parts of a tile.
+
+    Raises
+    ------
+    EncoderError
+        If it does not.
+    """
+    if not isinstance(encoder, DenseEncoder):
+        raise EncoderError(without_map(encoder.name))
+    return encoder
+
+
 class SymmetryAverage:
     """Mean embedding over the eight turns and mirror images of a tile; eight times the work.
 
@@ -163,9 +176,7 @@ class SymmetryAverage:
         EncoderOutOfMemory
             If the device has no memory for so many tiles at once.
         """
-        if not isinstance(self._encoder, DenseEncoder):
-            raise EncoderError(without_map(self._encoder.name))
-        encode = self._encoder.encode_map
+        encode = with_map(self._encoder).encode_map
         return _mean(position.undone(encode(position.of(tiles), tokens)) for position in POSITIONS)
 
 

@@ -54,7 +54,8 @@ def entry_of(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
     Raises
     ------
     EncoderError
-        If the name or the layer is unknown, or nothing says where the weights are.
+        If the name or the layer is unknown, nothing says where the weights are, or tokens are
+        wanted of an encoder that has none.
     """
     entry = _described(settings) if settings.kind == "timm" else _known(settings, catalogue)
     if settings.layer is not None:
@@ -65,7 +66,8 @@ def entry_of(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
             f"encoder '{entry.name}' needs encoder.checkpoint (a local file) or encoder.weights: "
             "no place to download its weights from is known"
         )
-    return entry.model_copy(update={"weights": weights, "symmetry": settings.symmetry})
+    entry = entry.model_copy(update={"weights": weights, "symmetry": settings.symmetry})
+    return entry if settings.dense is None else entry.of_tokens()
 
 
 def _described(settings: EncoderSettings) -> EncoderEntry:

@@ -198,6 +198,22 @@ class EncoderEntry(Settings):
                 "zero, white or none"
             ) from error
 
+    def of_tokens(self) -> EncoderEntry:
+        """Return the encoder whose vectors of parts of a tile are kept, see `of_positions`.
+
+        Raises
+        ------
+        EncoderError
+            If it gives nothing for positions.
+        """
+        try:
+            return self.of_positions()
+        except EncoderError as error:
+            small = "; it takes small tiles as they are" if self.kind == "stain_texture" else ""
+            raise EncoderError(
+                f"{error}, so that there are no tokens: leave encoder.dense out{small}"
+            ) from error
+
     def check_tile_px(self, tile_px: int) -> None:
         """Check that the encoder takes tiles of this side.
 

@@ -94,6 +94,23 @@ class PackageFile(Settings):
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of its content.")
 
 
+class DenseSettings(Settings):
+    """Vectors of parts of a tile."""
+
+    tokens_um: float = Field(
+        ge=1,
+        description="Side of the parts of a tile that have a vector each, µm; `tiles.tile_um` is a "
+        "multiple of it, and the network has at least as many positions (docs/encoders.md).",
+    )
+    margin: int = Field(
+        1,
+        ge=0,
+        description="So many tokens at each side of a tile are seen and not kept; tiles overlap by "
+        "as much, so that each is kept once. Near the edge of what it sees a network gives other "
+        "numbers: without a margin maps show the lattice of the tiles.",
+    )
+
+
 class EncoderSettings(Settings):
     """What turns tiles into vectors: a name of the catalogue, or a model described in full."""
 
@@ -118,6 +135,12 @@ class EncoderSettings(Settings):
         "none",
         description="`d4`: mean embedding over the eight turns and mirror images of a tile, so "
         "that it does not matter how the tissue lay on the glass; eight times the work.",
+    )
+    dense: DenseSettings | None = Field(
+        None,
+        description="Optional: tiles are encoded as ever, and then parts of them, tokens, are what "
+        "is clustered, measured and drawn in their place: finer maps, by what a network gives for "
+        "positions. The same for all variants.",
     )
     kernels: tuple[Odd, Odd, Odd, Odd] | None = Field(
         None,
