@@ -114,7 +114,7 @@ ENCODERS_OF_OTHER_KINDS = {
     f"encoder.{key}"
     for key in (
         *("checkpoint", "layer", "weights", "model", "width", "normalisation"),
-        *("pooling", "precision", "arguments", "kernels", "first"),
+        *("pooling", "precision", "arguments", "kernels", "first", "dense"),
     )
 }
 
