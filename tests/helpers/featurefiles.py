@@ -168,3 +168,16 @@ def write_atlaspatch(
             }
         )
     return path
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return all datasets of a file."""
+    found: dict[str, np.ndarray] = {}
+
+    def keep(name: str, one: h5py.HLObject) -> None:
+        if isinstance(one, h5py.Dataset):
+            found[name] = one[:]
+
+    with h5py.File(path) as file:
+        file.visititems(keep)
+    return found

@@ -6,8 +6,10 @@ was opened. `COUNTS` is what others report for the networks built from these fil
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
+import numpy as np
 import torch
 
 Shapes = dict[str, tuple[int, ...]]
@@ -23,6 +25,7 @@ COUNTS = {
     "phikon_v2": 303_351_808,  # with the mask token, 1,024
     "conch_v1_5": 306_109_184,
     "resnet50": 23_508_032,
+    "sre_resnet18": 3_991_680,
 }
 
 
@@ -155,6 +158,46 @@ def resnet50() -> Shapes:
     return shapes | batch_norms(normalised)
 
 
+RINGS = "weight_index_mat"
+"""Name of the cells of the rings of a kernel, beside its weights."""
+
+
+def ring_convolution(name: str, before: int, after: int, size: int) -> Shapes:
+    bands = size // 2 + 1
+    cells = {f"{name}.{RINGS}": (1, 1, bands, size**2)}
+    return {f"{name}.weight": (after, before, bands)} | cells
+
+
+def sre_resnet18(kernels: tuple[int, ...] = (9, 9, 5, 5), first: int = 7) -> Shapes:
+    """Return the layout of SRE-Conv's ResNet-18 with averages for strides, with its classifier."""
+    shapes = ring_convolution("conv1", 3, 64, first) | linear("fc", 512, 9)
+    normalised = {"bn1": 64}
+    before = 64
+    for stage, size in enumerate(kernels):
+        after = 64 * 2**stage
+        for i in range(2):
+            block, halves = f"layer{stage + 1}.{i}", stage > 0 and i == 0
+            inner = f"{block}.conv1.1" if halves else f"{block}.conv1"
+            shapes |= ring_convolution(inner, before, after, size)
+            shapes |= ring_convolution(f"{block}.conv2", after, after, size)
+            normalised |= {f"{block}.bn1": after, f"{block}.bn2": after}
+            if halves:
+                shapes |= {f"{block}.downsample.1.weight": (after, before, 1, 1)}
+                normalised |= {f"{block}.downsample.2": after}
+            before = after
+    return shapes | batch_norms(normalised)
+
+
+def ring_cells(shape: tuple[int, ...]) -> torch.Tensor:
+    """Return which cells belong to each ring: bands of equal width up to half the side."""
+    bands, size = shape[2], round(shape[3] ** 0.5)
+    place = np.arange(size) - size // 2
+    distance = np.hypot(place[:, np.newaxis], place)
+    edges = np.linspace(0, size / 2, bands + 1)
+    rings = [(distance >= inner) & (distance < outer) for inner, outer in pairwise(edges)]
+    return torch.tensor(np.array(rings).reshape(shape), dtype=torch.float32)
+
+
 # Kernel, channels and number of blocks of the stages of EfficientNet-B0 (Tan and Le 2019, table 1).
 EFFICIENTNET_STAGES = ((3, 16, 1), (3, 24, 2), (5, 40, 2), (3, 80, 3), (5, 112, 3), (5, 192, 4))
 EFFICIENTNET_STAGES += ((3, 320, 1),)
@@ -194,12 +237,13 @@ PUBLISHED = {
     "lunit_dino_16": vit(384, 12, 16, 197, 1536, scaled=False),
     "lunit_dino_8": vit(384, 12, 8, 785, 1536, scaled=False),
     "resnet50": resnet50(),
+    "sre_resnet18": sre_resnet18(),
 }
 
 
 def count(shapes: Shapes) -> int:
     """Number of parameters, without classifier and running statistics."""
-    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    statistics = ("running_mean", "running_var", "num_batches_tracked", RINGS)
     return sum(
         prod(shape)
         for name, shape in shapes.items()
@@ -214,6 +258,8 @@ def random_tensors(shapes: Shapes, seed: int) -> dict[str, torch.Tensor]:
     def one(name: str, shape: tuple[int, ...]) -> torch.Tensor:
         if name.endswith("num_batches_tracked"):
             return torch.tensor(1)
+        if name.endswith(RINGS):
+            return ring_cells(shape)
         tensor = torch.empty(shape).normal_(std=0.02, generator=generator)
         return tensor.abs_().add_(0.5) if name.endswith("running_var") else tensor
 
@@ -221,5 +267,8 @@ def random_tensors(shapes: Shapes, seed: int) -> dict[str, torch.Tensor]:
 
 
 def weightless(shapes: Shapes) -> dict[str, torch.Tensor]:
-    """Return tensors that have a shape and no memory."""
-    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    """Return tensors that have a shape and no memory, but for those that must have a value."""
+    return {
+        name: ring_cells(shape) if name.endswith(RINGS) else torch.empty(shape, device="meta")
+        for name, shape in shapes.items()
+    }

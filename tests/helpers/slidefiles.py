@@ -12,6 +12,7 @@ import pyvips
 from PIL import Image
 
 from histohet.common.arrays import UInt8
+from histohet.slides.reader import open_slide
 
 
 def write_aperio(path: Path, image: UInt8, mpp: float | None, power: float | None) -> Path:
@@ -203,3 +204,16 @@ def write_giant(path: Path, side_px: int, grey: int) -> Path:
         str(path), tile=True, tile_width=512, tile_height=512, compression="deflate", level=1
     )
     return path
+
+
+def write_crop(path: Path, source: Path, corner: tuple[int, int], side: int) -> Path:
+    """Write the part of every level of a slide of 0.5 µm per pixel that a region of it shows."""
+    with open_slide(source) as slide:
+        shrunk = [round(one) for one in slide.info.level_downsamples]
+        levels = [
+            slide.read(number, corner[0] // by, corner[1] // by, side // by, side // by)
+            for number, by in enumerate(shrunk)
+            if corner[0] % by == corner[1] % by == 0
+        ]
+    per_cm: dict[int, Tag] = {282: 20000.0, 283: 20000.0, 296: 3}
+    return write_tiff(path, *levels, tags=[per_cm] * len(levels))

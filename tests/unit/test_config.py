@@ -11,6 +11,7 @@ import yaml
 from helpers import ROOT
 from helpers.cohorts import in_another_form
 from histohet.config import Config, NamedVariant, OwnVariant, read_config, varied
+from histohet.tiles.settings import Block, TileSpec
 from plan.variants import VARIANTS
 
 DEMO: dict[str, Any] = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
@@ -95,3 +96,61 @@ def test_a_class_is_not_both_epithelium_and_taken_out_of_it() -> None:
         read_config({"slides": "config/slides.tsv", "epithelium": epithelium})
     epithelium["excluded_names"] = []
     read_config({"slides": "config/slides.tsv", "epithelium": epithelium})
+
+
+DENSE = {"name": "resnet50", "dense": {"tokens_um": 28}}
+
+
+def test_tokens_are_parts_of_tiles() -> None:
+    config = read_config({"slides": "config/slides.tsv", "encoder": DENSE})
+    assert config.block == Block(4, 1)
+    assert config.block.kept == 2
+    assert config.row_size == TileSpec(tile_um=28, tile_px=56)
+    assert config.row_size.mpp == config.tiles.mpp
+    thirds = {"tokens_um": 37.33, "margin": 1}
+    found = read_config(
+        {
+            "slides": "config/slides.tsv",
+            "tiles": {"tile_px": 225},
+            "encoder": DENSE | {"dense": thirds},
+        }
+    )
+    assert found.block == Block(3, 1)
+    assert found.row_size == TileSpec(tile_um=112 / 3, tile_px=75)
+
+
+def test_without_tokens_tiles_are_what_has_a_row() -> None:
+    config = read_config({"slides": "config/slides.tsv", "tiles": {"overlap_um": 56}})
+    assert config.block == Block(1, 0)
+    assert config.row_size == TileSpec(tile_um=112, tile_px=224, overlap_um=56)
+
+
+@pytest.mark.parametrize(
+    ("dense", "tiles", "message"),
+    [
+        ({}, {}, "encoder.dense.tokens_um: is missing"),
+        ({"tokens_um": 0}, {}, "encoder.dense.tokens_um: 0 must be at least 1"),
+        ({"tokens_um": 30}, {}, r"tokens_um: tiles\.tile_um \(112\) is no multiple of 30"),
+        ({"tokens_um": 500}, {}, r"tokens_um: tiles\.tile_um \(112\) is no multiple of 500"),
+        ({"tokens_um": 28}, {"tile_px": 226}, "226 px .* cannot be divided into 4 tokens"),
+        ({"tokens_um": 28}, {"overlap_um": 28}, "tiles that overlap have no tokens"),
+        (
+            {"tokens_um": 28, "margin": 2},
+            {},
+            r"margin: tiles of 4 × 4 tokens with a margin of 2 have none to keep",
+        ),
+        ({"tokens_um": 112}, {}, "margin: tiles of 1 × 1 tokens with a margin of 1"),
+    ],
+)
+def test_tokens_that_are_no_parts_of_tiles_are_refused(
+    dense: dict[str, float], tiles: dict[str, float], message: str
+) -> None:
+    values = {"slides": "config/slides.tsv", "encoder": DENSE | {"dense": dense}, "tiles": tiles}
+    with pytest.raises(ValueError, match=message):
+        read_config(values)
+
+
+def test_chief_takes_no_tokens() -> None:
+    attention = {"from": "chief", "checkpoint": "c", "encoder": DENSE}
+    with pytest.raises(ValueError, match="attention: CHIEF takes one vector for a tile"):
+        read_config({"slides": "config/slides.tsv", "attention": attention})

@@ -12,26 +12,13 @@ import shapely
 
 from helpers import ROOT
 from helpers.cohorts import Cohort
-from helpers.slidefiles import write_tiff
-from histohet.slides.reader import open_slide
+from helpers.featurefiles import arrays
+from helpers.slidefiles import write_crop
 
 CORNERS = {"levels": (3072, 4096), "level0": (3077, 4099)}
 """On whole pixels of all levels of the file, or of its first alone."""
 
 SIDE = 2048
-
-
-def crop(path: Path, source: Path, corner: tuple[int, int]) -> Path:
-    """Write the part of every level of a file that a region shows."""
-    with open_slide(source) as slide:
-        shrunk = [round(one) for one in slide.info.level_downsamples]
-        levels = [
-            slide.read(number, corner[0] // by, corner[1] // by, SIDE // by, SIDE // by)
-            for number, by in enumerate(shrunk)
-            if corner[0] % by == corner[1] % by == 0
-        ]
-    per_cm = {282: 20000.0, 283: 20000.0, 296: 3}
-    return write_tiff(path, *levels, tags=[per_cm] * len(levels))
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +28,14 @@ def cohort(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     rows = ["slide\tpath\tregion\tcore_diameter_um"]
     for name, (x, y) in CORNERS.items():
         rows.append(f"{name}_region\t{source}\t{x},{y},{SIDE},{SIDE}\t900")
-        rows.append(f"{name}_crop\t{crop(folder / f'{name}.tif', source, (x, y))}\t\t900")
+        rows.append(
+            f"{name}_crop\t{write_crop(folder / f'{name}.tif', source, (x, y), SIDE)}\t\t900"
+        )
     (folder / "slides.tsv").write_text("\n".join(rows) + "\n")
     config = {"slides": "slides.tsv", "tissue": {"preset": "bwh_biopsy"}}
     cohort = Cohort(folder, ROOT / "workflow", config)
     cohort.run("slides")
     return cohort
-
-
-def arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return all datasets of a file."""
-    found: dict[str, np.ndarray] = {}
-
-    def keep(name: str, one: h5py.HLObject) -> None:
-        if isinstance(one, h5py.Dataset):
-            found[name] = one[:]
-
-    with h5py.File(path) as file:
-        file.visititems(keep)
-    return found
 
 
 def result(cohort: Cohort, slide: str, kind: str) -> Path:

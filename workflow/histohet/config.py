@@ -28,12 +28,16 @@ from histohet.features.settings import SlideEmbeddings
 from histohet.measures.settings import MeasuresSettings
 from histohet.phantoms.settings import PhantomSettings
 from histohet.prognosis.settings import AddedValueSettings
+from histohet.rotation.settings import RotationSettings
 from histohet.slides.settings import ScaleSettings
 from histohet.survival.settings import CurveSettings, StatisticsSettings
-from histohet.tiles.settings import TileSettings
+from histohet.tiles.settings import SINGLE, Block, TileSettings, TileSpec
 from histohet.tissue.settings import TissueSettings
 from histohet.traits.settings import TraitSettings
 from histohet.tumour.settings import AttentionSettings, TumourSettings
+
+ROUNDING = 1e-3
+"""A tile is a multiple of its tokens but for this share of it: 37.33 is a third of 112."""
 
 NamedVariant = Literal["full", "no_mask", "no_potts", "no_tumor_filter", "paper"]
 
@@ -168,6 +172,11 @@ class Config(Settings):
         description="Optional: tissue microarrays, whose cores `snakemake dearray` finds and "
         "writes as rows of a slide sheet (docs/cores.md). Nothing else depends on it.",
     )
+    rotation: RotationSettings | None = Field(
+        None,
+        description="Optional: how far clusters stay the same when every tile is turned, by "
+        "encoder (docs/rotation.md). Nothing else depends on it.",
+    )
     measures: MeasuresSettings = MeasuresSettings()
     agreement: AgreementSettings | None = Field(
         None,
@@ -177,6 +186,19 @@ class Config(Settings):
     phantoms: PhantomSettings | None = Field(
         None, description="Only for generated cohorts (`workflow/phantoms.smk`)."
     )
+
+    @property
+    def block(self) -> Block:
+        """The tokens of a tile; without `encoder.dense` one."""
+        dense = self.encoder.dense
+        if dense is None:
+            return SINGLE
+        return Block(round(self.tiles.tile_um / dense.tokens_um), dense.margin)
+
+    @property
+    def row_size(self) -> TileSpec:
+        """Size of what has a vector, a label and a row in files: a tile, or a token of one."""
+        return self.tiles.size.divided(self.block.side)
 
     @model_validator(mode="before")
     @classmethod
@@ -195,6 +217,31 @@ class Config(Settings):
             twice = [name for name in names if names.count(name) > 1]
             if twice:
                 raise FaultyKeyError(key, f"two are called '{twice[0]}'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tokens(self) -> Self:
+        if self.encoder.dense is None:
+            return self
+        tiles, dense, block = self.tiles, self.encoder.dense, self.block
+        key, um = "encoder.dense.tokens_um", dense.tokens_um
+        if tiles.overlap_um:
+            raise FaultyKeyError(
+                key, "tiles that overlap have no tokens: set tiles.overlap_um to 0"
+            )
+        if not block.side or abs(block.side * um - tiles.tile_um) > ROUNDING * tiles.tile_um:
+            raise FaultyKeyError(key, f"tiles.tile_um ({tiles.tile_um:g}) is no multiple of {um:g}")
+        if tiles.tile_px % block.side:
+            raise FaultyKeyError(
+                key,
+                f"{tiles.tile_px} px (tiles.tile_px) cannot be divided into {block.side} tokens",
+            )
+        if block.kept < 1:
+            raise FaultyKeyError(
+                "encoder.dense.margin",
+                f"tiles of {block.side} × {block.side} tokens with a margin of {dense.margin} have "
+                "none to keep: smaller tokens, larger tiles or a smaller margin are needed",
+            )
         return self
 
     @model_validator(mode="after")

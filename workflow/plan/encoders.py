@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -14,12 +15,12 @@ from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import WEIGHTS_LOCK
 from plan.resources import Amount
 from plan.slides import Slides
-from plan.variants import Variants
+from plan.variants import Variants, encoder_id
 
 
 @with_signature
 class Encoders:
-    """The encoders of all variants, and CHIEF's.
+    """The encoders of all variants and of section `rotation`, and CHIEF's.
 
     Attributes
     ----------
@@ -49,6 +50,9 @@ class Encoders:
             name: self._entry("encoder", one.config.encoder, config.tiles.tile_px if ours else None)
             for name, one in variants.encoders.items()
         }
+        rotated = () if config.rotation is None else config.rotation.encoders
+        for settings in rotated:
+            self._add("rotation.encoders", settings)
         named = "ctranspath_chief" if config.attention is None else config.attention.encoder
         self.chief = self._entry(
             "attention.encoder",
@@ -68,6 +72,14 @@ class Encoders:
         except ValueError as error:
             raise PlanError(f"config, {key}: {error}") from error
         return entry
+
+    def _add(self, key: str, settings: EncoderSettings) -> None:
+        """Take in an encoder of another section, unless another one has its name."""
+        name, entry = encoder_id(settings), self._entry(key, settings, self._config.tiles.tile_px)
+        if self.entries.setdefault(name, entry) != entry:
+            raise PlanError(
+                f"config, {key}: '{name}' has the name of another encoder, and other settings"
+            )
 
     def _check_fills(self, variants: Variants) -> None:
         """Refuse encoders that cannot do what a variant wants done outside of the epithelium."""
@@ -90,6 +102,10 @@ class Encoders:
         """Return what a job asks for, by the kind of its encoder."""
         entries = self.entries
         return lambda wildcards: network if entries[wildcards.encoder].needs_torch else descriptors
+
+    def any_needs_torch(self, names: Iterable[str]) -> bool:
+        """Whether one of some encoders is a network; no input function."""
+        return any(self.entries[name].needs_torch for name in names)
 
     # Functions of a job, so that `snakemake prefetch` can run before weights were fetched.
     def weights(self, wildcards: Wildcards) -> dict[str, str]:

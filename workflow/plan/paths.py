@@ -89,6 +89,13 @@ PATHOLOGIST = "results/agreement/pathologist/{variant}.png"
 EXPRESSION = "results/agreement/expression/{variant}/{slide}.png"
 GENES = "results/agreement/genes/{slide}.png"
 
+TURNED = "results/rotation/tiles/{encoder}/{slide}.h5"
+TURNED_LABELS = "results/rotation/cores/{encoder}/{slide}.labels.tsv"
+CORE_CONSISTENCY = "results/rotation/cores/{encoder}/{slide}.tsv"
+SHARED_CONSISTENCY = "results/rotation/shared/{encoder}.tsv"
+CONSISTENCY = "results/rotation/consistency.tsv"
+TURNED_PICTURE = "results/rotation/pictures/{slide}.png"
+
 ARRAY = {
     "cores": "results/tma/{array}/cores.tsv",
     "geojson": "results/tma/{array}/cores.geojson",

@@ -25,6 +25,7 @@ from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
 from plan.resources import Resources
+from plan.rotation import Rotation
 from plan.slides import Slides
 from plan.traits import Traits
 from plan.variants import Variants
@@ -74,12 +75,14 @@ class Plan:
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
         self.arrays = Arrays(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
-        self.resources = Resources(self.slides, config.tiles)
+        self.rotation = Rotation(config, self.slides)
+        self.resources = Resources(self.slides, config.row_size)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
         self.with_labels = [slide for slide, one in self.sections.items() if one.label]
         self.with_genes = [slide for slide, one in self.sections.items() if one.genes]
         self._check_slides_of_variants()
+        self._check_tokens()
         self._check_sections()
 
     @property
@@ -110,6 +113,14 @@ class Plan:
                     f"config, variant '{name}': slide '{self.slides.imported[0]}' brings finished "
                     "features, which no other encoder or mask can change"
                 )
+
+    def _check_tokens(self) -> None:
+        if self.config.encoder.dense is not None and self.slides.imported:
+            raise PlanError(
+                f"config, encoder.dense: slide '{self.slides.imported[0]}' brings finished "
+                "features, which have a row for a tile and none for its tokens: encode it here, or "
+                "leave encoder.dense out"
+            )
 
     def _check_sections(self) -> None:
         for number, slide in enumerate(self.sections):
@@ -321,6 +332,12 @@ class Plan:
                 "Masks",
             ),
             Pictures(attention, "attention.rst", "4 Tumour clusters", "Attention"),
+            Pictures(
+                fill(paths.TURNED_PICTURE, slide=self.rotation.cores),
+                "turned_core.rst",
+                "14 Rotation",
+                "Cores",
+            ),
             *(
                 Pictures(files, "trait_map.rst", "13 Traits", name)
                 for name, files in self.traits.pictures_by_combination.items()

@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 
 from histohet.slides.files import DICOM, GZIP, LARGEST_GEOJSON, ZIP, files_of, is_geojson
-from histohet.tiles.settings import TileSettings
+from histohet.tiles.settings import TileSpec
 from plan.interface import Wildcards, with_signature
 from plan.slides import Slides
 
@@ -37,7 +37,7 @@ class Resources:
         Their tiles.
     """
 
-    def __init__(self, slides: Slides, tiles: TileSettings) -> None:
+    def __init__(self, slides: Slides, tiles: TileSpec) -> None:
         self._slides = slides
         # Upper end of what was seen at 20x, with tissue from edge to edge and a tile every 112 µm.
         self._tiles_per_mb = 50 * (112 / (tiles.tile_um - tiles.overlap_um)) ** 2

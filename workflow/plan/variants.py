@@ -153,7 +153,7 @@ class Variants:
         self.encoded_coverage = min(
             one.config.epithelium.min_coverage for one in self.settled.values()
         )
-        self._check_encoders()
+        self._check_encoders(config)
 
     def __getitem__(self, name: str) -> Settled:
         return self.settled[name]
@@ -183,12 +183,17 @@ class Variants:
                 )
             seen[ways] = name
 
-    def _check_encoders(self) -> None:
+    def _check_encoders(self, config: Config) -> None:
         for name, one in self.settled.items():
             if one.config.encoder != self.encoders[one.factors["encoder"]].config.encoder:
                 raise PlanError(
                     f"config, variant '{name}': its encoder has the name of another one, "
                     f"'{one.config.encoder.name}', and other settings"
+                )
+            if one.config.encoder.dense != config.encoder.dense:
+                raise PlanError(
+                    f"config, variant '{name}': its encoder has not the tokens of the others, and "
+                    "all variants share the rows of a slide: give it the same encoder.dense"
                 )
 
 

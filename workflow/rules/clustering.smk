@@ -33,7 +33,9 @@ rule pool_patient:
     params:
         slides=INPUTS.slides_of_patient,
         # No region of the spatial index reaches over two slides, no tile has a neighbour there.
-        gap_um=max(config["measures"]["hta_region_um"], 10 * config["tiles"]["tile_um"]),
+        gap_um=max(
+            config["measures"]["hta_region_um"], 10 * PLAN.config.row_size.tile_um
+        ),
         code=code_of("pool_patient.py"),
     script:
         "../scripts/pool_patient.py"

@@ -21,7 +21,7 @@ rule encode_tiles:
         "results/benchmarks/encode_tiles/{encoder}_{masking}/{slide}.tsv"
     conda:
         "../../envs/encoders.yaml"
-        if any(entry.needs_torch for entry in ENCODERS.entries.values())
+        if ENCODERS.any_needs_torch(VARIANTS.encoders)
         else "../../envs/slides.yaml"
     # So many processes read tiles while the device computes; without a GPU the model has as many
     # threads. Descriptors of one core each run on several slides at once instead.
@@ -35,10 +35,13 @@ rule encode_tiles:
                 0 if INPUTS.is_whole(wildcards) else PARSED_MASK
             ),
         ),
-        # Networks on a GPU; on processors alone give more (docs/cluster.md).
+        # Networks on a GPU; on processors alone give more (docs/cluster.md). The tokens that a
+        # tile gives are one forward pass.
         runtime=growing(
             ENCODERS.by_kind(network=60, descriptors=10),
-            per_1000_tiles=ENCODERS.by_kind(network=3, descriptors=0.3),
+            per_1000_tiles=ENCODERS.by_kind(
+                network=3 / PLAN.config.block.kept**2, descriptors=0.3
+            ),
         ),
         gpu=ENCODERS.by_kind(network=1, descriptors=0),
         # Most tiles per forward pass, and where slides are copied to before they are read. Results

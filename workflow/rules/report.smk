@@ -20,6 +20,7 @@ rule summarise:
         PLAN.comparison,
         rules.prognosis.input,
         rules.agreement.input,
+        rules.rotation.input,
         # The pictures of single slides that the report holds, and no more: all are in results/.
         [
             report(

@@ -23,6 +23,7 @@ rule tile_slide:
         runtime=growing(5, per_1000_tiles=0.05),
     params:
         tiles=config["tiles"],
+        block=PLAN.config.block._asdict(),
         tissue=SLIDES.tissue,
         code=code_of("tile_slide.py"),
     script:

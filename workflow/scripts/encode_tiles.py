@@ -39,9 +39,8 @@ def choose() -> tuple[np.ndarray, TileSource]:
     if masking:
         index = covered_tiles(snakemake.input.coverage, masking["min_coverage"])
     resampling = snakemake.params.encoding["resampling"]
-    source = TileSource(
-        record.path, tiles.side_px, tiles.spec.tile_px, resampling, mask(), record.region
-    )
+    side_px, tile_px = (tiles.block.side * one for one in (tiles.side_px, tiles.spec.tile_px))
+    source = TileSource(record.path, side_px, tile_px, resampling, mask(), record.region)
     return index, source
 
 

@@ -13,7 +13,7 @@ from histohet.slides.record import read_record
 from histohet.slides.region import open_region
 from histohet.slides.thumbnail import GLASS_COLOUR, draw_tiles, save_picture
 from histohet.tiles.file import lay_tiles, no_tiles, write_tiles
-from histohet.tiles.settings import TileSettings
+from histohet.tiles.settings import Block, TileSettings
 from histohet.tissue.file import read_tissue
 from histohet.tissue.segmentation import Tissue
 from histohet.tissue.settings import TissueParameters
@@ -26,11 +26,13 @@ def tile(tissue: Tissue) -> TissueTiles:
     """Return the tiles on tissue, and those left out as glass."""
     settings = TileSettings(**snakemake.params.tiles)
     folder = Path(snakemake.output.tiles).parent.as_posix()
-    tiles = lay_tiles(record.slide, settings.size, record.mpp, record.size, tissue.pieces, folder)
-    about = {"tissue_mm2": tissue.area_mm2}
+    block = Block(**snakemake.params.block)
+    about = (record.slide, settings.size.divided(block.side), record.mpp, record.size)
+    tiles = lay_tiles(*about, tissue.pieces, folder, block)
+    more = {"tissue_mm2": tissue.area_mm2}
     if record.region is not None:
-        about["region"] = str(record.region)
-    tiles = replace(tiles, attributes={**tiles.attributes, **about})
+        more["region"] = str(record.region)
+    tiles = replace(tiles, attributes={**tiles.attributes, **more})
     takes_ink = TissueParameters(**snakemake.params.tissue).max_ink == 1
     with open_region(record.path, record.region) as slide:
         shares = tissue_shares(slide, tiles, tissue.white, with_ink=takes_ink)

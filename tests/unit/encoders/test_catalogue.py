@@ -23,6 +23,9 @@ from histohet.encoders.settings import EncoderSettings, HubFile, PackageFile
 from histohet.encoders.stain_texture.descriptor import FEATURES
 
 CATALOGUE = read_catalogue()
+WEIGHTLESS = {"sre_resnet18"}
+"""Of these nobody has published any weights."""
+
 OWN = {"kind": "timm", "name": "mine", "model": "vit_tiny_patch16_224", "width": 192} | {
     "normalisation": "imagenet",
     "checkpoint": "mine.safetensors",
@@ -40,7 +43,11 @@ def changed(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("known", CATALOGUE.values(), ids=CATALOGUE)
 def test_every_entry_is_complete_and_a_name_is_enough(known: EncoderEntry) -> None:
-    assert entry(name=known.name) == known
+    if known.name in WEIGHTLESS:
+        known = known.model_copy(update={"weights": "here.pth"})
+        assert entry(name=known.name, checkpoint="here.pth") == known
+    else:
+        assert entry(name=known.name) == known
     assert EncoderEntry(**known.parameters()).channels == known.channels
     assert known.reference
     assert known.licence
@@ -101,6 +108,14 @@ def test_own_description_is_an_entry_of_its_own() -> None:
     [
         ({"name": "uni", "width": 1024}, "'width' has no place beside a name of the catalogue"),
         ({"kind": "keras", "name": "x"}, "kind: 'keras' is none of 'timm', 'stain_texture'"),
+        ({"kind": "sre_resnet18"}, "kind 'sre_resnet18' needs 'name'"),
+        ({"name": "uni", "first": 7}, "'first' has a place only beside the encoder 'sre_resnet18'"),
+        (
+            {"name": "sre_resnet18", "kernels": [9, 8, 5, 5]},
+            "kernels[1]: a kernel of 8 × 8 has no centre: its side must be odd",
+        ),
+        ({"name": "sre_resnet18", "kernels": [9, 9, 5]}, "kernels[3]: is missing"),
+        ({"name": "sre_resnet18", "first": 1}, "first: 1 must be at least 3"),
         (changed(width=None), "kind 'timm' needs 'width'"),
         (changed(name=None), "kind 'timm' needs 'name'"),
         (changed(checkpoint=None), "needs either 'checkpoint' (a local file) or 'weights'"),

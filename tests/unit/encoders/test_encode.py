@@ -28,12 +28,13 @@ from histohet.common.files import StorageError
 from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import EncoderOutOfMemory
+from histohet.encoders.blocks import Blocks
 from histohet.encoders.encode import (
     EncodingOptions,
     FittingEncoder,
     TooManyUnreadableError,
+    encode_blocks,
     encode_slide,
-    encode_tiles,
 )
 from histohet.encoders.pixels import MaskSource, TileReader, TileSource
 from histohet.encoders.workers import WorkerError, read_batches
@@ -43,6 +44,7 @@ from histohet.features.partial import partial_features
 from histohet.slides.frame import Frame
 from histohet.slides.reader import SlideError
 from histohet.tiles.file import TileTable
+from histohet.tiles.settings import SINGLE
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +70,9 @@ def coords() -> Ints:
 
 def encoded(path: Path, source: TileSource, coords: Ints, encoder: Any, **options: Any) -> Float32:
     with partial_features(path, {"of": "test"}) as rows:
-        encode_tiles(
-            source, coords, encoder, rows, EncodingOptions(**({"batch_size": 8} | options))
+        blocks = Blocks.of(coords, 1, SINGLE)
+        encode_blocks(
+            source, blocks, encoder, rows, EncodingOptions(**({"batch_size": 8} | options))
         )
         return np.concatenate(list(rows.vectors()))
 
@@ -322,7 +325,7 @@ def test_undecodable_tiles_are_left_out_and_the_others_are_as_ever(
     sound = encoded(tmp_path / "w.h5", replace(source, slide=str(whole)), coords, ColourBlocks())
     with partial_features(tmp_path / "b.h5", {}) as rows:
         options = EncodingOptions(7, workers, max_bad_tiles=0.05)
-        encode_tiles(source, coords, ColourBlocks(), rows, options)
+        encode_blocks(source, Blocks.of(coords, 1, SINGLE), ColourBlocks(), rows, options)
         assert rows.unreadable == [5, 6, 40]
         found = np.concatenate(list(rows.vectors()))
     np.testing.assert_array_equal(found, np.delete(sound, [5, 6, 40], axis=0))

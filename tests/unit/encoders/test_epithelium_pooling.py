@@ -20,7 +20,7 @@ from histohet.encoders.base import SymmetryAverage
 from histohet.encoders.catalogue import read_catalogue
 from histohet.encoders.entry import EncoderEntry, EncoderError
 from histohet.encoders.networks import create_architecture
-from histohet.encoders.timm_model import TimmModel, mean_inside
+from histohet.encoders.timm_model import TimmModel, means_inside
 
 SIDE = 64
 SMALL_SWIN = {"img_size": SIDE, "window_size": 4, "embed_dim": 24, "depths": [1, 1]} | {
@@ -81,24 +81,29 @@ BLOTCHES = np.random.default_rng(1).random((SIDE, SIDE)) < np.linspace(0, 1, SID
 
 
 @given(
-    rows=st.integers(1, 4),
-    columns=st.integers(1, 4),
-    cell=st.integers(1, 5),
+    parts=st.integers(1, 3),
+    rows=st.integers(1, 2),
+    columns=st.integers(1, 2),
+    cell=st.integers(1, 4),
     seed=st.integers(0, 10**6),
 )
 @settings(max_examples=40, deadline=None)
 def test_every_pixel_inside_counts_its_position_once(
-    rows: int, columns: int, cell: int, seed: int
+    parts: int, rows: int, columns: int, cell: int, seed: int
 ) -> None:
-    """The mean over pixels of the vector of the cell that each lies in."""
+    """The mean over the pixels of a part of the vector of the cell that each lies in."""
     random = np.random.default_rng(seed)
-    positions = random.normal(size=(3, 5, rows, columns))
-    inside = random.random((3, rows * cell, columns * cell)) < 0.4
+    positions = random.normal(size=(3, 5, parts * rows, parts * columns))
+    inside = random.random((3, parts * rows * cell, parts * columns * cell)) < 0.4
     spread = positions.repeat(cell, axis=2).repeat(cell, axis=3)
-    found = mean_inside(torch.tensor(positions), 255.0 * torch.tensor(inside[:, np.newaxis]))
-    for vector, pixels, counted in zip(found, spread, inside, strict=True):
-        expected = pixels[:, counted].mean(axis=1) if counted.any() else np.zeros(5)
-        np.testing.assert_allclose(vector, expected, atol=1e-5)
+    masks = 255.0 * torch.tensor(inside[:, np.newaxis])
+    found = means_inside(torch.tensor(positions), masks, parts)
+    high, wide = rows * cell, columns * cell
+    for one, i, j in np.ndindex(3, parts, parts):
+        part = np.s_[one, ..., i * high : (i + 1) * high, j * wide : (j + 1) * wide]
+        counted = inside[part]
+        expected = spread[part][:, counted].mean(axis=1) if counted.any() else np.zeros(5)
+        np.testing.assert_allclose(found[one, :, i, j], expected, atol=1e-5)
 
 
 def test_a_mask_of_any_size_counts_by_the_share_of_a_cell() -> None:
@@ -106,7 +111,7 @@ def test_a_mask_of_any_size_counts_by_the_share_of_a_cell() -> None:
     inside = torch.zeros(1, 1, 10, 10)
     inside[..., :5] = 1
     inside[..., 5:6] = 1
-    torch.testing.assert_close(mean_inside(positions, inside), torch.tensor([[8 / 6]]))
+    torch.testing.assert_close(means_inside(positions, inside)[..., 0, 0], torch.tensor([[8 / 6]]))
 
 
 # Networks ----------------------------------------------------------------------------------------

@@ -236,6 +236,17 @@ def test_tiles_that_lie_closer_are_more() -> None:
     assert resources.growing(0, per_1000_tiles=1000)(of(slide="a"), 1) == 2000
 
 
+DENSE = {"name": "resnet50", "dense": {"tokens_um": 28}}
+
+
+def test_of_tokens_there_are_more(folder: Path) -> None:
+    (folder / "slides.tsv").write_text("slide\tpath\na\ta.svs\n")
+    plan = planned(encoder=DENSE)
+    assert plan.resources.growing(0, per_1000_tiles=1000)(of(slide="a"), 1) == 16 * 500
+    assert plan.slides.tile_size == {"tile_um": 28.0, "tile_px": 56, "overlap_um": 0.0}
+    assert plan.encoders.entries["resnet50"].pooling == "positions"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -249,6 +260,26 @@ def test_tiles_that_lie_closer_are_more() -> None:
             "variant 'w': slide 'c' brings finished features",
         ),
         ({"slides": "absent.tsv"}, "slide sheet: absent.tsv"),
+        (
+            {"encoder": DENSE},
+            r"encoder\.dense: slide 'c' brings finished features, which have a row for a tile",
+        ),
+        (
+            {"encoder": {"dense": DENSE["dense"]}},
+            "'stain_texture' gives one vector for a tile .* there are no tokens: .* small tiles as",
+        ),
+        (
+            {"encoder": {"name": "conch_v1_5"} | {"dense": {"tokens_um": 28}}},
+            "'conch_v1_5' gives one vector for a tile .* there are no tokens: leave encoder.dense",
+        ),
+        (
+            {"encoder": DENSE, "variants": ["full", {"name": "own", "encoder": "uni"}]},
+            "variant 'own': its encoder has not the tokens of the others",
+        ),
+        (
+            {"encoder": {"name": "sre_resnet18", "checkpoint": "c.pth"}, "tiles": {"tile_px": 228}},
+            "'sre_resnet18' is the same for turned tiles only where .* 8 px, not of 228 px",
+        ),
         ({"encoder": {"name": "absent"}}, "encoder"),
         ({"encoder": {"name": "uni", "layer": "mid"}}, "config, encoder: .* no layers to choose"),
         (

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from histohet.common.resources import read_resource
 from histohet.common.settings import explain
 from histohet.encoders.entry import EncoderEntry, EncoderError
-from histohet.encoders.settings import OWN_DESCRIPTION, EncoderSettings, Layer
+from histohet.encoders.settings import OWN_DESCRIPTION, RING_KERNELS, EncoderSettings, Layer
 from histohet.encoders.weights import pin
 
 Catalogue = Mapping[str, EncoderEntry]
@@ -54,7 +54,8 @@ def entry_of(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
     Raises
     ------
     EncoderError
-        If the name or the layer is unknown, or nothing says where the weights are.
+        If the name or the layer is unknown, nothing says where the weights are, or tokens are
+        wanted of an encoder that has none.
     """
     entry = _described(settings) if settings.kind == "timm" else _known(settings, catalogue)
     if settings.layer is not None:
@@ -65,7 +66,8 @@ def entry_of(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
             f"encoder '{entry.name}' needs encoder.checkpoint (a local file) or encoder.weights: "
             "no place to download its weights from is known"
         )
-    return entry.model_copy(update={"weights": weights, "symmetry": settings.symmetry})
+    entry = entry.model_copy(update={"weights": weights, "symmetry": settings.symmetry})
+    return entry if settings.dense is None else entry.of_tokens()
 
 
 def _described(settings: EncoderSettings) -> EncoderEntry:
@@ -80,7 +82,9 @@ def _known(settings: EncoderSettings, catalogue: Catalogue) -> EncoderEntry:
             f"encoder '{name}' is not in the catalogue ({', '.join(catalogue)}); a model of your "
             "own needs encoder.kind: timm, and its model, width and normalisation"
         )
-    return catalogue[name].model_copy(update={"name": settings.name})
+    entry = catalogue[name].model_copy(update={"name": settings.name})
+    sides = settings.model_dump(include=set(RING_KERNELS), exclude_none=True)
+    return entry.model_copy(update={"arguments": entry.arguments | sides})
 
 
 def _of_layer(entry: EncoderEntry, layer: Layer) -> EncoderEntry:

@@ -17,6 +17,7 @@ from histohet.common.logs import logger, track
 from histohet.common.outcome import Outcome, Status, attempt
 from histohet.common.provenance import Provenance
 from histohet.encoders.base import Encoder, EncoderOutOfMemory
+from histohet.encoders.blocks import BlockEncoder, Blocks
 from histohet.encoders.entry import EncoderEntry
 from histohet.encoders.make import make_encoder
 from histohet.encoders.pixels import TileSource
@@ -64,6 +65,7 @@ def encode_job(
     provenance: Provenance,
     tiles: TileTable,
     choose: Callable[[], tuple[Ints, TileSource]],
+    wrapped: Callable[[Encoder], Encoder] = lambda encoder: encoder,
 ) -> None:
     """Write the feature file of a slide; one without rows that says why if the slide is lost.
 
@@ -77,11 +79,13 @@ def encode_job(
     choose
         Returns the rows of the tiles to encode, and where their pixels come from; not asked of a
         slide that is lost already.
+    wrapped
+        Makes of the encoder the one whose embeddings are written.
     """
 
     def encode() -> tuple[int, Outcome]:
         index, source = choose()
-        return len(index), _encode(job, provenance, tiles, index, source)
+        return len(index), _encode(job, provenance, tiles, index, source, wrapped)
 
     (n_encoded, found), outcome = attempt(encode, (0, tiles.outcome), tiles.outcome)
     if outcome.ok:
@@ -93,13 +97,20 @@ def encode_job(
 
 
 def _encode(
-    job: Any, provenance: Provenance, tiles: TileTable, index: Ints, source: TileSource
+    job: Any,
+    provenance: Provenance,
+    tiles: TileTable,
+    index: Ints,
+    source: TileSource,
+    wrapped: Callable[[Encoder], Encoder],
 ) -> Outcome:
     checkpoint = locate(job.params.weights)
     entry = EncoderEntry(**job.params.encoder)
     if source.mask_apart:
         entry = entry.of_epithelium()
-    encoder = make_encoder(entry, source.tile_px, checkpoint)
+    encoder = wrapped(make_encoder(entry, source.tile_px, checkpoint))
+    if tiles.block.side > 1:
+        encoder = BlockEncoder(encoder, tiles.block.side)
     # A file is not copied once for each of its cores.
     folder = job.resources.get("stage", "") if source.region is None else ""
     with staged(source.slide, folder) as slide:
@@ -205,13 +216,13 @@ def encode_slide(
     Raises
     ------
     SlideError
-        See `encode_tiles`.
+        See `encode_blocks`.
     """
-    coords = tiles.coords[index]
+    blocks = Blocks.of(tiles.coords[index], tiles.pitch_px, tiles.block)
     # With other batches tiles would be encoded in other company than without interruption.
     about = {**depends_on, "width": encoder.width, "batch_size": options.batch_size}
     with partial_features(path, about) as rows:
-        encode_tiles(source, coords, encoder, rows, options)
+        encode_blocks(source, blocks, encoder, rows, options)
         outcome, lost = tiles.outcome, np.array(rows.unreadable, np.int64)
         if len(lost):
             note = f"{len(lost)} of {len(index)} tiles cannot be decoded and are left out"
@@ -220,7 +231,7 @@ def encode_slide(
             path,
             replace(tiles, outcome=outcome),
             np.delete(index, lost),
-            encoder.width,
+            encoder.width // tiles.block.side**2,
             encoder.name,
             provenance,
             index[lost],
@@ -230,23 +241,25 @@ def encode_slide(
     return outcome
 
 
-def encode_tiles(
+def encode_blocks(
     source: TileSource,
-    coords: Coords,
+    blocks: Blocks,
     encoder: Encoder,
     rows: PartialFeatures,
     options: EncodingOptions,
 ) -> None:
-    """Encode tiles from where `rows` ends, logging progress.
+    """Encode the tiles of blocks from where `rows` ends, logging progress.
 
     Neither the number of workers nor an interruption changes a bit of the result.
 
     Parameters
     ----------
-    coords
-        int64 (N, 2), level-0 px.
+    blocks
+        What is read and encoded at once; its tiles are those of `rows`.
+    encoder
+        Of blocks, see `BlockEncoder`.
     rows
-        Takes the embeddings, and knows which are already there.
+        Takes the embeddings of tiles, and knows which are already there.
 
     Raises
     ------
@@ -257,26 +270,30 @@ def encode_tiles(
     SlideError
         If the slide cannot be opened.
     """
-    first = rows.done
-    if first:
-        logger.info("%d of %d tiles were encoded by a job that was interrupted", first, len(coords))
+    done, n_tiles = int(np.searchsorted(blocks.first, rows.done)), len(blocks.part)
+    if done:
+        logger.info("%d of %d tiles were encoded by a job that was interrupted", rows.done, n_tiles)
     here, most_bad = FittingEncoder(encoder, options.batch_size), options.max_bad_tiles
     there = encoder if options.in_workers else None
     with closing(
-        read_batches(source, coords[first:], options.batch_size, options.workers, encoder=there)
+        read_batches(
+            source, blocks.corners[done:], options.batch_size, options.workers, encoder=there
+        )
     ) as batches:
-        for batch in track(batches, len(coords), "tiles encoded", done=first, size=len):
-            vectors = batch.vectors
-            what_is_wrong(source, coords[rows.done : rows.done + len(batch)][~batch.readable])
+        for batch in track(batches, len(blocks), "tiles encoded", done=done, size=len):
+            part, vectors = blocks[done : done + len(batch)], batch.vectors
+            what_is_wrong(source, part.corners[~batch.readable])
             if vectors is None:
                 good = batch.tiles if batch.readable.all() else batch.tiles[batch.readable]
                 vectors = here.encode(good)
-            rows.append(batch.readable, vectors)
-            if len(rows.unreadable) > most_bad * len(coords):
+            rows.append(*part.vectors_of_tiles(batch.readable, vectors))
+            done += len(batch)
+            if len(rows.unreadable) > most_bad * n_tiles:
+                first = np.searchsorted(blocks.first, rows.unreadable[0], side="right") - 1
                 raise TooManyUnreadableError(
-                    f"more than {most_bad:.3g} of {len(coords)} tiles "
+                    f"more than {most_bad:.3g} of {n_tiles} tiles "
                     f"(encoding.max_bad_tiles) cannot be decoded, the first: "
-                    + what_is_wrong(source, coords[rows.unreadable[:1]])[0]
+                    + what_is_wrong(source, blocks.corners[first : first + 1])[0]
                 )
 
 

@@ -39,12 +39,17 @@ ABOUT = {
 """What an entry says about an encoder, and embeddings do not depend on."""
 
 
-WITHOUT_MAP = {"conch_v1_5"}
-"""Networks that give one vector for a tile and none for its parts."""
+WITHOUT_MAP = {"conch_v1_5", "stain_texture"}
+"""Models, and kinds, that give one vector for a tile and none for its parts."""
 
 
 class EncoderError(ValueError):
     """An encoder cannot be used as configured; the message says which setting and why."""
+
+
+def without_map(name: str) -> str:
+    """Say that an encoder gives nothing for the parts of a tile."""
+    return f"encoder '{name}' gives one vector for a tile and none for its parts"
 
 
 class NetworkLayer(Settings):
@@ -65,12 +70,12 @@ class EncoderEntry(Settings):
         description="Further arguments of the architecture. Layers are named by their place, such "
         "as `timm.layers.SwiGLUPacked`.",
     )
-    pooling: Pooling | Literal["epithelium"] = Field(
+    pooling: Pooling | Literal["positions"] = Field(
         "own",
         description="`own`: what the model returns without its classifier (the class token of a "
         "vision transformer, the mean of a Swin transformer or a convolutional network, the "
         "attentional pooling of CONCH). `class_token_and_mean`: the class token, then the mean of "
-        "the tokens of the patches (without registers). `epithelium`: see `of_epithelium`.",
+        "the tokens of the patches (without registers). `positions`: see `of_positions`.",
     )
     width: int = Field(ge=1, description="Length of an embedding.")
     stage: int | None = Field(
@@ -88,6 +93,12 @@ class EncoderEntry(Settings):
         ge=1,
         description="Side of the tiles it was published for, and takes; null if any that the model "
         "accepts.",
+    )
+    multiple_px: int = Field(
+        1,
+        ge=1,
+        description="The side of its tiles is a multiple of this; of others it would not give the "
+        "same for turned tiles.",
     )
     precision: Precision = Field(
         "float32",
@@ -144,27 +155,64 @@ class EncoderEntry(Settings):
         """Return what embeddings depend on, as plain values; the weights are pinned apart."""
         return {key: value for key, value in self.canonical().items() if key not in ABOUT}
 
-    def of_epithelium(self) -> EncoderEntry:
-        """Return the encoder that pools only what lies in the epithelium of a tile.
+    @property
+    def has_map(self) -> bool:
+        """Whether it gives vectors of the parts of a tile, see `base.DenseEncoder`."""
+        return not {self.kind, self.model} & WITHOUT_MAP
 
-        Its embedding is the mean of what it gives for positions (the patch tokens of a vision
-        transformer, the last map of a Swin transformer or convolutional network, or that of
-        `stage`), each weighted by the share of its cell that is epithelium. A class token, which
-        has looked at the whole tile, has no part in it. `stain_texture` looks at no other pixels.
+    def of_positions(self) -> EncoderEntry:
+        """Return the encoder whose embedding is the mean of what it gives for positions alone.
+
+        Positions are the patch tokens of a vision transformer, those of the last map of a Swin
+        transformer or convolutional network, or of that of `stage`. A class token, which has looked
+        at the whole tile, has no part in it. Where the epithelium comes as a fourth channel, each
+        position is weighted by the share of its cell that is epithelium.
 
         Raises
         ------
         EncoderError
             If it gives nothing for positions.
         """
-        if self.model in WITHOUT_MAP:
-            raise EncoderError(
-                f"encoder '{self.name}' gives one vector for a tile and none for its parts, so "
-                "that only the epithelium cannot be pooled: set epithelium.fill to zero, white or "
-                "none"
-            )
+        if not self.has_map:
+            raise EncoderError(without_map(self.name))
         parts = 2 if self.pooling == "class_token_and_mean" else 1
-        return self.model_copy(update={"pooling": "epithelium", "width": self.width // parts})
+        return self.model_copy(update={"pooling": "positions", "width": self.width // parts})
+
+    def of_epithelium(self) -> EncoderEntry:
+        """Return the encoder that pools only what lies in the epithelium of a tile.
+
+        See `of_positions`; `stain_texture` looks at no other pixels as it is.
+
+        Raises
+        ------
+        EncoderError
+            If it gives nothing for positions.
+        """
+        if self.kind == "stain_texture":
+            return self
+        try:
+            return self.of_positions()
+        except EncoderError as error:
+            raise EncoderError(
+                f"{error}, so that only the epithelium cannot be pooled: set epithelium.fill to "
+                "zero, white or none"
+            ) from error
+
+    def of_tokens(self) -> EncoderEntry:
+        """Return the encoder whose vectors of parts of a tile are kept, see `of_positions`.
+
+        Raises
+        ------
+        EncoderError
+            If it gives nothing for positions.
+        """
+        try:
+            return self.of_positions()
+        except EncoderError as error:
+            small = "; it takes small tiles as they are" if self.kind == "stain_texture" else ""
+            raise EncoderError(
+                f"{error}, so that there are no tokens: leave encoder.dense out{small}"
+            ) from error
 
     def check_tile_px(self, tile_px: int) -> None:
         """Check that the encoder takes tiles of this side.
@@ -172,8 +220,14 @@ class EncoderEntry(Settings):
         Raises
         ------
         EncoderError
-            If it was published for another one.
+            If it was published for another one, or would not be as symmetric as it promises.
         """
+        if tile_px % self.multiple_px:
+            raise EncoderError(
+                f"encoder '{self.name}' is the same for turned tiles only where their side is a "
+                f"multiple of {self.multiple_px} px, not of {tile_px} px: set tiles.tile_px to "
+                f"{round(tile_px / self.multiple_px) * self.multiple_px}"
+            )
         if self.input_px not in (None, tile_px):
             raise EncoderError(
                 f"encoder '{self.name}' takes tiles of {self.input_px} px, not of {tile_px} px: "

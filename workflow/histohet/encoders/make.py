@@ -38,7 +38,7 @@ def _stain_texture(entry: EncoderEntry, tile_px: int, checkpoint: Path | None) -
     return StainTexture()
 
 
-def _timm_model(entry: EncoderEntry, tile_px: int, checkpoint: Path | None) -> Encoder:
+def _network(entry: EncoderEntry, tile_px: int, checkpoint: Path | None) -> Encoder:
     from histohet.encoders.timm_model import TimmModel
 
     if checkpoint is None:
@@ -48,6 +48,7 @@ def _timm_model(entry: EncoderEntry, tile_px: int, checkpoint: Path | None) -> E
 
 KINDS: Mapping[Kind, Callable[[EncoderEntry, int, Path | None], Encoder]] = {
     "stain_texture": _stain_texture,
-    "timm": _timm_model,
+    "timm": _network,
+    "sre_resnet18": _network,
 }
 """What makes an encoder, by the `kind` of its entry."""

@@ -18,6 +18,7 @@ from torch import library as operators
 from torch.nn import functional
 
 from histohet.encoders.entry import EncoderEntry, EncoderError
+from histohet.encoders.sre_resnet18 import SreResNet18
 
 TORCHVISION_SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -166,7 +167,10 @@ class ConchV15(nn.Module):
         return torch.cat([positions[:, :1], larger.flatten(2).transpose(1, 2)], dim=1)
 
 
-ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {"conch_v1_5": ConchV15}
+ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
+    "conch_v1_5": ConchV15,
+    "sre_resnet18": SreResNet18,
+}
 """Networks that timm does not have, by the name that `EncoderEntry.model` gives them."""
 
 

@@ -10,12 +10,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from histohet.common.settings import FilePath, Name, Settings, Text
 
-Kind = Literal["timm", "stain_texture"]
+Kind = Literal["timm", "stain_texture", "sre_resnet18"]
 Pooling = Literal["own", "class_token_and_mean"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Symmetry = Literal["none", "d4"]
 Layer = Literal["mid", "deep"]
 
+
+def _odd(side: int) -> int:
+    if side % 2 == 0:
+        raise ValueError(f"a kernel of {side} × {side} has no centre: its side must be odd")
+    return side
+
+
+Odd = Annotated[int, Field(ge=3), AfterValidator(_odd)]
 Shares = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -24,6 +32,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 OWN_DESCRIPTION = ("model", "width", "normalisation", "pooling", "precision", "arguments")
 """Keys that describe a model; a name of the catalogue stands for all of them."""
+
+RING_KERNELS = ("kernels", "first")
+"""Keys that describe the ring kernels of `sre_resnet18`."""
 
 
 class ChannelStatistics(Settings):
@@ -83,6 +94,23 @@ class PackageFile(Settings):
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of its content.")
 
 
+class DenseSettings(Settings):
+    """Vectors of parts of a tile."""
+
+    tokens_um: float = Field(
+        ge=1,
+        description="Side of the parts of a tile that have a vector each, µm; `tiles.tile_um` is a "
+        "multiple of it, and the network has at least as many positions (docs/encoders.md).",
+    )
+    margin: int = Field(
+        1,
+        ge=0,
+        description="So many tokens at each side of a tile are seen and not kept; tiles overlap by "
+        "as much, so that each is kept once. Near the edge of what it sees a network gives other "
+        "numbers: without a margin maps show the lattice of the tiles.",
+    )
+
+
 class EncoderSettings(Settings):
     """What turns tiles into vectors: a name of the catalogue, or a model described in full."""
 
@@ -96,7 +124,7 @@ class EncoderSettings(Settings):
     kind: Kind | None = Field(
         None,
         description="Only for what is not in the catalogue: `timm` (any timm model, described by "
-        "the keys below), or `stain_texture` under another name.",
+        "the keys below), or `stain_texture` or `sre_resnet18` under another name.",
     )
     layer: Layer | None = Field(
         None,
@@ -107,6 +135,21 @@ class EncoderSettings(Settings):
         "none",
         description="`d4`: mean embedding over the eight turns and mirror images of a tile, so "
         "that it does not matter how the tissue lay on the glass; eight times the work.",
+    )
+    dense: DenseSettings | None = Field(
+        None,
+        description="Optional: tiles are encoded as ever, and then parts of them, tokens, are what "
+        "is clustered, measured and drawn in their place: finer maps, by what a network gives for "
+        "positions. The same for all variants.",
+    )
+    kernels: tuple[Odd, Odd, Odd, Odd] | None = Field(
+        None,
+        description="Only for `sre_resnet18`: sides of the kernels of its four stages; `[9, 9, 5, "
+        "5]` without.",
+    )
+    first: Odd | None = Field(
+        None,
+        description="Only for `sre_resnet18`: side of the kernel of its first layer; 7 without.",
     )
     checkpoint: FilePath | None = Field(
         None,
@@ -137,6 +180,12 @@ class EncoderSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> EncoderSettings:
+        is_sre = "sre_resnet18" in (self.kind, self.name)
+        for key in RING_KERNELS:
+            if getattr(self, key) is not None and not is_sre:
+                raise ValueError(f"'{key}' has a place only beside the encoder 'sre_resnet18'")
+        if self.kind in ("timm", "sre_resnet18") and "name" not in self.model_fields_set:
+            raise ValueError(f"kind '{self.kind}' needs 'name'")
         given = [key for key in OWN_DESCRIPTION if getattr(self, key) is not None]
         if self.kind != "timm":
             if given:
@@ -146,8 +195,6 @@ class EncoderSettings(Settings):
                 )
             return self
         missing = [key for key in ("model", "width", "normalisation") if key not in given]
-        if "name" not in self.model_fields_set:
-            missing.insert(0, "name")
         if missing:
             raise ValueError(f"kind 'timm' needs '{missing[0]}'")
         if (self.checkpoint is None) == (self.weights is None):

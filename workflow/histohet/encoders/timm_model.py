@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from math import isqrt
 from pathlib import Path
@@ -14,13 +14,13 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from histohet.common.arrays import Float32
+from histohet.common.arrays import Float32, Floats
 from histohet.encoders.base import EncoderOutOfMemory
 from histohet.encoders.checkpoints import load_published
-from histohet.encoders.entry import EncoderEntry, EncoderError
+from histohet.encoders.entry import EncoderEntry, EncoderError, without_map
 from histohet.encoders.networks import create_empty
+from histohet.encoders.sre_resnet18 import SreResNet18, check_kernels, expand_kernels
 from histohet.slides.reader import Pixels
 
 
@@ -61,8 +61,7 @@ class TimmModel:
         self._check_output(tile_px)
 
     def _check_output(self, tile_px: int) -> None:
-        channels = 4 if self._entry.pooling == "epithelium" else 3
-        blank = np.zeros((1, tile_px, tile_px, channels), np.uint8)
+        blank = np.zeros((1, tile_px, tile_px, 3), np.uint8)
         try:
             found = self.encode(blank).shape
         except EncoderOutOfMemory:
@@ -80,15 +79,37 @@ class TimmModel:
     def encode(self, tiles: Pixels) -> Float32:
         """Encode uint8 (B, S, S, 3) into float32 (B, width).
 
-        With the pooling `epithelium`, (B, S, S, 4); a tile without any is all zero.
+        With the pooling `positions` also (B, S, S, 4); a tile without epithelium is all zero.
 
         Raises
         ------
         EncoderOutOfMemory
             If the device has no memory for so many tiles at once.
         """
+        return self._run(tiles, self._embed)
+
+    def encode_map(self, tiles: Pixels, tokens: int) -> Float32:
+        """Encode the parts of tiles, see `DenseEncoder`.
+
+        Raises
+        ------
+        EncoderError
+            If the network gives one vector for a tile and none for its parts, or has fewer
+            positions than `tokens`.
+        EncoderOutOfMemory
+            If the device has no memory for so many tiles at once.
+        """
+        if not self._entry.has_map:
+            raise EncoderError(without_map(self.name))
+
+        def embed(image: Tensor, inside: Tensor) -> Tensor:
+            return self._means(image, inside, tokens).permute(0, 2, 3, 1)
+
+        return self._run(tiles, embed)
+
+    def _run(self, tiles: Pixels, embed: Callable[[Tensor, Tensor], Tensor]) -> Float32:
         try:
-            return self._encode(tiles)
+            return self._try(tiles, embed)
         except torch.OutOfMemoryError:
             pass
         # Raised outside of the handler, so that nothing holds on to what did not fit.
@@ -97,14 +118,12 @@ class TimmModel:
         raise EncoderOutOfMemory(f"encoder '{self.name}': {len(tiles)} tiles do not fit in memory")
 
     @torch.inference_mode()
-    def _encode(self, tiles: Pixels) -> Float32:
+    def _try(self, tiles: Pixels, embed: Callable[[Tensor, Tensor], Tensor]) -> Float32:
         batch = torch.from_numpy(np.ascontiguousarray(tiles))
         batch = batch.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
         image, inside = batch[:, :3], batch[:, 3:]
         image = image.div_(255).sub_(self._mean).div_(self._std)
-        with self._precision():
-            embedding = self._embed(image, inside)
-        return embedding.float().cpu().numpy()
+        return embed(image, inside).float().cpu().numpy()
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Return the precision of the entry on a GPU, plain float32 elsewhere."""
@@ -113,18 +132,32 @@ class TimmModel:
         return torch.autocast("cuda", dtype=getattr(torch, self._entry.precision))
 
     def _embed(self, image: Tensor, inside: Tensor) -> Tensor:
-        if self._entry.pooling == "epithelium":
-            return mean_inside(self._positions(image), inside)
-        if self._entry.stage is not None:
-            return self._positions(image).mean(dim=(2, 3))
-        if self._entry.pooling == "own":
-            embedding: Tensor = self._model(image)
-            return embedding
-        # Only vision transformers are pooled so; of other modules PyTorch knows no such method.
-        network: Any = self._model
-        tokens: Tensor = network.forward_features(image)
-        patches = tokens[:, network.num_prefix_tokens :]
-        return torch.cat([tokens[:, 0], patches.mean(dim=1)], dim=1)
+        """Return the embeddings, (B, width)."""
+        if self._entry.pooling == "positions" or self._entry.stage is not None:
+            return self._means(image, inside, tokens=1).flatten(1)
+        with self._precision():
+            if self._entry.pooling == "own":
+                embedding: Tensor = self._model(image)
+                return embedding
+            # Only vision transformers are pooled so; of other modules PyTorch knows no such method.
+            network: Any = self._model
+            tokens: Tensor = network.forward_features(image)
+            patches = tokens[:, network.num_prefix_tokens :]
+            return torch.cat([tokens[:, 0], patches.mean(dim=1)], dim=1)
+
+    def _means(self, image: Tensor, inside: Tensor, tokens: int) -> Tensor:
+        """Return the mean of the positions of each part, (B, width, tokens, tokens), in float32."""
+        with self._precision():
+            positions = self._positions(image)
+        rows, columns = positions.shape[2:]
+        if min(rows, columns) < tokens:
+            raise EncoderError(
+                f"encoder '{self.name}' gives {rows} × {columns} positions for tiles of "
+                f"{image.shape[3]} px, too few for {tokens} × {tokens} tokens"
+            )
+        if inside.shape[1] == 0:
+            return area_means(positions.float(), (tokens, tokens))
+        return means_inside(positions.float(), inside, tokens)
 
     def _positions(self, image: Tensor) -> Tensor:
         """Return what the network gives for positions, (B, width, rows, columns)."""
@@ -145,26 +178,63 @@ class TimmModel:
         return features.permute(0, 3, 1, 2) if last else features
 
 
-def mean_inside(positions: Tensor, inside: Tensor) -> Tensor:
-    """Average a map over what lies inside a mask.
+def area_means(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average maps over the cells of another grid, by area.
+
+    Cells of the two grids may cut each other. A turned or mirrored map gives the turned or mirrored
+    means, since shares are exact.
 
     Parameters
     ----------
-    positions
-        (B, width, rows, columns).
-    inside
-        (B, 1, S, S), not negative: what each pixel of the tile counts.
+    maps
+        float (B, width, rows, columns).
+    size
+        Rows and columns of the other grid.
 
     Returns
     -------
     torch.Tensor
-        (B, width). Each position counts as much as the pixels of its cell do; zero where none does.
+        (B, width, *size).
+    """
+    down, across = (
+        torch.tensor(overlaps(before, after), dtype=maps.dtype, device=maps.device)
+        for before, after in zip(maps.shape[2:], size, strict=True)
+    )
+    return down @ maps @ across.T
+
+
+def overlaps(before: int, after: int) -> Floats:
+    """Return which share of each of `after` cells each of `before` cells is, (after, before)."""
+    # In units of which both grids have whole numbers: a line of before · after.
+    starts, own_starts = np.arange(before) * after, np.arange(after)[:, np.newaxis] * before
+    first, last = np.maximum(starts, own_starts), np.minimum(starts + after, own_starts + before)
+    shares: Floats = (last - first).clip(min=0) / before
+    return shares
+
+
+def means_inside(positions: Tensor, inside: Tensor, tokens: int = 1) -> Tensor:
+    """Average the parts of a map over what lies inside a mask.
+
+    Parameters
+    ----------
+    positions
+        float (B, width, rows, columns).
+    inside
+        float (B, 1, S, S), not negative: what each pixel of the tile counts.
+    tokens
+        Parts along the side of the tile.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, width, tokens, tokens). Each position counts as much as the pixels of its cell do; zero
+        where none does.
     """
     rows, columns = positions.shape[2:]
-    cells = functional.adaptive_avg_pool2d(inside, (rows, columns))
-    total = cells.sum(dim=(2, 3), keepdim=True)
-    weights = cells / total.clamp(min=torch.finfo(cells.dtype).tiny)
-    return (positions.float() * weights).sum(dim=(2, 3))
+    cells = area_means(inside, (rows, columns))
+    whole = area_means(cells, (tokens, tokens))
+    smallest = torch.finfo(whole.dtype).tiny
+    return area_means(positions * cells, (tokens, tokens)) / whole.clamp(min=smallest)
 
 
 def load_model(entry: EncoderEntry, checkpoint: Path) -> torch.nn.Module:
@@ -178,19 +248,21 @@ def load_model(entry: EncoderEntry, checkpoint: Path) -> torch.nn.Module:
     model = create_empty(entry)
     published = read_state_dict(checkpoint)
     try:
+        if isinstance(model, SreResNet18):
+            check_kernels(model, published)
         load_published(model, published, entry.layout)
     except EncoderError as error:
         raise EncoderError(
             f"encoder '{entry.name}': {checkpoint} is not a checkpoint of {entry.model} with these "
             f"arguments: {error}"
         ) from error
-    return model.eval()
+    return expand_kernels(model).eval()
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read named tensors from a checkpoint without unpickling objects.
 
-    Where they are kept under ``model``, beside other things, those are returned.
+    Where they are kept under ``model`` or ``state_dict``, beside other things, those are returned.
 
     Raises
     ------
@@ -213,8 +285,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"checkpoint {path} is damaged or holds more than tensors; only plain state dicts "
             f"are read: {error}"
         ) from error
-    if isinstance(weights, Mapping) and isinstance(weights.get("model"), Mapping):
-        weights = weights["model"]
+    for key in ("model", "state_dict"):
+        if isinstance(weights, Mapping) and isinstance(weights.get(key), Mapping):
+            weights = weights[key]
     if not isinstance(weights, Mapping) or not all(torch.is_tensor(w) for w in weights.values()):
         raise EncoderError(f"checkpoint {path} does not hold a state dict of named tensors")
     return dict(weights)

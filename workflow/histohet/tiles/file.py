@@ -21,8 +21,8 @@ from histohet.common.arrays import Bools, Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file, outcome_of
 from histohet.common.outcome import OK, Outcome, SlideLost, Status
 from histohet.common.provenance import Provenance
-from histohet.tiles.lattice import Coords, in_tissue, lattice
-from histohet.tiles.settings import TileSpec
+from histohet.tiles.lattice import Coords, by_block, in_tissue, lattice
+from histohet.tiles.settings import SINGLE, Block, TileSpec
 
 # Magnification that TRIDENT gives to a scale: the first bound (µm per pixel) above it.
 MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
@@ -32,6 +32,9 @@ TISSUE_SHARE, GLASS = "tissue_share", "glass_coords"
 
 AT_RIM = "at_rim"
 """Dataset of a tile or feature file: which tiles are at the rim and partly glass."""
+
+BLOCK, MARGIN = "block_side", "block_margin"
+"""Attributes of ``coords``, see `settings.Block`; without them, each tile is encoded alone."""
 
 N_GLASS = "n_glass_tiles"
 """Attribute of ``coords``: how many tiles were left out as glass."""
@@ -124,6 +127,11 @@ class TileTable:
         )
 
     @property
+    def block(self) -> Block:
+        """What is encoded at once."""
+        return Block(int(self.attributes.get(BLOCK, 1)), int(self.attributes.get(MARGIN, 0)))
+
+    @property
     def n_glass(self) -> int | None:
         """Tiles that were left out because they are mostly glass; None where nobody looked."""
         number = self.attributes.get(N_GLASS)
@@ -147,6 +155,7 @@ def lay_tiles(
     size: tuple[int, int],
     pieces: list[Polygon],
     folder: str,
+    block: Block = SINGLE,
 ) -> TileTable:
     """Return the tiles of a lattice that lie on tissue.
 
@@ -156,13 +165,17 @@ def lay_tiles(
         See `tile_attributes`.
     pieces
         Outlines of the tissue, level-0 px.
+    block
+        What is encoded at once; the tiles that it gives follow one another.
     """
-    coords = lattice(*size, spec, mpp)
+    coords = by_block(lattice(*size, spec, mpp), spec.step_px(mpp), block.kept)
     coords = coords[in_tissue(coords, spec.side_px(mpp), pieces)]
     outcome = OK
     if len(coords) == 0:
         outcome = Outcome(Status.NO_TILES, f"no tile of {spec.tile_um:g} µm lies on tissue")
-    return TileTable(coords, tile_attributes(slide, spec, mpp, size, folder), outcome)
+    attributes = tile_attributes(slide, spec, mpp, size, folder)
+    attributes |= {BLOCK: block.side, MARGIN: block.margin}
+    return TileTable(coords, attributes, outcome)
 
 
 def write_coords(file: h5py.File, coords: Coords, attributes: TileAttributes) -> None:

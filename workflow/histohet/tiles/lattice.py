@@ -91,6 +91,25 @@ def lattice(width: int, height: int, spec: TileSpec, mpp: float) -> Coords:
     return np.stack([xs.ravel(), ys.ravel()], axis=1)
 
 
+def places(coords: Coords, pitch_px: float) -> Ints:
+    """Return the place of each corner in the `lattice`, int64 (N, 2): column, row."""
+    return np.rint(coords / pitch_px).astype(np.int64)
+
+
+def by_block(coords: Coords, pitch_px: float, kept: int) -> Coords:
+    """Return the corners of a lattice block by block, blocks and the tiles in each row by row.
+
+    Parameters
+    ----------
+    pitch_px
+        Distance between neighbouring tiles, level-0 px.
+    kept
+        Tiles along the side of a block that it gives; the first begins at (0, 0).
+    """
+    column, row = places(coords, pitch_px).T
+    return coords[np.lexsort((column, row, column // kept, row // kept))]
+
+
 def surrounded(coords: Coords, is_tissue: Bools, pitch_px: float, side_px: float) -> Bools:
     """Return which tiles (N,) of a lattice have tissue on every side.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import Field, model_validator
 
 from histohet.common.settings import Settings
@@ -35,6 +37,14 @@ class TileSpec(Settings):
         """Distance between neighbouring tiles."""
         return self.tile_um - self.overlap_um
 
+    def divided(self, parts: int) -> TileSpec:
+        """Return the size of the parts of a tile, so many along its side, at the same scale."""
+        return TileSpec(
+            tile_um=self.tile_um / parts,
+            tile_px=self.tile_px // parts,
+            overlap_um=self.overlap_um,
+        )
+
     def side_px(self, mpp: float) -> float:
         """Side of a tile in level-0 px of a slide with `mpp`; usually fractional."""
         return self.tile_um / mpp
@@ -42,6 +52,31 @@ class TileSpec(Settings):
     def step_px(self, mpp: float) -> float:
         """Distance between neighbouring tiles in level-0 px; usually fractional."""
         return self.step_um / mpp
+
+
+class Block(NamedTuple):
+    """A square of tiles that are encoded at once.
+
+    Attributes
+    ----------
+    side
+        Tiles along its side; 1: each tile is encoded alone.
+    margin
+        So many of them, at each end, are only seen: they are kept of the block that they are
+        further inside of.
+    """
+
+    side: int = 1
+    margin: int = 0
+
+    @property
+    def kept(self) -> int:
+        """Tiles along its side that are kept."""
+        return self.side - 2 * self.margin
+
+
+SINGLE = Block()
+"""Each tile is encoded alone."""
 
 
 class TileSettings(TileSpec):

@@ -50,4 +50,8 @@ class AttentionSettings(Settings):
     def _complete(self) -> AttentionSettings:
         if self.source == "chief" and self.checkpoint is None:
             raise ValueError("`from: chief` needs CHIEF's network: its 'checkpoint' is missing")
+        if self.encoder.dense is not None:
+            raise ValueError(
+                "CHIEF takes one vector for a tile: leave 'dense' out of its 'encoder'"
+            )
         return self
