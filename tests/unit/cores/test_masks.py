@@ -25,7 +25,7 @@ MPP = 1.2
 """Of the real cores, whose files say none: they are some 1,000 px wide, and cores some 1.2 mm."""
 
 OUTLINES = Path(__file__).parent / "core_outlines.tsv"
-"""Drawn by eye on the pictures, with the lumina, before anything was computed; px."""
+"""Drawn by eye on the pictures, with the lumina, without sight of any mask; px."""
 
 DRAWN_PX = 10
 """How exact they are: so far from them nothing is compared."""
