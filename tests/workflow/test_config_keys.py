@@ -110,7 +110,7 @@ ENCODERS_OF_OTHER_KINDS = {
     f"encoder.{key}"
     for key in (
         *("checkpoint", "layer", "weights", "model", "width", "normalisation"),
-        *("pooling", "precision", "arguments"),
+        *("pooling", "precision", "arguments", "dense", "kernels", "first"),
     )
 }
 
