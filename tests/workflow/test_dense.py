@@ -133,7 +133,7 @@ def test_the_ring_network_is_the_same_for_a_turned_core(tmp_path: Path) -> None:
     found = encoder.encode_map(tiles, 64)
     close = 1e-5 * found.max()
     assert np.ptp(found, axis=(1, 2)).max() > 1e4 * close
-    for move in (lambda a: np.rot90(a, axes=(1, 2)), lambda a: a[:, :, ::-1], lambda a: a[:, ::-1]):
+    for move in (lambda a: np.rot90(a, axes=(1, 2)), lambda a: a[:, :, ::-1]):
         turned = encoder.encode_map(move(tiles), 64)
         np.testing.assert_allclose(turned, move(found), atol=close)
         np.testing.assert_allclose(turned.mean((1, 2)), found.mean((1, 2)), atol=close)

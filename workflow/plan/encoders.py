@@ -69,6 +69,8 @@ class Encoders:
             entry = entry_of(settings, self._catalogue)
             if tile_px is not None:
                 entry.check_tile_px(tile_px)
+                if settings.dense is not None:
+                    entry.check_tokens(tile_px, self._config.block.side)
         except ValueError as error:
             raise PlanError(f"config, {key}: {error}") from error
         return entry

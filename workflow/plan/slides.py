@@ -194,8 +194,8 @@ class Slides:
 
     @property
     def tile_size(self) -> dict[str, Any]:
-        """Size of the tiles, or of their tokens, apart from which of them are kept."""
-        return self._config.row_size.canonical()
+        """Size of the tiles, apart from which of them are kept."""
+        return self._config.tiles.size.canonical()
 
     def mask_rules(self, wildcards: Wildcards) -> dict[str, Any]:
         """Say what of the mask of a slide is epithelium: of its own, or of the one that we make."""

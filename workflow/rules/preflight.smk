@@ -51,7 +51,7 @@ rule check_companions:
         mem_mb=growing(1000, per_1000_tiles=2, per_mb_of_geojson=PARSED_MASK),
         runtime=growing(3),
     params:
-        tiles=SLIDES.tile_size,
+        tiles=PLAN.config.row_size.canonical(),
         rules=SLIDES.mask_rules,
         code=code_of("check_companions.py"),
     script:

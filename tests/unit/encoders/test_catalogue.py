@@ -159,6 +159,7 @@ def test_a_layer_is_chosen_by_name() -> None:
     deep, mid = (entry(name="efficientnet_lite0", layer=layer) for layer in ("deep", "mid"))
     assert deep == entry(name="efficientnet_lite0")
     assert (deep.stage, deep.width, mid.stage, mid.width) == (4, 320, 3, 112)
+    assert (deep.position_px, mid.position_px) == (32, 16)
     assert mid.parameters() == deep.parameters() | {"stage": 3, "width": 112}
     with pytest.raises(EncoderError, match="'uni2h' has no layers to choose from; leave `layer`"):
         entry(name="uni2h", layer="mid")

@@ -35,6 +35,7 @@ from histohet.encoders.networks import (
     create_empty,
     import_timm,
 )
+from histohet.encoders.sre_resnet18 import WIDTHS, SreResNet18
 
 CATALOGUE = read_catalogue()
 WITH_WEIGHTS = [name for name, entry in CATALOGUE.items() if entry.needs_torch]
@@ -68,6 +69,17 @@ def test_twins_differ_in_their_weights_alone(name: str, twin: str) -> None:
         assert getattr(one, key) == getattr(other, key)
 
 
+def positions_of(model: Any, stage: int | None) -> int | None:
+    """Side of what a position covers, as the network says it."""
+    if hasattr(model, "num_prefix_tokens"):
+        return int(model.patch_embed.patch_size[0])
+    if isinstance(model, SreResNet18):
+        return 2 ** (len(WIDTHS) - 1)
+    if not hasattr(model, "feature_info"):
+        return None
+    return int(model.feature_info[-1 if stage is None else stage]["reduction"])
+
+
 @pytest.mark.parametrize("name", [name for name in WITH_WEIGHTS if name not in TWINS])
 def test_every_entry_takes_its_published_layout_to_the_last_tensor(name: str) -> None:
     """At full size, with tensors that have a shape and no memory."""
@@ -76,6 +88,7 @@ def test_every_entry_takes_its_published_layout_to_the_last_tensor(name: str) ->
     assert sum(parameter.numel() for parameter in model.parameters()) == entry.n_parameters
     if entry.stage is None:
         assert model.num_features * (1 + (entry.pooling != "own")) == entry.width
+    assert entry.position_px == positions_of(model, entry.stage)
     unused = {"embeddings.mask_token", "fc", "_fc", RINGS}
     needed = [key for key in published if not {key, *key.split(".")} & unused]
     absent = needed[len(needed) // 2]

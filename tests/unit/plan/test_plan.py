@@ -26,6 +26,7 @@ POOLED = {"name": "together", "pooled": True}
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "slides.tsv").write_text(SHEET)
+    (tmp_path / "own.tsv").write_text("slide\tpath\na\ta.svs\n")
     for name, size in (("a.svs", 10), ("b.svs", 0), ("c.h5", 1), ("m.geojson", 3), ("a.tsv", 0)):
         with (tmp_path / name).open("wb") as file:
             file.truncate(size * 1_000_000)
@@ -243,7 +244,6 @@ def test_of_tokens_there_are_more(folder: Path) -> None:
     (folder / "slides.tsv").write_text("slide\tpath\na\ta.svs\n")
     plan = planned(encoder=DENSE)
     assert plan.resources.growing(0, per_1000_tiles=1000)(of(slide="a"), 1) == 16 * 500
-    assert plan.slides.tile_size == {"tile_um": 28.0, "tile_px": 56, "overlap_um": 0.0}
     assert plan.encoders.entries["resnet50"].pooling == "positions"
 
 
@@ -263,6 +263,10 @@ def test_of_tokens_there_are_more(folder: Path) -> None:
         (
             {"encoder": DENSE},
             r"encoder\.dense: slide 'c' brings finished features, which have a row for a tile",
+        ),
+        (
+            {"slides": "own.tsv", "encoder": DENSE | {"dense": {"tokens_um": 14}}},
+            "'resnet50' has a position for every 32 px, too few for 8 × 8 tokens of a tile of 224",
         ),
         (
             {"encoder": {"dense": DENSE["dense"]}},

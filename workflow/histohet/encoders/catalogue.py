@@ -93,7 +93,7 @@ def _of_layer(entry: EncoderEntry, layer: Layer) -> EncoderEntry:
             f"encoder '{entry.name}' has no layers to choose from; leave `layer` out"
         )
     chosen = entry.layers[layer]
-    return entry.model_copy(update={"stage": chosen.stage, "width": chosen.width})
+    return entry.model_copy(update=chosen.canonical())
 
 
 def pinned_weights(

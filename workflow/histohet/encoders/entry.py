@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -35,6 +36,7 @@ ABOUT = {
     "n_parameters",
     "sha256",
     "layers",
+    "position_px",
 }
 """What an entry says about an encoder, and embeddings do not depend on."""
 
@@ -57,6 +59,7 @@ class NetworkLayer(Settings):
 
     stage: int = Field(ge=0, description="Counted from 0, as timm's `feature_info` lists them.")
     width: int = Field(ge=1, description="Its channels.")
+    position_px: int = Field(ge=1, description="Side of what one of its positions covers, px.")
 
 
 class EncoderEntry(Settings):
@@ -83,6 +86,12 @@ class EncoderEntry(Settings):
         ge=0,
         description="Of a convolutional network, whose map is averaged, see `NetworkLayer`; null: "
         "the last, and what follows it.",
+    )
+    position_px: int | None = Field(
+        None,
+        ge=1,
+        description="Side of what a position of its map covers, px; null if it has none, or it is "
+        "not known.",
     )
     layers: dict[Layer, NetworkLayer] = Field(
         {}, description="What `encoder.layer` may choose in place of `stage` and `width`."
@@ -213,6 +222,26 @@ class EncoderEntry(Settings):
             raise EncoderError(
                 f"{error}, so that there are no tokens: leave encoder.dense out{small}"
             ) from error
+
+    def check_tokens(self, tile_px: int, tokens: int) -> None:
+        """Check that a tile has enough positions, where that is known.
+
+        Parameters
+        ----------
+        tokens
+            Along its side.
+
+        Raises
+        ------
+        EncoderError
+            If there are fewer positions than tokens.
+        """
+        if self.position_px is not None and ceil(tile_px / self.position_px) < tokens:
+            raise EncoderError(
+                f"encoder '{self.name}' has a position for every {self.position_px} px, too few "
+                f"for {tokens} × {tokens} tokens of a tile of {tile_px} px: larger tokens are "
+                "needed (encoder.dense.tokens_um)"
+            )
 
     def check_tile_px(self, tile_px: int) -> None:
         """Check that the encoder takes tiles of this side.
