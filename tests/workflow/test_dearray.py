@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from helpers import ROOT
 from helpers.cohorts import Cohort
@@ -35,8 +36,11 @@ def test_cores_of_a_real_array_become_slides(cohort: Cohort) -> None:
     cores = read_tsv(made)
     assert len(cores) == N_CORES
     assert cores["core_diameter_um"].astype(float).eq(1300).all()
+    assert cores["tissue_preset"].eq("core").all()
+    settings = yaml.safe_load((cohort.folder / "results/tma/settings.yaml").read_text())
+    assert settings["clustering"] == {"min_tiles": 20}
     (cohort.folder / "slides.tsv").write_bytes(made.read_bytes())
-    cohort.run("preflight")
+    cohort.run("preflight", **settings)
     slides = read_tsv(cohort.folder / "results/preflight/slides.tsv")
     assert slides["slide"].tolist() == cores["slide"].tolist()
     # Nothing can be encoded at that scale: each core says so, under its own name.

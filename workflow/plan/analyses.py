@@ -30,6 +30,11 @@ class Analyses:
         """Name of the first analysis, which stands for all where variants are compared."""
         return next(iter(self.by_name))
 
+    @property
+    def scores(self) -> list[str]:
+        """What is tested, each once."""
+        return list(dict.fromkeys(one["score"] for one in self.by_name.values()))
+
     def of_variant(self, name: str, *, pooled: bool) -> dict[str, Any]:
         """Return an analysis. Where slides are pooled, a patient has none to choose from."""
         return self.by_name[name] | ({"slides": "first"} if pooled else {})

@@ -28,6 +28,7 @@ class Arrays:
     """
 
     def __init__(self, config: Config) -> None:
+        self._config = config
         self._settings = config.tma
         self._sheet = "" if config.tma is None else config.tma.sheet
         try:
@@ -64,3 +65,11 @@ class Arrays:
     def row(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the sheet says of an array, whatever row it stands in."""
         return asdict(self.rows[wildcards.array]) | {"number": 0}
+
+    def fit(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what settings that fit the cores depend on, see `cores.tiling.settings_text`."""
+        return {
+            "tile_px": self._config.tiles.tile_px,
+            "tolerance": self._config.scale.tolerance,
+            "preset": self._settings and self._settings.tissue_preset,
+        }

@@ -96,7 +96,15 @@ ARRAY = {
     "picture": "results/tma/{array}/overview.jpg",
     "checks": "results/tma/{array}/checks.json",
 }
-CORES = "results/tma/slides.tsv"
+CORES = {"slides": "results/tma/slides.tsv", "settings": "results/tma/settings.yaml"}
+
+CORE_MASK = {
+    "picture": "results/cores/masks/{slide}.jpg",
+    "mask": "results/cores/masks/{slide}.png",
+    "about": "results/cores/masks/{slide}.json",
+}
+CORE_MASKS = "results/cores/masks.csv"
+CORE_HETEROGENEITY = "results/cores/{variant}/heterogeneity.tsv"
 
 SUMMARY = "results/summary.json"
 WEIGHTS_LOCK = "config/weights.lock.json"

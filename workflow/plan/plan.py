@@ -131,10 +131,43 @@ class Plan:
         """Return what contradicts the sheet, of all arrays."""
         return fill(paths.ARRAY["checks"], array=self.arrays.names(wildcards))
 
+    @property
+    def masked_cores(self) -> list[str]:
+        """Cores whose tissue is found here."""
+        return [slide for slide in self.slides.cores if not self.slides.is_imported(slide)]
+
+    def core_masks(self, wildcards: Wildcards) -> str:
+        """Return the table of the masks of all cores.
+
+        Raises
+        ------
+        PlanError
+            If there is no core.
+        """
+        self.slides.sheet(wildcards)
+        if not self.masked_cores:
+            raise PlanError(
+                f"no slide of {self.config.slides} is a core: give it a core_diameter_um, or a "
+                "region (docs/cores.md)"
+            )
+        return paths.CORE_MASKS
+
+    def core_heterogeneity(self, wildcards: Wildcards) -> list[str]:
+        """Return heterogeneity within and between patients, if one has several cores."""
+        owners = [self.slides.rows[slide].patient for slide in self.slides.cores]
+        several = len(set(owners)) < len(owners)
+        return fill(paths.CORE_HETEROGENEITY, variant=self.variants.of_slides if several else [])
+
+    def pooled_cores(self, wildcards: Wildcards) -> list[str]:
+        """Return the table of the variant that pools what a variant measures apart, if any."""
+        twin = self.variants.pooled_twin(wildcards.variant)
+        return [] if twin is None else fill(paths.COHORT, variant=twin)
+
     # --- stages -----------------------------------------------------------------------------------
 
     def of_slides(self, wildcards: Wildcards) -> list[str]:
         """Everything of single slides and patients that the steps of the cohort start from."""
+        self.slides.sheet(wildcards)
         measures = {
             file
             for name in (*self.variants.configured, *self.variants.curve)
@@ -160,6 +193,7 @@ class Plan:
 
     def maps(self, wildcards: Wildcards) -> list[str]:
         """Return the maps of every slide or patient under every variant."""
+        self.slides.sheet(wildcards)
         return list(chain.from_iterable(map(self._maps_of, self.variants.configured)))
 
     def masks(self, wildcards: Wildcards) -> list[str]:
@@ -175,10 +209,12 @@ class Plan:
 
         QuPath opens slides, not what is pooled.
         """
+        self.slides.sheet(wildcards)
         return fill(paths.QUPATH, variant=self.variants.of_slides[:1], slide=self.slides.rows)
 
     def anndata(self, wildcards: Wildcards) -> list[str]:
         """Tiles of every slide as AnnData, under the variant that QuPath shows."""
+        self.slides.sheet(wildcards)
         return fill(paths.ANNDATA, variant=self.variants.of_slides[:1], slide=self.slides.rows)
 
     def attention(self, wildcards: Wildcards) -> list[str]:

@@ -136,6 +136,11 @@ class Slides:
         found = {slide for slide in self.segmented if own and self.rows[slide].mask is None}
         return [slide for slide in self.rows if slide in found.union(self.masked)]
 
+    @property
+    def cores(self) -> list[str]:
+        """Slides that are cores of tissue microarrays: regions of a file, or of known diameter."""
+        return [slide for slide, row in self.rows.items() if row.region or row.core_diameter_um]
+
     def is_imported(self, slide: str) -> bool:
         """Whether a slide brings finished features; it has no tissue, tiles or encoding of ours."""
         row = self.rows.get(slide)
@@ -208,6 +213,22 @@ class Slides:
             "excluded_names": list(epithelium.excluded_names),
             "origin": epithelium.mask_origin,
         }
+
+    def sheet(self, wildcards: Wildcards) -> str:
+        """Return the slide sheet.
+
+        Raises
+        ------
+        PlanError
+            If it has yet to be made, of the cores that are found on arrays.
+        """
+        if not self.rows:
+            raise PlanError(
+                f"config, slides: {self._config.slides} is not there yet. Its rows are made by "
+                "`snakemake dearray`: run it, look at results/tma/<array>/overview.jpg, then copy "
+                f"results/tma/slides.tsv to {self._config.slides} (docs/cores.md)"
+            )
+        return self._config.slides
 
     # --- files -----------------------------------------------------------------------------------
 

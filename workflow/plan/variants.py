@@ -163,6 +163,11 @@ class Variants:
         """Names of the configured variants that measure slides, not what is pooled."""
         return [name for name in self.configured if not self[name].variant.pooled]
 
+    def pooled_twin(self, name: str) -> str | None:
+        """Return the configured variant that does the same with the slides of a patient pooled."""
+        twin = replace(self[name].variant, pooled=True)
+        return next((other for other in self.configured if self[other].variant == twin), None)
+
     def _by(self, factor: str) -> dict[str, Settled]:
         return {one.factors[factor]: one for one in self.settled.values()}
 

@@ -66,7 +66,7 @@ rule collect_preflight:
         tissue=fill(paths.TISSUE, slide=SLIDES.segmented),
         tiles=list(map(SLIDES.tiles_of, SLIDES.rows)),
         masks=fill(paths.COVERAGE, slide=SLIDES.masked),
-        sheet=config["slides"],
+        sheet=SLIDES.sheet,
     output:
         slides=paths.PREFLIGHT,
     log:
@@ -85,6 +85,7 @@ rule collect_preflight:
         min_tiles=config["clustering"]["min_tiles"],
         min_coverage=config["epithelium"]["min_coverage"],
         by_stain=config["epithelium"]["without_mask"] == "stain",
+        tolerance=config["scale"]["tolerance"],
         code=code_of("collect_preflight.py"),
     script:
         "../scripts/collect_preflight.py"
@@ -95,7 +96,7 @@ rule list_problems:
     input:
         unpack(INPUTS.clinical),
         slides=paths.PREFLIGHT,
-        sheet=config["slides"],
+        sheet=SLIDES.sheet,
     output:
         problems="results/preflight/problems.tsv",
         page=report(

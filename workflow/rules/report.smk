@@ -10,6 +10,7 @@ rule summarise:
         # Only to come last: the wall time of a stage is known when it is over.
         rules.preflight.input,
         rules.cohort.input,
+        rules.cores.input,
         rules.maps.input,
         rules.qupath.input,
         rules.attention.input,

@@ -30,7 +30,7 @@ with job_log(snakemake) as log:
     write_json(outputs.results, {"provenance": provenance.as_dict(), "endpoints": found})
     write_tsv(outputs.estimates, estimates, provenance)
     write_tsv(outputs.kaplan_meier, curves_of(analyses), provenance)
-    write_tsv(outputs.table_one, table_one(analysed, spec.covariates, frames), provenance)
+    write_tsv(outputs.table_one, table_one(analysed, spec.adjusted_for, frames), provenance)
     title = f"{spec.score}, analysis {spec.name}, variant {variant}"
     figure = draw_kaplan_meier(analyses, title=title)
     save_figure(figure, [outputs.curves_svg, outputs.curves_png], provenance)

@@ -15,7 +15,7 @@ with job_log(snakemake) as log:
     found = compare_for_endpoints(
         patients,
         patient_embeddings(patients, read_tsv(snakemake.input.embeddings)),
-        [covariate.name for covariate in spec.covariates],
+        [covariate.name for covariate in spec.adjusted_for],
         settings,
         snakemake.params.seed,
     )

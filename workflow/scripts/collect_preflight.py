@@ -37,6 +37,7 @@ with job_log(snakemake) as log:
             min_tiles=params.min_tiles,
             min_coverage=params.min_coverage,
             by_stain=params.by_stain and record.slide in tissue,
+            tolerance=params.tolerance,
         )
         for record, beside, tiles in zip(opened, inputs.companions, inputs.tiles, strict=True)
     ]

@@ -31,5 +31,5 @@ with job_log(snakemake) as log:
     write_geojson_cores(output.geojson, row.array, *where, provenance)
     write_qptma(output.qptma, row.path, *where)
     save_picture(output.picture, picture, provenance)
-    checks = {"notes": array.notes, "problems": array.problems, **provenance.as_dict()}
-    write_json(output.checks, {"array": row.array, **checks})
+    checks = {"notes": array.notes, "problems": array.problems, **array.core_size._asdict()}
+    write_json(output.checks, {"array": row.array, **checks, **provenance.as_dict()})

@@ -107,6 +107,24 @@ def test_the_columns_are_those_promised(clinical: ClinicalTable) -> None:
     assert list(only.patients.columns)[9:] == ["PFS_months", "PFS_event"]
 
 
+def test_the_count_of_measured_slides_is_a_covariate_if_it_is_wanted(
+    clinical: ClinicalTable,
+) -> None:
+    patients = build(clinical, covariates=[AGE], slide_count=True, slides="max").patients
+    counts = patients.set_index("patient")["slide_count"].to_dict()
+    assert counts == {"a": 1, "b": 2, "c": 0, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1}
+    assert list(of_endpoint(patients, "PFS").columns)[-2:] == ["age", "slide_count"]
+    wanted = spec(covariates=[AGE], slide_count=True)
+    assert [one.name for one in wanted.adjusted_for] == ["age", "slide_count"]
+    assert [one.name for one in spec(covariates=[AGE]).adjusted_for] == ["age"]
+
+
+def test_slides_that_were_pooled_count_as_they_are(clinical: ClinicalTable) -> None:
+    pooled = SLIDES.drop_duplicates("patient").assign(n_pooled=range(8), status="ok", n_clusters=2)
+    patients = build(clinical, pooled, slide_count=True).patients
+    assert patients["slide_count"].tolist() == list(range(8))
+
+
 def test_statistics_get_the_analysed_patients_of_whom_the_endpoint_is_known(
     clinical: ClinicalTable,
 ) -> None:

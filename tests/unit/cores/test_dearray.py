@@ -81,6 +81,36 @@ def test_another_grid_than_the_sheets_is_a_problem(tmp_path: Path) -> None:
     assert "5 rows are found, the sheet says 6" in taken(path, rows=6).problems[0]
 
 
+def test_a_picture_on_a_dark_ground_is_refused(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.png", (255 - phantom()).astype(np.uint8))
+    with pytest.raises(ArrayError, match=r"shows no glass: .* name a file with its `cores`"):
+        taken(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            "A-1,100,100\nA-2,9000,100\n",
+            "which has 520 × 520 px, lie cores A-2: is the file",
+        ),
+        ("A-1,-1,100\n", "lie cores A-1"),
+    ],
+)
+def test_cores_of_another_slide_are_refused(tmp_path: Path, rows: str, message: str) -> None:
+    path = write_plain(tmp_path / "a.png", phantom())
+    (tmp_path / "cores.csv").write_text("core,x,y\n" + rows)
+    with pytest.raises(ArrayError, match=message):
+        taken(path, cores=str(tmp_path / "cores.csv"))
+
+
+def test_a_core_that_is_given_twice_is_a_problem(tmp_path: Path) -> None:
+    path = write_plain(tmp_path / "a.png", phantom())
+    (tmp_path / "cores.csv").write_text("core,x,y\nA-1,100,100\nA-2,200,100\nB-1,103,110\n")
+    problems = taken(path, cores=str(tmp_path / "cores.csv")).problems
+    assert problems == ("cores overlap, or one is there twice: A-1 and B-1",)
+
+
 def test_glass_without_cores_and_a_slide_without_scale_are_refused(tmp_path: Path) -> None:
     glass = write_plain(tmp_path / "g.png", np.full((300, 300, 3), 240, np.uint8))
     with pytest.raises(ArrayError, match="shows no core of 50 px: is the diameter right, or mpp"):

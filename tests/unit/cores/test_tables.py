@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from histohet.common.provenance import Provenance
 from histohet.common.sheets import SheetError
 from histohet.cores import qupath
-from histohet.cores.dearray import with_map
+from histohet.cores.dearray import better_way, with_map
 from histohet.cores.grid import (
     ArrayError,
     Core,
@@ -219,3 +219,45 @@ def test_files_too_large_to_be_read_whole_are_refused(
             qupath.read_qptma(path, "a.svs", (0, 0))
         else:
             qupath.read_geojson_cores(path, (0, 0))
+
+
+BLOCK = {(row, column) for row in range(3) for column in range(4)} - {(0, 0), (1, 3)}
+
+
+def turned(places: set[tuple[int, int]], times: int) -> set[tuple[int, int]]:
+    """Return places turned clockwise by right angles."""
+    for _ in range(times):
+        last = max(row for row, _ in places)
+        places = {(column, last - row) for row, column in places}
+    return places
+
+
+@pytest.mark.parametrize(
+    ("seen", "way"),
+    [
+        (BLOCK, ""),
+        (BLOCK - {(2, 2)}, ""),
+        (turned(BLOCK, 1), "0 if the map were turned by 90° clockwise"),
+        (turned(BLOCK, 2), "0 if the map were turned by 180°"),
+        (turned(BLOCK, 3), "0 if the map were turned by 90° the other way"),
+        (turned(BLOCK, 2) - {(2, 2)}, "1 if the map were turned by 180°"),
+        ({(row, 3 - column) for row, column in BLOCK}, "0 if the map were mirrored left to right"),
+        ({(2 - row, column) for row, column in BLOCK}, "0 if the map were mirrored top to bottom"),
+        ({(column, row) for row, column in BLOCK}, "0 if the map were with rows and columns exch"),
+        (set(), ""),
+    ],
+)
+def test_a_map_that_lies_another_way_is_told(seen: set[tuple[int, int]], way: str) -> None:
+    found = better_way(BLOCK, seen)
+    assert found.startswith(way) if way else found == ""
+
+
+def test_a_mirrored_map_is_a_problem() -> None:
+    places = {at: Place("P", "tissue", "m.csv") for at in BLOCK}
+    cores = [Core(row, 3 - column, 0.0, 0.0) for row, column in BLOCK]
+    _, notes, problems = with_map(cores, places)
+    assert len(notes) == 1
+    assert "where the map has none: " in problems[0]
+    assert problems[1].startswith(
+        "4 places of the map and of the array differ, 0 if the map were mirrored left to right"
+    )

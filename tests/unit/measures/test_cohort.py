@@ -10,6 +10,7 @@ import pytest
 
 from helpers.slidemeasures import measured
 from histohet.clustering.result import UNKNOWN
+from histohet.cohort.settings import N_POOLED
 from histohet.common.outcome import Outcome, Status
 from histohet.measures.cohort import (
     COLUMNS,
@@ -67,6 +68,7 @@ def test_order_of_slides_does_not_matter() -> None:
 def preflight(*slides: str, patient: str | None = None, incomparable: str = "") -> pd.DataFrame:
     """Return the table of preflight, all slides sound but for one that is other than the rest."""
     table = pd.DataFrame({"slide": slides, "mpp": 0.5, "mask_on_tissue": 0.875})
+    table["n_tissue_tiles"] = pd.array([40] * len(slides), dtype="Int64")
     odd = table["slide"] == incomparable
     return table.assign(
         patient=patient or table["slide"],
@@ -93,6 +95,15 @@ def test_a_patient_with_a_slide_that_is_other_than_the_cohort_is_not_counted() -
     sheet = preflight("a", "b", patient="p", incomparable="b")
     table, _ = cohort_tables(pooled, sheet, None, pooled=True)
     assert (table["slide"].item(), table["status"].item()) == ("p", "refused")
+
+
+def test_a_pooled_patient_counts_its_slides_that_have_tiles() -> None:
+    sheet = preflight("a", "b", "c", patient="p")
+    sheet["n_tissue_tiles"] = pd.array([40, 0, None], dtype="Int64")
+    table, _ = cohort_tables([replace(measured(None), slide="p")], sheet, None, pooled=True)
+    assert table[N_POOLED].tolist() == [1]
+    apart, _ = cohort_tables([replace(measured(None), slide="a")], sheet[:1], None, pooled=False)
+    assert N_POOLED not in apart
 
 
 def test_counts_stay_whole_beside_a_slide_that_failed() -> None:

@@ -291,6 +291,55 @@ def test_patients_must_name_files_where_their_slides_are_pooled(
         planned(variants=[POOLED])
 
 
+CORES = """slide\tpatient\tpath\tregion\tcore_diameter_um\tfeatures
+a_A-1\tp\ta.svs\t0,0,9,9\t600\t
+a_A-2\tp\ta.svs\t9,0,9,9\t600\t
+a_A-3\tq\ta.svs\t18,0,9,9\t600\tc.h5
+whole\tq\tb.svs\t\t\t
+"""
+
+
+def test_cores_are_compared_where_a_patient_has_several(folder: Path) -> None:
+    nothing = of()
+    assert planned().core_heterogeneity(nothing) == []
+    (folder / "slides.tsv").write_text(CORES)
+    plan = planned(variants=["full", POOLED])
+    assert plan.slides.cores == ["a_A-1", "a_A-2", "a_A-3"]
+    assert plan.core_heterogeneity(nothing) == ["results/cores/full/heterogeneity.tsv"]
+    assert plan.pooled_cores(of(variant="full")) == ["results/cohort/together/slides.tsv"]
+    assert planned().pooled_cores(of(variant="full")) == []
+    (folder / "slides.tsv").write_text(CORES.replace("a_A-2\tp", "a_A-2\tr"))
+    assert planned().core_heterogeneity(nothing) == []
+
+
+def test_only_a_variant_that_pools_and_changes_nothing_else_is_the_pool_of_another() -> None:
+    other = POOLED | {"clustering": {"q": 5}}
+    assert planned(variants=["full", other]).variants.pooled_twin("full") is None
+    unmasked = POOLED | {"like": "no_mask"}
+    twins = planned(variants=["full", "no_mask", unmasked]).variants
+    assert (twins.pooled_twin("full"), twins.pooled_twin("no_mask")) == (None, "together")
+
+
+def test_masks_are_of_cores_whose_tissue_is_found_here(folder: Path) -> None:
+    with pytest.raises(PlanError, match=r"no slide of .* is a core: give it a core_diam"):
+        planned().core_masks(of())
+    (folder / "slides.tsv").write_text(CORES)
+    assert planned().masked_cores == ["a_A-1", "a_A-2"]
+    assert planned().core_masks(of()) == "results/cores/masks.csv"
+
+
+def test_a_sheet_that_is_made_of_arrays_is_asked_for_in_words(folder: Path) -> None:
+    (folder / "tma.tsv").write_text("array\tpath\nx\ta.svs\n")
+    arrays = {"tma": {"sheet": "tma.tsv", "diameter_um": 600}}
+    plan = planned(slides="later.tsv", **arrays)
+    assert plan.arrays.names(of()) == ["x"]
+    stages = (plan.of_slides, plan.maps, plan.qupath, plan.anndata, plan.core_masks)
+    for stage in (plan.slides.sheet, *stages):
+        with pytest.raises(PlanError, match=r"is not there yet.* `snakemake dearray`"):
+            stage(of())
+    assert planned(**arrays).slides.sheet(of()) == "slides.tsv"
+
+
 def test_a_slide_that_is_not_in_the_sheet_is_named() -> None:
     with pytest.raises(PlanError, match="slide 'x' is not in"):
         planned().slides.row(of(slide="x"))

@@ -46,6 +46,7 @@ def foreseen(
         min_tiles=20,
         min_coverage=0.25,
         by_stain=by_stain,
+        tolerance=0.1,
     )
 
 
@@ -73,6 +74,19 @@ def test_what_becomes_of_a_slide_is_foreseen_from_its_tiles() -> None:
     assert stained.consequence == "used if 20 of its 64 tiles are epithelium by the stain"
     pink = foreseen(tiles_on(SQUARE), tissue=Outcome(Status.OK, "98% is taken for tissue"))
     assert (pink.record.status, pink.record.notes) == ("ok", "98% is taken for tissue")
+
+
+def test_a_core_that_is_small_for_its_tiles_is_told_which_settings_it_needs() -> None:
+    def of_core(mpp: float) -> str:
+        core = SlideRecord("a", "a.svs", mpp=mpp, width=2000, height=2000, core_diameter_um=500)
+        return foreseen(tiles_on(shapely.box(0, 0, 900, 900)), opened=core).record.reason
+
+    assert of_core(0.25) == (
+        "16 tiles on tissue, at least 20 are needed (clustering.min_tiles); a whole core of 500 "
+        "µm has some 15 tiles of 112 µm: set tiles.tile_um to 56, or clustering.min_tiles to 7"
+    )
+    # Its slide has no pixels for smaller tiles.
+    assert of_core(0.5).endswith("112 µm: set clustering.min_tiles to 7")
 
 
 def test_tiles_of_the_rim_are_foreseen_where_too_few_others_are_left() -> None:

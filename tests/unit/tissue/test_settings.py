@@ -29,8 +29,10 @@ def test_published_defaults_and_presets() -> None:
     found = {
         name: (p.sthresh, p.mthresh, p.close, p.a_t, p.a_h, p.max_n_holes)
         for name, p in TISSUE_PRESETS.items()
+        if name in expected
     }
     assert found == expected
+    assert set(TISSUE_PRESETS) - set(expected) == {"core"}
 
 
 def test_overrides_stand_in_place_of_the_preset() -> None:

@@ -19,8 +19,10 @@ from histohet.clinical.settings import Covariate
 from histohet.clinical.table import ClinicalTable
 from histohet.cohort.patients import NOT_MEASURED, patient_scores
 from histohet.cohort.settings import (
+    N_POOLED,
     OF_TRAITS,
     PATIENT_COLUMNS,
+    SLIDE_COUNT,
     AnalysisSettings,
     Cut,
     Grouping,
@@ -131,6 +133,8 @@ def build_cohort(slides: pd.DataFrame, clinical: ClinicalTable, spec: AnalysisSe
     )[list(PATIENT_COLUMNS)]
     endpoints = spec.endpoints_among(clinical.endpoints)
     covariates = {each.name: _read(rows, each)[0] for each in spec.covariates}
+    if spec.slide_count:
+        covariates[SLIDE_COUNT.name] = _slide_counts(slides, scores)
     outcomes = [_capped(rows, name, spec.max_months) for name in endpoints]
     patients = pd.concat([patients, *outcomes, pd.DataFrame(covariates)], axis="columns")
     twice = patients.columns[patients.columns.duplicated()]
@@ -194,6 +198,14 @@ def _selection(
         yield "covariates", lambda left: _bad_covariate(rows[left], spec.covariates)
     if spec.trim is not None:
         yield f"{spec.trim.measure} not extreme", _trimming(spec.trim, scores["trim_by"])
+
+
+def _slide_counts(slides: pd.DataFrame, scores: pd.DataFrame) -> pd.Series[float]:
+    """Return how many slides of each patient were measured, apart or together."""
+    if N_POOLED not in slides:
+        return scores["n_scored"].astype(float)
+    together = slides.set_index("patient")[N_POOLED]
+    return scores["patient"].map(together).astype(float)
 
 
 def _seen_by_models(slides: pd.DataFrame, score: str) -> pd.Series[str]:

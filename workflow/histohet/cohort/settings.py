@@ -77,7 +77,13 @@ PATIENT_COLUMNS = (
 )
 """Columns of the table of patients (`cohort.select`), before those of endpoints and so on."""
 
-RESERVED = (*PATIENT_COLUMNS, "time_months", "event")
+N_POOLED = "n_pooled"
+"""Column of the table of slides, where those of a patient are pooled: how many they are."""
+
+SLIDE_COUNT = Covariate(column="slide_count", kind="numeric")
+"""How many slides of a patient were measured; no clinical table has it."""
+
+RESERVED = (*PATIENT_COLUMNS, "time_months", "event", SLIDE_COUNT.name)
 """What no covariate may be called: statistics take its column beside these."""
 
 
@@ -205,6 +211,12 @@ class AnalysisSettings(Settings):
         "`levels`, a code that is in none of them and not in `drop` excludes the patient and is "
         "listed as a problem of its row.",
     )
+    slide_count: bool = Field(
+        False,
+        description="Whether hazard ratios are adjusted for the number of measured slides of a "
+        "patient, such as cores of a tissue microarray, too: the more there are, the larger is "
+        "the largest, and what is counted in all of them together (docs/cores.md).",
+    )
     max_months: float | None = Field(
         None, gt=0, description="Follow-up beyond it is censored at it."
     )
@@ -233,6 +245,11 @@ class AnalysisSettings(Settings):
                     "another 'name'"
                 )
         return self
+
+    @property
+    def adjusted_for(self) -> tuple[Covariate, ...]:
+        """What hazard ratios are adjusted for: clinical covariates, and the count of slides."""
+        return (*self.covariates, *([SLIDE_COUNT] if self.slide_count else []))
 
     def endpoints_among(self, known: Sequence[str]) -> tuple[str, ...]:
         """Return its endpoints, given those that the clinical tables have.

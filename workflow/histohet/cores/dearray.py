@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +16,15 @@ from histohet.cores.lattice import choose_cores, places_of
 from histohet.cores.qupath import QPTMA, read_geojson_cores, read_qptma
 from histohet.cores.settings import ArraySettings
 from histohet.cores.sheet import ArrayRow, Place, read_core_table, read_map
+from histohet.cores.tiling import CoreSize
 from histohet.slides.files import GEOJSON
-from histohet.slides.reader import Slide
+from histohet.slides.reader import DARK, Slide
 from histohet.slides.region import qupath_bounds
 from histohet.slides.sampling import read_overview
 from histohet.slides.scale import resolve_scale
+
+GLASS_PERCENTILE = 95
+"""A twentieth of a picture is glass, whatever black borders it has."""
 
 NAMED = 8
 """So many cores are named in a message."""
@@ -54,6 +58,11 @@ class Array:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
+    @property
+    def core_size(self) -> CoreSize:
+        """Size of its cores, and scale of its slide."""
+        return CoreSize(self.diameter_um, self.diameter_um / self.diameter_px)
+
 
 def take_apart(slide: Slide, row: ArrayRow, settings: ArraySettings) -> Array:
     """Find, or read, the cores of an open array slide.
@@ -71,15 +80,16 @@ def take_apart(slide: Slide, row: ArrayRow, settings: ArraySettings) -> Array:
     bounds = qupath_bounds(slide.info)
     offset = (bounds.x, bounds.y)
     notes = list(scale.conflicts)
+    problems = []
     if row.cores is None:
         cores, found_notes = _find(slide, diameter_px)
         notes += found_notes
     else:
         cores = _read(row.cores, row.path, offset)
+        _check_within(cores, slide, row.cores)
+        problems += _problems_of_overlap(cores, diameter_px)
     check_places(cores, row.cores or f"array '{row.array}'")
-    if close := overlaps(cores, diameter_px):
-        notes.append(f"cores overlap, or one is there twice: {_some(close)}")
-    problems = _problems_of_grid(cores, row)
+    problems += _problems_of_grid(cores, row)
     if row.map is not None:
         cores, map_notes, map_problems = with_map(cores, read_map(row.map, row.array))
         notes += map_notes
@@ -97,12 +107,40 @@ def _read(path: str, slide: str, offset: tuple[int, int]) -> list[Core]:
     return read_geojson_cores(path, offset) if suffix in GEOJSON else read_core_table(path)
 
 
+def _check_within(cores: Sequence[Core], slide: Slide, path: str) -> None:
+    """Refuse cores whose centres lie outside of the slide: they are of another one.
+
+    Raises
+    ------
+    ArrayError
+        If one does; names it.
+    """
+    width, height = slide.info.width, slide.info.height
+    beyond = [core.name for core in cores if not (0 <= core.x < width and 0 <= core.y < height)]
+    if beyond:
+        raise ArrayError(
+            f"{path}: outside of {slide.path}, which has {width} × {height} px, lie cores "
+            f"{_some(beyond)}: is the file of another slide, or in pixels of another level?"
+        )
+
+
+def _problems_of_overlap(cores: Sequence[Core], diameter_px: float) -> list[str]:
+    """Say which cores are there twice. Those that are found keep their distance."""
+    close = overlaps(cores, diameter_px)
+    return [f"cores overlap, or one is there twice: {_some(close)}"] if close else []
+
+
 def _find(slide: Slide, diameter_px: float) -> tuple[list[Core], list[str]]:
     """Return the cores that can be seen, the places where one is missing, and what to say."""
     shrink = max(1.0, diameter_px / CORE_PX)
     picture = read_overview(slide, shrink)
     scale = np.array([slide.info.width / picture.shape[1], slide.info.height / picture.shape[0]])
     nominal = diameter_px / float(scale.mean())
+    if np.percentile(picture.min(axis=2), GLASS_PERCENTILE) < DARK:
+        raise ArrayError(
+            f"{slide.path} shows no glass: cores are found on it, by the light that they absorb. "
+            "Of fluorescence, or a picture on a dark ground, name a file with its `cores`"
+        )
     discs = find_discs(picture, nominal)
     xy, basis = choose_cores(discs)
     if len(xy) == 0:
@@ -188,7 +226,7 @@ def with_map(
     -------
     cores, notes, problems
         Places of tissue where no core is seen are a note: cores get lost. A core where the map has
-        none is a problem: the map may be of another array, or turned.
+        none is a problem, and so is a map that would fit better if it were turned or mirrored.
     """
     named = []
     for core in cores:
@@ -210,7 +248,42 @@ def with_map(
             f"a core is seen where the map has none: {_some(surplus)}; is the map of this array, "
             "and begins at its upper left corner?"
         )
+    filled = {at for at, place in places.items() if place.kind != "empty"}
+    if better := better_way(filled, seen):
+        problems.append(
+            f"{len(filled ^ seen)} places of the map and of the array differ, {better}: lay map "
+            "and array the same way, and check it by a core that you know"
+        )
     return named, notes, problems
+
+
+def better_way(filled: Set[tuple[int, int]], seen: Set[tuple[int, int]]) -> str:
+    """Say in which way a map would fit better what is seen, if there is one; else "".
+
+    Parameters
+    ----------
+    filled, seen
+        Row and column, from 0 on, of the places that hold a core by the map and by the picture.
+    """
+    if not filled:
+        return ""
+    last_row, last_column = (max(at[axis] for at in filled) for axis in (0, 1))
+    ways = {
+        "mirrored left to right": {(row, last_column - column) for row, column in filled},
+        "mirrored top to bottom": {(last_row - row, column) for row, column in filled},
+        "turned by 180°": {(last_row - row, last_column - column) for row, column in filled},
+        "turned by 90° clockwise": {(column, last_row - row) for row, column in filled},
+        "turned by 90° the other way": {(last_column - column, row) for row, column in filled},
+        "with rows and columns exchanged": {(column, row) for row, column in filled},
+        "with rows and columns exchanged and turned by 180°": {
+            (last_column - column, last_row - row) for row, column in filled
+        },
+    }
+    differing = {way: len(there ^ seen) for way, there in ways.items()}
+    way = min(differing, key=lambda one: differing[one])
+    if differing[way] >= len(filled ^ seen):
+        return ""
+    return f"{differing[way]} if the map were {way}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -21,6 +21,6 @@ class ArraySettings(Settings):
         le=10000,
     )
     tissue_preset: Text = Field(
-        "bwh_biopsy",
+        "core",
         description="`tissue_preset` that the rows of cores name: it must keep pieces that small.",
     )

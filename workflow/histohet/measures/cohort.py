@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
 from histohet.clustering.result import Certainty
+from histohet.cohort.settings import N_POOLED
 from histohet.measures.heterogeneity import ClusterRow, SetMeasures
 from histohet.measures.slide import SlideMeasures
 from histohet.measures.traits import TRAIT_MEASURES
@@ -73,8 +74,8 @@ def cohort_tables(
     Parameters
     ----------
     preflight
-        ``slide``, ``patient``, ``mpp`` and ``mask_on_tissue`` of every slide, and what `comparable`
-        needs.
+        ``slide``, ``patient``, ``mpp``, ``mask_on_tissue`` and ``n_tissue_tiles`` of every slide,
+        and what `comparable` needs.
     threshold
         Tumour score above which clusters count; all do without one.
     pooled
@@ -94,6 +95,8 @@ def cohort_tables(
         # The patient stands for its slides, at the scale of the first; each has a mask of its own.
         known = known.drop(columns="mask_on_tissue").drop_duplicates("patient")
         known = known.assign(slide=known["patient"])
+        have_tiles = preflight["n_tissue_tiles"].fillna(0).gt(0)
+        known[N_POOLED] = known["patient"].map(have_tiles.groupby(preflight["patient"]).sum())
     table = pd.DataFrame(rows).astype(dict.fromkeys(COUNTS, "Int64"))
     slides = known.merge(table, on="slide", validate="one_to_one")
     _check_traits(slides)

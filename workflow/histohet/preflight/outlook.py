@@ -10,6 +10,7 @@ import pandas as pd
 
 from histohet.common.arrays import Float32
 from histohet.common.outcome import Outcome, Status, joined
+from histohet.cores.tiling import CoreSize, misfit
 from histohet.epithelium.coverage import LISTED_BELOW
 from histohet.slides.record import SlideRecord
 from histohet.slides.sheet import SlideSheet
@@ -75,6 +76,7 @@ def foresee(
     min_tiles: int,
     min_coverage: float,
     by_stain: bool,
+    tolerance: float,
 ) -> Outlook:
     """Say what will become of a slide.
 
@@ -92,6 +94,8 @@ def foresee(
         Tiles that are needed, and epithelium that one of them needs.
     by_stain
         Whether the stain will tell the epithelium of a slide that brings no mask.
+    tolerance
+        How much coarser than the tiles a slide may be.
     """
     if not opened.outcome.ok:
         return Outlook(opened, REFUSED)
@@ -101,7 +105,7 @@ def foresee(
         notes.append(f"{share:.0%} of the epithelium of the mask lies on tissue")
     notes.append(_lost_at_rim(tiles, min_tiles))
     record = replace(beside, notes=joined(notes))
-    by_tiles = _lost_by_tiles(tiles, min_tiles)
+    by_tiles = _lost_by_tiles(tiles, min_tiles, _misfit(opened, tiles, min_tiles, tolerance))
     lost = [by_tiles, beside.outcome]
     if by_tiles.ok and mask is not None:
         lost.append(_lost_by_mask(mask, min_tiles, min_coverage))
@@ -122,18 +126,26 @@ def foresee(
     return Outlook(record, f"{consequence}{where_used}", n_tiles, share, tiles.n_glass)
 
 
-def _lost_by_tiles(tiles: TileTable, min_tiles: int) -> Outcome:
+def _misfit(record: SlideRecord, tiles: TileTable, min_tiles: int, tolerance: float) -> str:
+    """Say which settings a core needs whose tiles are too large for it; "" of other slides."""
+    if record.core_diameter_um is None or record.mpp is None or not tiles.outcome.ok:
+        return ""
+    core = CoreSize(record.core_diameter_um, record.mpp)
+    return misfit(core, tiles.spec, min_tiles, tolerance)
+
+
+def _lost_by_tiles(tiles: TileTable, min_tiles: int, hint: str) -> Outcome:
     """Whether there are tiles enough, whatever the mask."""
     if not tiles.outcome.ok or len(tiles.coords) >= min_tiles:
         return tiles.outcome
     glass = ""
     if tiles.n_glass:
         glass = f"; {tiles.n_glass} more are mostly glass (tiles.min_tissue_share)"
-    return Outcome(
-        Status.TOO_FEW_TILES,
+    found = (
         f"{len(tiles.coords)} tiles on tissue, at least {min_tiles} are needed "
-        f"(clustering.min_tiles){glass}",
+        f"(clustering.min_tiles){glass}"
     )
+    return Outcome(Status.TOO_FEW_TILES, joined([found, hint]))
 
 
 def _lost_at_rim(tiles: TileTable, min_tiles: int) -> str:

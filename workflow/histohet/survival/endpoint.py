@@ -198,7 +198,7 @@ def analyse_endpoints(
     return {
         endpoint: analyse_endpoint(
             of_endpoint(patients, endpoint),
-            spec.covariates,
+            spec.adjusted_for,
             groups=groups_of(spec.grouping),
             permutations=statistics.permutations,
             replicates=statistics.bootstrap_replicates,

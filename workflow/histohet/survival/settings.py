@@ -75,7 +75,7 @@ class CurveSettings(Settings):
         FaultyKeyError
             If there is nothing to adjust for, or the cut is searched.
         """
-        if any(self.adjusted or ()) and not analysis.covariates:
+        if any(self.adjusted or ()) and not analysis.adjusted_for:
             raise FaultyKeyError("adjusted", f"analysis '{analysis.name}' has no covariates")
         if self.groupings is None and analysis.grouping == "best_cut":
             raise FaultyKeyError(

@@ -72,7 +72,7 @@ def specification_curve(
         common = spec.model_copy(update={"slides": "first"}) if name in pooled else spec
         for words, one, adjusted in specifications(choices, common):
             patients = build_cohort(table, clinical, one).patients
-            covariates = one.covariates if adjusted else ()
+            covariates = one.adjusted_for if adjusted else ()
             for endpoint in one.endpoints_among(clinical.endpoints):
                 estimate = _estimate(
                     of_endpoint(patients, endpoint), covariates, grouped=one.grouping != "none"
@@ -105,7 +105,7 @@ def specifications(
         choices.scores or (spec.score,),
         choices.groupings or (spec.grouping,),
         trims or (spec.trim,),
-        choices.adjusted or (bool(spec.covariates),),
+        choices.adjusted or (bool(spec.adjusted_for),),
     ):
         words = {
             "score": score,

@@ -92,9 +92,10 @@ class TissueSettings(Settings):
 
     preset: str = Field(
         "default",
-        description="One of `resources/tissue_presets.yaml` (CLAM's). `default` and "
+        description="One of `resources/tissue_presets.yaml` (CLAM's, and `core`). `default` and "
         "`bwh_resection` drop pieces below 26 million level-0 px (1.6 mm² at 0.25 µm/px, 6.6 mm² "
-        "at 0.5!), `tcga` below 4.2 million, `bwh_biopsy` below 0.26 million.",
+        "at 0.5!), `tcga` below 4.2 million, `bwh_biopsy` below 0.26 million, `core` (of tissue "
+        "microarrays) below 0.02 mm² at any scale.",
     )
     overrides: TissueOverrides = TissueOverrides()
 
