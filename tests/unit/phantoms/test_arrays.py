@@ -10,12 +10,20 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial import cKDTree
 
 from helpers.slidefiles import write_plain
-from histohet.common.arrays import UInt8
+from histohet.common.arrays import Floats, UInt8
 from histohet.cores.dearray import Array, slide_rows, take_apart
+from histohet.cores.find import CORE_PX
+from histohet.cores.grid import Core
 from histohet.cores.settings import ArraySettings
 from histohet.cores.sheet import ArrayRow
+from histohet.encoders.catalogue import entry_of, read_catalogue
+from histohet.encoders.make import make_encoder
+from histohet.encoders.pixels import TileSource
+from histohet.encoders.settings import EncoderSettings
+from histohet.encoders.workers import read_batches
 from histohet.phantoms.array_plan import (
     ArrayPlan,
     grid_of,
@@ -30,6 +38,13 @@ from histohet.phantoms.render import write_slide
 from histohet.phantoms.settings import PhantomSettings
 from histohet.phantoms.territory import LAND_PITCH_UM, TUMOUR
 from histohet.slides.reader import open_slide
+from histohet.slides.region import open_region
+from histohet.tiles.file import lay_tiles
+from histohet.tiles.lattice import Coords
+from histohet.tiles.settings import TileSettings
+from histohet.tissue.segmentation import segment_tissue
+from histohet.tissue.settings import TissueSettings
+from histohet.tissue.share import leave_out_glass, tissue_shares
 
 SKETCH_UM = 25.0
 """Pixel size of pictures that show no more than where tissue is."""
@@ -195,9 +210,11 @@ def test_a_painted_array_is_written_as_a_slide_and_taken_apart(made: Made, tmp_p
 
 def test_cores_are_painted_in_their_places_and_nowhere_else(made: Made) -> None:
     image, mpp = made.array.image, made.plan.mpp
-    y, x = (np.indices(made.plan.shape) + 0.5) * mpp
+    every = 4
+    image = image[::every, ::every]
+    y, x = (np.indices(image.shape[:2]) * every + 0.5) * mpp
     away = np.min([np.hypot(x - s.x_um, y - s.y_um) for s in made.plan.spots], axis=0)
-    clean = np.ones(made.plan.shape, np.bool_)
+    clean = np.ones(image.shape[:2], np.bool_)
     for speck in made.plan.dust:
         clean &= np.hypot(x - speck.x_um, y - speck.y_um) > 60
     glass = np.array(made.plan.scanner.white)
@@ -226,12 +243,83 @@ def test_truth_tells_which_subclones_of_its_patient_a_core_holds(made: Made) -> 
 
 
 def test_cores_of_a_patient_are_punched_from_different_parts_of_its_tumour() -> None:
-    settings = settings_of(4)
+    settings = PhantomSettings(n_slides=4, epithelial_tiles=200, seed=0, max_subclones=4)
     for plan in plan_cohort(settings):
         donor = make_donor(plan, 2, 500)
         first, second = donor.sites * LAND_PITCH_UM
-        assert np.hypot(*(first - second)) > 250
+        assert np.hypot(*(first - second)) > 400
         for x, y in donor.sites.astype(int):
             assert donor.land.depth[y, x] > 0
             near = donor.land.zone[y - 20 : y + 20, x - 20 : x + 20]
             assert (near == TUMOUR).mean() > 0.6
+
+
+def place_of_tiles(path: Path, plan: ArrayPlan, x: float, y: float) -> tuple[Coords, Floats, int]:
+    """Return tiles and embeddings of a core, which turns do not change, and its region's side."""
+    diameter_px = plan.diameter_um / plan.mpp
+    region = Core(0, 0, x, y).region(diameter_px)
+    settings = TileSettings(tile_um=56, tile_px=112)
+    with open_region(path, region) as slide:
+        parameters = TissueSettings(preset="core").parameters
+        tissue = segment_tissue(slide, plan.mpp, parameters, plan.diameter_um)
+        size = (region.width, region.height)
+        tiles = lay_tiles("core", settings.size, plan.mpp, size, tissue.pieces, str(path.parent))
+        shares = tissue_shares(slide, tiles, tissue.white, with_ink=False)
+    coords = leave_out_glass(tiles, shares, settings.min_tissue_share, 0.75).tiles.coords
+    encoder = make_encoder(
+        entry_of(EncoderSettings(symmetry="d4"), read_catalogue()), settings.tile_px, None
+    )
+    source = TileSource(str(path), tiles.side_px, settings.tile_px, region=region)
+    batches = read_batches(source, coords, 32, encoder=encoder)
+    return coords, np.concatenate([batch.vectors for batch in batches]), region.width
+
+
+MOVES = {
+    "shift": lambda image: np.pad(image, ((128, 320), (192, 448), (0, 0)), mode="edge"),
+    "turn": lambda image: np.rot90(image),
+}
+
+
+@pytest.mark.parametrize("move", list(MOVES))
+def test_a_core_is_the_same_wherever_and_however_its_array_lies(
+    made: Made, tmp_path: Path, move: str
+) -> None:
+    """Found again after the move, and of the same tiles with the same embeddings."""
+    plan = made.plan
+    height, width = (side // 64 * 64 for side in plan.shape)
+    image = made.array.image[:height, :width]
+    paths = [tmp_path / "first.tif", tmp_path / "moved.tif"]
+    for path, pixels in zip(paths, (image, MOVES[move](image)), strict=True):
+        write_plain(path, np.ascontiguousarray(pixels), tile=True, compression="deflate")
+
+    def moved(x: Floats, y: Floats, side: float) -> tuple[Floats, Floats]:
+        return (x + 192, y + 128) if move == "shift" else (y, side - x)
+
+    settings = ArraySettings(sheet="tma.tsv", diameter_um=plan.diameter_um)
+    found = []
+    for path in paths:
+        with open_slide(path) as slide:
+            array = take_apart(slide, ArrayRow(2, "a", str(path), plan.mpp), settings)
+        there = [core for core in array.cores if not core.missing]
+        found.append(np.array([(core.x, core.y) for core in there]))
+    x, y = moved(*found[0].T, float(width))
+    distance = cKDTree(found[1]).query(np.column_stack([x, y]))[0]
+    assert len(found[0]) == len(found[1]) == len(plan.spots)
+    # A pixel of the picture that is searched, in each.
+    assert distance.max() < 2.5 * plan.diameter_um / plan.mpp / CORE_PX
+    middle = np.hypot(*(found[0] - found[0].mean(axis=0)).T).argmin()
+    coords, vectors, side = place_of_tiles(paths[0], plan, *found[0][middle])
+    again, same, _ = place_of_tiles(paths[1], plan, x[middle], y[middle])
+    if move == "turn":
+        coords = np.column_stack([coords[:, 1], side - 112 - coords[:, 0]])
+    here, there = (
+        {tuple(corner): vector for corner, vector in zip(one.tolist(), of, strict=True)}
+        for one, of in ((coords, vectors), (again, same))
+    )
+    common = sorted(here.keys() & there.keys())
+    # Outlines are traced from the left: a tile at the rim may come or go with a turn.
+    assert len(here.keys() ^ there.keys()) <= (0 if move == "shift" else 3)
+    assert len(common) > 30
+    np.testing.assert_allclose(
+        [here[corner] for corner in common], [there[corner] for corner in common], atol=2e-5
+    )
