@@ -181,9 +181,11 @@ def _punch(land: Territory, centre: Floats, depth: Field) -> Territory:
     """Return the part of the land that a core takes; beyond its edge there is nothing."""
     half = depth.shape[0] // 2
     x, y = (int(at) for at in centre)
-    window = (slice(y, y + 2 * half), slice(x, x + 2 * half))
-    donor, zone, subclone = (np.pad(one, half, mode="edge")[window] for one in land)
-    return Territory(np.minimum(depth, donor), zone, subclone)
+
+    def taken(of: np.ndarray) -> np.ndarray:
+        return np.pad(of, half, mode="edge")[y : y + 2 * half, x : x + 2 * half]
+
+    return Territory(np.minimum(depth, taken(land.depth)), taken(land.zone), taken(land.subclone))
 
 
 def _paint_cores(
