@@ -36,7 +36,7 @@ def test_cores_are_of_the_patients_that_they_were_punched_from(cohort: Cohort) -
     spots = read_tsv(cohort.folder / "results/phantoms/spots.tsv")
     there = spots[(spots["kind"] == "tissue") & (spots["missing"].astype(int) == 0)]
     assert len(there) == 5
-    slides = read_tsv(cohort.folder / DEMO["slides"])
+    slides = read_tsv(cohort.folder / "results/tma/slides.tsv")
     found = dict(zip(slides["slide"], slides["patient"], strict=True))
     names = there["array"] + "_" + there["core"]
     assert found == dict(zip(names, there["patient"], strict=True))
