@@ -29,6 +29,8 @@ NOT_RUN = {
     *("encode_chief_tiles", "score_chief_attention"),
     "prefetch",  # Fetches from the network.
     "export_anndata",  # On demand; written as features are.
+    # Of tissue microarrays, which no phantom is; written as thumbnails and tables are.
+    *("find_cores", "collect_cores", "mask_core", "collect_core_masks", "compare_cores"),
 }
 """Rules that the cohort of these tests does not need."""
 

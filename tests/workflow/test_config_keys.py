@@ -92,6 +92,8 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("slide_embeddings", ["mean"], EMBEDDINGS),
     ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
     ("traits", TRAITS, TRAIT_MAPS | EMBEDDINGS - {"collect_slide_embeddings"} | MEASURES),
+    # Only `snakemake dearray` reads it.
+    ("tma", {"sheet": "tma.tsv", "diameter_um": 600}, NOTHING),
     ("measures.hta_region_um", 560, MEASURES),
     ("specification_curve", {"variants": ["full", "no_potts"]}, CURVE),
     ("statistics.permutations", 99, {"analyse_survival"} | ESTIMATES),
@@ -102,6 +104,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("analyses", analysis(trim={"measure": "n_tiles", "percentiles": [5, 95]}), SURVIVAL),
     ("analyses", analysis(grouping="quartiles"), SURVIVAL),
     ("analyses", analysis(covariates=[]), CLINICAL),
+    ("analyses", analysis(slide_count=True), SURVIVAL),
     ("analyses", analysis(max_months=120), SURVIVAL),
     # It lists the pictures of the report.
     ("report.max_maps", 1, {"summarise"}),
@@ -142,6 +145,7 @@ def test_every_key_is_changed() -> None:
 def test_a_key_reruns_what_it_touches(
     finished: Cohort, key: str, value: Any, expected: set[str]
 ) -> None:
+    (finished.folder / "tma.tsv").write_text("array\tpath\nx\tx.svs\n")
     section, _, inner = key.partition(".")
     changed = CONFIG.get(section, {}) | {inner: value} if inner else value
     assert set(finished.rules(**{section: changed})) == expected

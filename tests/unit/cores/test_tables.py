@@ -47,10 +47,16 @@ def test_places_are_read_as_tools_write_them(name: str) -> None:
     assert place_of(name) == (1, 2)
 
 
-@pytest.mark.parametrize("name", ["", "B", "B-0", "0-1", "core 7", "B-3-1"])
+@pytest.mark.parametrize("name", ["", "B", "B-0", "0-1", "core 7", "B-3-1", "B-703", "703-B"])
 def test_what_is_no_place_is_refused(name: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         place_of(name)
+
+
+@pytest.mark.parametrize("name", ["AAA", "ZZZZZZ", "703", "9" * 30, "0", "-1", "ä"])
+def test_rows_that_no_block_has_are_refused(name: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        row_number(name)
 
 
 def test_regions_hold_the_core_and_lie_on_whole_pixels_of_levels() -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from histohet.clinical.settings import Covariate
+from histohet.cohort.settings import AnalysisSettings
 from histohet.common.provenance import Provenance
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.survival.cox import fit_cox
@@ -21,6 +22,7 @@ from histohet.survival.endpoint import (
     HIGH_VS_LOW,
     EndpointAnalysis,
     analyse_endpoint,
+    analyse_endpoints,
 )
 from histohet.survival.estimates import (
     ESTIMATE_COLUMNS,
@@ -29,6 +31,7 @@ from histohet.survival.estimates import (
     add_q_values,
     estimate_table,
 )
+from histohet.survival.settings import StatisticsSettings
 
 AGE = Covariate(column="age", kind="numeric", name="age")
 NODES = Covariate(column="n", kind="categorical", name="N", reference="N0", drop=("NX",))
@@ -63,6 +66,28 @@ def cohort() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def analysis(cohort: pd.DataFrame) -> EndpointAnalysis:
     return analyse_endpoint(cohort, [AGE, NODES], **EFFORT)
+
+
+def test_a_maximum_that_only_follows_the_number_of_slides_tells_nothing_beside_it() -> None:
+    rng = np.random.default_rng(4)
+    count = rng.integers(1, 7, 800)
+    frame = simulate(0, 800, seed=5).assign(
+        score=[rng.normal(size=one).max() for one in count], slide_count=count.astype(float)
+    )
+    death = rng.exponential(30 / np.exp(0.4 * (count - 3)))
+    patients = frame.rename(columns={"time_months": "OS_months"}).assign(
+        OS_months=np.minimum(death, 60.0), OS_event=(death < 60).astype(int), analysed=True
+    )
+    wald = {}
+    for adjusted in (False, True):
+        spec = AnalysisSettings(name="a", grouping="none", slide_count=adjusted)
+        effort = StatisticsSettings(permutations=19, bootstrap_replicates=0)
+        found = analyse_endpoints(patients.drop(columns=["age", "N", "event"]), spec, effort, 0)
+        terms = found["OS"].models[found["OS"].fullest].cox.terms
+        assert [term.term for term in terms][1:] == ["slide_count"] * adjusted
+        wald[adjusted] = terms[0].coefficient / terms[0].se
+    assert wald[False] > 4
+    assert abs(wald[True]) < 2.5
 
 
 def test_planted_hazard_ratio_per_sd_is_found_with_the_right_sign() -> None:

@@ -26,6 +26,9 @@ NAME = re.compile(r"([A-Za-z]{1,2}|\d{1,3})[-\s_]*([A-Za-z]{1,2}|\d{1,3})")
 
 LETTERS = len(ascii_uppercase)
 
+MOST = LETTERS * (LETTERS + 1)
+"""Rows, and columns, that there may be: A to ZZ. Blocks have some 30."""
+
 CLOSEST = 0.8
 """Least distance of two cores, in diameters: they may touch, and the discs may overlap a little."""
 
@@ -93,12 +96,12 @@ def row_number(name: str) -> int:
         If it is neither.
     """
     text = name.strip().upper()
-    if text.isdecimal() and int(text) > 0:
-        return int(text) - 1
+    if text.isdecimal():
+        return column_number(text)
     number = 0
     for letter in text:
         number = number * LETTERS + ascii_uppercase.index(letter) + 1
-    if not text or number > LETTERS * (LETTERS + 1):
+    if not text or number > MOST:
         raise ValueError(name)
     return number - 1
 
@@ -112,7 +115,7 @@ def column_number(name: str) -> int:
         If it is none.
     """
     number = int(name)
-    if number < 1:
+    if not 1 <= number <= MOST:
         raise ValueError(name)
     return number - 1
 
