@@ -14,6 +14,7 @@ DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
 DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_network
 DEMO_CORES := --replace-workflow-config --configfile config/demo_cores.yaml --directory results/demo_cores
+OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/cores_pooled/patient_%.png,06 15 21 23)
 
 # The tests and BLAS share the cores with Snakemake's jobs.
 export OMP_NUM_THREADS ?= 1
@@ -52,8 +53,8 @@ demo-cores: $(VENV)/core.txt  ## phantom arrays: cores found, named, pooled by p
 	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO_CORES) --quiet rules host
 	$(SNAKEMAKE) dearray $(DEMO_CORES) --quiet rules host
 	cp -p results/demo_cores/results/tma/slides.tsv results/demo_cores/slides.tsv
-	$(SNAKEMAKE) survival maps results/preflight/preflight.html $(DEMO_CORES) --quiet rules host
-	$(SNAKEMAKE) survival maps results/preflight/preflight.html $(DEMO_CORES) --report report.html
+	$(SNAKEMAKE) $(OF_CORES) $(DEMO_CORES) --quiet rules host
+	$(SNAKEMAKE) $(OF_CORES) $(DEMO_CORES) --report report.html
 	@echo
 	@echo "Done. Open results/demo_cores/report.html; arrays: results/demo_cores/results/tma/; docs/demo.md explains them."
 
