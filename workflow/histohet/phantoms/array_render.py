@@ -90,7 +90,7 @@ def render_array(plan: ArrayPlan, donors: Sequence[PhantomPlan]) -> PhantomArray
     """
     n_cores = 1 + max(spot.number for spot in plan.spots)
     wanted = {spot.patient for spot in plan.spots}
-    blocks = {
+    tumours = {
         donor.patient: make_donor(donor, n_cores, plan.diameter_um)
         for donor in donors
         if donor.patient in wanted
@@ -98,7 +98,7 @@ def render_array(plan: ArrayPlan, donors: Sequence[PhantomPlan]) -> PhantomArray
     cores, shares = [], {}
     for spot in plan.spots:
         if not spot.missing:
-            core, shares[spot.name] = _make_core(spot, plan, blocks)
+            core, shares[spot.name] = _make_core(spot, plan, tumours)
             cores.append(core)
     rng = np.random.default_rng(plan.seed)
     marks = Marks(ink=_dust(plan)) if plan.dust else Marks()
@@ -129,7 +129,7 @@ def _disc(diameter_um: float) -> Field:
 
 
 def _make_core(
-    spot: Spot, plan: ArrayPlan, blocks: Mapping[str, Donor]
+    spot: Spot, plan: ArrayPlan, tumours: Mapping[str, Donor]
 ) -> tuple[PaintedCore, Floats]:
     """Grow what a core holds; return it and the shares of the subclones, (`MAX_SUBCLONES`,)."""
     rng = np.random.default_rng(spot.seed)
@@ -140,7 +140,7 @@ def _make_core(
         zone = np.full((side, side), NORMAL, np.uint8)
         land, scores = Territory(depth, zone, np.ones_like(zone)), subclone_scores(1, 1.0, rng)
     else:
-        donor = blocks[spot.patient]
+        donor = tumours[spot.patient]
         land, scores = _punch(donor.land, donor.sites[spot.number], depth), donor.scores
     layout = make_layout(land, scores, rng)
     size_um = side * LAND_PITCH_UM
