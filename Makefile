@@ -8,17 +8,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py rotation.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py rotation.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
 DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_network
+DEMO_CORES := --replace-workflow-config --configfile config/demo_cores.yaml --directory results/demo_cores
+OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/cores_pooled/patient_%.png,06 15 21 23)
 
 # The tests and BLAS share the cores with Snakemake's jobs.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -47,6 +49,15 @@ demo-traits: demo  ## trait models on the demo's phantoms: bulk expression to ma
 	@echo
 	@echo "Done: results/traits/table_1.html, pictures in results/traits/pictures; docs/traits.md explains them."
 
+demo-cores: $(VENV)/core.txt  ## phantom arrays: cores found, named, pooled by patient, survival; in results/demo_cores
+	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO_CORES) --quiet rules host
+	$(SNAKEMAKE) dearray $(DEMO_CORES) --quiet rules host
+	cp -p results/demo_cores/results/tma/slides.tsv results/demo_cores/slides.tsv
+	$(SNAKEMAKE) $(OF_CORES) $(DEMO_CORES) --quiet rules host
+	$(SNAKEMAKE) $(OF_CORES) $(DEMO_CORES) --report report.html
+	@echo
+	@echo "Done. Open results/demo_cores/report.html; arrays: results/demo_cores/results/tma/; docs/demo.md explains them."
+
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests
 
 check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's lint
@@ -57,6 +68,7 @@ check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's li
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint $(DEMO) --config slides=tests/one_slide.tsv
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO)
+	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO_CORES)
 
 unit: $(VENV)/dev.txt  ## the library
 	$(BIN)/pytest tests/unit --numprocesses auto --dist loadfile

@@ -10,6 +10,7 @@ include: "rules/library.smk"
 
 from histohet.common.code import code_hash
 from histohet.config import read_config
+from histohet.phantoms.array_plan import plan_arrays
 from histohet.phantoms.plan import plan_cohort
 
 try:
@@ -19,9 +20,19 @@ except ValueError as error:
 if PHANTOMS is None:
     raise WorkflowError("config, phantoms: is missing")
 PLANS = plan_cohort(PHANTOMS)
+try:
+    ARRAYS = [] if PHANTOMS.arrays is None else plan_arrays(PHANTOMS, PLANS)
+except ValueError as error:
+    raise WorkflowError(f"config, {error}") from None
 CODE = {
     script: code_hash(WORKFLOW / "scripts" / f"{script}.py", WORKFLOW)
-    for script in ("plan_phantoms", "plant_expression", "render_phantom")
+    for script in (
+        "plan_arrays",
+        "plan_phantoms",
+        "plant_expression",
+        "render_array",
+        "render_phantom",
+    )
 }
 
 
@@ -32,10 +43,18 @@ localrules:
 rule all:
     default_target: True
     input:
-        "results/phantoms/slides.tsv",
-        expand(
-            "results/phantoms/slides/{slide}.svs",
-            slide=[plan.slide for plan in PLANS],
+        branch(
+            bool(ARRAYS),
+            then=["results/phantoms/tma.tsv"]
+            + expand(
+                "results/phantoms/arrays/{array}.svs",
+                array=[plan.array for plan in ARRAYS],
+            ),
+            otherwise=["results/phantoms/slides.tsv"]
+            + expand(
+                "results/phantoms/slides/{slide}.svs",
+                slide=[plan.slide for plan in PLANS],
+            ),
         ),
 
 
@@ -110,3 +129,52 @@ rule render_phantom:
         code=CODE["render_phantom"],
     script:
         "scripts/render_phantom.py"
+
+
+# Where the configuration has arrays, in place of slides: their cores, dearrayed, become the slides.
+rule plan_arrays:
+    output:
+        sheet="results/phantoms/tma.tsv",
+        maps=expand(
+            "results/phantoms/arrays/{array}.map.tsv",
+            array=[plan.array for plan in ARRAYS],
+        ),
+        spots="results/phantoms/spots.tsv",
+        donors="results/phantoms/donors.tsv",
+        clinical="results/phantoms/donors_clinical.tsv",
+    log:
+        "results/logs/plan_arrays.log",
+    benchmark:
+        "results/benchmarks/plan_arrays/all.tsv"
+    conda:
+        "../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        phantoms=PHANTOMS.canonical(),
+        code=CODE["plan_arrays"],
+    script:
+        "scripts/plan_arrays.py"
+
+
+rule render_array:
+    output:
+        slide="results/phantoms/arrays/{array}.svs",
+        truth="results/phantoms/arrays/{array}.truth.tsv",
+    log:
+        "results/logs/render_array/{array}.log",
+    benchmark:
+        "results/benchmarks/render_array/{array}.tsv"
+    conda:
+        "../envs/slides.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        phantoms=PHANTOMS.model_dump(exclude={"hazard_ratio"}),
+        code=CODE["render_array"],
+    script:
+        "scripts/render_array.py"

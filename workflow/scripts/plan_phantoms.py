@@ -25,7 +25,7 @@ with job_log(snakemake) as log:
         }
         for plan in plans
     )
-    clinical = clinical_table(plans, settings.hazard_ratio, settings.seed)
+    clinical = clinical_table(plans, settings.hazard_ratio, settings.seed, settings.max_subclones)
     provenance = provenance_of(snakemake)
     write_tsv(snakemake.output.plan, plan_table(plans), provenance)
     write_tsv(snakemake.output.slides, sheet, provenance)

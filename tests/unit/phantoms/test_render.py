@@ -42,9 +42,9 @@ from histohet.phantoms.phenotype import (
 from histohet.phantoms.plan import MAX_SUBCLONES, PhantomPlan, plan_cohort
 from histohet.phantoms.render import (
     Phantom,
-    _canvas,
-    _generators,
     design_phantom,
+    generators,
+    make_canvas,
     render_phantom,
     write_phantom,
 )
@@ -268,7 +268,8 @@ def test_glass_is_white_and_tissue_is_not(made):
 
 def test_both_magnifications_show_the_same_tissue():
     plan = small_plan(objective=40)
-    canvas = _canvas(design_phantom(plan), _generators(plan)[1])
+    design = design_phantom(plan)
+    canvas = make_canvas(design.layout, design.scores, generators(plan)[1])
     at_40x = paint_block(canvas, 2000, 2000, (512, 512), 0.25)
     at_20x = paint_block(canvas, 1000, 1000, (256, 256), 0.5)
     for sharp, small in zip(at_40x, at_20x, strict=True):
@@ -280,7 +281,8 @@ def test_both_magnifications_show_the_same_tissue():
 
 def test_blocks_join_without_seams():
     plan = small_plan()
-    canvas = _canvas(design_phantom(plan), _generators(plan)[1])
+    design = design_phantom(plan)
+    canvas = make_canvas(design.layout, design.scores, generators(plan)[1])
     whole = paint_block(canvas, 300, 300, (600, 600), plan.mpp)
     for x0, y0 in ((300, 300), (461, 387), (700, 500)):
         part = paint_block(canvas, x0, y0, (200, 200), plan.mpp)

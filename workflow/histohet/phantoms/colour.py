@@ -5,7 +5,8 @@ That is ink on the cover glass, and patches out of focus.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,8 +15,7 @@ from numba import njit
 
 from histohet.common.arrays import UInt8
 from histohet.phantoms.fields import Field, blur, periodic_noise, smooth_noise
-from histohet.phantoms.paint import Canvas, paint_block
-from histohet.phantoms.plan import PhantomPlan
+from histohet.phantoms.plan import PhantomPlan, Section
 from histohet.phantoms.territory import LAND_PITCH_UM
 
 BLOCK_PX = 1024
@@ -31,12 +31,42 @@ DENSITY_STEPS, DENSITY_MAX = 256, 8
 STEPS, HALF = np.float32(DENSITY_STEPS), np.float32(0.5)
 
 
+Painter = Callable[[int, int, tuple[int, int], float], tuple[Field, Field]]
+"""Paints hematoxylin and eosin of a block of a section, see `paint.paint_block`."""
+
+
+class Marks(NamedTuple):
+    """What spoils a slide; each may be absent.
+
+    Attributes
+    ----------
+    ink
+        See `pen_strokes`.
+    defocus
+        See `defocus_patches`.
+    """
+
+    ink: Field | None = None
+    defocus: Field | None = None
+
+
+CLEAN = Marks()
+
+
+def draw_marks(plan: PhantomPlan, depth: Field, rng: np.random.Generator) -> Marks:
+    """Draw ink and defocus where the plan has them; `depth` as in `Territory`."""
+    return Marks(
+        pen_strokes(depth, rng) if plan.pen else None,
+        defocus_patches(depth, plan.blurred_patches, rng) if plan.blurred_patches else None,
+    )
+
+
 def expose(
-    plan: PhantomPlan,
-    canvas: Canvas,
-    depth: Field,
+    section: Section,
+    paint: Painter,
     shape: tuple[int, int],
     rng: np.random.Generator,
+    marks: Marks = CLEAN,
 ) -> UInt8:
     """Scan the slide.
 
@@ -45,35 +75,35 @@ def expose(
 
     Parameters
     ----------
-    plan
-        Stain, scanner, pen and blur.
-    canvas
-        What to paint.
-    depth
-        Signed distance to the tissue's outline, see `Territory`.
+    section
+        Its stain and scanner.
+    paint
+        See `Painter`.
     shape
         Height and width of level 0.
     rng
         Source of randomness.
+    marks
+        What spoils it.
 
     Returns
     -------
     uint8 (height, width, 3), RGB
     """
-    ink = pen_strokes(depth, rng) if plan.pen else None
-    defocus = defocus_patches(depth, plan.blurred_patches, rng) if plan.blurred_patches else None
-    sensor = np.round(periodic_noise(512, 0.45, rng) * plan.scanner.noise).astype(np.int8)
-    density, table = _density(plan), _light_table(plan)
+    ink, defocus = marks
+    mpp = section.mpp
+    sensor = np.round(periodic_noise(512, 0.45, rng) * section.scanner.noise).astype(np.int8)
+    density, table = _density(section), _light_table(section)
     image = np.empty((*shape, 3), np.uint8)
-    halo = int((SHARP_REACH_UM if defocus is None else DEFOCUS_REACH_UM) / plan.mpp)
+    halo = int((SHARP_REACH_UM if defocus is None else DEFOCUS_REACH_UM) / mpp)
     for x0, y0, width, height in _blocks(shape):
         outer = (x0 - halo, y0 - halo, (height + 2 * halo, width + 2 * halo))
-        hematoxylin, eosin = paint_block(canvas, *outer, plan.mpp)
-        marks = np.zeros((1, 1), np.float32) if ink is None else window(ink, *outer, plan.mpp)
-        light = _transmit(hematoxylin, eosin, marks, density, table)
-        seen = _focus(light, plan.scanner.psf_um / plan.mpp)
+        hematoxylin, eosin = paint(*outer, mpp)
+        inked = np.zeros((1, 1), np.float32) if ink is None else window(ink, *outer, mpp)
+        light = _transmit(hematoxylin, eosin, inked, density, table)
+        seen = _focus(light, section.scanner.psf_um / mpp)
         if defocus is not None:
-            seen = _blend(seen, window(defocus, *outer, plan.mpp), plan.mpp)
+            seen = _blend(seen, window(defocus, *outer, mpp), mpp)
         inner = seen[halo : halo + height, halo : halo + width]
         image[y0 : y0 + height, x0 : x0 + width] = _add_noise(inner, sensor, x0, y0)
     return image
@@ -86,22 +116,22 @@ def _blocks(shape: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
             yield x0, y0, min(BLOCK_PX, shape[1] - x0), min(BLOCK_PX, shape[0] - y0)
 
 
-def _density(plan: PhantomPlan) -> Field:
+def _density(section: Section) -> Field:
     """Optical density of a unit of hematoxylin, eosin and ink; (3, RGB)."""
     return np.array(
         [
-            np.multiply(plan.stain.hematoxylin, plan.stain.hematoxylin_strength),
-            np.multiply(plan.stain.eosin, plan.stain.eosin_strength),
-            INK[plan.pen] if plan.pen else (0.0, 0.0, 0.0),
+            np.multiply(section.stain.hematoxylin, section.stain.hematoxylin_strength),
+            np.multiply(section.stain.eosin, section.stain.eosin_strength),
+            INK[section.pen] if section.pen else (0.0, 0.0, 0.0),
         ],
         np.float32,
     )
 
 
-def _light_table(plan: PhantomPlan) -> UInt8:
+def _light_table(section: Section) -> UInt8:
     """Grey level per optical density step and channel; (densities, RGB)."""
     density = np.arange(DENSITY_STEPS * DENSITY_MAX) / DENSITY_STEPS
-    grey = np.exp(-density * plan.scanner.gamma)[:, None] * np.array(plan.scanner.white)
+    grey = np.exp(-density * section.scanner.gamma)[:, None] * np.array(section.scanner.white)
     return np.asarray(np.round(grey), np.uint8)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,6 @@ BLUR_SHARE = 0.25
 
 # Survival: median of a patient aged 65 with the middle number of subclones; study; drop-out.
 MEDIAN_MONTHS = 42.0
-MIDDLE_SUBCLONES = (1 + MAX_SUBCLONES) / 2
 STUDY_MONTHS = 96.0
 ACCRUAL_MONTHS = 36.0
 DROPOUT_PER_MONTH = 0.004
@@ -64,6 +64,30 @@ class Scanner:
     jpeg_quality: int
 
 
+class Section(Protocol):
+    """What a scanner sees, of a slide or of an array: attributes as of `PhantomPlan`."""
+
+    @property
+    def mpp(self) -> float:
+        """Level-0 pixel size, µm."""
+
+    @property
+    def objective(self) -> int:
+        """Power."""
+
+    @property
+    def stain(self) -> Stain:
+        """The two dyes."""
+
+    @property
+    def scanner(self) -> Scanner:
+        """How it is imaged."""
+
+    @property
+    def pen(self) -> str | None:
+        """Colour of the pen mark."""
+
+
 @dataclass(frozen=True)
 class PhantomPlan:
     """One slide to be generated: everything `render_phantom` needs, and what it will plant.
@@ -102,12 +126,12 @@ class PhantomPlan:
 def plan_cohort(settings: PhantomSettings) -> list[PhantomPlan]:
     """Plan a cohort of one slide per patient; the same settings give the same cohort.
 
-    Numbers of subclones (1 to 6) are spread evenly over the cohort in seeded random order, and so
-    are the 40x slides, pen marks and out-of-focus patches.
+    Numbers of subclones (1 to `max_subclones`) are spread evenly over the cohort in seeded random
+    order, and so are the 40x slides, pen marks and out-of-focus patches.
     """
     n_slides = settings.n_slides
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 0]))
-    n_subclones = rng.permutation(np.arange(n_slides) % MAX_SUBCLONES + 1)
+    n_subclones = rng.permutation(np.arange(n_slides) % settings.max_subclones + 1)
     at_40x = _spread(n_slides, settings.share_40x, rng)
     with_pen = _spread(n_slides, PEN_SHARE, rng)
     with_blur = _spread(n_slides, BLUR_SHARE, rng)
@@ -124,8 +148,8 @@ def plan_cohort(settings: PhantomSettings) -> list[PhantomPlan]:
             epithelial_tiles=settings.epithelial_tiles,
             n_subclones=int(n_subclones[i]),
             separation=settings.separation,
-            stain=_draw_stain(rng),
-            scanner=_draw_scanner(rng),
+            stain=draw_stain(rng),
+            scanner=draw_scanner(rng),
             pen=str(rng.choice(PEN_COLOURS)) if with_pen[i] else None,
             blurred_patches=int(rng.integers(1, 4)) if with_blur[i] else 0,
         )
@@ -138,7 +162,7 @@ def _spread(n_slides: int, share: float, rng: np.random.Generator) -> np.ndarray
     return rng.permutation(np.arange(n_slides) < round(share * n_slides))
 
 
-def _draw_stain(rng: np.random.Generator) -> Stain:
+def draw_stain(rng: np.random.Generator) -> Stain:
     """Draw stain vectors around those estimated from colon sections, and their strengths."""
     return Stain(
         hematoxylin=_unit(rng.normal((0.58, 0.75, 0.30), (0.08, 0.03, 0.04))),
@@ -148,7 +172,8 @@ def _draw_stain(rng: np.random.Generator) -> Stain:
     )
 
 
-def _draw_scanner(rng: np.random.Generator) -> Scanner:
+def draw_scanner(rng: np.random.Generator) -> Scanner:
+    """Draw how a slide is imaged."""
     # The tint stays below what the usual saturation thresholds take for tissue.
     tint = np.clip(rng.normal(0, 1.5, 3), -2.5, 2.5)
     return Scanner(
@@ -187,7 +212,9 @@ def _flat(record: dict[str, object], prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def clinical_table(plans: list[PhantomPlan], hazard_ratio: float, seed: int) -> pd.DataFrame:
+def clinical_table(
+    plans: list[PhantomPlan], hazard_ratio: float, seed: int, max_subclones: int = MAX_SUBCLONES
+) -> pd.DataFrame:
     """Simulate overall survival whose hazard depends on the planted number of subclones.
 
     The hazard is constant in time (exponential survival); it is multiplied by `hazard_ratio` for
@@ -203,6 +230,8 @@ def clinical_table(plans: list[PhantomPlan], hazard_ratio: float, seed: int) -> 
         Hazard ratio per additional subclone, positive.
     seed
         Seed of the simulation.
+    max_subclones
+        Most subclones that any patient may have; half way to them median survival is 42 months.
 
     Returns
     -------
@@ -216,7 +245,7 @@ def clinical_table(plans: list[PhantomPlan], hazard_ratio: float, seed: int) -> 
     age = np.clip(np.round(rng.normal(66, 10, n)), 30, 92).astype(int)
     log_hazard = (
         np.log(np.log(2) / MEDIAN_MONTHS)
-        + np.log(hazard_ratio) * (n_subclones - MIDDLE_SUBCLONES)
+        + np.log(hazard_ratio) * (n_subclones - (1 + max_subclones) / 2)
         + np.log(AGE_HAZARD_RATIO_PER_DECADE) * (age - 65) / 10
     )
     death = rng.exponential(np.exp(-log_hazard))

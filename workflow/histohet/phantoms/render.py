@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +13,12 @@ import pyvips
 from histohet.common.arrays import UInt8
 from histohet.common.files import atomic_path, write_text
 from histohet.phantoms.cells import drift_maps, make_mucin, make_nuclei, make_red_cells
-from histohet.phantoms.colour import expose
+from histohet.phantoms.colour import draw_marks, expose
 from histohet.phantoms.fields import fibre_texture, grain_texture
 from histohet.phantoms.layout import PITCH_UM, Layout, make_layout
-from histohet.phantoms.paint import Canvas, make_maps
+from histohet.phantoms.paint import Canvas, make_maps, paint_block
 from histohet.phantoms.phenotype import Scores, subclone_scores
-from histohet.phantoms.plan import TILE_UM, PhantomPlan
+from histohet.phantoms.plan import TILE_UM, PhantomPlan, Section
 from histohet.phantoms.territory import Territory, make_territory
 from histohet.phantoms.truth import LABEL_OF_CODE, attention_table, tissue_codes, truth_table
 
@@ -86,22 +87,23 @@ def render_phantom(plan: PhantomPlan) -> Phantom:
     ValueError
         If the plan is impossible; see `design_phantom`.
     """
-    _, for_cells, for_paint, for_score = _generators(plan)
+    _, for_cells, for_paint, for_score = generators(plan)
     design = design_phantom(plan)
     attention = attention_table(design.codes, design.shape, plan.mpp, for_score)
-    canvas = _canvas(design, for_cells)
-    image = expose(plan, canvas, design.land.depth, design.shape, for_paint)
+    canvas = make_canvas(design.layout, design.scores, for_cells)
+    marks = draw_marks(plan, design.land.depth, for_paint)
+    image = expose(plan, partial(paint_block, canvas), design.shape, for_paint, marks)
     return Phantom(image, LABEL_OF_CODE[design.codes], attention, design.truth)
 
 
-def _generators(plan: PhantomPlan) -> list[np.random.Generator]:
+def generators(plan: PhantomPlan) -> list[np.random.Generator]:
     """One stream for each step, so that a change in one step leaves the others alone."""
     return [np.random.default_rng(seed) for seed in np.random.SeedSequence(plan.seed).spawn(4)]
 
 
 def planned_scores(plan: PhantomPlan) -> Scores:
     """Return the subclones' traits of a slide, which `design_phantom` draws before all else."""
-    return subclone_scores(plan.n_subclones, plan.separation, _generators(plan)[0])
+    return subclone_scores(plan.n_subclones, plan.separation, generators(plan)[0])
 
 
 def design_phantom(plan: PhantomPlan) -> Design:
@@ -113,7 +115,7 @@ def design_phantom(plan: PhantomPlan) -> Design:
         If a dozen trials, each larger than the one before, do not reach them.
     """
     area_um2 = TISSUE_PER_TILE * max(plan.epithelial_tiles, LEAST_TILES) * TILE_UM**2
-    rng = _generators(plan)[0]
+    rng = generators(plan)[0]
     scores = subclone_scores(plan.n_subclones, plan.separation, rng)
     for _ in range(TRIALS):
         land = make_territory(area_um2, plan.n_subclones, rng)
@@ -135,8 +137,8 @@ def design_phantom(plan: PhantomPlan) -> Design:
     )
 
 
-def _canvas(design: Design, rng: np.random.Generator) -> Canvas:
-    layout, scores = design.layout, design.scores
+def make_canvas(layout: Layout, scores: Scores, rng: np.random.Generator) -> Canvas:
+    """Place and shape all that is painted."""
     drift = drift_maps(layout.gland.shape, rng)
     mucin = make_mucin(layout, scores, rng)
     return Canvas(
@@ -167,7 +169,7 @@ def write_phantom(
     write_text(truth, phantom.truth.to_csv(sep="\t", index=False, lineterminator="\n"))
 
 
-def write_slide(path: str | Path, image: UInt8, plan: PhantomPlan) -> None:
+def write_slide(path: str | Path, image: UInt8, plan: Section) -> None:
     """Write a pyramidal, JPEG-compressed TIFF that OpenSlide reads as Aperio.
 
     The levels are pages (OpenSlide sees only one level of an Aperio file with SubIFDs), and the

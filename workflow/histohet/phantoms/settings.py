@@ -7,12 +7,30 @@ from pydantic import Field
 from histohet.common.settings import Settings
 
 
+class PhantomArraySettings(Settings):
+    """Tissue microarrays instead of slides: cores that are punched from the tumours of a cohort."""
+
+    n_arrays: int = Field(1, ge=1, description="Array slides; the patients are spread over them.")
+    diameter_um: float = Field(1000.0, ge=200, le=2000, description="Diameter of the cores, µm.")
+    blocks: int = Field(
+        2, ge=1, le=6, description="Blocks side by side, each with one core of every patient."
+    )
+    columns: int = Field(4, ge=2, description="Columns of a block.")
+    tilt_degrees: float = Field(
+        6.0, ge=0, le=25, description="Arrays are turned by so much, to the left or right."
+    )
+    missing: float = Field(0.1, ge=0, le=0.5, description="Share of the cores that are lost.")
+
+
 class PhantomSettings(Settings):
     """How a phantom cohort is generated (workflow/phantoms.smk)."""
 
     n_slides: int = Field(ge=1, description="Slides, one per patient.")
     epithelial_tiles: int = Field(
         ge=1, description="Least number of 112 µm tiles per slide with more than 1/4 epithelium."
+    )
+    max_subclones: int = Field(
+        6, ge=1, le=6, description="Slides have 1 to so many subclones, each as often."
     )
     seed: int = Field(ge=0, description="Seed of the cohort: the same seed, the same slides.")
     hazard_ratio: float = Field(
@@ -32,4 +50,7 @@ class PhantomSettings(Settings):
         ge=0,
         le=1,
         description="Share of slides scanned at 40x (0.25 µm/px); the others are 20x.",
+    )
+    arrays: PhantomArraySettings | None = Field(
+        None, description="Arrays of cores, punched from tissue that is not rendered itself."
     )

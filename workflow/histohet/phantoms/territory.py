@@ -135,7 +135,7 @@ def _subclone_regions(
     x += 55 * scale * smooth_noise(coarse.shape, wave, rng)
     y += 55 * scale * smooth_noise(coarse.shape, wave, rng)
     places = np.stack([x[coarse], y[coarse]], axis=1).astype(np.float64)
-    centres = _spread_points(places, n_subclones, rng)
+    centres = spread_points(places, n_subclones, rng)
     wanted = rng.uniform(0.6, 1.5, n_subclones)
     wanted /= wanted.sum()
     distance = ((places[:, None] - centres) ** 2).sum(2)
@@ -150,7 +150,7 @@ def _subclone_regions(
     return resize(region, tumour.shape, cv2.INTER_NEAREST).astype(np.uint8)
 
 
-def _spread_points(places: Points, n: int, rng: np.random.Generator) -> Points:
+def spread_points(places: Points, n: int, rng: np.random.Generator) -> Points:
     """Pick `n` of the places far from each other, with some chance in it."""
     chosen = [places[rng.integers(len(places))]]
     for _ in range(n - 1):
