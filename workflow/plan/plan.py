@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from histohet.common.files import why_no_file
 from histohet.common.sheets import SheetError
 from histohet.config import Config, read_config
+from histohet.ct.sheet import ScanRow
 from histohet.slides.sheet import (
     NOT_THERE,
     SLIDE_ID,
@@ -25,6 +26,7 @@ from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
 from plan.resources import Resources
+from plan.scans import Scans, read_scans
 from plan.slides import Slides
 from plan.traits import Traits
 from plan.variants import Variants
@@ -34,12 +36,13 @@ COMPARED = ("configured", "all")
 
 
 class Pictures(NamedTuple):
-    """Pictures of single slides or patients, of one kind, and where the report has them."""
+    """Pictures of single slides, patients or scans, of one kind, and where the report has them."""
 
     files: list[str]
     caption: str
     category: str
     subcategory: str | None
+    unit: str = "slide"
 
 
 @with_signature
@@ -55,8 +58,10 @@ class Plan:
         The configuration.
     sheet
         The slide sheet.
+    scans
+        Rows of the sheet of scans, by scan.
     missing
-        What is wrong with files that the sheet names and that are not there.
+        What is wrong with files that the sheets name and that are not there.
 
     Raises
     ------
@@ -64,7 +69,13 @@ class Plan:
         If the configuration and the slides do not go together.
     """
 
-    def __init__(self, config: Config, sheet: SlideSheet, missing: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sheet: SlideSheet,
+        scans: Mapping[str, ScanRow],
+        missing: Mapping[str, str],
+    ) -> None:
         self.config = config
         self.missing = missing
         self.slides = Slides(sheet, missing, config)
@@ -73,6 +84,7 @@ class Plan:
         self.analyses = Analyses(config)
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
         self.arrays = Arrays(config)
+        self.scans = Scans(config, scans, missing)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.resources = Resources(self.slides, config.tiles)
         expression = () if config.agreement is None else config.agreement.expression
@@ -99,6 +111,7 @@ class Plan:
             "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
             "array": one_of(self.arrays.rows),
+            "scan": SLIDE_ID.pattern,
         }
 
     def _check_slides_of_variants(self) -> None:
@@ -204,6 +217,13 @@ class Plan:
             ways.append((self.encoders.chief.name, "whole", "chief"))
         return [dict(zip(("encoder", "masking", "pooling"), way, strict=True)) for way in ways]
 
+    def radiomics(self, wildcards: Wildcards) -> list[str]:
+        """Tables of radiomic features and pictures of scans, where there are scans."""
+        if not self.scans.rows:
+            return []
+        tables = [paths.RADIOMICS, paths.RADIOMICS_DRAWS, paths.RADIOMICS_STABILITY]
+        return [*tables, *fill(paths.SCAN_PICTURE, scan=self.scans.rows)]
+
     def survival(self, wildcards: Wildcards) -> list[str]:
         """Estimates of every analysis under every variant, and the specification curve."""
         return [
@@ -270,7 +290,7 @@ class Plan:
         return dict(self.sections[wildcards.slide].genes or {})
 
     def pictures(self) -> list[Pictures]:
-        """Pictures of single slides that the report shows; it holds them within its page."""
+        """Pictures of single slides and scans that the report shows, within its page."""
         attention = fill(
             paths.ATTENTION_PICTURE,
             slide=[] if self.config.attention is None else self.slides.with_attention,
@@ -308,6 +328,13 @@ class Plan:
                 "10 Agreement with expression",
                 "Genes",
             ),
+            Pictures(
+                fill(paths.SCAN_PICTURE, scan=self.scans.rows),
+                "scan.rst",
+                "14 Scans",
+                None,
+                "scan",
+            ),
         ]
         shown = self.config.report.max_maps
         return [kind._replace(files=kind.files[:shown]) for kind in kinds]
@@ -326,7 +353,7 @@ def make_plan(values: Mapping[str, Any], missing: Mapping[str, str] | None = Non
     values
         The configuration as YAML reads it.
     missing
-        Files of the sheet that were not there when the run began, and what was wrong with them;
+        Files of the sheets that were not there when the run began, and what was wrong with them;
         looked for now if not given.
 
     Raises
@@ -345,4 +372,7 @@ def make_plan(values: Mapping[str, Any], missing: Mapping[str, str] | None = Non
         )
     except SheetError as error:
         raise PlanError(f"slide sheet: {error}") from error
-    return Plan(config, sheet, missing_files(sheet.slides.values()) if missing is None else missing)
+    scans = read_scans(config)
+    if missing is None:
+        missing = missing_files([*sheet.slides.values(), *scans.values()])
+    return Plan(config, sheet, scans, missing)
