@@ -24,7 +24,7 @@ def test_engines_get_the_tumour_at_the_wanted_spacing(tmp_path: Path) -> None:
     assert found.spacing == (2.0, 2.0, 2.0)
     assert region.voxels.shape == found.image.shape
     assert region.voxels.sum() * 8 == pytest.approx(4 / 3 * np.pi * 14**3, rel=0.03)
-    assert found.image[region.voxels].mean() == pytest.approx(70, abs=3)
+    assert found.image[region.voxels].mean() == pytest.approx(70, abs=5)
     assert region.in_range == 1
     # 12 mm around the tumour, and no more.
     assert all(14 * 2 + 24 - 2 <= n * 2 <= 14 * 2 + 24 + 6 for n in found.image.shape)

@@ -28,6 +28,13 @@ def test_the_field_is_standard_and_smooth() -> None:
     assert across == pytest.approx(np.exp(-16 / 64), abs=0.05)
 
 
+def test_distances_are_from_the_boundary_between_voxels() -> None:
+    inside = np.zeros((9, 9, 9), bool)
+    inside[:, :, 4:] = True
+    line = signed_distance(inside, (2.0, 3.0, 5.0))[4, 4]
+    np.testing.assert_allclose(line, 2.0 * (np.arange(9) - 3.5))
+
+
 def test_a_boundary_moves_as_far_as_it_is_told() -> None:
     distance = signed_distance(ball(18), SPACING)
     still = perturbed(distance, SPACING, 1e-9, np.random.default_rng(1))

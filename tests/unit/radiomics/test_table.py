@@ -87,6 +87,12 @@ def test_draws_depend_on_seed_and_scan_and_nothing_else() -> None:
     assert drawn("a", one, seed=2)[1:] != first[1:]
 
 
+def test_a_region_that_is_all_of_the_scan_has_no_boundary_to_move() -> None:
+    everything = image(6)
+    everything.regions["r0"][:] = True
+    assert [one.source for one in drawn("a", everything)] == ["mask"]
+
+
 def test_a_draw_without_features_is_left_out() -> None:
     assert [one.source for one in drawn("a", image(6, 2), perturbations=0)] == ["mask"]
     with pytest.raises(RegionError, match="8 voxels"):
@@ -173,7 +179,7 @@ def test_names_have_families_and_tags() -> None:
 
 
 def test_stability_is_drawn_by_family_and_source() -> None:
-    parts = [extraction("a", 10), extraction("b", 20)]
+    parts = [extraction("a", 10), extraction("b", 2000)]
     _, draws = collect(parts, ABOUT[:2])
     figure = draw_stability(measure_stability(draws, ["morph_volume", "stat_mean"]))
     axes = figure.axes[0]

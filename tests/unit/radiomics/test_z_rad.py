@@ -85,11 +85,10 @@ def test_one_darker_voxel_changes_grey_levels_by_its_share_alone() -> None:
 
 def test_local_peaks_look_around_the_region() -> None:
     """IBSI, local intensity peak: all voxels within 6.2 mm, inside the region or not."""
-    image = np.zeros((30, 30, 30), np.int16)
+    image = np.random.default_rng(0).integers(-20, 60, (30, 30, 30)).astype(np.int16)
     inside = np.zeros_like(image, bool)
-    inside[10:20, 10:20, 10:21] = True
-    image[inside] = 50
-    image[15, 15, 20] = 60
+    inside[10:20, 10:19, 10:21] = True
+    image[15, 15, 20] = 90
     image[:, :, 21:] = 240
     found = engine().extract(RegionImage(image, inside, (2.0, 2.0, 2.0)))
     z, y, x = np.meshgrid(*(np.arange(30) * 2.0 - at for at in (30, 30, 40)), indexing="ij")

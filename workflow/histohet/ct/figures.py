@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -40,7 +43,7 @@ def _draw_plane(axes: Axes, prepared: Prepared, regions: list[Region], axis: int
     others = tuple(one for one in range(3) if one != axis)
     at = int(regions[0].voxels.sum(axis=others).argmax())
     sides = [prepared.spacing[2 - one] for one in others]
-    picture = prepared.image.take(at, axis)
+    picture = _plane(prepared.image, at, axis)
     high, wide = picture.shape
     # Head up; LPS has an axial slice as radiologists see it, from the feet.
     rows = slice(None, None, 1 if axis == 0 else -1)
@@ -54,10 +57,15 @@ def _draw_plane(axes: Axes, prepared: Prepared, regions: list[Region], axis: int
         extent=(0.0, wide * sides[1], high * sides[0], 0.0),
     )
     for number, region in enumerate(regions):
-        inside = region.voxels.take(at, axis)[rows]
+        inside = _plane(region.voxels, at, axis)[rows]
         _draw_outline(axes, inside, sides, CLUSTER_COLOURS[number % len(CLUSTER_COLOURS)])
     axes.set_axis_off()
     _draw_bar(axes, wide * sides[1], high * sides[0])
+
+
+def _plane(voxels: npt.NDArray[Any], at: int, axis: int) -> npt.NDArray[Any]:
+    plane: npt.NDArray[Any] = np.moveaxis(voxels, axis, 0)[at]
+    return plane
 
 
 def _draw_outline(axes: Axes, inside: Bools, sides: list[float], colour: str) -> None:

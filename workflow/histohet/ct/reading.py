@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -162,7 +162,7 @@ def _check_grid(mask: Geometry, ct: Geometry) -> None:
             "the CT (no silent resampling)"
         )
     near = SHIFTED_VOXELS * min(ct.spacing)
-    last = np.asarray(ct.size) - 1
+    last = [n - 1 for n in ct.size]
     first_off = float(np.linalg.norm(mask.place((0, 0, 0)) - ct.place((0, 0, 0))))
     last_off = float(np.linalg.norm(mask.place(last) - ct.place(last)))
     if abs(first_off - last_off) > near:
@@ -245,7 +245,7 @@ def _not_finite(path: Path, column: str) -> Ints:
     """
     packed = path.suffix.lower() == ".gz"
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
+        with cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb") as file:
             header = file.read(NIFTI_SIZE)
             order = next((o for o in "<>" if header[:4] == struct.pack(f"{o}i", NIFTI_SIZE)), None)
             if order is None:

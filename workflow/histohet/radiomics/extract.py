@@ -97,8 +97,10 @@ def _region(image: ScanImage, inside: Bools) -> RegionImage:
 def _moved(
     scan: str, image: ScanImage, inside: Bools, settings: RadiomicsSettings, seed: int
 ) -> Iterator[Bools]:
-    if settings.perturbations:
-        distance = signed_distance(inside, image.spacing)
+    if not settings.perturbations or inside.all():
+        # A region that is all of a scan has no boundary in it.
+        return
+    distance = signed_distance(inside, image.spacing)
     for number in range(1, settings.perturbations + 1):
         rng = np.random.default_rng([seed, zlib.crc32(scan.encode()), number])
         moved = perturbed(distance, image.spacing, settings.boundary_mm, rng)

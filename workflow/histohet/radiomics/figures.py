@@ -28,7 +28,8 @@ def draw_stability(stability: pd.DataFrame) -> Figure:
         return message_figure("Stability of features", "no two scans have several masks")
     families = list(dict.fromkeys(stability["family"]))
     with style():
-        figure = new_figure(WIDTH_INCH, ROW_INCH * len(families) + 1.4)
+        height = ROW_INCH * len(families) + 1.4
+        figure = new_figure(WIDTH_INCH, height)
         axes = figure.add_subplot()
         for number, (source, rows) in enumerate(stability.groupby("source", sort=False)):
             centre = rows["family"].map(families.index).to_numpy(float)
@@ -54,7 +55,7 @@ def draw_stability(stability: pd.DataFrame) -> Figure:
             xlabel="ICC(1,1), lower end of its 95 % interval",
             title="Stability of features",
         )
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.9 / axes.get_figure().get_figheight()))
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.9 / height))
     return figure
 
 

@@ -87,9 +87,8 @@ TAGS = _tags()
 
 def family_of(name: str) -> str:
     """Return the family of a feature, by the name that its engine gives it."""
-    if name.startswith("original_"):
-        return FAMILIES[_OF_CLASS[name.split("_")[1]]]
-    return FAMILIES[name.split("_")[0]]
+    tag = tag_of(name)
+    return FAMILIES[tag.split("_")[0] if tag else _OF_CLASS[name.split("_")[1]]]
 
 
 def tag_of(name: str) -> str:

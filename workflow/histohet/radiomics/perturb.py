@@ -27,10 +27,18 @@ def signed_distance(inside: Bools, spacing: tuple[float, ...]) -> Floats:
     ndarray
         (Z, Y, X); the boundary lies half way between voxels.
     """
-    sampling = spacing[::-1]
-    within: Floats = ndimage.distance_transform_edt(inside, sampling=sampling)
-    outside: Floats = ndimage.distance_transform_edt(~inside, sampling=sampling)
-    return within - outside
+    return _depth(inside, spacing[::-1]) - _depth(~inside, spacing[::-1])
+
+
+def _depth(inside: Bools, sides: tuple[float, ...]) -> Floats:
+    """Return how far voxels lie from the boundary, mm, 0 outside of it.
+
+    The next voxel outside lies half a voxel beyond the boundary, in its own direction.
+    """
+    distance, nearest = ndimage.distance_transform_edt(inside, sides, return_indices=True)
+    steps = np.abs(nearest - np.indices(inside.shape)).max(axis=0)
+    depth: Floats = distance * (1 - 0.5 / np.maximum(steps, 1))
+    return depth
 
 
 def smooth_field(

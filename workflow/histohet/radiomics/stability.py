@@ -47,13 +47,13 @@ def intraclass_correlation(values: Floats, groups: npt.NDArray[np.integer]) -> I
     """
     _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
     n, total = len(counts), len(values)
-    sums = np.zeros((n, values.shape[1]))
-    np.add.at(sums, index, values)
-    means = sums / counts[:, None]
-    between = (counts[:, None] * (means - values.mean(axis=0)) ** 2).sum(axis=0) / (n - 1)
-    within = ((values - means[index]) ** 2).sum(axis=0) / (total - n)
-    size = (total - (counts**2).sum() / total) / (n - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
+        sums = np.zeros((n, values.shape[1]))
+        np.add.at(sums, index, values)
+        means = sums / counts[:, None]
+        between = (counts[:, None] * (means - values.mean(axis=0)) ** 2).sum(axis=0) / (n - 1)
+        within = ((values - means[index]) ** 2).sum(axis=0) / (total - n)
+        size = (total - (counts**2).sum() / total) / (n - 1)
         ratio = between / within
         tail = (1 + LEVEL) / 2
         low = ratio / stats.f.ppf(tail, n - 1, total - n)
