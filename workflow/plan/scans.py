@@ -98,6 +98,9 @@ class Scans:
         return problems
 
     def mem_mb(self, wildcards: Wildcards) -> float:
-        """Memory that it takes to prepare a scan, by the size of its files."""
-        sizes = (Path(file).stat().st_size / 1e6 for file in self.files(wildcards))
-        return MEM_MB + MEM_PER_MB * max(sizes, default=0)
+        """Memory that it takes to prepare a scan, by the size of its CT."""
+        try:
+            size = Path(self._row(wildcards).ct).stat().st_size
+        except OSError:  # for the job to say
+            size = 0
+        return MEM_MB + MEM_PER_MB * size / 1e6
