@@ -69,6 +69,16 @@ def colour(folder: Path) -> str:
     return str(folder / "bad.nii.gz")
 
 
+def nifti_2(folder: Path) -> str:
+    """A sound NIfTI-2, whose header lies otherwise."""
+    content = bytearray(544)
+    struct.pack_into("<i8s2h8q", content, 0, 540, b"n+2\0\r\n\x1a\n", 4, 16, 3, 6, 5, 4, 1, 1, 1, 1)
+    struct.pack_into("<8d2q", content, 104, 1, 1.5, 1.5, 3, 0, 0, 0, 0, 544, 0)
+    path = folder / "bad.nii"
+    path.write_bytes(bytes(content) + np.zeros(120, np.int16).tobytes())
+    return str(path)
+
+
 WINDOWED = np.linspace(0, 255, 4 * 5 * 6).reshape(4, 5, 6).astype(np.int16)
 BAD_CTS: dict[str, tuple[Spoil, str]] = {
     "windowed": (
@@ -88,6 +98,7 @@ BAD_CTS: dict[str, tuple[Spoil, str]] = {
     "cut plain": (cut(".nii", 0.5), "ct: ends after"),
     "cut nrrd": (cut(".nrrd", 0.5), "ct: cannot be read"),
     "cut mha": (cut(".mha", 0.5), "ct: cannot be read"),
+    "NIfTI-2": (nifti_2, "ct: cannot be read: bad.nii is not recognized as a NIFTI file"),
     "text": (text, "ct: cannot be read: bad.nii.gz is not recognized as a NIFTI file"),
     "not there": (lambda folder: str(folder / "none.nii"), "none.nii does not exist"),
     "folder of DICOM": (str, "is not a file"),
@@ -188,6 +199,29 @@ def test_what_is_not_finite_is_no_zero(tmp_path: Path, ending: str, dtype: type)
         np.isfinite(found), np.isfinite(voxels[:, :, ::-1].swapaxes(0, 1))
     )
     assert (~np.isfinite(found)).sum() == 3
+
+
+def test_a_file_of_a_big_endian_machine_is_the_same(tmp_path: Path) -> None:
+    voxels = tissue().astype(">f4")
+    voxels[3, 5, 7] = np.nan
+    content = bytearray(352)
+    struct.pack_into(">i", content, 0, 348)
+    struct.pack_into(">8h", content, 40, 3, *voxels.shape[::-1], 1, 1, 1, 1)
+    struct.pack_into(">2h", content, 70, 16, 32)
+    struct.pack_into(">8f", content, 76, 1, *SPACING, 0, 0, 0, 0)
+    struct.pack_into(">f", content, 108, 352)
+    content[344:348] = b"n+1\0"
+    path = tmp_path / "ct.nii"
+    path.write_bytes(bytes(content) + voxels.tobytes())
+    found = read_ct(path)
+    assert found.geometry.spacing == pytest.approx(SPACING)
+    assert np.isnan(found.voxels).sum() == 1
+    assert (
+        np.sort(found.voxels, axis=None)[:-1].tolist() == np.sort(voxels, axis=None)[:-1].tolist()
+    )
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ScanError, match="copy it again"):
+        read_ct(path)
 
 
 @pytest.mark.real

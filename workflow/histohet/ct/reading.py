@@ -247,9 +247,7 @@ def _not_finite(path: Path, column: str) -> Ints:
     try:
         with cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb") as file:
             header = file.read(NIFTI_SIZE)
-            order = next((o for o in "<>" if header[:4] == struct.pack(f"{o}i", NIFTI_SIZE)), None)
-            if order is None:
-                raise ScanError(f"{column}: {path.name} is no NIfTI-1: save it as such")
+            order = "<" if header[:4] == struct.pack("<i", NIFTI_SIZE) else ">"
             *fields, offset = struct.unpack_from(order + NIFTI_FIELDS, header)
             sizes, kind, bits, spacing = fields[:3], fields[3], fields[4], fields[5:]
             if not all(spacing):
