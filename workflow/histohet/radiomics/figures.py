@@ -55,7 +55,7 @@ def draw_stability(stability: pd.DataFrame) -> Figure:
             xlabel="ICC(1,1), lower end of its 95 % interval",
             title="Stability of features",
         )
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.9 / height))
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.6 / height))
     return figure
 
 
