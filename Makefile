@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py rotation.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py rotation.py scans.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -20,7 +20,7 @@ OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -70,17 +70,20 @@ check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's li
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO)
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO_CORES)
 
-unit: $(VENV)/dev.txt  ## the library
+unit: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## the library
 	$(BIN)/pytest tests/unit --numprocesses auto --dist loadfile
 
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement, trait models, arrays, tokens, turned tiles; what every key reruns; batches
+test-optional: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement, trait models, arrays, tokens, turned tiles, scans; what every key reruns; batches
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give
 	$(BIN)/pytest tests/bad_input --numprocesses auto --dist loadfile
+
+test-radiomics: $(VENV)/dev.txt $(VENV)/z-rad.txt $(VENV)/pyradiomics.txt  ## CT and both engines of radiomics: IBSI, PyRadiomics' baseline, real scans (Python 3.11, a C compiler)
+	$(BIN)/pytest tests/unit/ct tests/unit/radiomics tests/workflow/test_scans.py
 
 test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
@@ -144,7 +147,7 @@ fuzz: $(VENV)/dev.txt  ## the readers of foreign files with random ones: make fu
 	FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz --numprocesses auto
 
 audit: .venv-audit/audit.txt  ## known vulnerabilities of the pinned packages; asks PyPI's advisories
-	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/dev.txt --requirement requirements/slurm.txt
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/dev.txt --requirement requirements/slurm.txt --requirement requirements/z-rad.txt --requirement requirements/pyradiomics.txt
 
 .venv-audit/audit.txt: requirements/audit.txt
 	$(PYTHON) -m venv --clear --without-pip .venv-audit
@@ -154,7 +157,7 @@ audit: .venv-audit/audit.txt  ## known vulnerabilities of the pinned packages; a
 config-docs: $(VENV)/dev.txt  ## JSON schema and key tables of the configuration, from the settings
 	$(BIN)/python -m histohet.config_docs
 
-environments: $(VENV)/dev.txt  ## write envs/*.yaml, from requirements/
+environments: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## write envs/*.yaml, from requirements/
 	$(BIN)/python envs/generate.py
 
 rulegraph: $(VENV)/core.txt  ## print the rule graph of docs/architecture.md
@@ -176,6 +179,11 @@ $(VENV)/histohet: pyproject.toml
 	$(PIP) --no-deps --editable .
 	touch $@
 
+# Engines of radiomics: without what they name, of which none of us needs all.
+$(VENV)/z-rad.txt $(VENV)/pyradiomics.txt: $(VENV)/%.txt: requirements/%.txt $(VENV)/radiomics.txt
+	$(PIP) --no-deps --no-build-isolation --requirement $<
+	touch $@
+
 # Each list contains the one before.
-$(VENV)/encoders.txt $(VENV)/slurm.txt: requirements/core.txt
-$(VENV)/dev.txt: requirements/core.txt requirements/encoders.txt
+$(VENV)/encoders.txt $(VENV)/radiomics.txt $(VENV)/slurm.txt: requirements/core.txt
+$(VENV)/dev.txt: requirements/core.txt requirements/encoders.txt requirements/radiomics.txt

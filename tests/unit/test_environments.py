@@ -35,7 +35,8 @@ def pins(path: Path) -> dict[str, str]:
     return {canonical(name): version for name, version in pairs}
 
 
-LOCK = {k: v for n in ("core", "encoders") for k, v in pins(ROOT / f"requirements/{n}.txt").items()}
+LOCKS = ("core", "encoders", "radiomics", "z-rad")
+LOCK = {k: v for n in LOCKS for k, v in pins(ROOT / f"requirements/{n}.txt").items()}
 
 
 DISTRIBUTIONS = packages_distributions()

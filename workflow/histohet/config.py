@@ -22,12 +22,14 @@ from histohet.common.settings import (
     quoted,
 )
 from histohet.cores.settings import ArraySettings
+from histohet.ct.settings import CtSettings
 from histohet.encoders.settings import EncoderOrName, EncoderSettings, EncodingSettings
 from histohet.epithelium.settings import EpitheliumSettings
 from histohet.features.settings import SlideEmbeddings
 from histohet.measures.settings import MeasuresSettings
 from histohet.phantoms.settings import PhantomSettings
 from histohet.prognosis.settings import AddedValueSettings
+from histohet.radiomics.settings import RadiomicsSettings
 from histohet.rotation.settings import RotationSettings
 from histohet.slides.settings import ScaleSettings
 from histohet.survival.settings import CurveSettings, StatisticsSettings
@@ -177,6 +179,13 @@ class Config(Settings):
         description="Optional: how far clusters stay the same when every tile is turned, by "
         "encoder (docs/rotation.md). Nothing else depends on it.",
     )
+    scans: FilePath | None = Field(
+        None,
+        description="Optional: the sheet of CT scans, with masks of a region in them "
+        "(docs/radiopathomics.md). Without it nothing changes, whatever `ct` and `radiomics` say.",
+    )
+    ct: CtSettings = CtSettings()
+    radiomics: RadiomicsSettings = RadiomicsSettings()
     measures: MeasuresSettings = MeasuresSettings()
     agreement: AgreementSettings | None = Field(
         None,

@@ -29,6 +29,7 @@ class Wildcards(Protocol):
     round: str
     combination: str
     array: str
+    scan: str
 
 
 Files = str | list[str]

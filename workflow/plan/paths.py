@@ -2,7 +2,8 @@
 
 Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
 share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``,
-``trait``, ``fold``, ``round``, the ``combination`` of traits, and the ``array`` that cores are of.
+``trait``, ``fold``, ``round``, the ``combination`` of traits, the ``array`` that cores are of,
+and the ``scan``.
 """
 
 from __future__ import annotations
@@ -112,6 +113,14 @@ CORE_MASK = {
 }
 CORE_MASKS = "results/cores/masks.csv"
 CORE_HETEROGENEITY = "results/cores/{variant}/heterogeneity.tsv"
+
+SCAN = "results/ct/{scan}.h5"
+SCAN_RECORD = "results/ct/{scan}.json"
+SCAN_PICTURE = "results/ct/{scan}.png"
+SCAN_FEATURES = "results/radiomics/scans/{scan}.json"
+RADIOMICS = "results/radiomics/features.tsv"
+RADIOMICS_DRAWS = "results/radiomics/draws.tsv"
+RADIOMICS_STABILITY = "results/radiomics/stability.tsv"
 
 SUMMARY = "results/summary.json"
 WEIGHTS_LOCK = "config/weights.lock.json"

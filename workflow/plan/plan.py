@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from histohet.common.files import why_no_file
 from histohet.common.sheets import SheetError
 from histohet.config import Config, read_config
+from histohet.ct.sheet import ScanRow
 from histohet.slides.sheet import (
     NOT_THERE,
     SLIDE_ID,
@@ -26,6 +27,7 @@ from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
 from plan.resources import Resources
 from plan.rotation import Rotation
+from plan.scans import Scans, read_scans
 from plan.slides import Slides
 from plan.traits import Traits
 from plan.variants import Variants
@@ -35,12 +37,13 @@ COMPARED = ("configured", "all")
 
 
 class Pictures(NamedTuple):
-    """Pictures of single slides or patients, of one kind, and where the report has them."""
+    """Pictures of single slides, patients or scans, of one kind, and where the report has them."""
 
     files: list[str]
     caption: str
     category: str
     subcategory: str | None
+    unit: str = "slide"
 
 
 @with_signature
@@ -56,8 +59,10 @@ class Plan:
         The configuration.
     sheet
         The slide sheet.
+    scans
+        Rows of the sheet of scans, by scan.
     missing
-        What is wrong with files that the sheet names and that are not there.
+        What is wrong with files that the sheets name and that are not there.
 
     Raises
     ------
@@ -65,7 +70,13 @@ class Plan:
         If the configuration and the slides do not go together.
     """
 
-    def __init__(self, config: Config, sheet: SlideSheet, missing: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sheet: SlideSheet,
+        scans: Mapping[str, ScanRow],
+        missing: Mapping[str, str],
+    ) -> None:
         self.config = config
         self.missing = missing
         self.slides = Slides(sheet, missing, config)
@@ -74,6 +85,7 @@ class Plan:
         self.analyses = Analyses(config)
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
         self.arrays = Arrays(config)
+        self.scans = Scans(config, scans, missing)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
         self.resources = Resources(self.slides, config.row_size)
@@ -102,6 +114,7 @@ class Plan:
             "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
             "array": one_of(self.arrays.rows),
+            "scan": SLIDE_ID.pattern,
         }
 
     def _check_slides_of_variants(self) -> None:
@@ -251,6 +264,13 @@ class Plan:
             ways.append((self.encoders.chief.name, "whole", "chief"))
         return [dict(zip(("encoder", "masking", "pooling"), way, strict=True)) for way in ways]
 
+    def radiomics(self, wildcards: Wildcards) -> list[str]:
+        """Tables of radiomic features and pictures of scans, where there are scans."""
+        if not self.scans.rows:
+            return []
+        tables = [paths.RADIOMICS, paths.RADIOMICS_DRAWS, paths.RADIOMICS_STABILITY]
+        return [*tables, *fill(paths.SCAN_PICTURE, scan=self.scans.rows)]
+
     def survival(self, wildcards: Wildcards) -> list[str]:
         """Estimates of every analysis under every variant, and the specification curve."""
         return [
@@ -317,7 +337,7 @@ class Plan:
         return dict(self.sections[wildcards.slide].genes or {})
 
     def pictures(self) -> list[Pictures]:
-        """Pictures of single slides that the report shows; it holds them within its page."""
+        """Pictures of single slides and scans that the report shows, within its page."""
         attention = fill(
             paths.ATTENTION_PICTURE,
             slide=[] if self.config.attention is None else self.slides.with_attention,
@@ -361,6 +381,13 @@ class Plan:
                 "10 Agreement with expression",
                 "Genes",
             ),
+            Pictures(
+                fill(paths.SCAN_PICTURE, scan=self.scans.rows),
+                "scan.rst",
+                "14 Scans",
+                None,
+                "scan",
+            ),
         ]
         shown = self.config.report.max_maps
         return [kind._replace(files=kind.files[:shown]) for kind in kinds]
@@ -379,7 +406,7 @@ def make_plan(values: Mapping[str, Any], missing: Mapping[str, str] | None = Non
     values
         The configuration as YAML reads it.
     missing
-        Files of the sheet that were not there when the run began, and what was wrong with them;
+        Files of the sheets that were not there when the run began, and what was wrong with them;
         looked for now if not given.
 
     Raises
@@ -398,4 +425,7 @@ def make_plan(values: Mapping[str, Any], missing: Mapping[str, str] | None = Non
         )
     except SheetError as error:
         raise PlanError(f"slide sheet: {error}") from error
-    return Plan(config, sheet, missing_files(sheet.slides.values()) if missing is None else missing)
+    scans = read_scans(config)
+    if missing is None:
+        missing = missing_files([*sheet.slides.values(), *scans.values()])
+    return Plan(config, sheet, scans, missing)

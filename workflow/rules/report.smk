@@ -16,19 +16,20 @@ rule summarise:
         rules.attention.input,
         rules.slide_vectors.input,
         rules.traits.input,
+        rules.radiomics.input,
         rules.survival.input,
         PLAN.comparison,
         rules.prognosis.input,
         rules.agreement.input,
         rules.rotation.input,
-        # The pictures of single slides that the report holds, and no more: all are in results/.
+        # The pictures of single slides and scans that the report holds, and no more: all are in results/.
         [
             report(
                 file,
                 caption=f"../report/{kind.caption}",
                 category=kind.category,
                 subcategory=kind.subcategory,
-                labels={"slide": Path(file).stem},
+                labels={kind.unit: Path(file).stem},
             )
             for kind in PLAN.pictures()
             for file in kind.files

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 from histohet.common.files import why_no_file
 from histohet.common.sheets import SheetError, is_missing, read_rows, what_there_is
@@ -131,7 +132,15 @@ class SlideSheet:
     duplicates: dict[str, tuple[int, ...]]
 
 
-def missing_files(rows: Iterable[SlideRow]) -> dict[str, str]:
+class NamesFiles(Protocol):
+    """A row of a sheet."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files that it names, by column."""
+
+
+def missing_files(rows: Iterable[NamesFiles]) -> dict[str, str]:
     """Return the files that rows name and that are not there, each with what is wrong with it."""
     named = sorted({file for row in rows for file in row.files.values()})
     return {

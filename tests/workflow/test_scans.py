@@ -1,0 +1,102 @@
+"""Scans through the workflow: one that fails stops none, and what a key reruns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers import ROOT
+from helpers.cohorts import Cohort
+from helpers.scans import ball, tissue, write_volume
+from histohet.common.files import read_json
+from histohet.common.tables import read_tsv
+from histohet.radiomics.table import read_draws, read_features
+
+pytest.importorskip("zrad", reason="make .venv/z-rad.txt")
+
+TABLES = ("features.tsv", "draws.tsv", "stability.tsv")
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    """Three scans: two readers, one mask, a mask on another grid."""
+    folder = tmp_path_factory.mktemp("scans")
+    for number, name in enumerate("abc"):
+        write_volume(folder / f"{name}.nii.gz", tissue(number))
+    write_volume(folder / "m1.nii.gz", ball(14))
+    write_volume(folder / "m2.nii.gz", ball(12, (0.4, 0.3, 0.2)))
+    write_volume(folder / "m3.nii.gz", ball(9, (0.4, 0.3, 0.2)))
+    write_volume(folder / "other.nii.gz", ball(14), origin=(0, 0, 0))
+    lines = [
+        "scan patient ct mask reader phase",
+        "a p a.nii.gz m1.nii.gz one portal",
+        "a p a.nii.gz m2.nii.gz two portal",
+        "b q b.nii.gz m3.nii.gz one portal",
+        "b q b.nii.gz m2.nii.gz two portal",
+        "c q c.nii.gz other.nii.gz one arterial",
+        "d r away.nii.gz m1.nii.gz one portal",
+    ]
+    (folder / "scans.tsv").write_text("\n".join(lines).replace(" ", "\t") + "\n")
+    (folder / "slides.tsv").write_text("slide\tpath\ns\tnone.svs\n")
+    config = {
+        "slides": "slides.tsv",
+        "scans": "scans.tsv",
+        "radiomics": {"perturbations": 1},
+    }
+    found = Cohort(folder, ROOT / "workflow", config)
+    found.run("radiomics")
+    return found
+
+
+def test_every_scan_has_a_row_and_a_picture(cohort: Cohort) -> None:
+    results = cohort.folder / "results"
+    found = read_features(results / "radiomics/features.tsv")
+    scans = found.scans.set_index("scan")
+    assert scans["status"].tolist() == ["ok", "ok", "refused", "refused"]
+    assert scans.loc["c", "reason"].startswith("mask: origin differs by ")
+    assert scans.loc["d", "reason"] == "ct: away.nii.gz does not exist"
+    assert scans["phase"].tolist() == ["portal", "portal", "arterial", "portal"]
+    assert len(found.names) == 169
+    assert np.isfinite(scans.loc[["a", "b"], list(found.names)].to_numpy()).all()
+    assert scans.loc[["c", "d"], list(found.names)].isna().all(axis=None)
+    assert found.identity.engine.startswith("z-rad 26.")
+    assert found.identity.settings["range_hu"] == [-150.0, 250.0]
+    draws, names = read_draws(results / "radiomics/draws.tsv")
+    assert names == found.names
+    assert draws.groupby("scan")["source"].apply(list).to_dict() == {
+        "a": ["mask", "reader", "perturbation"],
+        "b": ["mask", "reader", "perturbation"],
+    }
+    assert set(read_tsv(results / "radiomics/stability.tsv")["source"]) == {
+        "reader",
+        "perturbation",
+    }
+    assert read_json(results / "ct/a.json")["stored_size"] == [40, 36, 24]
+    assert all((results / f"ct/{scan}.png").stat().st_size for scan in "abcd")
+
+
+def test_another_bin_width_prepares_nothing_again(cohort: Cohort) -> None:
+    changed = {"perturbations": 1, "bin_width_hu": 20}
+    found = cohort.rules("radiomics", radiomics=changed)
+    assert found == {"extract_radiomics": 4, "collect_radiomics": 1}
+    assert not cohort.rules("radiomics")
+
+
+def test_the_same_bytes_a_second_time(cohort: Cohort) -> None:
+    folder = cohort.folder / "results/radiomics"
+    before = {name: (folder / name).read_bytes() for name in TABLES}
+    cohort.run("radiomics", "--forcerun", "prepare_scan")
+    assert {name: (folder / name).read_bytes() for name in TABLES} == before
+
+
+def test_a_disk_that_is_gone_replaces_no_result(cohort: Cohort) -> None:
+    mask = cohort.folder / "m1.nii.gz"
+    mask.rename(mask.with_name("kept"))
+    try:
+        done = cohort.snakemake("--cores", "1", "--forcerun", "prepare_scan", "--", "radiomics")
+    finally:
+        mask.with_name("kept").rename(mask)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "scan 'a': m1.nii.gz does not exist, but an earlier run has read" in said
+    assert (cohort.folder / "results/radiomics/features.tsv").exists()

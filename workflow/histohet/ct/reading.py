@@ -1,0 +1,280 @@
+"""CTs and masks as files: read whole or refused, never mended, in one orientation (LPS)."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from histohet.common.arrays import Bools, Floats, Ints
+from histohet.common.files import why_no_file
+from histohet.common.outcome import SlideLost, Status
+
+IMAGE_IO = {
+    ".nii": "NiftiImageIO",
+    ".nii.gz": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+}
+"""Which reader of ITK a file is given to, by the end of its name: no other looks at it."""
+
+MOST_VOXELS = 2**30
+"""A header may claim any size; 512 × 512 pixels in 4,096 slices have so many voxels."""
+
+LARGEST_SPACING_MM = 10.0
+SHIFTED_VOXELS = 0.01
+"""A mask that lies further off is on another grid; float32 headers differ by less."""
+
+LEAST_SPREAD_HU = 50
+"""Between the darkest and the brightest voxel: noise alone spreads further."""
+LARGEST_HU = 2**15 - 1
+
+NIFTI_SIZE = 348
+NIFTI_FIELDS = "4x 36x 2x 3h 8x 14x 2h 2x 4x 3f 16x f"
+"""Of its header: sizes, type and bits of voxels, spacing, and where the voxels begin."""
+NIFTI_FLOATS = {16: "f4", 64: "f8"}
+"""Types of voxels that may be NaN."""
+
+CHUNK_BYTES = 2**22
+NO_HOLES: Ints = np.zeros(0, np.int64)
+
+
+class ScanError(SlideLost):
+    """A scan, or one of its masks, gives no features; the message says why."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels of a volume lie; axes in the order x, y, z.
+
+    Attributes
+    ----------
+    size
+        Voxels.
+    spacing
+        mm.
+    origin
+        Centre of the first voxel, mm (LPS).
+    direction
+        (3, 3), its columns the directions of the axes.
+    """
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: Floats
+
+    def place(self, index: Sequence[float]) -> Floats:
+        """Return where an index (x, y, z) lies, mm."""
+        moved: Floats = self.direction @ (np.asarray(index, float) * self.spacing)
+        return np.asarray(self.origin, float) + moved
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Voxels and where they lie.
+
+    Attributes
+    ----------
+    voxels
+        (Z, Y, X), as stored.
+    geometry
+        In LPS: x from the patient's right to the left, y from front to back, z upwards, as near as
+        the axes of the file come to that.
+    """
+
+    voxels: npt.NDArray[Any]
+    geometry: Geometry
+
+
+def read_ct(path: str | Path) -> Volume:
+    """Read a CT.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read, is no volume, its spacing is none of a CT, or its values are no HU.
+    """
+    volume = _read(path, "ct", "a CT")
+    finite = volume.voxels[np.isfinite(volume.voxels)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
+    if not (-LARGEST_HU < low < 0 and high < LARGEST_HU and high - low > LEAST_SPREAD_HU):
+        raise ScanError(
+            f"ct: values {low:.5g} to {high:.5g} are no Hounsfield units: was it windowed or "
+            "normalised?"
+        )
+    return volume
+
+
+def read_region(path: str | Path, labels: Sequence[int], ct: Geometry) -> Bools:
+    """Read the region that a mask shows on the grid of its CT.
+
+    Parameters
+    ----------
+    path
+        A label image.
+    labels
+        Those of the region; empty for the only one that it has.
+
+    Returns
+    -------
+    ndarray
+        (Z, Y, X) bool, in the orientation of `read_ct`.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read, lies on another grid, or has no such label.
+    """
+    volume = _read(path, "mask", "a mask")
+    _check_grid(volume.geometry, ct)
+    there = np.unique(volume.voxels[volume.voxels != 0])
+    if not np.array_equal(there, np.rint(there)):
+        raise ScanError(f"mask: {there[there != np.rint(there)][0]:g} is no label")
+    found = [int(label) for label in there.tolist()]
+    if not found:
+        raise ScanError("mask: it is empty")
+    if not labels and len(found) > 1:
+        raise ScanError(f"mask: labels {_listed(found)} and no 'label' in the sheet")
+    absent = [label for label in labels if label not in found]
+    if absent:
+        raise ScanError(f"mask: no voxel of label {_listed(absent)} (it has {_listed(found)})")
+    return np.isin(volume.voxels, labels or found)
+
+
+def _listed(labels: Sequence[int]) -> str:
+    return ", ".join(map(str, labels))
+
+
+def _check_grid(mask: Geometry, ct: Geometry) -> None:
+    if mask.size != ct.size:
+        raise ScanError(
+            f"mask: {_sizes(mask.size)} voxels, the CT has {_sizes(ct.size)}: resample the mask to "
+            "the CT (no silent resampling)"
+        )
+    near = SHIFTED_VOXELS * min(ct.spacing)
+    last = [n - 1 for n in ct.size]
+    first_off = float(np.linalg.norm(mask.place((0, 0, 0)) - ct.place((0, 0, 0))))
+    last_off = float(np.linalg.norm(mask.place(last) - ct.place(last)))
+    if abs(first_off - last_off) > near:
+        raise ScanError(
+            f"mask: spacing or direction differ from the CT's: {_sizes(mask.spacing)} mm, the CT "
+            f"has {_sizes(ct.spacing)} mm; the last voxel lies {last_off:.2f} mm away"
+        )
+    if first_off > near:
+        raise ScanError(f"mask: origin differs by {first_off:.2f} mm from the CT's")
+
+
+def _sizes(values: Sequence[float]) -> str:
+    return " × ".join(f"{value:g}" for value in values)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _read(path: str | Path, column: str, what: str) -> Volume:
+    """Read a volume and turn it to LPS."""
+    if unfit := why_no_file(path):
+        raise ScanError(f"{column}: {path} {unfit}")
+    ending = next((end for end in IMAGE_IO if str(path).lower().endswith(end)), None)
+    if ending is None:
+        raise ScanError(f"{column}: {Path(path).name} ends in none of {', '.join(IMAGE_IO)}")
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(IMAGE_IO[ending])
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        _check_header(reader, column, what)
+        nifti = IMAGE_IO[ending] == "NiftiImageIO"
+        holes = _not_finite(Path(path), column) if nifti else NO_HOLES
+        image = sitk.DICOMOrient(_with_holes(reader.Execute(), holes), "LPS")
+    except RuntimeError as error:
+        said = str(error).partition("ITK ERROR: ")[2].partition("): ")[2] or str(error)
+        reason = " ".join(said.split()).replace(str(path), Path(path).name)
+        raise ScanError(f"{column}: cannot be read: {reason}", Status.UNREADABLE) from error
+    geometry = Geometry(
+        image.GetSize(),
+        image.GetSpacing(),
+        image.GetOrigin(),
+        np.reshape(image.GetDirection(), (3, 3)),
+    )
+    return Volume(sitk.GetArrayFromImage(image), geometry)
+
+
+def _with_holes(image: Any, holes: Ints) -> Any:
+    """Return an image with NaN where the file has none that is a number."""
+    if not len(holes):
+        return image
+    voxels = sitk.GetArrayFromImage(image)
+    voxels.flat[holes] = np.nan
+    restored = sitk.GetImageFromArray(voxels)
+    restored.CopyInformation(image)
+    return restored
+
+
+def _check_header(reader: Any, column: str, what: str) -> None:
+    size, spacing = reader.GetSize(), reader.GetSpacing()
+    if len(size) != 3:
+        raise ScanError(f"{column}: {len(size)} dimensions; {what} volume has 3")
+    if reader.GetNumberOfComponents() != 1:
+        raise ScanError(
+            f"{column}: {reader.GetNumberOfComponents()} values per voxel; {what} has one"
+        )
+    if min(size) < 2:
+        raise ScanError(f"{column}: {_sizes(size)} voxels: one slice is no volume")
+    if math.prod(size) > MOST_VOXELS:
+        raise ScanError(f"{column}: {_sizes(size)} voxels are more than any CT has")
+    if not all(0 < side <= LARGEST_SPACING_MM for side in spacing):
+        raise ScanError(f"{column}: spacing {_sizes(spacing)} mm")
+
+
+def _not_finite(path: Path, column: str) -> Ints:
+    """Return the voxels of a NIfTI that are NaN or infinite, by their place in the file.
+
+    ITK reads them as 0, a spacing of 0 as 1, and voxels that are missing at the end as 0, all
+    without a word; so the file is read once more here.
+    """
+    packed = path.suffix.lower() == ".gz"
+    try:
+        with cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb") as file:
+            header = file.read(NIFTI_SIZE)
+            order = "<" if header[:4] == struct.pack("<i", NIFTI_SIZE) else ">"
+            *fields, offset = struct.unpack_from(order + NIFTI_FIELDS, header)
+            sizes, kind, bits, spacing = fields[:3], fields[3], fields[4], fields[5:]
+            if not all(spacing):
+                raise ScanError(f"{column}: spacing {_sizes(spacing)} mm")
+            file.read(int(offset) - NIFTI_SIZE)
+            dtype = np.dtype(order + NIFTI_FLOATS[kind]) if kind in NIFTI_FLOATS else None
+            return _scan_voxels(file, math.prod(sizes) * bits // 8, dtype, column)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ScanError(
+            f"{column}: {path.name} is damaged, or was not copied to its end: {error}",
+            Status.UNREADABLE,
+        ) from error
+
+
+def _scan_voxels(file: IO[bytes], expected: int, dtype: np.dtype[Any] | None, column: str) -> Ints:
+    """Read voxels to the end, where a gzip says that it is whole; return those not finite."""
+    length, found = 0, [np.zeros(0, np.int64)]
+    while chunk := file.read(CHUNK_BYTES):
+        if dtype is not None:
+            whole = chunk[: len(chunk) - len(chunk) % dtype.itemsize]
+            bad = np.flatnonzero(~np.isfinite(np.frombuffer(whole, dtype)))
+            found.append(bad + length // dtype.itemsize)
+        length += len(chunk)
+    if length < expected:
+        raise ScanError(
+            f"{column}: ends after {length:,} of {expected:,} bytes of voxels: copy it again",
+            Status.UNREADABLE,
+        )
+    places = np.concatenate(found)
+    return places[places < expected // (dtype.itemsize if dtype else 1)]

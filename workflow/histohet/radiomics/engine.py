@@ -1,0 +1,103 @@
+"""What an engine is: region in, named numbers out, and by whom and how they were computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from histohet.common.arrays import Bools
+from histohet.common.outcome import SlideLost
+from histohet.ct.prepare import Int16
+from histohet.ct.settings import CtSettings
+from histohet.radiomics.settings import RadiomicsSettings
+
+
+class RegionError(SlideLost):
+    """An engine has no features of a region; the message says why."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who computed features, and how: features are comparable if this is the same.
+
+    Attributes
+    ----------
+    engine
+        Name and version.
+    settings
+        What the numbers depend on.
+    """
+
+    engine: str
+    settings: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        about = self.settings
+        bins = f"{about['bins']} bins" if "bins" in about else f"bins {about['bin_width_hu']:g} HU"
+        rest = {key: value for key, value in about.items() if key not in {"bins", "bin_width_hu"}}
+        return ", ".join([self.engine, bins, *(f"{key} {value}" for key, value in rest.items())])
+
+
+@dataclass(frozen=True)
+class RegionImage:
+    """What an engine gets.
+
+    Attributes
+    ----------
+    image
+        (Z, Y, X) int16, HU.
+    inside
+        (Z, Y, X) bool, at least one voxel.
+    spacing
+        mm (x, y, z).
+    """
+
+    image: Int16
+    inside: Bools
+    spacing: tuple[float, ...]
+
+
+class Engine(Protocol):
+    """Computes the features of a region."""
+
+    identity: Identity
+
+    def extract(self, region: RegionImage) -> dict[str, float]:
+        """Return the features by name; NaN where one is not defined.
+
+        Raises
+        ------
+        RegionError
+            If the region has none.
+        """
+
+
+def settings_in_force(settings: RadiomicsSettings, ct: CtSettings) -> dict[str, Any]:
+    """Return what the features of any engine depend on, as plain values."""
+    plain, of_ct = settings.canonical(), ct.canonical()
+    key = "bin_width_hu" if settings.bins is None else "bins"
+    return {
+        key: plain[key],
+        "spacing_mm": of_ct["spacing_mm"],
+        "range_hu": of_ct["range_hu"],
+        "dimension": plain["dimension"],
+    }
+
+
+def make_engine(settings: RadiomicsSettings, ct: CtSettings) -> Engine:
+    """Return the engine that the settings name.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is not installed; the message says how to.
+    """
+    # Each is imported where it is wanted: few have both.
+    if settings.engine == "paper":
+        from histohet.radiomics.paper import PyRadiomics
+
+        return PyRadiomics(settings, ct)
+    from histohet.radiomics.z_rad import ZRad
+
+    return ZRad(settings, ct)

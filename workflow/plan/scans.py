@@ -1,0 +1,106 @@
+"""The CT scans of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from histohet.common.files import read_json
+from histohet.common.sheets import SheetError
+from histohet.config import Config
+from histohet.ct.sheet import ScanRow, read_scan_sheet
+from plan import paths
+from plan.interface import PlanError, Wildcards, with_signature
+
+MEM_MB, MEM_PER_MB = 1000, 30
+"""Memory to prepare a scan, and more per MB of its file."""
+
+
+def read_scans(config: Config) -> dict[str, ScanRow]:
+    """Read the sheet of scans; no scans without one.
+
+    Raises
+    ------
+    PlanError
+        If it cannot be used.
+    """
+    try:
+        return {} if config.scans is None else read_scan_sheet(config.scans)
+    except SheetError as error:
+        raise PlanError(f"config, scans: {error}") from error
+
+
+@with_signature
+class Scans:
+    """The scans of the sheet: input functions of rules, unless they say otherwise.
+
+    Parameters
+    ----------
+    rows
+        Rows of the sheet, by scan.
+    missing
+        What is wrong with files that the sheets name and that are not there.
+    """
+
+    def __init__(
+        self, config: Config, rows: Mapping[str, ScanRow], missing: Mapping[str, str]
+    ) -> None:
+        self.rows = rows
+        self._sheet = config.scans
+        self._missing = missing
+
+    @property
+    def about(self) -> list[dict[str, Any]]:
+        """What the sheet says of every scan, in its order, apart from its files."""
+        columns = ("patient", "phase", "batch", "scan_day")
+        return [{name: getattr(row, name) for name in columns} for row in self.rows.values()]
+
+    def _row(self, wildcards: Wildcards) -> ScanRow:
+        if wildcards.scan not in self.rows:
+            there = self._sheet or "the configuration, which names no sheet of scans"
+            raise PlanError(f"scan '{wildcards.scan}' is not in {there}")
+        return self.rows[wildcards.scan]
+
+    def row(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the files of a scan and what the sheet says of them."""
+        row = self._row(wildcards)
+        return {"ct": row.ct, "masks": [asdict(mask) for mask in row.masks]}
+
+    def files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of a scan that are there."""
+        return [file for file in self._named(wildcards) if file not in self._missing]
+
+    def _named(self, wildcards: Wildcards) -> list[str]:
+        return list(dict.fromkeys(self._row(wildcards).files.values()))
+
+    def problems_of_files(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the files of a scan that are not there, and what is wrong with them.
+
+        Raises
+        ------
+        PlanError
+            If an earlier run has read the scan: results that stand are not replaced by their
+            absence.
+        """
+        problems = {
+            file: self._missing[file] for file in self._named(wildcards) if file in self._missing
+        }
+        record = Path(paths.SCAN_RECORD.format(scan=wildcards.scan))
+        if problems and record.exists() and read_json(record)["status"] == "ok":
+            file, problem = next(iter(problems.items()))
+            raise PlanError(
+                f"scan '{wildcards.scan}': {file} {problem}, but an earlier run has read this "
+                f"scan. Is the disk mounted, and the file right in {self._sheet}? To go on without "
+                f"the scan, take it out of there; to have it refused, remove {record}"
+            )
+        return problems
+
+    def mem_mb(self, wildcards: Wildcards) -> float:
+        """Memory that it takes to prepare a scan, by the size of its CT."""
+        try:
+            size = Path(self._row(wildcards).ct).stat().st_size
+        except OSError:  # for the job to say
+            size = 0
+        return MEM_MB + MEM_PER_MB * size / 1e6

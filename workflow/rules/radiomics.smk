@@ -1,0 +1,95 @@
+# CT scans to tables of radiomic features.
+
+
+localrules:
+    radiomics,
+
+
+rule prepare_scan:
+    input:
+        PLAN.scans.files,
+    output:
+        scan=paths.SCAN,
+        record=paths.SCAN_RECORD,
+        picture=paths.SCAN_PICTURE,
+    log:
+        "results/logs/prepare_scan/{scan}.log",
+    benchmark:
+        "results/benchmarks/prepare_scan/{scan}.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        # The CT is held as it is stored, turned, and as floats: 20 bytes per voxel, of which a
+        # packed file has one or two.
+        mem_mb=growing(PLAN.scans.mem_mb),
+        runtime=growing(10),
+    params:
+        row=PLAN.scans.row,
+        missing=PLAN.scans.problems_of_files,
+        ct=config["ct"],
+        code=code_of("prepare_scan.py"),
+    script:
+        "../scripts/prepare_scan.py"
+
+
+rule extract_radiomics:
+    input:
+        scan=paths.SCAN,
+    output:
+        features=paths.SCAN_FEATURES,
+    log:
+        "results/logs/extract_radiomics/{scan}.log",
+    benchmark:
+        "results/benchmarks/extract_radiomics/{scan}.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        # 1.1 GB for a region of 800,000 voxels.
+        mem_mb=growing(1500),
+        runtime=growing(20),
+    params:
+        ct=config["ct"],
+        radiomics=config["radiomics"],
+        seed=config["seed"],
+        code=code_of("extract_radiomics.py"),
+    script:
+        "../scripts/extract_radiomics.py"
+
+
+rule collect_radiomics:
+    input:
+        features=fill(paths.SCAN_FEATURES, scan=PLAN.scans.rows),
+    output:
+        features=paths.RADIOMICS,
+        draws=paths.RADIOMICS_DRAWS,
+        stability=paths.RADIOMICS_STABILITY,
+        page="results/radiomics/scans.html",
+        svg="results/radiomics/stability.svg",
+        png=report(
+            "results/radiomics/stability.png",
+            caption="../report/stability.rst",
+            category="14 Scans",
+            labels={"figure": "stability of features"},
+        ),
+    log:
+        "results/logs/collect_radiomics.log",
+    benchmark:
+        "results/benchmarks/collect_radiomics/all.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        scans=PLAN.scans.about,
+        code=code_of("collect_radiomics.py"),
+    script:
+        "../scripts/collect_radiomics.py"
+
+
+rule radiomics:
+    input:
+        PLAN.radiomics,
