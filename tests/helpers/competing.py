@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from histohet.fusion.blocks import Block, Kind
+
 # Bone marrow transplants (Klein and Moeschberger 2003, table D.1; R: KMsurv::bmt): days to relapse
 # (1), death in remission (2) or last contact (0), and days that the transplant was waited for.
 _DAYS = (
@@ -39,3 +41,64 @@ BMT = pd.DataFrame(
         "waited": np.array(_WAITED.split(), int),
     }
 )
+
+
+def planted(
+    n: int, seed: int, of: dict[str, float] | None = None, missing: float = 0.0
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Blocks of n patients with planted log hazard ratios per standard deviation, and outcomes.
+
+    ``clinical``: age and grade; ``ct``: 30 features with 3 factors; ``slide``: 40 numbers with 4;
+    ``heterogeneity``: a score. The hazard of the event depends on age, the first factor of the CT,
+    the first of the slide, and the score; that of the competing event on age alone.
+    """
+    effect = {"clinical": 0.6, "ct": 0.8, "slide": 0.8, "heterogeneity": 0.6} | (of or {})
+    rng = np.random.default_rng(seed)
+    ct_factors, slide_factors = rng.normal(size=(n, 3)), rng.normal(size=(n, 4))
+    age, score = rng.normal(size=n), rng.normal(size=n)
+    patients = pd.Index([f"P{i:03d}" for i in range(n)], name="patient")
+
+    def table(factors: np.ndarray, width: int, name: str) -> pd.DataFrame:
+        noise = 0.5 * rng.normal(size=(n, width))
+        numbers = factors @ rng.normal(size=(factors.shape[1], width)) + noise
+        return pd.DataFrame(numbers, index=patients).add_prefix(name)
+
+    grade = rng.choice(["low", "high"], n)
+    blocks = {
+        "clinical": pd.DataFrame({"age": 60 + 10 * age, "grade": grade}, index=patients),
+        "ct": table(ct_factors, 30, "f_"),
+        "slide": table(slide_factors, 40, "feat_"),
+        "heterogeneity": pd.DataFrame({"n_clusters": score}, index=patients),
+    }
+    of_event = effect["clinical"] * age + effect["ct"] * ct_factors[:, 0]
+    of_event += effect["slide"] * slide_factors[:, 0] + effect["heterogeneity"] * score
+    first = rng.exponential(60 * np.exp(-of_event))
+    death, last = rng.exponential(120 * np.exp(-0.5 * age)), rng.uniform(12, 120, n)
+    time = np.minimum(np.minimum(first, death), last)
+    state = np.where(time == first, 1, np.where(time == death, 2, 0))
+    without = rng.random(n) < missing
+    blocks["ct"][without] = np.nan
+    return blocks, pd.DataFrame({"time_months": time, "state": state}, index=patients)
+
+
+KINDS: dict[str, Kind] = {
+    "clinical": "few",
+    "ct": "features",
+    "slide": "vector",
+    "heterogeneity": "few",
+}
+
+
+def blocks_of(tables: dict[str, pd.DataFrame]) -> dict[str, Block]:
+    """Return the tables as blocks."""
+    return {name: Block(name, table, KINDS[name]) for name, table in tables.items()}
+
+
+def noise(n: int, columns: int, seed: int) -> tuple[dict[str, Block], pd.DataFrame]:
+    """A block ``ct`` that says nothing, and outcomes."""
+    rng = np.random.default_rng(seed)
+    patients = pd.Index([f"P{i:03d}" for i in range(n)], name="patient")
+    table = pd.DataFrame(rng.normal(size=(n, columns)), index=patients).add_prefix("f_")
+    time, state = rng.exponential(30, n), rng.choice(3, n, p=[0.4, 0.45, 0.15])
+    outcome = pd.DataFrame({"time_months": time, "state": state}, index=patients)
+    return {"ct": Block("ct", table, "features")}, outcome
