@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py regions.py dearray.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py agreement.py traits.py inception.py regions.py dearray.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -18,7 +18,7 @@ DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_networ
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-fusion calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -64,7 +64,7 @@ unit: $(VENV)/dev.txt  ## the library
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement, trait models, arrays; what every key reruns; batches
+test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, fusion, agreement, trait models, arrays; what every key reruns; batches
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give
@@ -115,6 +115,10 @@ bench-traits: $(VENV)/encoders.txt  ## trait models: time, planted traits, chanc
 
 bench-dearray: $(VENV)/core.txt  ## cores found on labelled overviews of arrays: HISTOHET_DATA
 	$(BIN)/python tests/bench/dearray.py $(BENCH)
+
+bench-fusion: $(VENV)/core.txt  ## features chosen on everybody against inside the folds; how long a fusion takes
+	$(BIN)/python tests/bench/fusion.py leakage $(BENCH)
+	$(BIN)/python tests/bench/fusion.py time
 
 calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
 	$(BIN)/python tests/bench/calibration.py $(BENCH)

@@ -39,8 +39,8 @@ KINDS = {
         [*CLUSTERING, *NETWORKS],
     ),
     "survival": (
-        "Patients: clinical tables, cohorts, survival, prognosis, the summary",
-        [*TABLES, "lifelines", "matplotlib", "numba", "scikit-learn"],
+        "Patients: clinical tables, cohorts, survival, prognosis, fusion, the summary",
+        [*TABLES, "lifelines", "matplotlib", "numba", "safetensors", "scikit-learn"],
     ),
     "spatial": ("Agreement with a pathologist and with spatial transcriptomics", CLUSTERING),
 }

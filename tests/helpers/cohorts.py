@@ -72,7 +72,8 @@ def in_another_form(value: Any) -> Any:
 
 TARGETS = {
     *("default", "all", "preflight", "slides", "maps", "qupath", "attention", "slide_vectors"),
-    *("traits", "cohort", "survival", "ablation", "prognosis", "agreement", "report", "anndata"),
+    *("traits", "cohort", "survival", "ablation", "prognosis", "fusion", "agreement", "report"),
+    "anndata",
 }
 """Rules that only name what others make."""
 

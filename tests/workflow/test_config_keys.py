@@ -47,6 +47,9 @@ TRAITS = {
 }
 
 
+FUSION = {"endpoint": "OS", "blocks": ["heterogeneity"]}
+
+
 def analysis(**changes: Any) -> list[dict[str, Any]]:
     """Return the analyses of the configuration with changes."""
     return [MAIN_ANALYSIS | changes]
@@ -91,6 +94,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("attention", {"from": "sheet"}, {"draw_attention"} | SUMMARY),
     ("slide_embeddings", ["mean"], EMBEDDINGS),
     ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
+    ("fusion", FUSION, {"fuse", "save_fusion_model", "draw_fusion"} | SUMMARY),
     ("traits", TRAITS, TRAIT_MAPS | EMBEDDINGS - {"collect_slide_embeddings"} | MEASURES),
     ("measures.hta_region_um", 560, MEASURES),
     ("specification_curve", {"variants": ["full", "no_potts"]}, CURVE),

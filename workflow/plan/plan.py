@@ -21,6 +21,7 @@ from plan import paths
 from plan.analyses import Analyses
 from plan.arrays import Arrays
 from plan.encoders import Encoders
+from plan.fusion import Fusion
 from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
@@ -74,6 +75,7 @@ class Plan:
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
         self.arrays = Arrays(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
+        self.fusion = Fusion(config, self.variants, self.encoders, self.analyses)
         self.resources = Resources(self.slides, config.tiles)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
@@ -99,6 +101,7 @@ class Plan:
             "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
             "array": one_of(self.arrays.rows),
+            "evaluation": "cross_validated|applied",
         }
 
     def _check_slides_of_variants(self) -> None:

@@ -18,6 +18,7 @@ rule summarise:
         rules.survival.input,
         PLAN.comparison,
         rules.prognosis.input,
+        rules.fusion.input,
         rules.agreement.input,
         # The pictures of single slides that the report holds, and no more: all are in results/.
         [

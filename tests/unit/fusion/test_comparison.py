@@ -163,6 +163,7 @@ def test_too_few_events_are_a_result_with_a_reason() -> None:
 def test_a_horizon_beyond_the_follow_up_is_not_estimable() -> None:
     blocks, outcome = noise(40, 4, 2)
     settings = SMALL.model_copy(update={"blocks": ("ct",), "repeats": 1, "horizons": (12, 900)})
+    outcome.loc[outcome["time_months"].idxmax(), "state"] = 0  # somebody is still followed
     table = compare(blocks, outcome, settings, 1).estimates.set_index("measure")
     far = table[table["horizon_months"] == 900]
     measures = ["auc", "brier", "c_index", "observed_over_predicted"]

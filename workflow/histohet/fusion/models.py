@@ -116,9 +116,21 @@ _Weights = dict[str, tuple[Floats, Floats, float]]
 
 @dataclass(frozen=True, eq=False)
 class _Encoded:
-    """A block as a model takes it: encoding, numbers (n, p), indicator (n, 0) or (n, 1)."""
+    """A block as a model takes it.
+
+    Attributes
+    ----------
+    encoding
+        From columns to p numbers.
+    axes
+        Orthonormal, (p, c): principal axes of the training patients' numbers where the block is
+        tuned, so that no more than training patients are left; else (p, p).
+    values, missing
+        The numbers along them, (n, c), and the indicator, (n, 0) or (n, 1).
+    """
 
     encoding: Encoding
+    axes: Floats
     values: Floats
     missing: Floats
 
@@ -204,15 +216,17 @@ def _encode(
     found = {}
     for name, block in blocks.items():
         encoding = learn_encoding(block, training, time, of_cause(state, EVENT), filters)
-        found[name] = _Encoded(encoding, *encoding.apply(block))
+        values, missing = encoding.apply(block)
+        axes = _principal_axes(values[training]) if block.tuned else np.eye(values.shape[1])
+        found[name] = _Encoded(encoding, axes, values @ axes, missing)
     return found
 
 
 class _Design:
     """Columns of a model of several blocks, fewer than training patients for those that are tuned.
 
-    Ridge regression on many columns is ridge regression on their principal components. Columns of
-    a tuned block are divided by the root of its penalty, so that one penalty holds for all.
+    Ridge regression on many columns is ridge regression on their principal components. Those of a
+    tuned block are divided by the root of its penalty, so that one penalty holds for all.
 
     Parameters
     ----------
@@ -245,7 +259,9 @@ class _Design:
         small += [encoded[name].missing for name in (*weak, *penalty)]
         wide = [encoded[name].values / np.sqrt(value) for name, value in penalty.items()]
         together = np.hstack(wide) if wide else np.empty((len(training), 0))
-        self._axes = _principal_axes(together[training])
+        # Components of one block are so already.
+        several = len(penalty) > 1
+        self._axes = _principal_axes(together[training]) if several else np.eye(together.shape[1])
         self.matrix = np.hstack([*small, together @ self._axes])
         self.n_weak = self.matrix.shape[1] - self._axes.shape[1]
 
@@ -259,19 +275,21 @@ class _Design:
         """Return the weights of every block, (p,), and that of its indicator, (0,) or (1,)."""
         weights, indicators, at = {}, {}, 0
         for name in self._weak:
-            p = self._encoded[name].values.shape[1]
-            weights[name] = coefficients[at : at + p]
-            at += p
+            c = self._encoded[name].values.shape[1]
+            weights[name] = coefficients[at : at + c]
+            at += c
         for name in (*self._weak, *self._penalty):
-            p = self._encoded[name].missing.shape[1]
-            indicators[name] = coefficients[at : at + p]
-            at += p
+            c = self._encoded[name].missing.shape[1]
+            indicators[name] = coefficients[at : at + c]
+            at += c
         wide, start = self._axes @ coefficients[self.n_weak :], 0
         for name, value in self._penalty.items():
-            p = self._encoded[name].values.shape[1]
-            weights[name] = wide[start : start + p] / np.sqrt(value)
-            start += p
-        return {name: (weights[name], indicators[name]) for name in weights}
+            c = self._encoded[name].values.shape[1]
+            weights[name] = wide[start : start + c] / np.sqrt(value)
+            start += c
+        return {
+            name: (self._encoded[name].axes @ weights[name], indicators[name]) for name in weights
+        }
 
 
 def _principal_axes(values: Floats) -> Floats:
@@ -314,7 +332,7 @@ def _alone(
 def _nothing(fusion: Fusion, encoded: Mapping[str, _Encoded]) -> _Weights:
     return {
         name: (
-            np.zeros(encoded[name].values.shape[1]),
+            np.zeros(encoded[name].axes.shape[0]),
             np.zeros(encoded[name].missing.shape[1]),
             np.nan,
         )
@@ -420,7 +438,7 @@ def _model(
             np.array(indicator),
             np.array([penalty for _, _, penalty in of_causes]),
         )
-        predictors += part.weights @ encoded[name].values.T
+        predictors += part.weights @ encoded[name].axes @ encoded[name].values.T
         predictors += part.indicator[:, None] * encoded[name].missing.sum(axis=1)
         parts[name] = part
     return FusionModel(
