@@ -13,7 +13,7 @@ rule fuse:
         vectors=PLAN.fusion.vectors,
     output:
         **{
-            name: expand(file, evaluation="cross_validated")[0]
+            name: fill(file, evaluation="cross_validated")[0]
             for name, file in paths.FUSION.items()
         },
     log:
@@ -74,7 +74,7 @@ rule apply_fusion_model:
         model=PLAN.fusion.model,
     output:
         **{
-            name: expand(file, evaluation="applied")[0]
+            name: fill(file, evaluation="applied")[0]
             for name, file in paths.FUSION.items()
         },
     log:

@@ -111,6 +111,12 @@ def test_unfit_tables_are_refused() -> None:
     encoding = learn(Block("clinical", TABLE, "few"))
     with pytest.raises(FusionError, match="block 'clinical' has no column 'age', 'stage'"):
         encoding.apply(Block("clinical", TABLE[["constant"]], "few"))
+    with pytest.raises(FusionError, match="column 'age' has text, the model was trained with num"):
+        encoding.apply(Block("clinical", TABLE.assign(age="old"), "few"))
+    with pytest.raises(FusionError, match="column 'stage' has numbers, the model was trained with"):
+        encoding.apply(Block("clinical", TABLE.assign(stage=1.0), "few"))
+    nobody = TABLE.assign(stage=np.nan)
+    assert encoding.apply(Block("clinical", nobody, "few"))[0].shape == (8, 3)
 
 
 def test_a_table_is_brought_to_the_patients_of_the_cohort() -> None:

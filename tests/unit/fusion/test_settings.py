@@ -25,8 +25,9 @@ def read(section: dict[str, Any], **others: Any) -> None:
         ({"blocks": ["slide", "slide"]}, "slide"),
         (
             {"tables": {"ct": "a.tsv", "slide": "b.tsv"}},
-            "'slide' is a block that the workflow makes",
+            "'slide' is what the workflow calls",
         ),
+        ({"tables": {"ct": "a.tsv", "volume": "b.tsv"}}, "'volume' is what the workflow calls"),
         ({"volume": "volume"}, "'volume' must be '<table>:<column>', of 'ct'"),
         ({"thresholds": [0.5, 0.1]}, "0.5, 0.1 must be ordered"),
         ({"thresholds": [0, 0.1]}, "thresholds"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -68,22 +69,27 @@ class Block:
                 f"block '{self.name}': column '{self.text_names[0]}' is no number; features are"
             )
 
-    @property
+    @cached_property
     def number_names(self) -> list[str]:
-        """Columns of numbers."""
-        return [str(name) for name in self.table.columns if is_numeric_dtype(self.table[name])]
+        """Columns of numbers, and those without any value."""
+        return [
+            str(name)
+            for name, kind in self.table.dtypes.items()
+            if is_numeric_dtype(kind) or self.table[name].isna().all()
+        ]
 
-    @property
+    @cached_property
     def text_names(self) -> list[str]:
         """Columns of text, whose values are levels."""
-        return [str(name) for name in self.table.columns if not is_numeric_dtype(self.table[name])]
+        return [str(name) for name in self.table.columns.difference(self.number_names, sort=False)]
 
-    @property
+    @cached_property
     def numbers(self) -> Floats:
         """Columns of numbers, float64 (n, d)."""
-        return self.table[self.number_names].to_numpy(np.float64, na_value=np.nan)
+        numbers: Floats = self.table[self.number_names].to_numpy(np.float64, na_value=np.nan)
+        return numbers
 
-    @property
+    @cached_property
     def known(self) -> Bools:
         """Who has the block, (n,)."""
         return self.table.notna().any(axis=1).to_numpy()
@@ -96,6 +102,9 @@ class Block:
     def of(self, rows: Bools) -> Block:
         """Return the block of some patients."""
         return Block(self.name, self.table[rows], self.kind, self.identity)
+
+
+_KIND = {True: "numbers", False: "text"}
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,25 @@ class Encoding:
         FusionError
             If the block lacks a column.
         """
+        numeric = np.array([level == "" for level in self.levels], bool)
+        of_numbers = [
+            name for name, level in zip(self.columns, self.levels, strict=True) if not level
+        ]
+        self._check(block, of_numbers)
+        known = block.known
+        values = np.zeros((len(known), len(self.columns)))
+        place = {name: i for i, name in enumerate(block.number_names)}
+        numbers = block.numbers[:, [place[name] for name in of_numbers]]
+        values[:, numeric] = np.where(np.isnan(numbers), self.fill[numeric], numbers)
+        for i in np.flatnonzero(~numeric):
+            values[:, i] = (block.table[self.columns[i]] == self.levels[i]).to_numpy(bool)
+        scaled = np.where(known[:, None], (values - self.mean) / self.scale, 0.0)
+        if self.missing is None:
+            return scaled, np.empty((len(known), 0))
+        return scaled, (~known)[:, None] - self.missing
+
+    def _check(self, block: Block, of_numbers: Sequence[str]) -> None:
+        """Refuse a block that lacks a column, or has text where numbers were, or the reverse."""
         absent = sorted(set(self.columns) - set(block.table.columns))
         if absent:
             more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
@@ -155,21 +183,13 @@ class Encoding:
                 f"block '{block.name}' has no column {quoted(absent[:3])}{more}, which the model "
                 "was trained with"
             )
-        known = block.known
-        values = np.zeros((len(block.table), len(self.columns)))
-        numeric = np.array([level == "" for level in self.levels], bool)
-        if numeric.any():
-            wanted = [
-                name for name, is_number in zip(self.columns, numeric, strict=True) if is_number
-            ]
-            numbers = block.table[wanted].to_numpy(np.float64, na_value=np.nan)
-            values[:, numeric] = np.where(np.isnan(numbers), self.fill[numeric], numbers)
-        for i in np.flatnonzero(~numeric):
-            values[:, i] = (block.table[self.columns[i]] == self.levels[i]).to_numpy(bool)
-        scaled = np.where(known[:, None], (values - self.mean) / self.scale, 0.0)
-        if self.missing is None:
-            return scaled, np.empty((len(known), 0))
-        return scaled, (~known)[:, None] - self.missing
+        for name in dict.fromkeys(self.columns):
+            trained, here = name in of_numbers, name in block.number_names
+            if trained != here and block.table[name].notna().any():
+                raise FusionError(
+                    f"block '{block.name}': column '{name}' has {_KIND[here]}, the model was "
+                    f"trained with {_KIND[trained]}"
+                )
 
 
 def learn_encoding(

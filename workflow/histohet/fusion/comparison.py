@@ -26,7 +26,7 @@ from histohet.fusion.performance import (
     known_by,
     net_benefit,
 )
-from histohet.fusion.settings import FusionSettings
+from histohet.fusion.settings import OTHER_MODELS, FusionSettings
 from histohet.prognosis.evaluation import (
     RESAMPLES,
     RISK_GROUPS,
@@ -36,8 +36,9 @@ from histohet.prognosis.evaluation import (
 )
 from histohet.survival.ranking import bootstrap_counts
 
-NOTHING, ALONE_BY_VOLUME, LATE, TREAT_ALL = "nothing", "volume", "late: ", "treat all"
-"""Models that are not called after their blocks: one risk for all, the volume alone, late fusion;
+ALONE_BY_VOLUME, NOTHING = OTHER_MODELS
+LATE, TREAT_ALL = "late: ", "treat all"
+"""Models that are not called after their blocks: the volume alone, one risk for all, late fusion;
 and what is done without a model."""
 
 CURVES = 3

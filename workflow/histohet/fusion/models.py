@@ -16,8 +16,9 @@ Either way a model is a sum over columns, so it is kept as one number per column
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -183,23 +184,16 @@ def fit_models(
     used = {name: blocks[name] for name in _used(models)}
     encoded = _encode(used, training, time, state, filters)
     folds = [
-        (fold_training, _encode(used, fold_training, time, state, filters))
-        for fold_training in (training & (inner != k) for k in range(inner.max() + 1))
+        (fold, _encode(used, fold, time, state, filters))
+        for fold in (training & (inner != k) for k in range(inner.max() + 1))
     ]
     fitted: dict[str, list[_Weights]] = {name: [] for name in models}
     for cause in CAUSES:
-        event = of_cause(state, cause)
-        modelled = cause == EVENT or event[training].sum() >= LEAST_EVENTS
-        alone = _alone(used, time, event, training, folds) if modelled else None
+        of_event = _Event(used, encoded, folds, training, time, of_cause(state, cause))
+        modelled = cause == EVENT or of_event.event[training].sum() >= LEAST_EVENTS
+        alone = _alone(of_event) if modelled else None
         for name, fusion in models.items():
-            weights = (
-                _nothing(fusion, encoded)
-                if alone is None
-                else _early(fusion, used, encoded, alone, time, event, training, folds)
-                if fusion.how == "early"
-                else _late(fusion, used, encoded, alone, time, event, training)
-            )
-            fitted[name].append(weights)
+            fitted[name].append(_fit(fusion, of_event, alone))
     return {
         name: _model(fusion, encoded, fitted[name], time, state, training)
         for name, fusion in models.items()
@@ -302,96 +296,112 @@ def _principal_axes(values: Floats) -> Floats:
     return found
 
 
-def _alone(
-    blocks: Blocks,
-    time: Floats,
-    event: Bools,
-    training: Bools,
-    folds: Sequence[tuple[Bools, Mapping[str, _Encoded]]],
-) -> _Alone:
+@dataclass(frozen=True, eq=False)
+class _Event:
+    """What all models of one event have in common.
+
+    Attributes
+    ----------
+    blocks, encoded
+        By name; encoded as learnt from all training patients.
+    folds
+        For each inner fold who is left, (n,), and the blocks as learnt from these.
+    training
+        Who is fitted to, (n,).
+    time, event
+        Follow-up, and who had this event, (n,).
+    """
+
+    blocks: Blocks
+    encoded: Mapping[str, _Encoded]
+    folds: Sequence[tuple[Bools, Mapping[str, _Encoded]]]
+    training: Bools
+    time: Floats
+    event: Bools
+
+    def risk_sets(self, rows: Bools) -> RiskSets:
+        """Return the risk sets of some patients."""
+        return RiskSets(self.time[rows], self.event[rows], ties="breslow")
+
+    @cached_property
+    def risk(self) -> RiskSets:
+        """Those of all training patients."""
+        return self.risk_sets(self.training)
+
+    @cached_property
+    def risk_of_folds(self) -> list[RiskSets]:
+        """Those of who is left of each inner fold."""
+        return [self.risk_sets(fold) for fold, _ in self.folds]
+
+
+def _alone(of: _Event) -> _Alone:
     """Choose the penalty of every block alone, and predict what each says of inner folds."""
     chosen, predicted = {}, {}
-    risk = RiskSets(time[training], event[training], ties="breslow")
-    of_folds = [RiskSets(time[fold], event[fold], ties="breslow") for fold, _ in folds]
-    for name, block in blocks.items():
+    for name, block in of.blocks.items():
         penalties = PENALTIES if block.tuned else (WEAK_PENALTY,)
-        score, out = np.zeros(len(penalties)), np.zeros((len(penalties), len(time)))
-        for (fold, encoded), fitted in zip(folds, of_folds, strict=True):
-            tuned, weak = ({name: 1.0}, []) if block.tuned else ({}, [name])
-            design = _Design(encoded, tuned, weak, fold)
-            path = ridge_path(design.matrix[fold], fitted, design.penalties(penalties))
-            predictors = path @ design.matrix.T
-            score += predictive_likelihood(predictors[:, training], risk, fitted, fold[training])
-            left_out = training & ~fold
+        tuned, weak = ({name: 1.0}, []) if block.tuned else ({}, [name])
+        score, out = np.zeros(len(penalties)), np.zeros((len(penalties), len(of.time)))
+        for fold, predictors, gained in _paths(of, tuned, weak, penalties):
+            score += gained
+            left_out = of.training & ~fold
             out[:, left_out] = predictors[:, left_out]
         best = int(np.argmax(score))
         chosen[name], predicted[name] = penalties[best], out[best]
     return _Alone(chosen, predicted)
 
 
-def _nothing(fusion: Fusion, encoded: Mapping[str, _Encoded]) -> _Weights:
-    return {
-        name: (
-            np.zeros(encoded[name].axes.shape[0]),
-            np.zeros(encoded[name].missing.shape[1]),
-            np.nan,
-        )
-        for name in fusion.blocks
-    }
+def _paths(
+    of: _Event, tuned: Mapping[str, float], weak: Sequence[str], factors: Sequence[float]
+) -> Iterator[tuple[Bools, Floats, Floats]]:
+    """Yield who is left of each inner fold, what m fits predict, (m, n), and how well, (m,)."""
+    for (fold, encoded), fitted in zip(of.folds, of.risk_of_folds, strict=True):
+        design = _Design(encoded, tuned, weak, fold)
+        path = ridge_path(design.matrix[fold], fitted, design.penalties(factors))
+        predictors = path @ design.matrix.T
+        of_training, left = predictors[:, of.training], fold[of.training]
+        gained = predictive_likelihood(of_training, of.risk, fitted, left)
+        yield fold, predictors, gained
 
 
-def _early(
-    fusion: Fusion,
-    blocks: Blocks,
-    encoded: Mapping[str, _Encoded],
-    alone: _Alone,
-    time: Floats,
-    event: Bools,
-    training: Bools,
-    folds: Sequence[tuple[Bools, Mapping[str, _Encoded]]],
-) -> _Weights:
+def _fit(fusion: Fusion, of: _Event, alone: _Alone | None) -> _Weights:
+    """Fit a model to all training patients; to nothing, where the event is too rare."""
+    if alone is None:
+        return {
+            name: (
+                np.zeros(of.encoded[name].axes.shape[0]),
+                np.zeros(of.encoded[name].missing.shape[1]),
+                np.nan,
+            )
+            for name in fusion.blocks
+        }
+    return _early(fusion.blocks, of, alone) if fusion.how == "early" else _late(fusion, of, alone)
+
+
+def _early(names: Sequence[str], of: _Event, alone: _Alone) -> _Weights:
     """Fit one Cox model of the columns of all blocks."""
-    if not fusion.blocks:
+    if not names:
         return {}
-    tuned = {name: alone.penalty[name] for name in fusion.blocks if blocks[name].tuned}
-    weak = [name for name in fusion.blocks if name not in tuned]
-    risk = RiskSets(time[training], event[training], ties="breslow")
+    tuned = {name: alone.penalty[name] for name in names if of.blocks[name].tuned}
+    weak = [name for name in names if name not in tuned]
     factor = 1.0
     if len(tuned) > 1:
-        score = np.zeros(len(FACTORS))
-        for fold, of_fold in folds:
-            design = _Design(of_fold, tuned, weak, fold)
-            fitted = RiskSets(time[fold], event[fold], ties="breslow")
-            path = ridge_path(design.matrix[fold], fitted, design.penalties(FACTORS))
-            predictors = path @ design.matrix[training].T
-            score += predictive_likelihood(predictors, risk, fitted, fold[training])
-        factor = FACTORS[int(np.argmax(score))]
-    design = _Design(encoded, tuned, weak, training)
+        scores = [gained for _, _, gained in _paths(of, tuned, weak, FACTORS)]
+        factor = FACTORS[int(np.argmax(np.sum(scores, axis=0)))]
+    design = _Design(of.encoded, tuned, weak, of.training)
     (penalty,) = design.penalties([factor])
-    coefficients = maximise(design.matrix[training], risk, penalty).coefficients
+    coefficients = maximise(design.matrix[of.training], of.risk, penalty).coefficients
     return {
         name: (*weights, factor * tuned[name] if name in tuned else np.nan)
         for name, weights in design.by_block(coefficients).items()
     }
 
 
-def _late(
-    fusion: Fusion,
-    blocks: Blocks,
-    encoded: Mapping[str, _Encoded],
-    alone: _Alone,
-    time: Floats,
-    event: Bools,
-    training: Bools,
-) -> _Weights:
+def _late(fusion: Fusion, of: _Event, alone: _Alone) -> _Weights:
     """Fit one Cox model per block, and one of their predictions for inner folds."""
-    risk = RiskSets(time[training], event[training], ties="breslow")
-    said = np.column_stack([alone.predictor[name][training] for name in fusion.blocks])
-    shares = stacked(said, risk)
+    said = np.column_stack([alone.predictor[name][of.training] for name in fusion.blocks])
     found = {}
-    for name, share in zip(fusion.blocks, shares, strict=True):
-        of_block = _early(Fusion((name,)), blocks, encoded, alone, time, event, training, ())
-        weights, indicator, penalty = of_block[name]
+    for name, share in zip(fusion.blocks, stacked(said, of.risk), strict=True):
+        weights, indicator, penalty = _early([name], of, alone)[name]
         found[name] = (share * weights, share * indicator, penalty)
     return found
 

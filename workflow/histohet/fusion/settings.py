@@ -14,6 +14,9 @@ from histohet.features.settings import Pooling
 OWN_BLOCKS = ("clinical", "slide", "heterogeneity")
 """Blocks that the workflow makes; others are feature tables."""
 
+OTHER_MODELS = ("volume", "nothing")
+"""What models are called that are of no block."""
+
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -72,7 +75,7 @@ class FusionSettings(Settings):
         description="Whether the model that is saved is fitted to the columns of all blocks, with "
         "a penalty for each, or to the predictions of the blocks (stacking). Both are compared.",
     )
-    max_correlation: float | None = Field(
+    max_correlation: float = Field(
         0.95,
         gt=0,
         le=1,
@@ -110,8 +113,10 @@ class FusionSettings(Settings):
                     "blocks", f"'{name}' is none of {quoted(known)}: name its table"
                 )
         for name in self.tables:
-            if name in OWN_BLOCKS:
-                raise FaultyKeyError("tables", f"'{name}' is a block that the workflow makes")
+            if name in (*OWN_BLOCKS, *OTHER_MODELS):
+                raise FaultyKeyError(
+                    "tables", f"'{name}' is what the workflow calls one of its own"
+                )
             if name not in self.blocks:
                 raise FaultyKeyError("tables", f"'{name}' is not among the 'blocks'")
         if self.volume is not None and self.volume.partition(":")[0] not in self.tables:
