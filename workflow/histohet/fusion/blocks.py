@@ -10,7 +10,7 @@ and standard deviations (`learn_encoding`). Others get it applied (`Encoding.app
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -245,7 +245,8 @@ def _columns_of(block: Block, having: Bools) -> tuple[list[str], list[str], Floa
         texts = block.table.loc[having, name]
         # The most frequent level, of equals the first in the alphabet, is what others differ from.
         counts = texts.value_counts().sort_index(kind="stable")
-        for level in counts.index.drop(counts.idxmax()) if len(counts) else ():
+        most = counts.idxmax() if len(counts) else None
+        for level in (one for one in counts.index if one != most):
             names.append(name)
             levels.append(str(level))
             parts.append((texts == level).to_numpy(np.float64)[:, None])
@@ -280,7 +281,7 @@ def _by_score(values: Floats, time: Floats, event: Bools) -> Ints:
 def aligned(
     name: str,
     table: pd.DataFrame,
-    patients: Sequence[str],
+    patients: Iterable[str],
     kind: Kind,
     identity: Mapping[str, str] | None = None,
 ) -> Block:
@@ -291,12 +292,13 @@ def aligned(
     FusionError
         If a patient has two rows, or none of the table's is in the cohort.
     """
+    wanted = list(patients)
     twice = table.index[table.index.duplicated()]
     if len(twice):
         raise FusionError(f"block '{name}': patient '{twice[0]}' has two rows")
-    if len(table) and not table.index.isin(list(patients)).any():
+    if len(table) and not table.index.isin(wanted).any():
         raise FusionError(
             f"block '{name}': none of its {len(table)} patients is in the clinical tables (first: "
-            f"{table.index[0]}; there: {', '.join(list(patients)[:3])}): spell them alike"
+            f"{table.index[0]}; there: {', '.join(wanted[:3])}): spell them alike"
         )
-    return Block(name, table.reindex(list(patients)), kind, dict(identity or {}))
+    return Block(name, table.reindex(wanted), kind, dict(identity or {}))

@@ -44,6 +44,16 @@ and what is done without a model."""
 CURVES = 3
 """Groups of predicted risk whose incidence is drawn."""
 
+_COLUMNS = {
+    "risks": ("patient", "model", "repeat", "fold", "predictor"),
+    "decision": ("model", "horizon_months", "threshold", "net_benefit", "lower", "upper"),
+    "curves": ("time_months", "share", "lower", "upper", "risk_group", "cause", "n"),
+    "patterns": ("has", "n", "events", "competing", "predicted_risk", "c_index"),
+    "fits": ("model", "repeat", "fold", "block", "cause", "penalty", "columns", "spread"),
+    "kept": ("block", "column", "share"),
+}
+"""Of tables that may be empty."""
+
 PERMUTATIONS_SEED = 1
 THRESHOLDS = 46
 
@@ -88,6 +98,11 @@ class Comparison:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return all of them by name."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+def empty(name: str) -> pd.DataFrame:
+    """Return a table of a comparison without rows."""
+    return pd.DataFrame(columns=list(_COLUMNS[name]))
 
 
 def models_of(blocks: Sequence[str], *, volume: bool = False) -> dict[str, Fusion]:
@@ -161,7 +176,7 @@ def compare(
     if not complete.all():
         some = {name: block.of(complete) for name, block in blocks.items()}
         there = None if centre is None else centre[complete]
-        other = _compared(some, names, outcome[complete], settings, seed, there)
+        other = _compared(some, names, outcome.loc[complete], settings, seed, there)
         estimates = [found.estimates, other.estimates.assign(patients="complete")]
         found = replace(found, estimates=pd.concat(estimates, ignore_index=True))
     return found
@@ -180,8 +195,7 @@ def _compared(
     reason = why_not(state, settings.folds, centre)
     if reason:
         of_all = [replace(_blank(time, state), model=name, reason=reason) for name in models]
-        nothing = [pd.DataFrame() for _ in range(6)]
-        return Comparison(_table(of_all), *nothing)
+        return Comparison(_table(of_all), **{name: empty(name) for name in _COLUMNS})
     predictions = cross_validate(
         blocks,
         time,
@@ -417,7 +431,7 @@ def decision_curves(
             lower, upper = np.percentile(values[1:], [2.5, 97.5], axis=0)
             columns = {"threshold": at, "net_benefit": values[0], "lower": lower, "upper": upper}
             tables.append(pd.DataFrame({"model": name, "horizon_months": months, **columns}))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return pd.concat(tables, ignore_index=True) if tables else empty("decision")
 
 
 def curves(risk: Floats, time: Floats, state: Ints) -> pd.DataFrame:

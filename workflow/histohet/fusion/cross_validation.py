@@ -118,8 +118,8 @@ def cross_validate(
                 risks = model.hazards.incidence(eta, np.asarray(horizons))
                 incidence[m, r, :, ~training] = risks
                 rows += _rows(name, r, k, model, {b: blocks[b].of(training) for b in model.parts})
-            for name in _features(blocks, fitted):
-                kept[name] = kept.get(name, 0) + 1
+            for feature in _features(blocks, fitted):
+                kept[feature] = kept.get(feature, 0) + 1
     shares = [(block, column, n / (repeats * folds)) for (block, column), n in kept.items()]
     return Predictions(
         models=models,

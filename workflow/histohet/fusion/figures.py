@@ -15,8 +15,8 @@ from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, 
 from histohet.fusion.comparison import LATE, NOTHING, TREAT_ALL
 from histohet.fusion.competing_risks import COMPETING, EVENT
 
-GROUP_COLOURS = ("#0072B2", "#E69F00", "#D55E00")
-"""Of risk groups, from the lowest."""
+GROUPS = {"low": "#0072B2", "middle": "#E69F00", "high": "#D55E00"}
+"""Colours of risk groups, from the lowest."""
 
 MODEL_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
 """Of models with a line of their own: all blocks, their late fusion, clinical data, volume."""
@@ -53,9 +53,9 @@ def draw_fusion(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
     with style():
         figure = new_figure(12.0, height + 7.4)
         rows = figure.add_gridspec(3, 1, height_ratios=[height, 3.2, 3.2])
-        forest, gain = rows[0].subgridspec(1, 2, width_ratios=[1, 1]).subplots()
-        calibration, decision = rows[1].subgridspec(1, 2).subplots()
-        incidence, importance = rows[2].subgridspec(1, 2).subplots()
+        forest, gain = rows[0].subgridspec(1, 2).subplots(squeeze=False)[0]
+        calibration, decision = rows[1].subgridspec(1, 2).subplots(squeeze=False)[0]
+        incidence, importance = rows[2].subgridspec(1, 2).subplots(squeeze=False)[0]
         _draw_models(forest, at_last, models, months)
         _draw_gains(gain, gains, months)
         _draw_calibration(calibration, of_all, _lines(models), months)
@@ -198,19 +198,24 @@ def _draw_decision(
 def _draw_incidence(axes: Axes, curves: pd.DataFrame, months: float) -> None:
     """Draw the incidence of both events in groups of predicted risk."""
     axes.set_title(f"Incidence in thirds of the risk predicted by {months:g} months")
-    names = ("low", "middle", "high")
-    for (number, cause), curve in curves.groupby(["risk_group", "cause"]):
-        colour = GROUP_COLOURS[int(number) - 1]
-        label = f"{names[int(number) - 1]} (n = {curve['n'].iloc[0]})" if cause == EVENT else None
-        line = "-" if cause == EVENT else ":"
-        axes.step(
-            curve["time_months"], curve["share"], where="post", color=colour, ls=line, label=label
-        )
-        if cause == EVENT:
-            limits = curve["lower"], curve["upper"]
-            axes.fill_between(
-                curve["time_months"], *limits, step="post", color=colour, alpha=0.12, linewidth=0
+    for number, (name, colour) in enumerate(GROUPS.items(), start=1):
+        of_group = curves[curves["risk_group"] == number]
+        for cause, line in ((EVENT, "-"), (COMPETING, ":")):
+            curve = of_group[of_group["cause"] == cause]
+            label = f"{name} (n = {curve['n'].iloc[0]})" if cause == EVENT and len(curve) else None
+            axes.step(
+                curve["time_months"],
+                curve["share"],
+                where="post",
+                color=colour,
+                linestyle=line,
+                label=label,
             )
+        known = of_group[of_group["cause"] == EVENT]
+        limits = known["lower"], known["upper"]
+        axes.fill_between(
+            known["time_months"], *limits, step="post", color=colour, alpha=0.12, linewidth=0
+        )
     if (curves.loc[curves["cause"] == COMPETING, "share"] > 0).any():
         axes.plot([], [], color=FAINT, ls=":", label="competing event")
     axes.axvline(months, color=FAINT, linewidth=0.8)

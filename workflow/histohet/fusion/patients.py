@@ -104,7 +104,7 @@ def fusion_cohort(
     has = np.any([block.known for block in blocks.values()], axis=0)
     steps.append(("some block", int(has.sum()), _named(rows.index[~has], "no block at all")))
     blocks = {name: block.of(has) for name, block in blocks.items()}
-    rows = rows[has]
+    rows = rows.loc[has]
     steps += [
         (f"block {name}", int(block.known.sum()), _named(rows.index[~block.known], "missing"))
         for name, block in blocks.items()
@@ -192,9 +192,11 @@ def _of_slides(
     made: Mapping[str, Mapping[str, str]],
 ) -> Block:
     """Return the embedding, or the scores, of the slides of each patient."""
-    if slides is None or (name == "slide" and vectors is None):
+    if slides is None:
         raise FusionError(f"block '{name}' needs slides, and there are none")
     if name == "slide":
+        if vectors is None:
+            raise FusionError("block 'slide' needs slide embeddings, and there are none")
         listed = slides.groupby("patient", sort=False)["slide"].agg(", ".join).reset_index()
         table = patient_embeddings(listed, vectors)
         return aligned(name, table, rows.index, "vector", made.get(name))
@@ -227,5 +229,5 @@ def _centres(rows: pd.DataFrame, column: str | None) -> Centres | None:
     return rows[column].to_numpy(np.str_)
 
 
-def _named(patients: Sequence[str], why: str) -> str:
-    return f"{why}: {', '.join(map(str, patients))}" if len(patients) else ""
+def _named(patients: pd.Index[str], why: str) -> str:
+    return f"{why}: {', '.join(patients)}" if len(patients) else ""

@@ -27,6 +27,7 @@ from histohet.fusion.comparison import (
     LATE,
     NOTHING,
     Comparison,
+    empty,
     filters_of,
     named,
     tabulated,
@@ -257,8 +258,8 @@ def apply_model(
         fold=np.zeros((1, n), np.int64),
         predictor=np.array([[np.zeros(n)], [predictor]]),
         incidence=np.array(incidence)[:, None],
-        fits=pd.DataFrame(),
-        kept=pd.DataFrame(),
+        fits=empty("fits"),
+        kept=empty("kept"),
     )
     comparison = tabulated(
         found, used, saved.name, [(saved.name, NOTHING)], outcome, settings, seed
