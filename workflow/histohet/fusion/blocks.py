@@ -169,10 +169,11 @@ class Encoding:
         values[:, numeric] = np.where(np.isnan(numbers), self.fill[numeric], numbers)
         for i in np.flatnonzero(~numeric):
             values[:, i] = (block.table[self.columns[i]] == self.levels[i]).to_numpy(bool)
-        scaled = np.where(known[:, None], (values - self.mean) / self.scale, 0.0)
+        scaled: Floats = np.where(known[:, None], (values - self.mean) / self.scale, 0.0)
         if self.missing is None:
             return scaled, np.empty((len(known), 0))
-        return scaled, (~known)[:, None] - self.missing
+        missing: Floats = (~known)[:, None].astype(np.float64) - self.missing
+        return scaled, missing
 
     def _check(self, block: Block, of_numbers: Sequence[str]) -> None:
         """Refuse a block that lacks a column, or has text where numbers were, or the reverse."""
@@ -236,7 +237,7 @@ def learn_encoding(
 def _columns_of(block: Block, having: Bools) -> tuple[list[str], list[str], Floats, Floats]:
     """Return names, levels, fillings and filled values, (m, p), of those who have the block."""
     numbers = block.numbers[having]
-    some = ~np.isnan(numbers).all(axis=0) if len(numbers) else np.zeros(numbers.shape[1], bool)
+    some: Bools = np.asarray(~np.isnan(numbers).all(axis=0))
     names = [name for name, known in zip(block.number_names, some, strict=True) if known]
     numbers = numbers[:, some]
     fill = np.nanmedian(numbers, axis=0) if numbers.size else np.empty(0)

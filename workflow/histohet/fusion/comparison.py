@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pandas as pd
 
-from histohet.common.arrays import Floats, Ints
+from histohet.common.arrays import Bools, Floats, Ints
 from histohet.fusion.blocks import Block, Filters
 from histohet.fusion.competing_risks import COMPETING, EVENT, aalen_johansen, of_cause
 from histohet.fusion.cross_validation import Centres, Predictions, cross_validate, why_not
@@ -172,7 +172,7 @@ def compare(
     outcome, centre = outcome.iloc[order], None if centre is None else centre[order]
     names = [name for name in blocks if name != ALONE_BY_VOLUME]
     found = _compared(blocks, names, outcome, settings, seed, centre)
-    complete = np.all([block.known for block in blocks.values()], axis=0)
+    complete: Bools = np.column_stack([block.known for block in blocks.values()]).all(axis=1)
     if not complete.all():
         some = {name: block.of(complete) for name, block in blocks.items()}
         there = None if centre is None else centre[complete]

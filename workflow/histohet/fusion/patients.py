@@ -14,6 +14,7 @@ from histohet.clinical.endpoints import competing_column, event_column, months_c
 from histohet.clinical.table import ClinicalTable, read_clinical_tsv
 from histohet.cohort.patients import patient_scores
 from histohet.cohort.settings import AnalysisSettings
+from histohet.common.arrays import Bools
 from histohet.common.settings import quoted
 from histohet.common.tables import read_tsv
 from histohet.fusion.blocks import Block, FusionError, aligned
@@ -101,7 +102,7 @@ def fusion_cohort(
             blocks[name] = aligned(name, before, rows.index, "features", tables[name].identity)
         else:
             blocks[name] = _of_slides(name, slides, vectors, analysis, settings, rows, made)
-    has = np.any([block.known for block in blocks.values()], axis=0)
+    has: Bools = np.column_stack([block.known for block in blocks.values()]).any(axis=1)
     steps.append(("some block", int(has.sum()), _named(rows.index[~has], "no block at all")))
     blocks = {name: block.of(has) for name, block in blocks.items()}
     rows = rows.loc[has]
