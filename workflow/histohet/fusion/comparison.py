@@ -172,7 +172,8 @@ def compare(
     outcome, centre = outcome.iloc[order], None if centre is None else centre[order]
     names = [name for name in blocks if name != ALONE_BY_VOLUME]
     found = _compared(blocks, names, outcome, settings, seed, centre)
-    complete: Bools = np.column_stack([block.known for block in blocks.values()]).all(axis=1)
+    known = np.column_stack([block.known for block in blocks.values()])
+    complete: Bools = np.asarray(known.all(axis=1))
     if not complete.all():
         some = {name: block.of(complete) for name, block in blocks.items()}
         there = None if centre is None else centre[complete]

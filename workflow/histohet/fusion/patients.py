@@ -102,7 +102,8 @@ def fusion_cohort(
             blocks[name] = aligned(name, before, rows.index, "features", tables[name].identity)
         else:
             blocks[name] = _of_slides(name, slides, vectors, analysis, settings, rows, made)
-    has: Bools = np.column_stack([block.known for block in blocks.values()]).any(axis=1)
+    known = np.column_stack([block.known for block in blocks.values()])
+    has: Bools = np.asarray(known.any(axis=1))
     steps.append(("some block", int(has.sum()), _named(rows.index[~has], "no block at all")))
     blocks = {name: block.of(has) for name, block in blocks.items()}
     rows = rows.loc[has]
