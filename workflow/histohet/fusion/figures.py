@@ -23,10 +23,14 @@ MODEL_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
 
 _ROW_INCH = 0.27
 
-_FOOTNOTE = (
+_CROSS_VALIDATED = (
     "All risks were predicted by models that had not seen the patient. AUC compares patients of "
-    "the same fold. Intervals: 95 %, by resampling patients.\nObserved: Aalen–Johansen, which "
-    "counts who had the competing event as never having this one."
+    "the same fold."
+)
+_APPLIED = "All risks are those of a model of another run, which was not fitted to these patients."
+_FOOTNOTE = (
+    " Intervals: 95 %, by resampling patients.\nObserved: Aalen–Johansen, which counts who had "
+    "the competing event as never having this one."
 )
 
 
@@ -63,7 +67,8 @@ def draw_fusion(tables: Mapping[str, pd.DataFrame], *, title: str) -> Figure:
         _draw_incidence(incidence, tables["curves"], months)
         _draw_importance(importance, tables["fits"], _lines(models)[0])
         figure.suptitle(f"{title}: {_counts(ranked, at_last)}", x=0.01, ha="left", weight="bold")
-        figure.supxlabel(_FOOTNOTE, x=0.01, ha="left", size=SMALL_FONT_SIZE, color=FAINT)
+        source = _APPLIED if tables["fits"].empty else _CROSS_VALIDATED
+        figure.supxlabel(source + _FOOTNOTE, x=0.01, ha="left", size=SMALL_FONT_SIZE, color=FAINT)
     return figure
 
 
