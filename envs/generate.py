@@ -40,8 +40,8 @@ KINDS = {
         [*CLUSTERING, *NETWORKS],
     ),
     "survival": (
-        "Patients: clinical tables, cohorts, survival, prognosis, the summary",
-        [*TABLES, "lifelines", "matplotlib", "numba", "scikit-learn"],
+        "Patients: clinical tables, cohorts, survival, prognosis, fusion, the summary",
+        [*TABLES, "lifelines", "matplotlib", "numba", "safetensors", "scikit-learn"],
     ),
     "radiomics": (
         "CT: scans and masks on one grid, radiomic features, how stable they are",

@@ -20,6 +20,7 @@ CONFIG: dict[str, Any] = {
     "clinical": [{"table": "c.tsv", "format": "gdc"}],
     "tissue": {"overrides": {"min_tissue_mm2": 0.2}},
     "added_value": {},
+    "fusion": {"endpoint": "LM", "blocks": ["slide"]},
     "attention": {"from": "sheet"},
     "traits": {"expression": [{"table": "t.tsv", "id": "sample"}], "wanted": {"A": "A"}},
     "agreement": {"pathologist": {"table": "counts.tsv", "column": "n"}},

@@ -50,6 +50,9 @@ TRAITS = {
 }
 
 
+FUSION = {"endpoint": "OS", "blocks": ["heterogeneity"]}
+
+
 def analysis(**changes: Any) -> list[dict[str, Any]]:
     """Return the analyses of the configuration with changes."""
     return [MAIN_ANALYSIS | changes]
@@ -94,6 +97,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("attention", {"from": "sheet"}, {"draw_attention"} | SUMMARY),
     ("slide_embeddings", ["mean"], EMBEDDINGS),
     ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
+    ("fusion", FUSION, {"fuse", "save_fusion_model", "draw_fusion"} | SUMMARY),
     ("traits", TRAITS, TRAIT_MAPS | EMBEDDINGS - {"collect_slide_embeddings"} | MEASURES),
     # Only `snakemake dearray` reads it.
     ("tma", {"sheet": "tma.tsv", "diameter_um": 600}, NOTHING),

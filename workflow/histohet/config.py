@@ -26,6 +26,7 @@ from histohet.ct.settings import CtSettings
 from histohet.encoders.settings import EncoderOrName, EncoderSettings, EncodingSettings
 from histohet.epithelium.settings import EpitheliumSettings
 from histohet.features.settings import SlideEmbeddings
+from histohet.fusion.settings import FusionSettings
 from histohet.measures.settings import MeasuresSettings
 from histohet.phantoms.settings import PhantomSettings
 from histohet.prognosis.settings import AddedValueSettings
@@ -164,6 +165,11 @@ class Config(Settings):
         description="Optional: what heterogeneity adds to a slide embedding and to clinical "
         "covariates, by nested cross-validation (docs/added_value.md).",
     )
+    fusion: FusionSettings | None = Field(
+        None,
+        description="Optional: CT, slide, clinical data and heterogeneity together predict the "
+        "risk of an event beside a competing one, by nested cross-validation (docs/fusion.md).",
+    )
     traits: TraitSettings | None = Field(
         None,
         description="Optional: which tiles carry a molecular trait, learned from bulk expression "
@@ -270,8 +276,8 @@ class Config(Settings):
     @model_validator(mode="after")
     def _check_survival(self) -> Self:
         known = [analysis.name for analysis in self.analyses]
-        for key in ("added_value", "specification_curve"):
-            section: AddedValueSettings | CurveSettings | None = getattr(self, key)
+        for key in ("added_value", "specification_curve", "fusion"):
+            section: AddedValueSettings | CurveSettings | FusionSettings | None = getattr(self, key)
             if section is None:
                 continue
             if self.clinical is None:
@@ -311,8 +317,11 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _check_chief(self) -> Self:
-        pooling = self.added_value.pooling if self.added_value else None
-        wanted = {"slide_embeddings": self.slide_embeddings, "added_value.pooling": (pooling,)}
+        wanted: dict[str, tuple[str, ...]] = {
+            "slide_embeddings": self.slide_embeddings,
+            "added_value.pooling": (self.added_value.pooling,) if self.added_value else (),
+            "fusion.pooling": (self.fusion.pooling,) if self.fusion else (),
+        }
         from_chief = self.attention is not None and self.attention.source == "chief"
         for key, poolings in wanted.items():
             if "chief" in poolings and not from_chief:

@@ -2,8 +2,9 @@
 
 Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
 share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``,
-``trait``, ``fold``, ``round``, the ``combination`` of traits, the ``array`` that cores are of,
-and the ``scan``.
+``trait``, ``fold``, ``round``, the ``combination`` of traits, the ``array`` that cores are of, the
+``scan``, and whether fused blocks were ``cross_validated`` or a model was ``applied``
+(``evaluation``).
 """
 
 from __future__ import annotations
@@ -84,6 +85,16 @@ ALL_ESTIMATES = "results/survival/estimates.tsv"
 CURVE = "results/specification_curve/curve.tsv"
 COMPARISON = "results/ablation/{compared}_variants.tsv"
 ADDED_VALUE = "results/added_value/{variant}/estimates.tsv"
+
+FUSION = {
+    name: f"results/fusion/{{evaluation}}/{name}.tsv"
+    for name in ("estimates", "risks", "decision", "curves", "patterns", "fits", "kept", "flow")
+}
+FUSION_FIGURE = "results/fusion/{evaluation}/fusion.png"
+FUSION_MODEL = {
+    "model": "results/fusion/model.json",
+    "numbers": "results/fusion/model.safetensors",
+}
 
 TRUTH = "results/agreement/{variant}.tsv"
 PATHOLOGIST = "results/agreement/pathologist/{variant}.png"

@@ -22,6 +22,7 @@ from plan import paths
 from plan.analyses import Analyses
 from plan.arrays import Arrays
 from plan.encoders import Encoders
+from plan.fusion import Fusion
 from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
 from plan.paths import fill
@@ -88,6 +89,7 @@ class Plan:
         self.scans = Scans(config, scans, missing)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
+        self.fusion = Fusion(config, self.variants, self.encoders, self.analyses)
         self.resources = Resources(self.slides, config.row_size)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
@@ -115,6 +117,7 @@ class Plan:
             "analysis": one_of(self.analyses.by_name),
             "array": one_of(self.arrays.rows),
             "scan": SLIDE_ID.pattern,
+            "evaluation": "cross_validated|applied",
         }
 
     def _check_slides_of_variants(self) -> None:

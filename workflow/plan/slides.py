@@ -78,18 +78,19 @@ class Slides:
         self._check_attention()
 
     def _check_attention(self) -> None:
-        pooling = self._config.added_value and self._config.added_value.pooling
         if "attention" in self._config.slide_embeddings and not self.with_attention:
             raise PlanError(
                 "config, slide_embeddings: 'attention' weighs tiles by tumour attention, but no "
                 "slide has any: name files in the sheet's column `attention`, or set "
                 "attention.from to chief"
             )
-        if pooling == "attention" and not self.with_attention:
-            raise PlanError(
-                "config, added_value.pooling: 'attention' weighs tiles by tumour attention, but no "
-                "slide has any"
-            )
+        sections = {"added_value": self._config.added_value, "fusion": self._config.fusion}
+        for key, section in sections.items():
+            if section and section.pooling == "attention" and not self.with_attention:
+                raise PlanError(
+                    f"config, {key}.pooling: 'attention' weighs tiles by tumour attention, but no "
+                    "slide has any"
+                )
 
     def check_patients_name_files(self, variant: str) -> None:
         """Check that patients can name files, as they do under a variant that pools their slides.

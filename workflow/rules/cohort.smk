@@ -77,7 +77,7 @@ rule read_clinical:
     params:
         clinical=config.get("clinical", []),
         analyses=ANALYSES.asked_of_clinical,
-        columns=as_written(PLAN.traits.controls),
+        columns=as_written([*PLAN.traits.controls, *PLAN.fusion.clinical_columns]),
         code=code_of("read_clinical.py"),
     script:
         "../scripts/read_clinical.py"

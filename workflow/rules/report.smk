@@ -20,6 +20,7 @@ rule summarise:
         rules.survival.input,
         PLAN.comparison,
         rules.prognosis.input,
+        rules.fusion.input,
         rules.agreement.input,
         rules.rotation.input,
         # The pictures of single slides and scans that the report holds, and no more: all are in results/.

@@ -42,7 +42,7 @@ ROW_USED = "row used"
 DEATH = "OS"
 """The endpoint whose event nobody outlives: the published formats and analyses call it so."""
 
-_MONTHS, _EVENT = "_months", "_event"
+_MONTHS, _EVENT, _COMPETING = "_months", "_event", "_competing"
 _STATUSES = {"without an event": 0, "with an event": 1}
 
 
@@ -54,6 +54,11 @@ def months_column(endpoint: str) -> str:
 def event_column(endpoint: str) -> str:
     """Return the name of an endpoint's status in our tables."""
     return endpoint + _EVENT
+
+
+def competing_column(endpoint: str) -> str:
+    """Return the name of who had a competing event of an endpoint, where it has any."""
+    return endpoint + _COMPETING
 
 
 def endpoints_of(table: pd.DataFrame) -> tuple[str, ...]:
@@ -84,7 +89,8 @@ def read_endpoint(
     -------
     outcome
         `months_column` (float64) and `event_column` (Int8, 1 or 0), each missing where it is
-        not known.
+        not known; of an endpoint with competing events also `competing_column`, in the same way:
+        who had one had not the event.
     findings
         All with the consequence `left_out` leave the patient out of this endpoint.
 
@@ -98,10 +104,10 @@ def read_endpoint(
     months, findings = _months(name, endpoint, cells)
     findings += contradictions(name, endpoint, cells)
     status = cells[endpoint.event]
-    event, known = status.isin(endpoint.events), status.isin((*endpoint.events, *endpoint.censored))
+    event, known = status.isin(endpoint.events), status.isin(endpoint.codes)
     missing = is_missing(status) & ~known
     _check_codes(name, endpoint, status[~missing], status[~missing & ~known])
-    unknown = f"unknown event code (known: {', '.join((*endpoint.events, *endpoint.censored))})"
+    unknown = f"unknown event code (known: {', '.join(endpoint.codes)})"
     findings += [
         Finding(endpoint.event, missing, "event missing", left_out(name)),
         Finding(endpoint.event, ~known & ~missing, unknown, left_out(name)),
@@ -110,6 +116,9 @@ def read_endpoint(
         months_column(name): months,
         event_column(name): event.astype("Int8").where(known),
     }
+    if endpoint.competing:
+        competing = status.isin(endpoint.competing)
+        outcome[competing_column(name)] = competing.astype("Int8").where(known)
     return pd.DataFrame(outcome, index=cells.index), findings
 
 
@@ -173,8 +182,13 @@ def _check_codes(
     name: str, endpoint: EndpointSettings, status: pd.Series[str], unknown: pd.Series[str]
 ) -> None:
     """Refuse codes that are spelled otherwise than the table's: half of the patients would go."""
-    for key, codes in (("events", endpoint.events), ("censored", endpoint.censored)):
-        if len(unknown) and not status.isin(codes).any():
+    of_keys = {
+        "events": endpoint.events,
+        "censored": endpoint.censored,
+        "competing": endpoint.competing,
+    }
+    for key, codes in of_keys.items():
+        if codes and len(unknown) and not status.isin(codes).any():
             raise ValueError(
                 f"no row has a code of '{key}' of {name}, {quoted(codes)}: column "
                 f"'{endpoint.event}' has {counted(status)}"

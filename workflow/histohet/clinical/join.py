@@ -8,6 +8,7 @@ import pandas as pd
 
 from histohet.clinical.endpoints import (
     ROW_USED,
+    competing_column,
     doubt,
     event_column,
     left_out,
@@ -66,7 +67,7 @@ def read_clinical(
     of_covariates = (covariate.column for covariate in checked)
     wanted = list(dict.fromkeys([*apart, *of_covariates, *columns]))
     endpoints = dict.fromkeys(endpoint for source in sources for endpoint in source.endpoints)
-    own = [PATIENT, *(name(one) for one in endpoints for name in (months_column, event_column))]
+    own = [PATIENT, *(column for one in endpoints for column in _columns_of(one, sources))]
     if set(own) & set(wanted):
         ours = quoted(sorted(set(own) & set(wanted)))
         raise ClinicalError(f"no filter or covariate can be called {ours}: our own columns are")
@@ -91,6 +92,13 @@ def read_clinical(
     order = {source.name: number for number, source in enumerate(sources)}
     notes = sorted(dict.fromkeys(notes), key=lambda note: (order[note[0]], note[1]))
     return ClinicalTable(frame, pd.DataFrame(notes, columns=list(PROBLEM_COLUMNS)))
+
+
+def _columns_of(endpoint: str, sources: Sequence[ClinicalSource]) -> list[str]:
+    """Return our columns of an endpoint; a column of competing events only where there are any."""
+    named = [source.endpoints[endpoint] for source in sources if endpoint in source.endpoints]
+    competing = [competing_column(endpoint)] if any(one.competing for one in named) else []
+    return [months_column(endpoint), event_column(endpoint), *competing]
 
 
 def _first_with(sources: Sequence[ClinicalSource], wanted: Sequence[str]) -> list[list[str]]:

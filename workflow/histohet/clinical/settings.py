@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from itertools import combinations
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -45,14 +46,30 @@ class EndpointSettings(Settings):
     unit: TimeUnit = Field(description="Unit of the times.")
     event: Text = Field(description="Column with the status.")
     events: Codes = Field(description="Codes that mean an event.")
-    censored: Codes = Field(description="Codes that mean censored, competing events among them.")
+    censored: Codes = Field(
+        description="Codes that mean censored; competing events among them, where `competing` does "
+        "not name them."
+    )
+    competing: tuple[Code, ...] = Field(
+        (),
+        description="Codes of events after which this one cannot happen, such as death before "
+        "metastasis. Survival analyses take them as censored, at the time of the censored; the "
+        "section `fusion` predicts risks beside them.",
+    )
 
     @model_validator(mode="after")
     def _codes_mean_one_thing(self) -> Self:
-        both = sorted(set(self.events) & set(self.censored))
-        if both:
-            raise ValueError(f"{quoted(both)} stand in 'events' and in 'censored'")
+        meanings = {"events": self.events, "censored": self.censored, "competing": self.competing}
+        for one, other in combinations(meanings, 2):
+            both = sorted(set(meanings[one]) & set(meanings[other]))
+            if both:
+                raise ValueError(f"{quoted(both)} stand in '{one}' and in '{other}'")
         return self
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of the status that are known."""
+        return (*self.events, *self.censored, *self.competing)
 
     @property
     def event_time(self) -> str:
@@ -94,6 +111,16 @@ class ClinicalSource(Settings):
         description="Whether rows are forms of follow-up, of which a patient has several, here and "
         "in further tables: an event in any of them counts, else the latest contact.",
     )
+
+    @model_validator(mode="after")
+    def _forms_have_no_competing_events(self) -> Self:
+        for name, endpoint in self.endpoints.items():
+            if self.follow_up and endpoint.competing:
+                raise ValueError(
+                    f"endpoint '{name}' has 'competing' events, which need one row per patient: "
+                    "they cannot come from forms of follow-up"
+                )
+        return self
 
     @property
     def name(self) -> str:

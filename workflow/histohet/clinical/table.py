@@ -9,7 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from histohet.clinical.cells import counted, is_missing
-from histohet.clinical.endpoints import endpoints_of, event_column, months_column
+from histohet.clinical.endpoints import (
+    competing_column,
+    endpoints_of,
+    event_column,
+    months_column,
+)
 from histohet.clinical.formats import ClinicalError
 from histohet.clinical.rows import first_known
 from histohet.common.settings import quoted
@@ -31,7 +36,8 @@ class ClinicalTable:
     frame
         One row per patient of any table, or several where columns of conditions tell the rows of a
         patient apart: ``patient``; for every endpoint E ``E_months`` (float64) and ``E_event``
-        (Int8, 1 or 0), each missing where it is not known; then the columns that analyses ask for,
+        (Int8, 1 or 0), each missing where it is not known, and where E has competing events
+        ``E_competing`` in the same way; then the columns that analyses ask for,
         as text under their own names ("" where the patient has none).
     problems
         ``table``, ``row`` (of the file, from 1), ``patient``, ``column``, ``value``, ``problem``,
@@ -106,7 +112,8 @@ class ClinicalTable:
 
     @property
     def _of_endpoints(self) -> set[str]:
-        return {name(one) for one in self.endpoints for name in (months_column, event_column)}
+        names = (months_column, event_column, competing_column)
+        return {name(one) for one in self.endpoints for name in names}
 
 
 def read_clinical_tsv(frame: str | Path, problems: str | Path) -> ClinicalTable:

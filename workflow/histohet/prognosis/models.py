@@ -259,14 +259,48 @@ def held_out_likelihood(
     ndarray
         (m,), higher is better.
     """
-    everybody = RiskSets(time, event, ties="breslow")
     fitted = RiskSets(time[training], event[training], ties="breslow")
-    beta, found = np.zeros(design.shape[1]), np.empty(len(penalties))
+    path = ridge_path(design[training], fitted, penalties)
+    everybody = RiskSets(time, event, ties="breslow")
+    return predictive_likelihood(path @ design.T, everybody, fitted, training)
+
+
+def ridge_path(design: Floats, risk: RiskSets, penalties: Floats) -> Floats:
+    """Return the coefficients of ridge fits, (m, p), each starting from the one before.
+
+    Parameters
+    ----------
+    design, risk
+        Of the same n patients, (n, p).
+    penalties
+        (m, p) from strong to weak.
+    """
+    beta, path = np.zeros(design.shape[1]), np.empty(penalties.shape)
     for i, penalty in enumerate(penalties):
-        beta = maximise(design[training], fitted, penalty, start=beta).coefficients
-        eta = design @ beta
-        found[i] = log_likelihood(eta, everybody) - log_likelihood(eta[training], fitted)
-    return found
+        path[i] = beta = maximise(design, risk, penalty, start=beta).coefficients
+    return path
+
+
+def predictive_likelihood(
+    predictors: Floats, everybody: RiskSets, fitted: RiskSets, training: Bools
+) -> Floats:
+    """Return the log partial likelihood of everybody less that of the training patients, (m,).
+
+    Parameters
+    ----------
+    predictors
+        (m, n) log relative hazards of everybody, by m fits on the training patients.
+    everybody, fitted
+        Of all n, and of the training patients.
+    training
+        (n,) who they are.
+    """
+    return np.array(
+        [
+            log_likelihood(eta, everybody) - log_likelihood(eta[training], fitted)
+            for eta in predictors
+        ]
+    )
 
 
 def _prepared(predictors: Predictors, training: Bools, models: Models) -> dict[str, Floats]:

@@ -1,0 +1,204 @@
+"""Whose outcome and blocks are put together: files, flow, refusals (about 1 s)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histohet.clinical.settings import Covariate
+from histohet.clinical.table import ClinicalTable
+from histohet.cohort.settings import AnalysisSettings
+from histohet.fusion.blocks import FusionError
+from histohet.fusion.feature_table import FeatureTable, read_feature_table
+from histohet.fusion.patients import FusionCohort, fusion_cohort
+from histohet.fusion.settings import FusionSettings
+
+FRAME = pd.DataFrame(
+    {
+        "patient": list("abcdef"),
+        "LM_months": [1.0, 2.0, 12.0, np.nan, 5.0, 6.0],
+        "LM_event": pd.array([1, 0, 0, None, 1, 0], "Int8"),
+        "LM_competing": pd.array([0, 1, 0, None, 0, 0], "Int8"),
+        "age": ["50", "60", "", "70", "80", "66"],
+        "grade": ["low", "high", "low", "low", "odd", ""],
+        "site": ["X", "X", "Y", "Y", "Y", "X"],
+    }
+)
+AGE = Covariate(column="age", kind="numeric", name="age")
+GRADE = Covariate(column="grade", kind="categorical", name="grade", reference="low", drop=("odd",))
+ANALYSIS = AnalysisSettings(name="main", covariates=(AGE,))
+SETTINGS = FusionSettings(
+    endpoint="LM", blocks=("clinical", "ct"), tables={"ct": "ct.tsv"}, volume="ct:volume"
+)
+ROWS = (
+    "scan\tpatient\tscan_day\tstatus\treason\tvolume\tentropy",
+    "s1\ta\t-3\tok\t\t10\t1.5",
+    "s2\tb\t\trefused\tmask: no voxel of label 6\t\t",
+    "s3\tb\t10\tok\t\t30\tNA",
+    "s4\tb\t\tok\t\t99\t9",
+    "s5\tc\t\trefused\tct: 4 dimensions\t\t",
+)
+
+
+def write(folder: Path, *rows: str, name: str = "ct.tsv") -> Path:
+    path = folder / name
+    path.write_text("\n".join(rows or ROWS) + "\n")
+    return path
+
+
+def cohort(
+    table: FeatureTable,
+    settings: FusionSettings = SETTINGS,
+    analysis: AnalysisSettings = ANALYSIS,
+    frame: pd.DataFrame = FRAME,
+) -> FusionCohort:
+    clinical = ClinicalTable(frame, pd.DataFrame())
+    return fusion_cohort(clinical, analysis, settings, {"ct": table})
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> FeatureTable:
+    return read_feature_table(write(tmp_path))
+
+
+# --- feature tables -------------------------------------------------------------------------------
+
+
+def test_the_first_scan_with_features_counts(table: FeatureTable) -> None:
+    assert table.features.index.tolist() == ["a", "b", "c"]
+    assert table.features["volume"].tolist()[:2] == [10, 30]
+    assert table.features.loc["c"].isna().all()
+    assert np.isnan(table.features.loc["b", "entropy"])
+    assert table.without == {"c": "ct: 4 dimensions"}
+    assert table.scan_day.to_dict() == {"a": -3, "b": 10}
+
+
+def test_what_made_them_stands_beside_or_above(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "# engine: z-rad 26.9.0", "# bins: 32, fixed", "patient,f", "a,1", name="f.csv"
+    )
+    found = read_feature_table(path)
+    assert found.identity == {"engine": "z-rad 26.9.0", "bins": "32 fixed"}
+    assert found.features.loc["a", "f"] == 1
+    beside = {"parameters": {"engine": "z-rad 26.9.0", "settings": {"b": 2, "a": 1}, "seed": 3}}
+    Path(f"{path}.provenance.json").write_text(json.dumps(beside))
+    expected = {"engine": "z-rad 26.9.0", "settings": '{"a": 1, "b": 2}'}
+    assert read_feature_table(path).identity == expected
+    assert read_feature_table(write(tmp_path)).identity == {}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("scan\tf", "s\t1"), "has no column 'patient'"),
+        (("patient\tstatus", "a\tok"), "has no features"),
+        (("# engine: z",), "is empty"),
+        (("patient\tf", "a\thigh"), "row 2, column 'f': 'high' is not a number"),
+        (("patient\tf", "\t1"), "row 2: no patient"),
+        (("patient\tf", "a\t1e300"), "is too large to be measured"),
+        (("patient\tf\tf", "a\t1\t2"), "'f'"),
+    ],
+)
+def test_unfit_tables_are_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    with pytest.raises(FusionError, match=message):
+        read_feature_table(write(tmp_path, *rows))
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FusionError, match=r"feature table: .*gone\.tsv does not exist"):
+        read_feature_table(tmp_path / "gone.tsv")
+
+
+# --- patients -------------------------------------------------------------------------------------
+
+
+def test_patients_without_features_stay(table: FeatureTable) -> None:
+    found = cohort(table)
+    assert found.outcome.index.tolist() == ["a", "b", "e", "f"]
+    assert found.outcome["state"].tolist() == [1, 2, 1, 0]
+    assert found.blocks["ct"].known.tolist() == [True, True, False, False]
+    assert found.blocks["volume"].numbers[:2, 0].tolist() == [10, 30]
+    steps = found.flow.set_index("step")
+    assert steps.loc["clinical tables", "patients"] == 6
+    assert steps.loc["LM known", "why"] == "unknown: d"
+    assert steps.loc["some block", "why"] == "no block at all: c"  # neither age nor CT
+    assert steps.loc["block ct", ["patients", "why"]].tolist() == [2, "missing: e, f"]
+
+
+def test_an_event_before_the_scan_leaves_its_features_out(tmp_path: Path) -> None:
+    late = [row.replace("s1\ta\t-3", "s1\ta\t42") for row in ROWS]
+    found = cohort(read_feature_table(write(tmp_path, *late)))
+    assert found.blocks["ct"].known.tolist() == [False, True, False, False]
+    assert "a: event 12 days before the scan" in found.flow["why"].tolist()
+
+
+def test_conditions_and_covariates_exclude(table: FeatureTable) -> None:
+    analysis = AnalysisSettings(name="main", covariates=(AGE, GRADE), where={"site": ("X", "Y")})
+    found = cohort(table, analysis=analysis)
+    assert "e" not in found.outcome.index
+    assert "value excluded: e" in found.flow["why"].tolist()
+    assert found.blocks["clinical"].table.columns.tolist() == ["age", "grade"]
+    only = cohort(
+        table, analysis=AnalysisSettings(name="m", covariates=(AGE,), where={"site": ("X",)})
+    )
+    assert only.outcome.index.tolist() == ["a", "b", "f"]
+
+
+def test_without_competing_codes_there_are_two_states(table: FeatureTable) -> None:
+    found = cohort(table, frame=FRAME.drop(columns="LM_competing"))
+    assert found.outcome["state"].tolist() == [1, 0, 1, 0]
+
+
+def test_centres_are_those_of_a_column(table: FeatureTable) -> None:
+    by_site = SETTINGS.model_copy(update={"centre": "site"})
+    found = cohort(table, by_site)
+    assert found.centre is not None
+    assert found.centre.tolist() == ["X", "X", "Y", "X"]  # of a, b, e, f
+    lacking = FRAME.assign(site=["X", "", "Y", "Y", "Y", "X"])
+    with pytest.raises(FusionError, match="patient 'b' has none in column 'site'"):
+        cohort(table, by_site, frame=lacking)
+
+
+def test_slides_are_pooled_and_scored_by_patient(table: FeatureTable) -> None:
+    slides = pd.DataFrame(
+        {
+            "slide": ["a1", "a2", "b1", "x"],
+            "patient": ["a", "a", "b", "x"],
+            "status": "ok",
+            "reason": "",
+            "n_tiles": 50,
+            "n_clusters": [2.0, 4.0, 3.0, 1.0],
+        }
+    )
+    vectors = pd.DataFrame({"wsi": ["a1", "a2", "x"], "feat_0": [1.0, 3.0, 0.0]})
+    settings = FusionSettings(
+        endpoint="LM", blocks=("clinical", "slide", "heterogeneity"), scores=("n_clusters",)
+    )
+    made = {"slide": {"encoder": "uni"}}
+    found = fusion_cohort(
+        ClinicalTable(FRAME, pd.DataFrame()), ANALYSIS, settings, {}, slides, vectors, made
+    )
+    assert found.blocks["slide"].numbers[0, 0] == 2
+    assert found.blocks["slide"].known.tolist() == [True, False, False, False]
+    assert found.blocks["slide"].identity == {"encoder": "uni"}
+    assert found.blocks["heterogeneity"].numbers[:2, 0].tolist() == [2, 3]
+
+
+def test_what_is_missing_is_said(table: FeatureTable) -> None:
+    def refused(message: str, settings: FusionSettings = SETTINGS, **other: object) -> None:
+        with pytest.raises(FusionError, match=message):
+            cohort(table, settings, **other)
+
+    other = SETTINGS.model_copy(update={"endpoint": "OS"})
+    refused("no clinical table has the endpoint 'OS'; there are 'LM'", other)
+    refused("analysis 'main' has no covariates", analysis=AnalysisSettings(name="main"))
+    refused("block 'ct' has no feature 'size'", SETTINGS.model_copy(update={"volume": "ct:size"}))
+    slide = FusionSettings(endpoint="LM", blocks=("slide",))
+    refused("block 'slide' needs slides, and there are none", slide)
+    strangers = table._replace(features=table.features.set_axis(list("xyz")))
+    with pytest.raises(FusionError, match="none of its 3 patients is in the clinical tables"):
+        cohort(strangers)

@@ -1,0 +1,133 @@
+# Blocks of predictors together: CT, slide, clinical data, heterogeneity, under competing risks.
+
+
+localrules:
+    fusion,
+
+
+rule fuse:
+    input:
+        **paths.CLINICAL,
+        tables=PLAN.fusion.tables,
+        slides=PLAN.fusion.slides,
+        vectors=PLAN.fusion.vectors,
+    output:
+        **{
+            name: fill(file, evaluation="cross_validated")[0]
+            for name, file in paths.FUSION.items()
+        },
+    log:
+        "results/logs/fuse.log",
+    benchmark:
+        "results/benchmarks/fuse/all.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000, per_1000_slides=100),
+        # Three minutes of an idle core for 200 patients and 15 models, without permutations.
+        runtime=growing(240),
+    params:
+        fusion=PLAN.fusion.params,
+        analysis=PLAN.fusion.analysis,
+        made_by=PLAN.fusion.made_by,
+        seed=config["seed"],
+        code=code_of("fuse.py"),
+    script:
+        "../scripts/fuse.py"
+
+
+rule save_fusion_model:
+    input:
+        **paths.CLINICAL,
+        tables=PLAN.fusion.tables,
+        slides=PLAN.fusion.slides,
+        vectors=PLAN.fusion.vectors,
+    output:
+        **paths.FUSION_MODEL,
+    log:
+        "results/logs/save_fusion_model.log",
+    benchmark:
+        "results/benchmarks/save_fusion_model/all.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=100),
+        runtime=growing(30),
+    params:
+        fusion=PLAN.fusion.params,
+        analysis=PLAN.fusion.analysis,
+        made_by=PLAN.fusion.made_by,
+        seed=config["seed"],
+        code=code_of("save_fusion_model.py"),
+    script:
+        "../scripts/save_fusion_model.py"
+
+
+rule apply_fusion_model:
+    input:
+        **paths.CLINICAL,
+        tables=PLAN.fusion.tables,
+        slides=PLAN.fusion.slides,
+        vectors=PLAN.fusion.vectors,
+        model=PLAN.fusion.model,
+    output:
+        **{
+            name: fill(file, evaluation="applied")[0]
+            for name, file in paths.FUSION.items()
+        },
+    log:
+        "results/logs/apply_fusion_model.log",
+    benchmark:
+        "results/benchmarks/apply_fusion_model/all.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=100),
+        runtime=growing(30),
+    params:
+        fusion=PLAN.fusion.params,
+        analysis=PLAN.fusion.analysis,
+        made_by=PLAN.fusion.made_by,
+        seed=config["seed"],
+        code=code_of("apply_fusion_model.py"),
+    script:
+        "../scripts/apply_fusion_model.py"
+
+
+rule draw_fusion:
+    input:
+        **paths.FUSION,
+    output:
+        svg="results/fusion/{evaluation}/fusion.svg",
+        png=report(
+            paths.FUSION_FIGURE,
+            caption="../report/fusion.rst",
+            category="14 Fusion",
+            labels={
+                "evaluation": "{evaluation}",
+                "figure": "models, calibration, risks",
+            },
+        ),
+    log:
+        "results/logs/draw_fusion/{evaluation}.log",
+    benchmark:
+        "results/benchmarks/draw_fusion/{evaluation}.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        endpoint=lookup(dpath="fusion/endpoint", within=config, default=""),
+        code=code_of("draw_fusion.py"),
+    script:
+        "../scripts/draw_fusion.py"
+
+
+rule fusion:
+    input:
+        PLAN.fusion.results,
