@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py regions.py dearray.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py agreement.py traits.py inception.py regions.py dearray.py atlas.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -18,17 +18,19 @@ DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_networ
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits test check unit workflow-tests test-optional test-bad-input test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
 
-demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at results/report.html
+demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow: results/atlas/index.html, results/report.html
 	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO) --quiet rules host
 	$(SNAKEMAKE) $(DEMO) --quiet rules host
+	$(SNAKEMAKE) atlas $(DEMO) --quiet rules host
 	$(SNAKEMAKE) $(DEMO) --report results/report.html
 	@echo
-	@echo "Done. Open results/report.html in a browser; key figures: results/summary.json;"
+	@echo "Done. Open in a browser: results/atlas/index.html (tables, curves, slides: docs/atlas.md) and"
+	@echo "results/report.html; key figures: results/summary.json;"
 	@echo "maps: results/maps/full/; survival: results/survival/main/full/; docs/demo.md explains them."
 
 demo-ablation: demo  ## the demo with paper, no_potts and no_mask, and all five variants compared
@@ -64,7 +66,7 @@ unit: $(VENV)/dev.txt  ## the library
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement, trait models, arrays; what every key reruns; batches
+test-optional: $(VENV)/dev.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, agreement, trait models, arrays, the atlas; what every key reruns; batches
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give
@@ -73,6 +75,10 @@ test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, shee
 test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
 	$(BIN)/pytest tests/slurm
+
+test-atlas: $(VENV)/dev.txt $(VENV)/atlas.txt  ## the atlas in a browser, which is installed here: as root, on Debian (ATLAS_PICTURE=docs/atlas.png)
+	-dpkg --status chromium >/dev/null 2>&1 || apt-get install --yes --no-install-recommends chromium
+	$(BIN)/pytest tests/atlas
 
 test-faults: $(VENV)/dev.txt  ## kill every job and Snakemake itself; full, read-only and vanished disks (FAULTS_SEED, FAULTS_KILLS)
 	$(BIN)/pytest tests/faults --log-cli-level=INFO
@@ -115,6 +121,9 @@ bench-traits: $(VENV)/encoders.txt  ## trait models: time, planted traits, chanc
 
 bench-dearray: $(VENV)/core.txt  ## cores found on labelled overviews of arrays: HISTOHET_DATA
 	$(BIN)/python tests/bench/dearray.py $(BENCH)
+
+bench-atlas: $(VENV)/atlas.txt  ## the atlas of 1,000 slides: time and size to write, time and memory in the browser
+	$(BIN)/python tests/bench/atlas.py $(BENCH)
 
 calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
 	$(BIN)/python tests/bench/calibration.py $(BENCH)
@@ -164,3 +173,4 @@ $(VENV)/histohet: pyproject.toml
 # Each list contains the one before.
 $(VENV)/encoders.txt $(VENV)/slurm.txt: requirements/core.txt
 $(VENV)/dev.txt: requirements/core.txt requirements/encoders.txt
+$(VENV)/atlas.txt: requirements/core.txt requirements/encoders.txt requirements/dev.txt

@@ -79,6 +79,7 @@ FAILURES = "results/cohort/{variant}/failures.tsv"
 
 PATIENTS = "results/survival/{analysis}/{variant}/patients.tsv"
 ESTIMATES = "results/survival/{analysis}/{variant}/estimates.tsv"
+KAPLAN_MEIER = "results/survival/{analysis}/{variant}/kaplan_meier.tsv"
 ALL_ESTIMATES = "results/survival/estimates.tsv"
 CURVE = "results/specification_curve/curve.tsv"
 COMPARISON = "results/ablation/{compared}_variants.tsv"
@@ -97,6 +98,12 @@ ARRAY = {
     "checks": "results/tma/{array}/checks.json",
 }
 CORES = "results/tma/slides.tsv"
+
+ATLAS = "results/atlas/index.html"
+ATLAS_COHORT = "results/atlas/cohort.js"
+ATLAS_STATIC = "results/atlas/static"
+ATLAS_SLIDE = "results/atlas/slides/{encoder}/{masking}/{procedure}/{slide}"
+ATLAS_PYRAMID = "results/atlas/pyramids/{slide}"
 
 SUMMARY = "results/summary.json"
 WEIGHTS_LOCK = "config/weights.lock.json"

@@ -20,6 +20,7 @@ from histohet.slides.sheet import (
 from plan import paths
 from plan.analyses import Analyses
 from plan.arrays import Arrays
+from plan.atlas import Atlas
 from plan.encoders import Encoders
 from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
@@ -74,6 +75,7 @@ class Plan:
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
         self.arrays = Arrays(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
+        self.atlas = Atlas(config, self.slides, self.variants, self.inputs, self.analyses)
         self.resources = Resources(self.slides, config.tiles)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}
