@@ -32,6 +32,29 @@ rule export_atlas_slide:
         "../scripts/export_atlas_slide.py"
 
 
+rule export_atlas_pyramid:
+    input:
+        record=paths.RECORD,
+        slide=SLIDES.file("path"),
+    output:
+        folder=directory(paths.ATLAS_PYRAMID),
+    log:
+        "results/logs/export_atlas_pyramid/{slide}.log",
+    benchmark:
+        "results/benchmarks/export_atlas_pyramid/{slide}.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(20, per_1000_tiles=2),
+    params:
+        um=PLAN.atlas.um_per_px,
+        code=code_of("export_atlas_pyramid.py"),
+    script:
+        "../scripts/export_atlas_pyramid.py"
+
+
 rule export_atlas_cohort:
     input:
         # Only to be there: the page names them.

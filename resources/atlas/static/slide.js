@@ -93,7 +93,7 @@ atlas.slide = (() => {
     if (cohort.data.zoomed.includes(data.slide)) {
       const folder = `pyramids/${data.slide}`;
       const image = await atlas.load(`${folder}/pyramid.js`, `pyramid ${data.slide}`);
-      return { Image: { ...image, Url: `${folder}/pyramid_files/` } };
+      if (image) return { Image: { ...image, xmlns: "http://schemas.microsoft.com/deepzoom/2008", Url: `${folder}/pyramid_files/` } };
     }
     return { type: "image", url: `${place}/${data.picture}` };
   }
