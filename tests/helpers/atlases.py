@@ -27,6 +27,7 @@ from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file
 from histohet.slides.record import SlideRecord, write_record
+from histohet.slides.thumbnail import THUMBNAIL_PX
 from histohet.survival.endpoint import analyse_endpoints
 from histohet.survival.estimates import curves_of, estimates_of
 from histohet.survival.settings import StatisticsSettings
@@ -40,6 +41,10 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\"'`&\u2028\u2029\0${1}" + "long
 """What a cell of a clinical table can be."""
 
 ANALYSIS = AnalysisSettings(name="main", grouping="median")
+
+
+NO_REGIONS = pd.DataFrame(columns=["path", "file_width"])
+"""What preflight says of no slide."""
 
 
 class Cohort:
@@ -102,11 +107,12 @@ class Cohort:
             features.append(rng.random((len(index), 4)).astype(np.float32))
         record = SlideRecord(slide, f"{slide}.png", width=size[0], height=size[1], mpp=MPP)
         write_record(self.file("record", slide), record)
-        picture = self._picture(size)
         if pixels:
             self.file("slide", slide).parent.mkdir(exist_ok=True)
-            picture.save(self.file("slide", slide))
-        picture.resize((size[0] // 4, size[1] // 4)).save(self.file("thumbnail", slide))
+            picture_of(*size).save(self.file("slide", slide))
+        shrink = max(4, max(size) / THUMBNAIL_PX)
+        thumbnail = picture_of(round(size[0] / shrink), round(size[1] / shrink))
+        thumbnail.save(self.file("thumbnail", slide))
         sizes = np.bincount(labels[labels >= 0], minlength=n_clusters)
         scores = np.linspace(1, 0, n_clusters)
         self.clusters += [
@@ -162,14 +168,6 @@ class Cohort:
                 "attention": False,
             }
         )
-
-    @staticmethod
-    def _picture(size: tuple[int, int]) -> Image.Image:
-        """Return a slide whose pixels tell where they are."""
-        across = np.linspace(150, 230, size[0])[None, :, None]
-        down = np.linspace(150, 230, size[1])[:, None, None]
-        pixels = np.broadcast_to((across + down) / 2, (size[1], size[0], 3)).astype(np.uint8)
-        return Image.fromarray(pixels * np.array([1, 1, 1], np.uint8))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -238,13 +236,20 @@ class Cohort:
         """Write the data of the cohort and the page; return the page."""
         if preflight is None:
             preflight = pd.DataFrame([asdict(SlideRecord(row["slide"], None)) for row in self.rows])
-            preflight = preflight if len(preflight) else pd.DataFrame({"file_width": []})
+            preflight = preflight if len(preflight) else NO_REGIONS
         tables = VariantTables(**{**self.tables.__dict__, "analyses": analyses})
         data = cohort_data([tables], preflight, columns, [])
         self.atlas.mkdir(parents=True, exist_ok=True)
         (self.atlas / "cohort.js").write_text(call_text("cohort", data))
         copy_pages(self.atlas / "index.html", self.atlas / "static")
         return self.atlas / "index.html"
+
+
+def picture_of(width: int, height: int) -> Image.Image:
+    """Return a grey picture that tells where its pixels are: lighter to the right and below."""
+    across = np.linspace(150, 230, width)[None, :, None]
+    down = np.linspace(150, 230, height)[:, None, None]
+    return Image.fromarray(np.repeat(((across + down) / 2).astype(np.uint8), 3, axis=2))
 
 
 def data_of(cohort: Cohort, slide: str) -> Path:

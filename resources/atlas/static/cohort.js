@@ -56,15 +56,10 @@ atlas.cohort = (() => {
     }
   }
 
-  // Filters of columns, by name; what an address has in other form is none.
+  // Filters of columns, by name.
   function filters() {
-    try {
-      const given = JSON.parse(state.get("filters") || "{}");
-      return new Map(Object.entries(given).filter(([name]) => column(name)).map(
-        ([name, filter]) => [name, String(filter)]));
-    } catch {
-      return new Map();
-    }
+    const given = Object.entries(state.parsed("filters") || {}).filter(([name]) => column(name));
+    return new Map(given.map(([name, filter]) => [name, String(filter)]));
   }
 
   function brushed() {

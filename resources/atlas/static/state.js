@@ -44,6 +44,15 @@ atlas.state = (() => {
 
   return {
     get: (name) => values[name],
+    // What a value holds as JSON; null if it is empty, or was written by somebody else.
+    parsed(name) {
+      try {
+        const found = JSON.parse(values[name] || "null");
+        return typeof found === "object" ? found : null;
+      } catch {
+        return null;
+      }
+    },
     // Listeners learn which names changed.
     listen: (listener) => listeners.push(listener),
     set(changes) {

@@ -22,8 +22,8 @@ atlas.table = (() => {
     "n_clustered_tiles", "reason"];
 
   function visible() {
-    const wanted = state.get("columns");
-    const names = wanted ? new Set(JSON.parse(wanted)) : new Set(FIRST);
+    const wanted = state.parsed("columns");
+    const names = new Set(Array.isArray(wanted) ? wanted : FIRST);
     if (!wanted) {
       for (const one of cohort.columns()) if (/: (group|.*_months|.*_event)$/.test(one.name)) names.add(one.name);
     }
@@ -84,20 +84,19 @@ atlas.table = (() => {
     });
     table.on("dataSorted", (sorters) => {
       if (following) return;
-      state.set({ sort: sorters.length ? JSON.stringify(sorters.map((one) => [one.field, one.dir])) : "" });
+      state.set({ sort: sorters.length ? asText(sorters) : "" });
     });
     listColumns();
   }
 
   function sorting() {
-    try {
-      return JSON.parse(state.get("sort") || "[]")
-        .filter(([name]) => cohort.column(name))
-        .map(([column, dir]) => ({ column, dir }));
-    } catch {
-      return [];
-    }
+    const wanted = state.parsed("sort");
+    return (Array.isArray(wanted) ? wanted : [])
+      .filter((one) => Array.isArray(one) && cohort.column(one[0]))
+      .map(([column, dir]) => ({ column, dir: dir === "desc" ? "desc" : "asc" }));
   }
+
+  const asText = (sorters) => JSON.stringify(sorters.map(({ field, column, dir }) => [field || column, dir]));
 
   // Bring the table to the state; what it says of itself meanwhile is no news.
   function follow() {
@@ -111,6 +110,11 @@ atlas.table = (() => {
     const brushed = cohort.brushed();
     if (brushed) table.setFilter((row) => brushed.has(row.slide));
     else table.clearFilter(false);
+    const sorters = sorting();
+    if (asText(table.getSorters()) !== asText(sorters)) {
+      if (sorters.length) table.setSort(sorters);
+      else table.clearSort();
+    }
     following = false;
   }
 
@@ -145,7 +149,7 @@ atlas.table = (() => {
 
   state.listen((changed) => {
     if (changed.has("variant")) return build();
-    if (changed.has("filters") || changed.has("brush")) follow();
+    if (["filters", "brush", "sort"].some((name) => changed.has(name))) follow();
     if (changed.has("columns")) showColumns();
     if (changed.has("slide")) {
       table.getRows().forEach(mark);

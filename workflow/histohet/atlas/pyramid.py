@@ -53,8 +53,9 @@ def write_pyramid(
         )
     finally:
         pixels.unlink(missing_ok=True)
-    # The page gets the same as a script: it can read no XML from disk.
+    # The page gets the same as a script: it can read no XML from disk. And libvips notes the date.
     (folder / f"{NAME}.dzi").unlink()
+    (folder / f"{NAME}_files/vips-properties.xml").unlink(missing_ok=True)
     return {
         "Format": "jpg",
         "Overlap": OVERLAP_PX,
