@@ -88,10 +88,10 @@ class Opened:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until the slide of the state is open, or is known not to be."""
+        """Wait until the slide of the state is open, or says why there is none."""
         self.page.wait_for_function(
             "() => document.getElementById('viewer').dataset.open === atlas.state.get('slide')"
-            " || !atlas.cohort.row(atlas.state.get('slide'))"
+            " || !document.getElementById('message').hidden"
         )
 
     def state(self, name: str) -> str:

@@ -18,6 +18,7 @@ from shutil import which
 from typing import Any
 
 import pandas as pd
+import psutil
 from playwright.sync_api import Page, sync_playwright
 
 from bench.running import circumstances
@@ -42,7 +43,7 @@ def made_cohort(folder: Path, side: int) -> Cohort:
 
 
 def write_slides(cohort: Cohort, slides: list[str]) -> Json:
-    """Write the pages of slides with linked pictures; CPU seconds and bytes of each, in the mean."""
+    """Write the pages of slides with linked pictures; CPU seconds and bytes of each."""
     used = 0.0
     for number, slide in enumerate(slides):
         made = f"made_{number % MADE}"
@@ -98,13 +99,17 @@ def in_browser(home: Path, slides: list[str], chromium: str) -> Json:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        before, empty = browser_cost()
         ready = timed(lambda: open_page(page, home))
+        opened, _ = browser_cost()
         sort = page.evaluate(
             """() => { const start = performance.now();
             atlas.state.set({sort: JSON.stringify([["hti_observed", "desc"]])});
             return (performance.now() - start) / 1000; }"""
         )
+        sorted_, _ = browser_cost()
         switches = [timed(lambda one=slide: switch(page, one)) for slide in slides[:SWITCHES]]
+        switched, full = browser_cost()
         metrics = page.context.new_cdp_session(page)
         metrics.send("Performance.enable")
         metrics.send("HeapProfiler.collectGarbage")
@@ -114,10 +119,22 @@ def in_browser(home: Path, slides: list[str], chromium: str) -> Json:
     median = sorted(switches)[len(switches) // 2]
     return {
         "ready_seconds": ready,
+        "ready_cpu_seconds": opened - before,
         "sort_seconds": sort,
         "switch_seconds": {"median": median, "most": max(switches)},
+        "switch_cpu_seconds": (switched - sorted_) / len(switches),
         "heap_mb_after_switches": heap / 1e6,
+        "empty_page_mb": empty / 1e6,
+        "page_mb_after_switches": full / 1e6,
     }
+
+
+def browser_cost() -> tuple[float, int]:
+    """CPU seconds of all processes of the browser; private bytes of the one that shows a page."""
+    children = psutil.Process().children(recursive=True)
+    seconds = sum(sum(child.cpu_times()[:2]) for child in children)
+    shown = [child for child in children if "--type=renderer" in child.cmdline()]
+    return seconds, max(child.memory_full_info().uss for child in shown)
 
 
 def open_page(page: Page, home: Path) -> None:

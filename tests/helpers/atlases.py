@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -232,13 +232,14 @@ class Cohort:
         *analyses: AnalysisTables,
         columns: list[str] | None = None,
         preflight: pd.DataFrame | None = None,
+        zoomed: Sequence[str] = (),
     ) -> Path:
         """Write the data of the cohort and the page; return the page."""
         if preflight is None:
             preflight = pd.DataFrame([asdict(SlideRecord(row["slide"], None)) for row in self.rows])
             preflight = preflight if len(preflight) else NO_REGIONS
         tables = VariantTables(**{**self.tables.__dict__, "analyses": analyses})
-        data = cohort_data([tables], preflight, columns, [])
+        data = cohort_data([tables], preflight, columns, zoomed)
         self.atlas.mkdir(parents=True, exist_ok=True)
         (self.atlas / "cohort.js").write_text(call_text("cohort", data))
         copy_pages(self.atlas / "index.html", self.atlas / "static")

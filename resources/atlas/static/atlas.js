@@ -37,5 +37,9 @@
   count();
   await Promise.all([atlas.table.build(), atlas.scatter.build(), atlas.survival.build()]);
   await atlas.slide.build();
+  if (!state.get("slide")) {
+    const first = cohort.rows().find((row) => row.status === "ok");
+    if (first) state.set({ slide: first.slide });
+  }
   document.title = "Atlas: ready";
 })();

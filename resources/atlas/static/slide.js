@@ -21,6 +21,7 @@ atlas.slide = (() => {
       drawer: "canvas",
       showNavigationControl: false,
       maxZoomPixelRatio: 8,
+      maxImageCacheCount: 100,
       animationTime: 0.3,
       gestureSettingsMouse: { clickToZoom: false },
     });
@@ -95,7 +96,7 @@ atlas.slide = (() => {
       const image = await atlas.load(`${folder}/pyramid.js`, `pyramid ${data.slide}`);
       if (image) return { Image: { ...image, xmlns: "http://schemas.microsoft.com/deepzoom/2008", Url: `${folder}/pyramid_files/` } };
     }
-    return { type: "image", url: `${place}/${data.picture}` };
+    return { type: "image", url: `${place}/${data.picture}`, buildPyramid: false };
   }
 
   function clear() {

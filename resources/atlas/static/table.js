@@ -8,6 +8,7 @@ atlas.table = (() => {
   let table = null;
   let ready = Promise.resolve();
   let following = false;
+  let marked = state.get("slide");
 
   // Sentences come last: they would push the scores out of sight.
   const LONG = ["reason", "tumour_filter", "tiles_from"];
@@ -123,6 +124,15 @@ atlas.table = (() => {
     row.getElement().classList.toggle("refused", row.getData().status !== "ok");
   }
 
+  // Mark the row of the open slide, and no longer that of the one before; others have no element yet.
+  function showOpen() {
+    const current = state.get("slide");
+    for (const slide of [marked, current]) if (cohort.row(slide)) mark(table.getRow(slide));
+    marked = current;
+    // A row that is filtered out cannot be scrolled to.
+    if (cohort.chosen().includes(cohort.row(current))) table.scrollToRow(current, "nearest", false);
+  }
+
   function listColumns() {
     const shown = visible();
     menu.replaceChildren(...cohort.columns().map(({ name }) => {
@@ -151,10 +161,7 @@ atlas.table = (() => {
     if (changed.has("variant")) return build();
     if (["filters", "brush", "sort"].some((name) => changed.has(name))) follow();
     if (changed.has("columns")) showColumns();
-    if (changed.has("slide")) {
-      table.getRows().forEach(mark);
-      if (table.getRow(state.get("slide"))) table.scrollToRow(state.get("slide"), "nearest", false).catch(() => {});
-    }
+    if (changed.has("slide")) showOpen();
   });
 
   document.getElementById("download").addEventListener("click", () => {
