@@ -13,8 +13,12 @@ atlas.plots = {
     plot_bgcolor: "rgba(0,0,0,0)",
     ...more,
   }),
+  // Plotly follows the window; a plot may also grow because another one is not there.
+  watch: (place) => new ResizeObserver(() => {
+    if (place.data && place.clientHeight) Plotly.Plots.resize(place);
+  }).observe(place),
   settings: {
-    responsive: true, displaylogo: false,
+    displaylogo: false,
     modeBarButtonsToRemove: ["autoScale2d", "zoomIn2d", "zoomOut2d"],
     toImageButtonOptions: { format: "svg" },
   },
@@ -88,6 +92,7 @@ atlas.scatter = (() => {
     });
   }
 
+  plots.watch(place);
   for (const [name, select] of Object.entries(selects)) {
     select.addEventListener("change", () => state.set({ [name]: select.value }));
   }

@@ -172,6 +172,7 @@ atlas.survival = (() => {
     return draw();
   }
 
+  plots.watch(place);
   for (const [name, select] of Object.entries(selects)) {
     select.addEventListener("change", () => state.set({ [name]: select.value }));
   }

@@ -10,17 +10,20 @@ atlas.table = (() => {
   let following = false;
   let marked = state.get("slide");
 
-  // Sentences come last: they would push the scores out of sight.
-  const LONG = ["reason", "tumour_filter", "tiles_from"];
-
-  function inOrder() {
-    const columns = cohort.columns();
-    return [...columns.filter((one) => !LONG.includes(one.name)), ...columns.filter((one) => LONG.includes(one.name))];
-  }
-
   // What most people look at first; the others are a click away.
   const FIRST = ["slide", "patient", "status", "n_clusters", "hti_observed", "hta", "stability_ari",
     "n_clustered_tiles", "reason"];
+
+  // Sentences come last: they would push the scores out of sight.
+  const LAST = ["reason", "tumour_filter", "tiles_from"];
+
+  function inOrder() {
+    const place = ({ name }) => {
+      if (LAST.includes(name)) return FIRST.length + 1 + LAST.indexOf(name);
+      return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
+    };
+    return [...cohort.columns()].sort((one, other) => place(one) - place(other));
+  }
 
   function visible() {
     const wanted = state.parsed("columns");
