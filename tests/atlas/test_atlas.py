@@ -227,8 +227,20 @@ def test_curves_of_a_brushed_group_are_those_of_lifelines(made: Cohort, page: An
 def test_hazard_ratios_are_the_estimated_ones(made: Cohort, page: Any) -> None:
     page.set(figure="forest")
     estimates = made.analysis().estimates.dropna(subset="hazard_ratio")
+    assert len(estimates) > 2
+    assert page.text("#survival-note") == ""
     shown = page.page.evaluate("[...document.getElementById('survival').data[0].x]")
     assert shown == estimates["hazard_ratio"].tolist()[::-1]
+
+
+def test_without_hazard_ratios_it_says_why(visit: Visit, tmp_path: Path) -> None:
+    cohort = Cohort(tmp_path)
+    for number in range(4):
+        cohort.add(f"s{number}", columns=2, rows=2, n_clusters=1 + number)
+    cohort.write_slides()
+    page = visit(cohort.write_cohort(cohort.analysis()), "#figure=forest")
+    assert cohort.analysis().estimates["hazard_ratio"].isna().all()
+    assert page.text("#survival-note").startswith("No hazard ratio was estimated: ")
 
 
 # --- a slide --------------------------------------------------------------------------------------
@@ -406,6 +418,13 @@ def test_slides_without_something_say_so(made: Cohort, page: Any) -> None:
     assert "Clusters" in options
     page.set(slide="slide_07")
     assert "no typical tiles" in page.text("#notes")
+
+
+def test_a_click_on_a_row_opens_its_slide(page: Any) -> None:
+    page.page.click(".tabulator-cell[tabulator-field='status'] >> nth=3")
+    page.settle()
+    assert page.state("slide") == page.text("#slide-name") == "slide_03"
+    assert page.page.locator(".tabulator-row.open").count() == 1
 
 
 def test_slides_of_a_patient_lead_to_each_other(page: Any) -> None:

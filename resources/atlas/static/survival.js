@@ -108,6 +108,14 @@ atlas.survival = (() => {
     return text;
   }
 
+  // Why there is no hazard ratio, if there is none.
+  function missing() {
+    const own = cohort.analysis().estimates.filter((one) => one.endpoint === cohort.endpoint());
+    if (own.some((one) => one.hazard_ratio !== null)) return "";
+    const primary = own.find((one) => one.primary) || own[0];
+    return `No hazard ratio was estimated${primary && primary.reason ? `: ${primary.reason}` : ""}.`;
+  }
+
   function label(one) {
     const level = one.level ? ` ${one.level}` : "";
     return plots.plain(`${one.model}: ${one.term}${level}${one.primary ? " ●" : ""}`);
@@ -145,7 +153,7 @@ atlas.survival = (() => {
   function draw() {
     if (!cohort.analysis()) return Promise.resolve();
     if (state.get("figure") === "forest") {
-      note.textContent = "";
+      note.textContent = missing();
       const { traces, layout } = forest();
       return Plotly.react(place, traces, layout, plots.settings);
     }
