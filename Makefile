@@ -76,7 +76,7 @@ test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, 
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
 	$(BIN)/pytest tests/slurm
 
-test-atlas: $(VENV)/dev.txt $(VENV)/atlas.txt  ## the atlas in a browser, which is installed here: as root, on Debian (ATLAS_PICTURE=docs/atlas.png)
+test-atlas: $(VENV)/dev.txt $(VENV)/atlas.txt  ## the atlas in a browser, which is installed here: as root, on Debian (ATLAS_PICTURE=docs/atlas.jpg)
 	-dpkg --status chromium >/dev/null 2>&1 || apt-get install --yes --no-install-recommends chromium
 	$(BIN)/pytest tests/atlas
 
