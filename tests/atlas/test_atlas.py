@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,14 +234,16 @@ def test_hazard_ratios_are_the_estimated_ones(made: Cohort, page: Any) -> None:
     assert shown == estimates["hazard_ratio"].tolist()[::-1]
 
 
-def test_without_hazard_ratios_it_says_why(visit: Visit, tmp_path: Path) -> None:
+def test_without_hazard_ratios_it_says_why(made: Cohort, visit: Visit, tmp_path: Path) -> None:
     cohort = Cohort(tmp_path)
-    for number in range(4):
-        cohort.add(f"s{number}", columns=2, rows=2, n_clusters=1 + number)
-    cohort.write_slides()
-    page = visit(cohort.write_cohort(cohort.analysis()), "#figure=forest")
-    assert cohort.analysis().estimates["hazard_ratio"].isna().all()
-    assert page.text("#survival-note").startswith("No hazard ratio was estimated: ")
+    cohort.rows, cohort.clusters = made.rows, made.clusters
+    cohort.atlas.mkdir()
+    (cohort.atlas / "slides").symlink_to(made.atlas / "slides")
+    analysis = made.analysis()
+    none = analysis.estimates.assign(hazard_ratio=np.nan, reason="3 events are too few")
+    page = visit(cohort.write_cohort(replace(analysis, estimates=none)), "#figure=forest")
+    wanted = "No hazard ratio was estimated: 3 events are too few."
+    assert page.text("#survival-note") == wanted
 
 
 # --- a slide --------------------------------------------------------------------------------------
