@@ -45,7 +45,7 @@ def typical_tiles(
         Tiles wanted of each cluster, which may have fewer. Of equal ones the first are taken.
     """
     found = []
-    for cluster in range(int(labels.max(initial=-1)) + 1):
+    for cluster in np.unique(labels[labels >= 0]).tolist():
         rows = np.flatnonzero(labels == cluster)
         own = np.asarray(features[rows], np.float64)
         distance = np.linalg.norm(own - own.mean(axis=0), axis=1)
