@@ -31,6 +31,7 @@ from histohet.atlas.static import copy_pages
 
 MADE = 10
 SWITCHES = 100
+SETTLE_MS = 2000
 Json = dict[str, Any]
 
 
@@ -102,6 +103,7 @@ def in_browser(home: Path, slides: list[str], chromium: str) -> Json:
         before, empty = browser_cost()
         ready = timed(lambda: open_page(page, home))
         opened, _ = browser_cost()
+        before_sort = browser_cost()[0]
         sort = page.evaluate(
             """() => { const start = performance.now();
             atlas.state.set({sort: JSON.stringify([["hti_observed", "desc"]])});
@@ -109,10 +111,12 @@ def in_browser(home: Path, slides: list[str], chromium: str) -> Json:
         )
         sorted_, _ = browser_cost()
         switches = [timed(lambda one=slide: switch(page, one)) for slide in slides[:SWITCHES]]
-        switched, full = browser_cost()
+        switched, waste = browser_cost()
         metrics = page.context.new_cdp_session(page)
         metrics.send("Performance.enable")
         metrics.send("HeapProfiler.collectGarbage")
+        page.wait_for_timeout(SETTLE_MS)
+        _, full = browser_cost()
         found = metrics.send("Performance.getMetrics")["metrics"]
         heap = next(one["value"] for one in found if one["name"] == "JSHeapUsedSize")
         browser.close()
@@ -121,11 +125,13 @@ def in_browser(home: Path, slides: list[str], chromium: str) -> Json:
         "ready_seconds": ready,
         "ready_cpu_seconds": opened - before,
         "sort_seconds": sort,
+        "sort_cpu_seconds": sorted_ - before_sort,
         "switch_seconds": {"median": median, "most": max(switches)},
         "switch_cpu_seconds": (switched - sorted_) / len(switches),
         "heap_mb_after_switches": heap / 1e6,
         "empty_page_mb": empty / 1e6,
         "page_mb_after_switches": full / 1e6,
+        "page_mb_before_collection": waste / 1e6,
     }
 
 

@@ -48,6 +48,17 @@ atlas.scatter = (() => {
     };
   }
 
+  // A ring around the open slide: to move it draws no point anew.
+  function ring() {
+    const open = cohort.row(state.get("slide"));
+    const [x, y] = open ? [open[axis("x")], open[axis("y")]] : [null, null];
+    if (typeof x !== "number" || typeof y !== "number") return [];
+    return [{
+      type: "circle", xsizemode: "pixel", ysizemode: "pixel", xanchor: x, yanchor: y,
+      x0: -9, x1: 9, y0: -9, y1: 9, line: { color: cohort.data.palette.ink, width: 2 },
+    }];
+  }
+
   function draw() {
     const [x, y] = [axis("x"), axis("y")];
     const { palette } = cohort.data;
@@ -55,17 +66,13 @@ atlas.scatter = (() => {
     const chosen = cohort.chosen().filter(known);
     const inside = new Set(chosen);
     const others = cohort.rows().filter((row) => known(row) && !inside.has(row));
-    const open = cohort.row(state.get("slide"));
     const plain = { selected: { marker: { opacity: 1 } }, unselected: { marker: { opacity: 1 } } };
     const traces = [
       trace(others, x, y, { color: palette.neutral, size: 8 }, plain),
       trace(chosen, x, y, { color: palette.groups.low, size: 9, line: { color: "#fff", width: 1 } }, plain),
-      trace(open && known(open) ? [open] : [], x, y,
-        { color: "rgba(0,0,0,0)", size: 16, line: { color: palette.ink, width: 2 } },
-        { hoverinfo: "skip", hovertemplate: null, ...plain }),
     ];
     const layout = plots.layout({
-      dragmode: "lasso", selections: [],
+      dragmode: "lasso", selections: [], shapes: ring(),
       xaxis: { title: { text: plots.plain(x) } }, yaxis: { title: { text: plots.plain(y) } },
     });
     return Plotly.react(place, traces, layout, plots.settings);
@@ -98,7 +105,8 @@ atlas.scatter = (() => {
   }
   state.listen((changed) => {
     if (changed.has("variant") || changed.has("x") || changed.has("y")) build();
-    else if (["brush", "filters", "slide"].some((name) => changed.has(name))) draw();
+    else if (changed.has("brush") || changed.has("filters")) draw();
+    else if (changed.has("slide")) Plotly.relayout(place, { shapes: ring() });
   });
 
   return { build: () => build().then(listen) };

@@ -100,13 +100,21 @@ atlas.slide = (() => {
   }
 
   function clear() {
-    shown = overlay = null;
+    shown = null;
     delete holder.dataset.open;
-    viewer.clearOverlays();
+    removeOverlay();
     viewer.close();
     say("");
     for (const id of ["legend", "exemplars", "hover", "notes", "others", "array", "layer"]) by(id).replaceChildren();
     by("qupath").hidden = true;
+  }
+
+  function removeOverlay() {
+    if (!overlay) return;
+    viewer.removeOverlay(overlay.canvas);
+    // Browsers collect canvases late, and their pixels are many.
+    overlay.canvas.width = overlay.canvas.height = 0;
+    overlay = null;
   }
 
   function say(text) {
@@ -137,8 +145,7 @@ atlas.slide = (() => {
   function paint() {
     if (!shown) return;
     const current = state.get("layer") === "none" ? null : layer();
-    if (overlay) viewer.removeOverlay(overlay.canvas);
-    overlay = null;
+    removeOverlay();
     legend.replaceChildren();
     by("exemplars").replaceChildren();
     if (!current || !viewer.isOpen()) return;
