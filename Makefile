@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py rotation.py scans.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py config_keys.py batches.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -20,17 +20,19 @@ OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-slurm test-faults measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
 
-demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow, report at results/report.html
+demo: $(VENV)/core.txt  ## phantom cohort through the whole workflow: results/atlas/index.html, results/report.html
 	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO) --quiet rules host
 	$(SNAKEMAKE) $(DEMO) --quiet rules host
+	$(SNAKEMAKE) atlas $(DEMO) --quiet rules host
 	$(SNAKEMAKE) $(DEMO) --report results/report.html
 	@echo
-	@echo "Done. Open results/report.html in a browser; key figures: results/summary.json;"
+	@echo "Done. Open in a browser: results/atlas/index.html (tables, curves, slides: docs/atlas.md) and"
+	@echo "results/report.html; key figures: results/summary.json;"
 	@echo "maps: results/maps/full/; survival: results/survival/main/full/; docs/demo.md explains them."
 
 demo-ablation: demo  ## the demo with paper, no_potts and no_mask, and all five variants compared
@@ -76,7 +78,7 @@ unit: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## the library
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, fusion, agreement, trait models, arrays, tokens, turned tiles, scans; what every key reruns; batches
+test-optional: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, fusion, agreement, trait models, arrays, tokens, turned tiles, scans, the atlas; what every key reruns; batches
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give
@@ -88,6 +90,10 @@ test-radiomics: $(VENV)/dev.txt $(VENV)/z-rad.txt $(VENV)/pyradiomics.txt  ## CT
 test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
 	$(BIN)/pytest tests/slurm
+
+test-atlas: $(VENV)/dev.txt $(VENV)/atlas.txt  ## the atlas in a browser, which is installed here: as root, on Debian (ATLAS_PICTURE=docs/atlas.jpg)
+	-dpkg --status chromium >/dev/null 2>&1 || apt-get install --yes --no-install-recommends chromium
+	$(BIN)/pytest tests/atlas
 
 test-faults: $(VENV)/dev.txt  ## kill every job and Snakemake itself; full, read-only and vanished disks (FAULTS_SEED, FAULTS_KILLS)
 	$(BIN)/pytest tests/faults --log-cli-level=INFO
@@ -137,6 +143,9 @@ bench-rotation: $(VENV)/encoders.txt  ## clusters of turned tiles on real cores,
 bench-fusion: $(VENV)/core.txt  ## features chosen on everybody against inside the folds; how long a fusion takes
 	$(BIN)/python tests/bench/fusion.py leakage $(BENCH)
 	$(BIN)/python tests/bench/fusion.py time
+
+bench-atlas: $(VENV)/atlas.txt  ## the atlas of 1,000 slides: time and size to write, time and memory in the browser
+	$(BIN)/python tests/bench/atlas.py $(BENCH)
 
 calibrate: $(VENV)/core.txt  ## p-values and intervals on simulated cohorts: do they keep their word
 	$(BIN)/python tests/bench/calibration.py $(BENCH)
@@ -191,3 +200,4 @@ $(VENV)/z-rad.txt $(VENV)/pyradiomics.txt: $(VENV)/%.txt: requirements/%.txt $(V
 # Each list contains the one before.
 $(VENV)/encoders.txt $(VENV)/radiomics.txt $(VENV)/slurm.txt: requirements/core.txt
 $(VENV)/dev.txt: requirements/core.txt requirements/encoders.txt requirements/radiomics.txt
+$(VENV)/atlas.txt: requirements/core.txt requirements/encoders.txt requirements/dev.txt

@@ -73,7 +73,8 @@ def test_the_wheel_holds_the_library_with_its_resources(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     held = {name for name in ZipFile(wheel).namelist() if name.startswith("histohet/")}
     modules = {str(p.relative_to(WORKFLOW)) for p in (WORKFLOW / "histohet").rglob("*.py")}
-    assert held == modules | {f"histohet/resources/{p.name}" for p in ROOT.glob("resources/*.yaml")}
+    files = [*ROOT.glob("resources/*.yaml"), *ROOT.glob("resources/atlas/**/*")]
+    assert held == modules | {f"histohet/{p.relative_to(ROOT)}" for p in files if p.is_file()}
 
 
 # --- conda ----------------------------------------------------------------------------------------

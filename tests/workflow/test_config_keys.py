@@ -116,6 +116,11 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("analyses", analysis(max_months=120), SURVIVAL),
     # It lists the pictures of the report.
     ("report.max_maps", 1, {"summarise"}),
+    # What only `snakemake atlas` makes is no part of `all`.
+    ("atlas.exemplars", 2, NOTHING),
+    ("atlas.pictures", "link", NOTHING),
+    ("atlas.columns", ["n_clusters"], NOTHING),
+    ("atlas.pyramids", {"first": 1}, NOTHING),
 ]
 ENCODERS_OF_OTHER_KINDS = {
     f"encoder.{key}"

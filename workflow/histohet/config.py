@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from histohet.agreement.settings import AgreementSettings
+from histohet.atlas.settings import AtlasSettings
 from histohet.clinical.settings import ClinicalTableSettings
 from histohet.clustering.settings import ClusteringSettings
 from histohet.cohort.settings import OF_TRAITS, AnalysisSettings
@@ -198,6 +199,10 @@ class Config(Settings):
         description="Optional: what clusters and traits are compared with (docs/agreement.md).",
     )
     report: ReportSettings = ReportSettings()
+    atlas: AtlasSettings = Field(
+        AtlasSettings(),
+        description="What `snakemake atlas` puts into `results/atlas` (docs/atlas.md).",
+    )
     phantoms: PhantomSettings | None = Field(
         None, description="Only for generated cohorts (`workflow/phantoms.smk`)."
     )

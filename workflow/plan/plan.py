@@ -21,6 +21,7 @@ from histohet.slides.sheet import (
 from plan import paths
 from plan.analyses import Analyses
 from plan.arrays import Arrays
+from plan.atlas import Atlas
 from plan.encoders import Encoders
 from plan.fusion import Fusion
 from plan.inputs import Inputs
@@ -90,6 +91,7 @@ class Plan:
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
         self.fusion = Fusion(config, self.variants, self.encoders, self.analyses)
+        self.atlas = Atlas(config, self.slides, self.variants, self.inputs, self.analyses)
         self.resources = Resources(self.slides, config.row_size)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}

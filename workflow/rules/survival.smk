@@ -11,7 +11,7 @@ rule analyse_survival:
     output:
         results="results/survival/{analysis}/{variant}/results.json",
         estimates=paths.ESTIMATES,
-        kaplan_meier="results/survival/{analysis}/{variant}/kaplan_meier.tsv",
+        kaplan_meier=paths.KAPLAN_MEIER,
         curves_svg="results/survival/{analysis}/{variant}/kaplan_meier.svg",
         curves_png=report(
             "results/survival/{analysis}/{variant}/kaplan_meier.png",

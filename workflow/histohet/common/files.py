@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -93,6 +93,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
                 folder.rmdir()
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder; give it the name `path` when the block ends without error.
+
+    As `atomic_path`. A folder that is there already is replaced.
+    """
+    path = Path(path)
+    with atomic_path(path) as partial, ExitStack() as undo:
+        partial.mkdir()
+        undo.callback(shutil.rmtree, partial, ignore_errors=True)
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        undo.pop_all()
 
 
 def write_text(path: str | Path, text: str) -> None:

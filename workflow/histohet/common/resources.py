@@ -1,4 +1,4 @@
-"""The data that come with histohet: the YAML files of ``resources/``."""
+"""The data that come with histohet: YAML files and folders of ``resources/``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,24 @@ def resource_path(name: str) -> Path:
     FileNotFoundError
         If there is none of this name.
     """
-    paths = [folder / f"{name}.yaml" for folder in _PLACES]
+    return _existing(f"{name}.yaml")
+
+
+def resource_folder(name: str) -> Path:
+    """Return the folder of this name among the resources.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    return _existing(name)
+
+
+def _existing(name: str) -> Path:
+    paths = [folder / name for folder in _PLACES]
     for path in paths:
-        if path.is_file():
+        if path.exists():
             return path
     raise FileNotFoundError(f"no resource named {name}: neither {paths[0]} nor {paths[1]}")
 
