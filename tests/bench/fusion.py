@@ -39,14 +39,14 @@ log = logging.getLogger("fusion")
 
 
 def auc_of(block: Block, outcome: pd.DataFrame, filters: Filters, seed: int) -> float:
-    """Return the AUC by 24 months of a block alone, over one dealing into five folds."""
+    """Return the AUC by 24 months of a block alone, over one dealing into folds, at most five."""
     months, state = outcome["time_months"].to_numpy(), outcome["state"].to_numpy()
     found = cross_validate(
         {"ct": block},
         months,
         state,
         {"ct": Fusion(("ct",))},
-        folds=5,
+        folds=min(5, int(np.sum(state == 1)) // 2),
         repeats=1,
         horizons=(MONTHS,),
         filters=filters,
