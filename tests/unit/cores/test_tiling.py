@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from histohet.config import read_config
 from histohet.cores.tiling import (
-    ENOUGH,
+    FEWEST,
     CoreSize,
     expected_tiles,
     fitting_tiles,
@@ -33,8 +33,10 @@ def test_tiles_of_a_core_are_counted_by_area(diameter_um: float, tile_um: float,
         (600, 0.25, 56, 20),
         (600, 0.2527, 56, 20),
         (600, 0.5, 112, 11),
-        (1000, 0.25, 112, 20),
+        (1000, 0.25, 56, 20),
         (1000, 0.5, 112, 20),
+        (2000, 0.25, 112, 20),
+        (600, 0.12, 28, 20),
         (300, 0.12, 28, 20),
         (300, 0.25, 56, 11),
         (60, 0.25, 56, 1),
@@ -61,7 +63,7 @@ def test_what_fits_is_no_misfit(diameter_um: float, mpp: float) -> None:
     tiles = TileSpec(tile_um=fits.tile_um)
     if fits.expected:
         assert misfit(core, tiles, fits.min_tiles, 0.1) == ""
-    assert fits.min_tiles <= ENOUGH // 2
+    assert fits.min_tiles <= FEWEST
     assert "clustering.min_tiles" in misfit(core, tiles, fits.expected + 1, 0.1)
 
 

@@ -11,9 +11,13 @@ from histohet.tiles.settings import TileSpec
 SIDES_UM = (112.0, 56.0, 28.0)
 """Sides that are tried: HETMAP's, halved and halved again."""
 
-ENOUGH = 40
-"""Tiles that a whole core should have: twice as many as `clustering.min_tiles` asks for by default,
-so that half a core is enough."""
+ENOUGH = 200
+"""Tiles that a whole core should have. With 190, 23 of 24 generated cores ended with one cluster,
+whatever was planted (docs/demo.md): the number of clusters needs evidence."""
+
+FEWEST = 20
+"""Tiles of a core that gives a result, where half of a whole one has so many: the default of
+`clustering.min_tiles`."""
 
 
 class CoreSize(NamedTuple):
@@ -68,7 +72,7 @@ def fitting_tiles(cores: Sequence[CoreSize], tile_px: int, tolerance: float) -> 
     fits = [side for side in sides if expected_tiles(diameter_um, side) >= ENOUGH]
     tile_um = fits[0] if fits else sides[-1]
     expected = expected_tiles(diameter_um, tile_um)
-    return Tiling(tile_um, max(1, min(ENOUGH, expected) // 2), expected)
+    return Tiling(tile_um, max(1, min(FEWEST, expected // 2)), expected)
 
 
 def settings_text(cores: Sequence[CoreSize], tile_px: int, tolerance: float, preset: str) -> str:
