@@ -115,3 +115,14 @@ def test_what_is_fused_is_made_of_the_scans(folder: Path) -> None:
     assert make_plan({"slides": "slides.tsv"} | finished).fusion.draws(of()) == ["old/draws.tsv"]
     applied = {"clinical": [CLINICAL], "fusion": ct | {"model": "model.json"}}
     assert planned(**applied).fusion.draws(of()) == []
+
+
+def test_scans_need_no_slides(folder: Path) -> None:
+    (folder / "slides.tsv").unlink()
+    plan = planned()
+    assert "results/radiomics/features.tsv" in plan.radiomics(of())
+    for stage in (plan.slides.sheet, plan.of_slides, plan.maps):
+        with pytest.raises(PlanError, match=r"slides\.tsv does not exist; without slides there are"):
+            stage(of())
+    with pytest.raises(PlanError, match=r"slide sheet: slides\.tsv does not exist"):
+        make_plan({"slides": "slides.tsv"})
