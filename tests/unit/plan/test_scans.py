@@ -122,7 +122,7 @@ def test_scans_need_no_slides(folder: Path) -> None:
     plan = planned()
     assert "results/radiomics/features.tsv" in plan.radiomics(of())
     for stage in (plan.slides.sheet, plan.of_slides, plan.maps):
-        with pytest.raises(PlanError, match=r"slides\.tsv does not exist; without slides there are"):
+        with pytest.raises(PlanError, match=r"slides\.tsv does not exist; without slides"):
             stage(of())
     with pytest.raises(PlanError, match=r"slide sheet: slides\.tsv does not exist"):
         make_plan({"slides": "slides.tsv"})
