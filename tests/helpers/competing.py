@@ -94,6 +94,19 @@ def blocks_of(tables: dict[str, pd.DataFrame]) -> dict[str, Block]:
     return {name: Block(name, table, KINDS[name]) for name, table in tables.items()}
 
 
+def drawn(table: pd.DataFrame, unstable: tuple[str, ...], seed: int = 1) -> pd.DataFrame:
+    """Draws of a table of features under five masks, on which those that are unstable depend."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for number in range(5):
+        draw = table + 0.01 * number * rng.normal(size=table.shape)
+        for name in unstable:
+            draw[name] = rng.normal(size=len(table))
+        source = "perturbation" if number else "mask"
+        parts.append(draw.assign(scan=table.index + "_ct", source=source))
+    return pd.concat(parts)
+
+
 def noise(n: int, columns: int, seed: int) -> tuple[dict[str, Block], pd.DataFrame]:
     """A block ``ct`` that says nothing, and outcomes."""
     rng = np.random.default_rng(seed)

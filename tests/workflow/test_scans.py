@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,9 +40,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
         "d r away.nii.gz m1.nii.gz one portal",
     ]
     (folder / "scans.tsv").write_text("\n".join(lines).replace(" ", "\t") + "\n")
-    (folder / "slides.tsv").write_text("slide\tpath\ns\tnone.svs\n")
     config = {
-        "slides": "slides.tsv",
+        "slides": "slides.tsv",  # which does not exist
         "scans": "scans.tsv",
         "radiomics": {"perturbations": 1},
     }
@@ -100,3 +102,82 @@ def test_a_disk_that_is_gone_replaces_no_result(cohort: Cohort) -> None:
     said = done.stdout + done.stderr
     assert "scan 'a': m1.nii.gz does not exist, but an earlier run has read" in said
     assert (cohort.folder / "results/radiomics/features.tsv").exists()
+
+
+# --- scans to fusion ------------------------------------------------------------------------------
+
+MASKS = {"small": 6, "middle": 9, "large": 12}
+
+
+def cohort_to_fuse(folder: Path) -> Cohort:
+    """Twelve patients, the larger the tumour the sooner the event; without slides."""
+    for name, radius in MASKS.items():
+        write_volume(folder / f"{name}.nii.gz", ball(radius, (0.4, 0.3, 0.2)))
+    scans, clinical = ["scan patient ct mask scan_day"], ["id days status age"]
+    for number in range(12):
+        write_volume(folder / f"{number}.nii.gz", tissue(number))
+        mask = list(MASKS)[number % 3]
+        # The event of the last patient comes before the scan.
+        day = 500 if number == 11 else -3
+        scans.append(f"s{number} p{number} {number}.nii.gz {mask}.nii.gz {day}")
+        days = 400 - 30 * MASKS[mask] + 7 * number
+        clinical.append(f"p{number} {days} {int(number % 3 > 0)} {50 + 7 * number % 30}")
+    for table, lines in (("scans", scans), ("clinical", clinical)):
+        (folder / f"{table}.tsv").write_text("\n".join(lines).replace(" ", "\t") + "\n")
+    endpoint = {"time": "days", "unit": "days", "event": "status", "events": [1], "censored": [0]}
+    config: dict[str, Any] = {
+        "slides": "slides.tsv",  # which does not exist
+        "scans": "scans.tsv",
+        "radiomics": {"perturbations": 1},
+        "clinical": [{"table": "clinical.tsv", "patient": "id", "endpoints": {"LM": endpoint}}],
+        "analyses": [{"name": "main", "covariates": [{"column": "age", "kind": "numeric"}]}],
+        "fusion": {
+            "endpoint": "LM",
+            "blocks": ["clinical", "ct"],
+            "tables": {"ct": "results/radiomics/features.tsv"},
+            "volume": "ct:morph_volume",
+            "horizons": [6],
+            "folds": 2,
+            "repeats": 1,
+        },
+    }
+    return Cohort(folder, ROOT / "workflow", config)
+
+
+@pytest.fixture(scope="module")
+def fused(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    found = cohort_to_fuse(tmp_path_factory.mktemp("fused"))
+    found.run("fusion")
+    return found
+
+
+def test_from_scans_to_a_model_without_slides(fused: Cohort) -> None:
+    folder = fused.folder / "results/fusion"
+    features = read_features(fused.folder / "results/radiomics/features.tsv")
+    made_by = read_json(folder / "model.json")["blocks"]["ct"]["made_by"]
+    assert made_by["engine"] == features.identity.engine
+    assert "range_hu" in made_by["settings"]
+    flow = read_tsv(folder / "cross_validated/flow.tsv")
+    (late,) = [why for why in flow["why"] if why.startswith("p11: event ")]
+    assert late.endswith(" days before the scan")
+    assert flow.set_index("step")["patients"].to_dict()["some block"] == 12
+    kept = read_tsv(folder / "cross_validated/kept.tsv")
+    assert set(kept["column"]) == set(features.names)
+    fits = read_tsv(folder / "cross_validated/fits.tsv")
+    of_ct = fits[fits["block"] == "ct"]
+    assert of_ct["unstable"].gt(0).all()  # boundaries of balls of three sizes move
+    assert fits[fits["block"] != "ct"]["unstable"].eq(0).all()
+    estimates = read_tsv(folder / "cross_validated/estimates.tsv")
+    everybody = (
+        estimates[estimates["patients"] == "all"].set_index(["measure", "model"]).sort_index()
+    )
+    assert everybody.loc[("auc", "volume"), "estimate"].item() > 0.9
+
+
+def test_what_the_scans_change_is_fused_again(fused: Cohort) -> None:
+    fusion = fused.config["fusion"] | {"min_icc": None}
+    again = {"fuse": 1, "save_fusion_model": 1, "draw_fusion": 1}
+    assert fused.rules("fusion", fusion=fusion) == again
+    radiomics = fused.config["radiomics"] | {"perturbations": 2}
+    of_scans = {"extract_radiomics": 12, "collect_radiomics": 1}
+    assert fused.rules("fusion", radiomics=radiomics) == of_scans | again

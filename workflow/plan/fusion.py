@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from histohet.config import Config
@@ -22,8 +23,8 @@ class Fusion:
     Raises
     ------
     PlanError
-        If the section needs slides that no variant measures one by one, or covariates that its
-        analysis does not have.
+        If the section needs slides that no variant measures one by one, covariates that its
+        analysis does not have, or features of scans without scans.
     """
 
     def __init__(
@@ -39,6 +40,11 @@ class Fusion:
             raise PlanError(
                 f"config, fusion.blocks: 'clinical' are the covariates of analysis "
                 f"'{self.analysis['name']}', which has none"
+            )
+        if paths.RADIOMICS in self.settings.tables.values() and config.scans is None:
+            raise PlanError(
+                f"config, fusion.tables: {paths.RADIOMICS} is made of scans: name their sheet in "
+                "'scans', or another file"
             )
         if self._of_slides and not variants.of_slides:
             raise PlanError("config, fusion.blocks: no variant measures single slides")
@@ -58,6 +64,13 @@ class Fusion:
     def tables(self, wildcards: Wildcards) -> list[str]:
         """Feature tables, in the order of the section."""
         return [] if self.settings is None else list(self.settings.tables.values())
+
+    def draws(self, wildcards: Wildcards) -> list[str]:
+        """Return those of their draws that are made here or exist; a saved model needs none."""
+        if self.settings is None or self.settings.model is not None:
+            return []
+        draws = self.settings.draws.values()
+        return [file for file in draws if file == paths.RADIOMICS_DRAWS or Path(file).exists()]
 
     def slides(self, wildcards: Wildcards) -> list[str]:
         """Return the table of slides, if a block is made of them."""

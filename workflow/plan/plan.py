@@ -421,11 +421,11 @@ def make_plan(values: Mapping[str, Any], missing: Mapping[str, str] | None = Non
     """
     config = read_config(values)
     try:
-        # The sheet may yet have to be made, of the cores that `dearray` finds.
-        awaited = config.tma is not None and why_no_file(config.slides) == NOT_THERE
+        # The sheet may yet have to be made, of the cores that `dearray` finds; scans need none.
+        dispensable = config.tma is not None or config.scans is not None
         sheet = (
             SlideSheet({}, {})
-            if awaited
+            if dispensable and why_no_file(config.slides) == NOT_THERE
             else read_slide_sheet(config.slides, config.patient_pattern)
         )
     except SheetError as error:

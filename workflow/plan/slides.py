@@ -221,8 +221,14 @@ class Slides:
         Raises
         ------
         PlanError
-            If it has yet to be made, of the cores that are found on arrays.
+            If it has yet to be made, of the cores that are found on arrays, or there are scans
+            alone.
         """
+        if not self.rows and self._config.tma is None:
+            raise PlanError(
+                f"config, slides: {self._config.slides} does not exist; without slides there are "
+                "`snakemake radiomics`, and `snakemake fusion` of blocks that need none"
+            )
         if not self.rows:
             raise PlanError(
                 f"config, slides: {self._config.slides} is not there yet. Its rows are made by "

@@ -9,6 +9,7 @@ rule fuse:
     input:
         **paths.CLINICAL,
         tables=PLAN.fusion.tables,
+        draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
     output:
@@ -41,6 +42,7 @@ rule save_fusion_model:
     input:
         **paths.CLINICAL,
         tables=PLAN.fusion.tables,
+        draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
     output:
@@ -69,6 +71,7 @@ rule apply_fusion_model:
     input:
         **paths.CLINICAL,
         tables=PLAN.fusion.tables,
+        draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
         model=PLAN.fusion.model,

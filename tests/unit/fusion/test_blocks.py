@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.competing import planted
+from helpers.competing import drawn, planted
 from histohet.fusion.blocks import Block, Encoding, Filters, FusionError, aligned, learn_encoding
 from histohet.survival.partial_likelihood import Likelihood, RiskSets
 
@@ -72,7 +74,7 @@ def test_variances_of_a_tuned_block_add_up_to_1() -> None:
 
 def test_a_block_that_nobody_has_is_empty() -> None:
     nobody = Block("ct", pd.DataFrame({"f": [np.nan] * 8}, index=PATIENTS), "features")
-    encoding = learn(nobody, Filters(0.9, 1))
+    encoding = learn(nobody, Filters(None, 0.9, 1))
     values, missing = encoding.apply(nobody)
     assert values.shape == (8, 0)
     assert missing.shape == (8, 0)
@@ -86,7 +88,7 @@ def test_of_features_that_say_the_same_the_first_stays() -> None:
     assert learn(features, Filters(max_correlation=0.99)).columns == ("a", "b")
     assert learn(features).columns == ("a", "twin", "b")
     vector = Block("slide", table, "vector")
-    assert learn(vector, Filters(0.99, 1)).columns == ("a", "twin", "b")
+    assert learn(vector, Filters(None, 0.99, 1)).columns == ("a", "twin", "b")
 
 
 def test_features_are_chosen_by_the_score_test_of_each_alone() -> None:
@@ -125,6 +127,37 @@ def test_a_table_is_brought_to_the_patients_of_the_cohort() -> None:
     assert block.numbers[[0, 2], 0].tolist() == [1000, 50]
     with pytest.raises(FusionError, match="patient 'a' has two rows"):
         aligned("ct", TABLE.loc[["a", "a"]], PATIENTS, "features")
-    message = r"none of its 8 patients is in the clinical tables \(first: a; there: P1, P2\)"
+    message = r"none of 8 patients is in the clinical tables \(first: a; there: P1, P2\)"
     with pytest.raises(FusionError, match=message):
         aligned("ct", TABLE[["age"]], ["P1", "P2"], "features")
+
+
+# --- stability under other masks ------------------------------------------------------------------
+
+
+def test_what_depends_on_the_mask_is_left_out_by_the_draws_of_training_patients() -> None:
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame(rng.normal(size=(8, 3)), index=PATIENTS, columns=list("xyz"))
+    table.loc["f"] = np.nan  # has no CT
+    draws = drawn(table.dropna(), ("y",))
+    block = Block("ct", table, "features", draws=draws)
+    found = learn(block, Filters(min_icc=0.75))
+    assert (found.columns, found.unstable) == (("x", "z"), 1)
+    assert learn(block).columns == ("x", "y", "z")
+    # Test patients 'g' and 'h' under whose masks everything changes, or who are not there.
+    wild = draws.copy()
+    wild.loc[["g", "h"], list("xyz")] = rng.normal(0, 1e3, (10, 3))
+    for other in (wild, draws.drop(["g", "h"])):
+        again = learn(replace(block, draws=other), Filters(min_icc=0.75))
+        assert again.columns == found.columns
+    # A training patient counts.
+    wild = draws.copy()
+    wild.loc["a", "x"] = rng.normal(0, 1e3, 5)
+    assert learn(replace(block, draws=wild), Filters(min_icc=0.75)).columns == ("z",)
+
+
+def test_draws_of_one_mask_each_leave_nothing_out() -> None:
+    table = pd.DataFrame({"x": np.arange(8.0), "y": np.arange(8.0) ** 2}, index=PATIENTS)
+    draws = drawn(table, ("y",)).query("source == 'mask'")
+    found = learn(Block("ct", table, "features", draws=draws), Filters(min_icc=0.75))
+    assert (found.columns, found.unstable) == (("x", "y"), 0)

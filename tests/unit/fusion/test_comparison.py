@@ -80,7 +80,7 @@ def test_a_planted_cohort_is_calibrated_and_all_blocks_beat_each() -> None:
         folds=5,
         repeats=1,
         horizons=(36,),
-        filters=Filters(0.95),
+        filters=Filters(max_correlation=0.95),
         seed=1,
     )
     pairs = [(FULL, name) for name in NAMES]

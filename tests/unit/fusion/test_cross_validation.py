@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.competing import blocks_of, noise, planted
+from helpers.competing import blocks_of, drawn, noise, planted
 from histohet.fusion.blocks import Block, Filters, learn_encoding
 from histohet.fusion.cross_validation import Predictions, cross_validate, deal, why_not
 from histohet.fusion.models import Blocks, Fusion
@@ -126,3 +126,24 @@ def test_kept_features_are_counted() -> None:
     assert found.kept["share"].sum() == pytest.approx(4)
     assert (found.fits["columns"] == 4).all()
     assert replace(found).kept["block"].eq("ct").all()
+
+
+def test_draws_of_a_fold_change_none_of_its_predictions() -> None:
+    tables, outcome = planted(60, 2)
+    block = blocks_of(tables)["ct"]
+    draws = drawn(block.table, ("f_3",))
+    blocks, filters = {"ct": replace(block, draws=draws)}, Filters(min_icc=0.75)
+    found = predict(blocks, outcome, filters)
+    share = found.kept.set_index("column")["share"]
+    assert share["f_3"] == 0
+    assert share.drop("f_3").eq(1).all()
+    assert found.fits["unstable"].eq(1).all()
+    assert found.fits["columns"].eq(29).all()
+    here = found.fold[0] == 0
+    changed, rng = draws.copy(), np.random.default_rng(1)
+    rows = changed.index.isin(block.table.index[here])
+    changed.loc[rows, ["f_0", "f_7"]] = rng.normal(0, 1e3, (rows.sum(), 2))
+    again = predict({"ct": replace(block, draws=changed)}, outcome, filters)
+    np.testing.assert_array_equal(found.incidence[..., here], again.incidence[..., here])
+    assert again.kept.set_index("column").loc["f_7", "share"] == pytest.approx(1 / 3)
+    assert not np.array_equal(found.incidence, again.incidence)

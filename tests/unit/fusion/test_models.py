@@ -28,7 +28,7 @@ MODELS = {
 
 
 def fit(state: Ints = STATE, blocks: dict[str, Block] = BLOCKS) -> dict[str, FusionModel]:
-    return fit_models(blocks, TIME, state, INNER, MODELS, Filters(0.95))
+    return fit_models(blocks, TIME, state, INNER, MODELS, Filters(max_correlation=0.95))
 
 
 @pytest.fixture(scope="module")

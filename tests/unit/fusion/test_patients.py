@@ -200,5 +200,52 @@ def test_what_is_missing_is_said(table: FeatureTable) -> None:
     slide = FusionSettings(endpoint="LM", blocks=("slide",))
     refused("block 'slide' needs slides, and there are none", slide)
     strangers = table._replace(features=table.features.set_axis(list("xyz")))
-    with pytest.raises(FusionError, match="none of its 3 patients is in the clinical tables"):
+    with pytest.raises(FusionError, match="none of 3 patients is in the clinical tables"):
         cohort(strangers)
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+DRAWS = (
+    "scan\tpatient\tsource\tdraw\tvolume\tentropy",
+    "s1\ta\tmask\t0\t10\t1.5",
+    "s1\ta\treader\t1\t11\t",
+    "s3\tb\tmask\t0\t30\t2",
+)
+
+
+def test_draws_go_with_their_block(tmp_path: Path) -> None:
+    table = read_feature_table(write(tmp_path), write(tmp_path, *DRAWS, name="draws.tsv"))
+    block = cohort(table).blocks["ct"]
+    assert block.draws is not None
+    assert block.draws.index.tolist() == ["a", "a", "b"]
+    assert block.draws["volume"].tolist() == [10, 11, 30]
+    assert np.isnan(block.draws["entropy"].iloc[1])
+    assert block.draws["source"].tolist() == ["mask", "reader", "mask"]
+    assert cohort(read_feature_table(write(tmp_path))).blocks["ct"].draws is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("scan\tpatient\tdraw\tvolume\tentropy",), r"draws\.tsv has no column 'source'"),
+        (("scan\tpatient\tsource\tdraw\tvolume",), r"draws\.tsv has no column 'entropy'"),
+        ((*DRAWS, "s3\t\tmask\t0\t30\t2"), "row 5: no patient"),
+        ((*DRAWS, "s3\tb\treader\t1\thigh\t2"), "row 5, column 'volume': 'high' is not a number"),
+        (
+            ("# engine: pyradiomics 3.0.1", *DRAWS),
+            r"features of .*draws\.tsv come from engine pyradiomics 3\.0\.1; those of .*ct\.tsv "
+            "from an unknown source: make both anew",
+        ),
+    ],
+)
+def test_unfit_draws_are_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    with pytest.raises(FusionError, match=message):
+        read_feature_table(write(tmp_path), write(tmp_path, *rows, name="draws.tsv"))
+
+
+def test_draws_stand_beside_their_features() -> None:
+    tables = {"ct": "a/b/features.tsv", "mr": "x_features.tsv", "pet": "pet.tsv"}
+    settings = FusionSettings(endpoint="LM", blocks=("ct", "mr", "pet"), tables=tables)
+    assert settings.draws == {"ct": "a/b/draws.tsv", "mr": "x_draws.tsv"}
+    assert FusionSettings(endpoint="LM", blocks=("clinical",), min_icc=None).min_icc is None

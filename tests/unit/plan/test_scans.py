@@ -91,3 +91,38 @@ def test_what_is_wrong_with_the_sheet_is_said(folder: Path) -> None:
     (folder / "scans.tsv").write_text("scan\tct\n")
     with pytest.raises(PlanError, match=r"config, scans: scans\.tsv: column 'mask' is missing"):
         planned()
+
+
+CLINICAL = {
+    "table": "clinical.tsv",
+    "patient": "id",
+    "endpoints": {
+        "LM": {"time": "t", "unit": "days", "event": "s", "events": [1], "censored": [0]}
+    },
+}
+
+
+def test_what_is_fused_is_made_of_the_scans(folder: Path) -> None:
+    ct = {"endpoint": "LM", "blocks": ["ct"], "tables": {"ct": "results/radiomics/features.tsv"}}
+    changes = {"clinical": [CLINICAL], "fusion": ct}
+    assert planned(**changes).fusion.draws(of()) == ["results/radiomics/draws.tsv"]
+    with pytest.raises(PlanError, match=r"features\.tsv is made of scans: name their sheet in"):
+        make_plan({"slides": "slides.tsv"} | changes)
+    finished = {"clinical": [CLINICAL], "fusion": ct | {"tables": {"ct": "old/features.tsv"}}}
+    assert make_plan({"slides": "slides.tsv"} | finished).fusion.draws(of()) == []
+    (folder / "old").mkdir()
+    (folder / "old/draws.tsv").touch()
+    assert make_plan({"slides": "slides.tsv"} | finished).fusion.draws(of()) == ["old/draws.tsv"]
+    applied = {"clinical": [CLINICAL], "fusion": ct | {"model": "model.json"}}
+    assert planned(**applied).fusion.draws(of()) == []
+
+
+def test_scans_need_no_slides(folder: Path) -> None:
+    (folder / "slides.tsv").unlink()
+    plan = planned()
+    assert "results/radiomics/features.tsv" in plan.radiomics(of())
+    for stage in (plan.slides.sheet, plan.of_slides, plan.maps):
+        with pytest.raises(PlanError, match=r"slides\.tsv does not exist; without slides"):
+            stage(of())
+    with pytest.raises(PlanError, match=r"slide sheet: slides\.tsv does not exist"):
+        make_plan({"slides": "slides.tsv"})

@@ -11,7 +11,7 @@ and standard deviations (`learn_encoding`). Others get it applied (`Encoding.app
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -22,6 +22,7 @@ from scipy.stats import rankdata
 
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.settings import quoted
+from histohet.radiomics.stability import icc_by_source, stable_features
 from histohet.survival.partial_likelihood import RiskSets
 
 Kind = Literal["few", "features", "vector"]
@@ -49,12 +50,16 @@ class Block:
     identity
         What made the columns (engine, settings, encoder), in words: only columns of the same make
         are put together, in a cohort or by a saved model.
+    draws
+        The same columns of scans under several masks, indexed by patient, with ``scan`` and
+        ``source`` (`histohet.radiomics.stability.icc_by_source`); None where there are none.
     """
 
     name: str
     table: pd.DataFrame
     kind: Kind
     identity: Mapping[str, str] = field(default_factory=dict)
+    draws: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         numbers = self.numbers
@@ -101,7 +106,7 @@ class Block:
 
     def of(self, rows: Bools) -> Block:
         """Return the block of some patients."""
-        return Block(self.name, self.table[rows], self.kind, self.identity)
+        return replace(self, table=self.table[rows])
 
 
 _KIND = {True: "numbers", False: "text"}
@@ -113,12 +118,15 @@ class Filters:
 
     Attributes
     ----------
+    min_icc
+        Least lower end of the interval of ICC(1,1), for blocks with draws; None: all.
     max_correlation
         Of features whose Spearman correlation is larger, the first stays; None: all.
     max_features
         So many stay, by the score test of each alone for the hazard of the event; None: all.
     """
 
+    min_icc: float | None = None
     max_correlation: float | None = None
     max_features: int | None = None
 
@@ -140,6 +148,8 @@ class Encoding:
     missing
         Share of training patients without the block, whose indicator is a number of its own;
         None where all or none of them have it.
+    unstable
+        How many columns were left out because they depend on the mask.
     """
 
     columns: tuple[str, ...]
@@ -148,6 +158,7 @@ class Encoding:
     mean: Floats
     scale: Floats
     missing: float | None
+    unstable: int = 0
 
     def apply(self, block: Block) -> tuple[Floats, Floats]:
         """Return the numbers of n patients, (n, p), and the centred indicator, (n, 0) or (n, 1).
@@ -217,7 +228,11 @@ def learn_encoding(
     missing = float(share) if 0 < share < 1 else None
     names, levels, fill, encoded = _columns_of(block, having)
     kept = np.flatnonzero(np.ptp(encoded, axis=0) > 0) if len(encoded) else np.empty(0, int)
+    unstable = 0
     if block.kind == "features":
+        stable = _stable(block, [names[i] for i in kept], having, filters.min_icc)
+        unstable = int(np.sum(~stable))
+        kept = kept[stable]
         kept = kept[_different(encoded[:, kept], filters.max_correlation)]
         if filters.max_features is not None and len(kept) > filters.max_features:
             order = _by_score(encoded[:, kept], time[having], event[having])
@@ -231,6 +246,7 @@ def learn_encoding(
         mean=encoded[:, kept].mean(axis=0) if len(encoded) else np.empty(0),
         scale=deviation * width,
         missing=missing,
+        unstable=unstable,
     )
 
 
@@ -253,6 +269,19 @@ def _columns_of(block: Block, having: Bools) -> tuple[list[str], list[str], Floa
             parts.append((texts == level).to_numpy(np.float64)[:, None])
     texts_fill = np.zeros(len(names) - len(fill))
     return names, levels, np.concatenate([fill, texts_fill]), np.hstack(parts)
+
+
+def _stable(block: Block, names: Sequence[str], having: Bools, min_icc: float | None) -> Bools:
+    """Tell which features hardly depend on the mask, by the draws of some patients alone.
+
+    All do not where these have too few draws to tell.
+    """
+    everything = np.ones(len(names), bool)
+    if block.draws is None or min_icc is None:
+        return everything
+    of_these = block.draws[block.draws.index.isin(block.table.index[having])]
+    stability = icc_by_source(of_these, names)
+    return everything if stability.empty else np.isin(names, stable_features(stability, min_icc))
 
 
 def _different(values: Floats, max_correlation: float | None) -> Ints:
@@ -285,6 +314,7 @@ def aligned(
     patients: Iterable[str],
     kind: Kind,
     identity: Mapping[str, str] | None = None,
+    draws: pd.DataFrame | None = None,
 ) -> Block:
     """Return a block of the patients of a cohort, in their order, from a table indexed by patient.
 
@@ -299,7 +329,7 @@ def aligned(
         raise FusionError(f"block '{name}': patient '{twice[0]}' has two rows")
     if len(table) and not table.index.isin(wanted).any():
         raise FusionError(
-            f"block '{name}': none of its {len(table)} patients is in the clinical tables (first: "
-            f"{table.index[0]}; there: {', '.join(wanted[:3])}): spell them alike"
+            f"block '{name}': none of {len(table)} patients is in the clinical tables "
+            f"(first: {table.index[0]}; there: {', '.join(wanted[:3])}): spell them alike"
         )
-    return Block(name, table.reindex(wanted), kind, dict(identity or {}))
+    return Block(name, table.reindex(wanted), kind, dict(identity or {}), draws)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from histohet.common.arrays import Bools, Floats, Ints
-from histohet.fusion.blocks import Block, Filters
+from histohet.fusion.blocks import Filters
 from histohet.fusion.competing_risks import COMPETING, EVENT, aalen_johansen, of_cause
 from histohet.fusion.cross_validation import Centres, Predictions, cross_validate, why_not
 from histohet.fusion.models import Blocks, Fusion
@@ -49,7 +49,10 @@ _COLUMNS = {
     "decision": ("model", "horizon_months", "threshold", "net_benefit", "lower", "upper"),
     "curves": ("time_months", "share", "lower", "upper", "risk_group", "cause", "n"),
     "patterns": ("has", "n", "events", "competing", "predicted_risk", "c_index"),
-    "fits": ("model", "repeat", "fold", "block", "cause", "penalty", "columns", "spread"),
+    "fits": (
+        *("model", "repeat", "fold", "block", "cause"),
+        *("penalty", "columns", "unstable", "spread"),
+    ),
     "kept": ("block", "column", "share"),
 }
 """Of tables that may be empty."""
@@ -165,10 +168,7 @@ def compare(
         Patients of one stay together, (n,).
     """
     order = np.argsort(outcome.index.to_numpy(str), kind="stable")
-    blocks = {
-        name: Block(name, block.table.iloc[order], block.kind, block.identity)
-        for name, block in blocks.items()
-    }
+    blocks = {name: replace(block, table=block.table.iloc[order]) for name, block in blocks.items()}
     outcome, centre = outcome.iloc[order], None if centre is None else centre[order]
     names = [name for name in blocks if name != ALONE_BY_VOLUME]
     found = _compared(blocks, names, outcome, settings, seed, centre)
@@ -258,7 +258,9 @@ def tabulated(
 def filters_of(settings: FusionSettings) -> Filters:
     """Return the filters of features that are configured."""
     correlation = settings.max_correlation
-    return Filters(None if correlation == 1 else correlation, settings.max_features)
+    return Filters(
+        settings.min_icc, None if correlation == 1 else correlation, settings.max_features
+    )
 
 
 def estimate_all(

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.fusion.blocks import Filters
 from histohet.fusion.competing_risks import CAUSES, EVENT, of_cause
-from histohet.fusion.models import Blocks, Fusion, FusionModel, fit_models
+from histohet.fusion.models import Blocks, Fusion, FusionModel, fit_models, used_by
 from histohet.prognosis import models as prognosis
 
 Centres = npt.NDArray[np.str_]
@@ -37,10 +37,10 @@ class Predictions:
         (m, r, h, n) risk of the event by each of h horizons.
     fits
         One row per model, repetition, fold, block and event (``cause``): ``penalty``, ``columns``
-        that were kept, and ``spread``, the standard deviation over training patients of what the
-        block adds to the log hazard.
+        that were kept, how many were left out as ``unstable``, and ``spread``, the standard
+        deviation over training patients of what the block adds to the log hazard.
     kept
-        One row per block and column of features: ``share`` of the fits that kept it.
+        One row per block and column of features: ``share`` of the fits that kept it, 0 if none did.
     """
 
     models: Mapping[str, Fusion]
@@ -103,7 +103,12 @@ def cross_validate(
     predictor = np.empty((*shape, len(time)))
     incidence = np.empty((*shape, len(horizons), len(time)))
     rows: list[dict[str, object]] = []
-    kept: dict[tuple[str, str], int] = {}
+    kept = {
+        (name, column): 0
+        for name in used_by(models)
+        if blocks[name].kind == "features"
+        for column in blocks[name].number_names
+    }
     for r, seeds in enumerate(np.random.SeedSequence(seed).spawn(repeats)):
         of_outer, *of_inner = (int(one) for one in seeds.generate_state(folds + 1))
         fold_of[r] = deal(event, folds, of_outer, centre)
@@ -119,7 +124,7 @@ def cross_validate(
                 incidence[m, r, :, ~training] = risks
                 rows += _rows(name, r, k, model, {b: blocks[b].of(training) for b in model.parts})
             for feature in _features(blocks, fitted):
-                kept[feature] = kept.get(feature, 0) + 1
+                kept[feature] += 1
     shares = [(block, column, n / (repeats * folds)) for (block, column), n in kept.items()]
     return Predictions(
         models=models,
@@ -191,6 +196,7 @@ def _rows(
                 "cause": cause,
                 "penalty": part.penalty[i],
                 "columns": len(part.encoding.columns),
+                "unstable": part.encoding.unstable,
                 "spread": spread[i],
             }
 

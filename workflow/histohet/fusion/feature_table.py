@@ -25,6 +25,9 @@ from histohet.fusion.blocks import FusionError
 ABOUT = ("scan", "patient", "phase", "batch", "scan_day", "status", "reason")
 """Columns that are no features."""
 
+OF_DRAW = ("scan", "patient", "source", "draw")
+"""Columns of draws that are no features."""
+
 COMMENT = "#"
 
 
@@ -41,15 +44,27 @@ class FeatureTable(NamedTuple):
         Of patients whose table tells it, days from time zero of the endpoint.
     without
         Why a patient of the table has no features, by patient.
+    draws
+        The features of scans under several masks, indexed by patient, with ``scan`` and ``source``;
+        None without such a table.
     """
 
     features: pd.DataFrame
     identity: dict[str, str]
     scan_day: pd.Series[float]
     without: dict[str, str]
+    draws: pd.DataFrame | None = None
 
 
-def read_feature_table(path: str | Path) -> FeatureTable:
+class _Rows(NamedTuple):
+    """A table as it stands in its file: names of its columns, cells by row, what made it."""
+
+    header: list[str]
+    rows: list[tuple[int, dict[str, str]]]
+    identity: dict[str, str]
+
+
+def read_feature_table(path: str | Path, draws: str | Path | None = None) -> FeatureTable:
     """Read a table with ``patient`` and a column per feature, tab- or comma-separated.
 
     Of several rows of a patient, such as scans, the first with features counts. A ``status`` other
@@ -57,21 +72,20 @@ def read_feature_table(path: str | Path) -> FeatureTable:
     ``<path>.provenance.json``, under ``parameters``, as ``engine`` and ``settings``, or in leading
     lines ``# key: value``.
 
+    Parameters
+    ----------
+    path
+        The table.
+    draws
+        The same features under several masks, as `histohet.radiomics.table` writes them.
+
     Raises
     ------
     FusionError
-        If the file cannot be read, has no patients or features, or a cell is no number.
+        If a file cannot be read, has no patients or features, a cell is no number, or the draws are
+        of another make or lack a feature.
     """
-    try:
-        lines = list(read_lines(path))
-        comments = [cells for _, cells in lines if cells[0].startswith(COMMENT)]
-        table = [line for line in lines if not line[1][0].startswith(COMMENT)]
-        if not table:
-            raise SheetError(f"{path} is empty")
-        header = [one_line(name) for name in table[0][1]]
-        rows = list(rows_under(header, table[1:], path))
-    except SheetError as error:
-        raise FusionError(f"feature table: {error}") from error
+    header, rows, identity = _read(path)
     names = [name for name in header if name not in ABOUT]
     if "patient" not in header or not names:
         lacking = "features" if "patient" in header else "column 'patient'"
@@ -80,10 +94,8 @@ def read_feature_table(path: str | Path) -> FeatureTable:
     days: dict[str, float] = {}
     without: dict[str, str] = {}
     for number, cells in rows:
-        patient = cells["patient"]
-        if is_missing(patient):
-            raise FusionError(f"feature table: {path}, row {number}: no patient")
-        found = [_number(cells[name], path, number, name) for name in names]
+        patient = _patient(cells, path, number)
+        found = _numbers(cells, names, path, number)
         usable = cells.get("status", "ok") == "ok" and not np.isnan(found).all()
         if patient in values:
             continue
@@ -101,7 +113,65 @@ def read_feature_table(path: str | Path) -> FeatureTable:
         index=pd.Index(patients, name="patient", dtype=object),
         columns=names,
     )
-    return FeatureTable(features, _identity(path, comments), pd.Series(days, dtype=float), without)
+    drawn = None if draws is None else _read_draws(draws, names, identity, path)
+    return FeatureTable(features, identity, pd.Series(days, dtype=float), without, drawn)
+
+
+def _read_draws(
+    path: str | Path, names: Sequence[str], identity: Mapping[str, str], features: str | Path
+) -> pd.DataFrame:
+    """Read the draws of features that were made in the same way."""
+    header, rows, made_by = _read(path)
+    lacking = [name for name in (*OF_DRAW, *names) if name not in header]
+    if lacking:
+        raise FusionError(f"feature table: {path} has no column '{lacking[0]}'")
+    if made_by != identity:
+        raise FusionError(
+            f"features of {path} come from {in_words(made_by)}; those of {features} from "
+            f"{in_words(identity)}: make both anew, or take {Path(path).name} away"
+        )
+    numbers = [_numbers(cells, names, path, number) for number, cells in rows]
+    patients = [_patient(cells, path, number) for number, cells in rows]
+    draws = pd.DataFrame(
+        np.array(numbers, float).reshape(len(rows), len(names)),
+        index=pd.Index(patients, name="patient", dtype=object),
+        columns=list(names),
+    )
+    for name in ("scan", "source"):
+        draws[name] = [cells[name] for _, cells in rows]
+    return draws
+
+
+def in_words(identity: Mapping[str, str]) -> str:
+    """Return what made the columns of a block."""
+    return ", ".join(f"{key} {value}" for key, value in identity.items()) or "an unknown source"
+
+
+def _read(path: str | Path) -> _Rows:
+    """Read a table, whose leading lines may say what made it."""
+    try:
+        lines = list(read_lines(path))
+        comments = [cells for _, cells in lines if cells[0].startswith(COMMENT)]
+        table = [line for line in lines if not line[1][0].startswith(COMMENT)]
+        if not table:
+            raise SheetError(f"{path} is empty")
+        header = [one_line(name) for name in table[0][1]]
+        rows = list(rows_under(header, table[1:], path))
+    except SheetError as error:
+        raise FusionError(f"feature table: {error}") from error
+    return _Rows(header, rows, _identity(path, comments))
+
+
+def _patient(cells: Mapping[str, str], path: str | Path, row: int) -> str:
+    if is_missing(cells["patient"]):
+        raise FusionError(f"feature table: {path}, row {row}: no patient")
+    return cells["patient"]
+
+
+def _numbers(
+    cells: Mapping[str, str], names: Sequence[str], path: str | Path, row: int
+) -> list[float]:
+    return [_number(cells[name], path, row, name) for name in names]
 
 
 def _number(cell: str, path: str | Path, row: int, column: str) -> float:
@@ -122,11 +192,11 @@ def _identity(path: str | Path, comments: Sequence[Sequence[str]]) -> dict[str, 
             parameters = read_json(beside).get("parameters", {})
         except ValueError as error:
             raise FusionError(f"feature table: {error}") from error
-        return dict(_in_words(parameters, ("engine", "settings")))
+        return dict(_texts_of(parameters, ("engine", "settings")))
     return dict(_comment(cells) for cells in comments)
 
 
-def _in_words(parameters: Mapping[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _texts_of(parameters: Mapping[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
     for key in keys:
         if key in parameters:
             value = parameters[key]

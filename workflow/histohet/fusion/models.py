@@ -181,7 +181,7 @@ def fit_models(
         If a block has a value that is not finite.
     """
     training = inner >= 0
-    used = {name: blocks[name] for name in _used(models)}
+    used = {name: blocks[name] for name in used_by(models)}
     encoded = _encode(used, training, time, state, filters)
     folds = [
         (fold, _encode(used, fold, time, state, filters))
@@ -200,7 +200,8 @@ def fit_models(
     }
 
 
-def _used(models: Mapping[str, Fusion]) -> list[str]:
+def used_by(models: Mapping[str, Fusion]) -> list[str]:
+    """Return the blocks that some model has, in order."""
     return list(dict.fromkeys(block for fusion in models.values() for block in fusion.blocks))
 
 

@@ -99,7 +99,8 @@ def fusion_cohort(
             late = scanned_after(tables[name], rows)
             steps += [(f"block {name}", len(rows), f"{who}: {why}") for who, why in late.items()]
             before = features[~features.index.isin(late)].reindex(features.index)
-            blocks[name] = aligned(name, before, rows.index, "features", tables[name].identity)
+            of_table = tables[name].identity, tables[name].draws
+            blocks[name] = aligned(name, before, rows.index, "features", *of_table)
         else:
             blocks[name] = _of_slides(name, slides, vectors, analysis, settings, rows, made)
     known = np.column_stack([block.known for block in blocks.values()])
@@ -132,18 +133,22 @@ def read_fusion_cohort(
     Parameters
     ----------
     files
-        ``clinical`` and ``problems``; ``tables`` in the order of the settings; ``slides`` and
-        ``vectors``, empty where no block is made of them.
+        ``clinical`` and ``problems``; ``tables`` in the order of the settings, and those of their
+        ``draws`` that there are; ``slides`` and ``vectors``, empty where no block is made of them.
     analysis, settings, made_by
         As for `fusion_cohort`.
     """
-    read = [read_feature_table(path) for path in files["tables"]]
+    draws = {name: path for name, path in settings.draws.items() if path in files["draws"]}
+    tables = {
+        name: read_feature_table(path, draws.get(name))
+        for name, path in zip(settings.tables, files["tables"], strict=True)
+    }
     slides, vectors = ([read_tsv(path) for path in files[name]] for name in ("slides", "vectors"))
     return fusion_cohort(
         read_clinical_tsv(str(files["clinical"]), str(files["problems"])),
         analysis,
         settings,
-        dict(zip(settings.tables, read, strict=True)),
+        tables,
         slides[0] if slides else None,
         vectors[0] if vectors else None,
         made_by,

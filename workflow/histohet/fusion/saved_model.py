@@ -34,6 +34,7 @@ from histohet.fusion.comparison import (
 )
 from histohet.fusion.competing_risks import COMPETING, EVENT, Hazards, aalen_johansen
 from histohet.fusion.cross_validation import Centres, Predictions, inner_folds, why_not
+from histohet.fusion.feature_table import in_words
 from histohet.fusion.models import Blocks, Fusion, FusionModel, Part, fit_models
 from histohet.fusion.settings import FusionSettings
 
@@ -292,11 +293,6 @@ def check_fit(saved: SavedModel, blocks: Blocks, settings: FusionSettings) -> No
     if unknown:
         known = ", ".join(f"{months:g}" for months in saved.training["horizons"]) or "none"
         raise FusionError(f"horizon {unknown[0]:g}: the model was trained for {known} months")
-
-
-def in_words(identity: Mapping[str, str]) -> str:
-    """Return what made the columns of a block."""
-    return ", ".join(f"{key} {value}" for key, value in identity.items()) or "an unknown source"
 
 
 def _notes(saved: SavedModel, blocks: Blocks, predictor: Floats) -> list[str]:

@@ -17,6 +17,8 @@ OWN_BLOCKS = ("clinical", "slide", "heterogeneity")
 OTHER_MODELS = ("volume", "nothing")
 """What models are called that are of no block."""
 
+_FEATURES, _DRAWS = "features.tsv", "draws.tsv"
+
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -75,6 +77,14 @@ class FusionSettings(Settings):
         description="Whether the model that is saved is fitted to the columns of all blocks, with "
         "a penalty for each, or to the predictions of the blocks (stacking). Both are compared.",
     )
+    min_icc: float | None = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Features of a table stay whose intraclass correlation under other masks, of "
+        "the training patients, has an interval that begins here or above; with null all stay. "
+        "For tables `features.tsv` with `draws.tsv` beside them, as `snakemake radiomics` writes.",
+    )
     max_correlation: float = Field(
         0.95,
         gt=0,
@@ -103,6 +113,12 @@ class FusionSettings(Settings):
         description="`model.json` of another run, which is applied to this cohort and not fitted "
         "anew.",
     )
+
+    @property
+    def draws(self) -> dict[str, str]:
+        """Tables of features under other masks, if there are any: `draws.tsv` by `features.tsv`."""
+        names = {name: path.removesuffix(_FEATURES) for name, path in self.tables.items()}
+        return {name: stem + _DRAWS for name, stem in names.items() if stem != self.tables[name]}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -64,7 +64,26 @@ def intraclass_correlation(values: Floats, groups: npt.NDArray[np.integer]) -> I
 
 
 def measure_stability(draws: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
-    """Return the ICC of every feature, by source of masks.
+    """Return the ICC of every feature of an engine, by source of masks.
+
+    Parameters
+    ----------
+    draws, features
+        As for `icc_by_source`.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`.
+    """
+    found = icc_by_source(draws, features)
+    found["ibsi"] = [tag_of(name) for name in found["feature"]]
+    found["family"] = [family_of(name) for name in found["feature"]]
+    return found[list(COLUMNS)]
+
+
+def icc_by_source(draws: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
+    """Return the ICC of every feature, whatever it is called, by source of masks.
 
     To leave features out in a model, give the draws of the scans of its training fold alone.
 
@@ -78,8 +97,8 @@ def measure_stability(draws: pd.DataFrame, features: Sequence[str]) -> pd.DataFr
     Returns
     -------
     DataFrame
-        `COLUMNS`, by source and feature; nothing for a source that does not give two scans at
-        least two masks each.
+        ``feature``, ``source``, ``n_scans``, ``n_masks``, ``icc``, ``low``, ``high``, by source and
+        feature; nothing for a source that does not give two scans at least two masks each.
     """
     parts = []
     for source in ("reader", "perturbation"):
@@ -94,8 +113,6 @@ def measure_stability(draws: pd.DataFrame, features: Sequence[str]) -> pd.DataFr
             pd.DataFrame(
                 {
                     "feature": list(features),
-                    "ibsi": [tag_of(name) for name in features],
-                    "family": [family_of(name) for name in features],
                     "source": source,
                     "n_scans": rows["scan"].nunique(),
                     "n_masks": len(rows),
@@ -103,7 +120,8 @@ def measure_stability(draws: pd.DataFrame, features: Sequence[str]) -> pd.DataFr
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    columns = [name for name in COLUMNS if name not in ("ibsi", "family")]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def stable_features(stability: pd.DataFrame, min_icc: float) -> list[str]:
@@ -112,7 +130,7 @@ def stable_features(stability: pd.DataFrame, min_icc: float) -> list[str]:
     Parameters
     ----------
     stability
-        Of `measure_stability`.
+        Of `icc_by_source` or `measure_stability`.
     """
     lowest = stability.groupby("feature", sort=False)["low"].agg(lambda low: low.min(skipna=False))
     return [str(name) for name in lowest.index[lowest >= min_icc]]
