@@ -502,6 +502,22 @@ def test_cores_of_an_array_stand_in_their_places(visit: Visit, tmp_path: Path) -
     assert page.state("slide") == "B-1"
 
 
+def test_scans_of_the_patient_open_over_the_page(visit: Visit, tmp_path: Path) -> None:
+    cohort = Cohort(tmp_path)
+    cohort.add("a", columns=3, rows=3, n_clusters=1)
+    picture = tmp_path / "ct.png"
+    Image.new("RGB", (400, 100), (10, 200, 30)).save(picture)
+    cohort.write_slides(scans={"ct_1": picture, "ct_2": picture})
+    page = visit(cohort.write_cohort())
+    assert page.text("#scans").split() == ["CT:", "ct_1", "ct_2"]
+    page.page.click("#scans button:has-text('ct_2')")
+    page.page.wait_for_function("() => document.querySelector('#scan img').naturalWidth === 400")
+    assert page.text("#scan strong") == "ct_2"
+    assert any(request.endswith("/a/scan_ct_2.webp") for request in page.requests)
+    page.page.click("#scan button")
+    assert not page.page.locator("#scan").is_visible()
+
+
 def test_a_slide_that_was_asked_for_can_be_zoomed_into(visit: Visit, tmp_path: Path) -> None:
     cohort = Cohort(tmp_path)
     cohort.add("a", columns=8, rows=6)
