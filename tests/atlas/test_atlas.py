@@ -202,6 +202,20 @@ def test_curves_are_the_published_ones(made: Cohort, page: Any) -> None:
     assert f"Log-rank p = {p:.4g}" in page.text("#survival-note")
 
 
+def test_numbers_at_risk_are_those_of_the_patients(made: Cohort, page: Any) -> None:
+    patients = made.analysis().patients
+    patients = patients[patients["analysed"]]
+    notes = page.page.evaluate(
+        """document.getElementById('survival').layout.annotations
+        .map(one => [one.font.color, one.x, one.text])"""
+    )
+    colours = page.page.evaluate("atlas.cohort.data.palette.groups")
+    for group, own in patients.groupby("group"):
+        shown = {month: int(n) for colour, month, n in notes if colour == colours[group]}
+        assert len(shown) > 3
+        assert shown == {month: int((own["OS_months"] >= month).sum()) for month in shown}
+
+
 def test_curves_of_a_brushed_group_are_those_of_lifelines(made: Cohort, page: Any) -> None:
     """Two slides of one patient are one patient, and the refused one is none."""
     brush = ["slide_00", "slide_01", "slide_02", "slide_05", "slide_08", "slide_09", "bad"]
