@@ -202,6 +202,20 @@ def test_curves_are_the_published_ones(made: Cohort, page: Any) -> None:
     assert f"Log-rank p = {p:.4g}" in page.text("#survival-note")
 
 
+def test_numbers_at_risk_are_those_of_the_patients(made: Cohort, page: Any) -> None:
+    patients = made.analysis().patients
+    patients = patients[patients["analysed"]]
+    notes = page.page.evaluate(
+        """document.getElementById('survival').layout.annotations
+        .map(one => [one.font.color, one.x, one.text])"""
+    )
+    colours = page.page.evaluate("atlas.cohort.data.palette.groups")
+    for group, own in patients.groupby("group"):
+        shown = {month: int(n) for colour, month, n in notes if colour == colours[group]}
+        assert len(shown) > 3
+        assert shown == {month: int((own["OS_months"] >= month).sum()) for month in shown}
+
+
 def test_curves_of_a_brushed_group_are_those_of_lifelines(made: Cohort, page: Any) -> None:
     """Two slides of one patient are one patient, and the refused one is none."""
     brush = ["slide_00", "slide_01", "slide_02", "slide_05", "slide_08", "slide_09", "bad"]
@@ -500,6 +514,22 @@ def test_cores_of_an_array_stand_in_their_places(visit: Visit, tmp_path: Path) -
     assert core["width"] / box["width"] == pytest.approx(0.1, abs=0.01)
     page.page.click("#array .core[title='B-1']")
     assert page.state("slide") == "B-1"
+
+
+def test_scans_of_the_patient_open_over_the_page(visit: Visit, tmp_path: Path) -> None:
+    cohort = Cohort(tmp_path)
+    cohort.add("a", columns=3, rows=3, n_clusters=1)
+    picture = tmp_path / "ct.png"
+    Image.new("RGB", (400, 100), (10, 200, 30)).save(picture)
+    cohort.write_slides(scans={"ct_1": picture, "ct_2": picture})
+    page = visit(cohort.write_cohort())
+    assert page.text("#scans").split() == ["CT:", "ct_1", "ct_2"]
+    page.page.click("#scans button:has-text('ct_2')")
+    page.page.wait_for_function("() => document.querySelector('#scan img').naturalWidth === 400")
+    assert page.text("#scan strong") == "ct_2"
+    assert any(request.endswith("/a/scan_ct_2.webp") for request in page.requests)
+    page.page.click("#scan button")
+    assert not page.page.locator("#scan").is_visible()
 
 
 def test_a_slide_that_was_asked_for_can_be_zoomed_into(visit: Visit, tmp_path: Path) -> None:

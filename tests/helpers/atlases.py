@@ -207,8 +207,8 @@ class Cohort:
             "main", ANALYSIS.score, shown, estimates_of(found, **about), curves_of(found)
         )
 
-    def write_slides(self, exemplars: int = 2) -> None:
-        """Write the folders of all slides."""
+    def write_slides(self, exemplars: int = 2, scans: Mapping[str, Path] | None = None) -> None:
+        """Write the folders of all slides; `scans` are pictures of the CT of all."""
         for row in self.rows:
             slide, ok = row["slide"], row["status"] == "ok"
             folder = self.atlas / "slides" / FOLDER / slide
@@ -225,7 +225,11 @@ class Cohort:
             )
             page = make_page(slide, files, (), exemplars, folder)
             picture = copy_picture(self.file("thumbnail", slide), folder)
-            write_page(folder, f"{FOLDER}/{slide}", page, picture)
+            shown = {
+                scan: copy_picture(file, folder, f"scan_{scan}.webp")
+                for scan, file in (scans or {}).items()
+            }
+            write_page(folder, f"{FOLDER}/{slide}", page, picture, shown)
 
     def write_cohort(
         self,

@@ -12,6 +12,7 @@ from plan.analyses import Analyses
 from plan.inputs import Inputs
 from plan.interface import Files, PlanError, Wildcards, with_signature
 from plan.paths import fill
+from plan.scans import Scans
 from plan.slides import Slides
 from plan.variants import Variants
 
@@ -42,11 +43,13 @@ class Atlas:
         variants: Variants,
         inputs: Inputs,
         analyses: Analyses,
+        scans: Scans,
     ) -> None:
         self._slides = slides
         self._variants = variants
         self._inputs = inputs
         self._analyses = analyses
+        self._scans = scans
         self.settings: AtlasSettings = config.atlas
         self.zoomed = self._zoomed(config.slides)
 
@@ -71,11 +74,13 @@ class Atlas:
         own: dict[str, Files] = {}
         if self._inputs.is_pooled(wildcards):
             pattern, factors = paths.POOLED_THUMBNAIL, wildcards
+            patient = wildcards.slide
             thumbnail = pattern.format(
                 slide=factors.slide, encoder=factors.encoder, masking=factors.masking
             )
         else:
             thumbnail = self._slides.thumbnail(wildcards.slide)
+            patient = self._slides.rows[wildcards.slide].patient
             own = {
                 "tiles": self._slides.tiles(wildcards),
                 "record": paths.RECORD.format(slide=wildcards.slide),
@@ -84,6 +89,9 @@ class Atlas:
             if self.settings.exemplars:
                 own["features"] = self._inputs.features(wildcards)
                 own["slide"] = self._slides.file("path")(wildcards)
+        scans = self._scans.pictures_of(patient)
+        if scans:
+            own["scans"] = scans
         return {
             "clusters": paths.CLUSTERS.format(
                 encoder=wildcards.encoder,

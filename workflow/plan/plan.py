@@ -91,7 +91,9 @@ class Plan:
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
         self.fusion = Fusion(config, self.variants, self.encoders, self.analyses)
-        self.atlas = Atlas(config, self.slides, self.variants, self.inputs, self.analyses)
+        self.atlas = Atlas(
+            config, self.slides, self.variants, self.inputs, self.analyses, self.scans
+        )
         self.resources = Resources(self.slides, config.row_size)
         expression = () if config.agreement is None else config.agreement.expression
         self.sections = {section.slide: section for section in expression}

@@ -57,6 +57,11 @@ class Scans:
         columns = ("patient", "phase", "batch", "scan_day")
         return [{name: getattr(row, name) for name in columns} for row in self.rows.values()]
 
+    def pictures_of(self, patient: str) -> list[str]:
+        """Return the pictures of the scans of a patient, in the order of the sheet."""
+        own = [scan for scan, row in self.rows.items() if row.patient == patient]
+        return paths.fill(paths.SCAN_PICTURE, scan=own)
+
     def _row(self, wildcards: Wildcards) -> ScanRow:
         if wildcards.scan not in self.rows:
             there = self._sheet or "the configuration, which names no sheet of scans"

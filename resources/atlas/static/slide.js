@@ -76,6 +76,7 @@ atlas.slide = (() => {
     link.hidden = !variant.in_qupath;
     link.href = `../qupath/${variant.name}/${slide}.geojson`;
     showOthers(row);
+    listScans(place, data.scans);
     listLayers();
     const opened = new Promise((resolve) => {
       viewer.addOnceHandler("open", resolve);
@@ -105,7 +106,7 @@ atlas.slide = (() => {
     removeOverlay();
     viewer.close();
     say("");
-    for (const id of ["legend", "exemplars", "hover", "notes", "others", "array", "layer"]) by(id).replaceChildren();
+    for (const id of ["legend", "exemplars", "hover", "notes", "others", "scans", "array", "layer"]) by(id).replaceChildren();
     by("qupath").hidden = true;
   }
 
@@ -292,6 +293,21 @@ atlas.slide = (() => {
     const button = element("button", slide, { type: "button", className: "link" });
     button.addEventListener("click", () => state.set({ slide, only: "" }));
     return button;
+  }
+
+  // CT scans of the patient: their planes, over the page until they are closed.
+  function listScans(place, scans) {
+    if (!scans.length) return;
+    by("scans").append("CT: ", ...scans.map(({ scan, file }) => {
+      const button = element("button", scan, { type: "button", className: "link" });
+      button.addEventListener("click", () => {
+        const dialog = by("scan");
+        dialog.querySelector("strong").textContent = scan;
+        Object.assign(dialog.querySelector("img"), { src: `${place}/${file}`, alt: `Planes of ${scan}` });
+        dialog.showModal();
+      });
+      return button;
+    }));
   }
 
   function drawArray(array, current) {

@@ -8,6 +8,9 @@ atlas.survival = (() => {
   const selects = Object.fromEntries(
     ["analysis", "endpoint", "figure"].map((name) => [name, document.getElementById(name)]));
 
+  // Where the numbers at risk begin below the axis, and how high their rows are, px.
+  const [RISK_TOP, RISK_ROW] = [36, 14];
+
   // Kaplan and Meier (1958): survival after each time, of months and events (0 or 1).
   function kaplanMeier(months, events) {
     const patients = months.map((time, place) => [time, events[place]]).sort((a, b) => a[0] - b[0]);
@@ -73,11 +76,12 @@ atlas.survival = (() => {
     return [band(curve.lower, {}), band(curve.upper, { fill: "tonexty", fillcolor: `${colour}22` })];
   }
 
+  const published = () => cohort.analysis().curves.filter((one) => one.endpoint === cohort.endpoint());
+
   function curveTraces() {
     const { palette } = cohort.data;
-    const endpoint = cohort.endpoint();
     const traces = [];
-    for (const curve of cohort.analysis().curves.filter((one) => one.endpoint === endpoint)) {
+    for (const curve of published()) {
       const colour = palette.groups[curve.group] || palette.ink;
       traces.push(...limits(curve, colour));
       const name = `${curve.group || "all"} (n = ${curve.at_risk[0] || 0})`;
@@ -89,6 +93,34 @@ atlas.survival = (() => {
       traces.push(step(name, curve.time, curve.survival, curve.atRisk, { color: colour, dash: "dot" }));
     }
     return traces;
+  }
+
+  // Patients at risk just before a time: as published at the next step, none after the last.
+  function atRisk(curve, month) {
+    const next = curve.time.findIndex((time) => time >= month);
+    return next < 0 ? 0 : curve.at_risk[next];
+  }
+
+  // At most six round numbers of months.
+  function ticks(last) {
+    const step = [1, 2, 3, 6, 12, 24, 36, 60, 120].find((months) => last / months <= 6) || 240;
+    return Array.from({ length: Math.floor(last / step) + 1 }, (_, place) => place * step);
+  }
+
+  // A row of numbers below the axis for each published curve, in its colour.
+  function riskRows(curves, months) {
+    const { palette } = cohort.data;
+    const at = (x, text, row, color, more) => ({
+      x, y: 0, xref: "x", yref: "paper", yanchor: "top", yshift: -RISK_TOP - row * RISK_ROW,
+      text, showarrow: false, font: { size: 11, color }, ...more,
+    });
+    return [
+      at(0, "At risk", 0, palette.ink, { xref: "paper", xanchor: "right", xshift: -12 }),
+      ...curves.flatMap((curve, row) => {
+        const colour = palette.groups[curve.group] || palette.ink;
+        return months.map((month) => at(month, String(atRisk(curve, month)), row, colour));
+      }),
+    ];
   }
 
   function words() {
@@ -158,10 +190,14 @@ atlas.survival = (() => {
       return Plotly.react(place, traces, layout, plots.settings);
     }
     note.textContent = words();
+    const curves = published();
+    const months = ticks(Math.max(0, ...curves.flatMap((curve) => curve.time)));
     const layout = plots.layout({
+      margin: { l: 56, r: 12, t: 8, b: RISK_TOP + (curves.length + 0.5) * RISK_ROW },
+      annotations: curves.length ? riskRows(curves, months) : [],
       showlegend: true,
       legend: { x: 1, xanchor: "right", y: 1, bgcolor: "rgba(255,255,255,0.7)" },
-      xaxis: { title: { text: "Months" }, rangemode: "tozero" },
+      xaxis: { title: { text: "Months", standoff: 2 }, rangemode: "tozero", tickvals: months },
       yaxis: { title: { text: plots.plain(cohort.endpoint()) }, range: [0, 1.02] },
     });
     const traces = curveTraces();

@@ -113,7 +113,7 @@ atlas.table = (() => {
     }
     const brushed = cohort.brushed();
     if (brushed) table.setFilter((row) => brushed.has(row.slide));
-    else table.clearFilter(false);
+    else if (table.getFilters().length) table.clearFilter(false);
     const sorters = sorting();
     if (asText(table.getSorters()) !== asText(sorters)) {
       if (sorters.length) table.setSort(sorters);

@@ -91,7 +91,7 @@ def test_of_a_pool_no_typical_tiles_but_a_number_for_each(cohort: Cohort, tmp_pa
         clusters=str(cohort.file("clusters", "a")), coverage=str(cohort.file("coverage", "a"))
     )
     page = make_page("a", pooled, (), 3, tmp_path)
-    data = page.as_dict("picture.webp")
+    data = page.as_dict("picture.webp", {})
     assert data["rows"] == [row for row in range(30) if row % 6]
     assert data["exemplars"] == []
     assert data["notes"] == [

@@ -42,7 +42,7 @@ class Page(HTMLParser):
         self.files += [value for name in ("src", "href") if (value := given.get(name))]
         self.ids += [value for value in [given.get("id")] if value]
         self.inline += [name for name in given if name.startswith("on") or name == "style"]
-        if tag not in {"meta", "link", "input"}:
+        if tag not in {"meta", "link", "input", "img"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

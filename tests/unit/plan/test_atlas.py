@@ -75,6 +75,17 @@ def test_pooled_slides_are_shown_by_their_pool() -> None:
     ]
 
 
+def test_scans_are_shown_with_slides_of_their_patient(folder: Path) -> None:
+    (folder / "scans.tsv").write_text(
+        "scan\tpatient\tct\tmask\ns2\tp\ta.nii\tm.nii\ns1\tp\ta.nii\tm.nii\ns3\tr\ta.nii\tm.nii\n"
+    )
+    plan = planned(variants=["full", POOLED], scans="scans.tsv")
+    wanted = ["results/ct/s2.png", "results/ct/s1.png"]
+    assert plan.atlas.slide(of(procedure="potts", slide="a"))["scans"] == wanted
+    assert plan.atlas.slide(of(procedure="potts_pooled", slide="p"))["scans"] == wanted
+    assert "scans" not in plan.atlas.slide(of(procedure="potts", slide="c"))
+
+
 def test_variants_that_cluster_alike_share_their_folders() -> None:
     plan = planned(variants=["full", "no_tumor_filter"])
     assert len(plan.atlas.folders(of())) == 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,8 @@ class SlidePage:
     exemplars: Sequence[tuple[Exemplar, str]] = ()
     notes: Sequence[str] = field(default_factory=tuple)
 
-    def as_dict(self, picture: str) -> dict[str, Any]:
-        """Return what the page takes; `picture` is named as the folder sees it."""
+    def as_dict(self, picture: str, scans: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the page takes; pictures are named as the folder sees them."""
         unit_px, columns = position_codes(self.lattice.coords)
         x, y = (packed_codes(column) for column in columns)
         return {
@@ -110,6 +110,7 @@ class SlidePage:
                 {"cluster": one.cluster, "tile": one.row, "file": file}
                 for one, file in self.exemplars
             ],
+            "scans": [{"scan": scan, "file": file} for scan, file in scans.items()],
             "notes": list(self.notes),
         }
 
@@ -127,7 +128,9 @@ def position_codes(coords: Ints) -> tuple[int, tuple[Ints, Ints]]:
     return unit, (codes[:, 0], codes[:, 1])
 
 
-def write_page(folder: Path, place: str, page: SlidePage, picture: str) -> None:
+def write_page(
+    folder: Path, place: str, page: SlidePage, picture: str, scans: Mapping[str, str] | None = None
+) -> None:
     """Write the data of a slide into its folder.
 
     Parameters
@@ -136,16 +139,18 @@ def write_page(folder: Path, place: str, page: SlidePage, picture: str) -> None:
         Where the page finds the folder, below ``slides``: what the data are called.
     picture
         As the folder names it.
+    scans
+        Pictures of the CT scans of the patient, by scan, as the folder names them.
     """
-    text = call_text(f"slide {place}", page.as_dict(picture))
+    text = call_text(f"slide {place}", page.as_dict(picture, scans or {}))
     (folder / DATA).write_text(text, encoding="ascii")
 
 
-def copy_picture(thumbnail: str | Path, folder: Path) -> str:
-    """Write a thumbnail into a folder, without what it says of where it is from; its name there."""
-    with Image.open(thumbnail) as image:
-        image.convert("RGB").save(folder / PICTURE, quality=PICTURE_QUALITY)
-    return PICTURE
+def copy_picture(picture: str | Path, folder: Path, name: str = PICTURE) -> str:
+    """Write a picture into a folder, without what it says of where it is from; its name there."""
+    with Image.open(picture) as image:
+        image.convert("RGB").save(folder / name, quality=PICTURE_QUALITY)
+    return name
 
 
 def make_page(
