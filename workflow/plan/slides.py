@@ -131,11 +131,17 @@ class Slides:
         ]
 
     @property
+    def stained(self) -> list[str]:
+        """Slides without a mask whose epithelium the stain tells."""
+        if self._config.epithelium.without_mask != "stain":
+            return []
+        return [slide for slide in self.segmented if self.rows[slide].mask is None]
+
+    @property
     def drawn_masks(self) -> list[str]:
         """Slides whose mask is drawn: the one that they bring, or the one that we make."""
-        own = self._config.epithelium.without_mask == "stain"
-        found = {slide for slide in self.segmented if own and self.rows[slide].mask is None}
-        return [slide for slide in self.rows if slide in found.union(self.masked)]
+        drawn = {*self.stained, *self.masked}
+        return [slide for slide in self.rows if slide in drawn]
 
     @property
     def cores(self) -> list[str]:

@@ -84,7 +84,7 @@ rule collect_preflight:
         encoder=ENCODERS.configured.parameters(),
         min_tiles=config["clustering"]["min_tiles"],
         min_coverage=config["epithelium"]["min_coverage"],
-        by_stain=config["epithelium"]["without_mask"] == "stain",
+        by_stain=bool(SLIDES.stained),
         tolerance=config["scale"]["tolerance"],
         code=code_of("collect_preflight.py"),
     script:
