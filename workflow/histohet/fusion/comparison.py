@@ -29,8 +29,9 @@ from histohet.fusion.performance import (
 from histohet.fusion.settings import OTHER_MODELS, FusionSettings
 from histohet.prognosis.evaluation import (
     RESAMPLES,
-    RISK_GROUPS,
     Estimate,
+    ObservedRisk,
+    calibrated,
     calibration_slope,
     risk_groups,
 )
@@ -361,53 +362,12 @@ def _calibrations(found: Predictions, time: Floats, state: Ints) -> Iterator[Est
                 reason=slope.reason,
             )
         for months, predicted in zip(found.horizons, risks.mean(axis=0), strict=True):
+
+            def observe(here: Bools, months: float = months) -> ObservedRisk:
+                return aalen_johansen(time[here], state[here]).by(months)
+
             of_horizon = replace(blank, horizon_months=months)
-            yield from calibrated(of_horizon, predicted, time, state)
-
-
-def calibrated(blank: Estimate, predicted: Floats, time: Floats, state: Ints) -> Iterator[Estimate]:
-    """Yield predicted risks against Aalen–Johansen, of everybody and in quarters of the prediction.
-
-    Parameters
-    ----------
-    blank
-        Model and horizon.
-    predicted
-        Risk by that horizon, (n,).
-    time, state
-        Follow-up in months and how it ended, (n,).
-    """
-    months = float(blank.horizon_months or 0)
-    overall, mean = aalen_johansen(time, state).by(months), float(predicted.mean())
-    yield replace(
-        blank,
-        measure="observed_over_predicted",
-        estimate=overall.share / mean,
-        lower=overall.lower / mean,
-        upper=overall.upper / mean,
-        reason=overall.reason,
-    )
-    group = risk_groups(predicted, RISK_GROUPS)
-    for number in range(group.max() + 1):
-        here = group == number
-        of_group = replace(
-            blank,
-            measure="predicted_risk",
-            risk_group=number + 1,
-            estimate=float(predicted[here].mean()),
-            n=int(here.sum()),
-            events=int(np.sum(state[here] == EVENT)),
-        )
-        yield of_group
-        seen = aalen_johansen(time[here], state[here]).by(months)
-        yield replace(
-            of_group,
-            measure="observed_risk",
-            estimate=seen.share,
-            lower=seen.lower,
-            upper=seen.upper,
-            reason=seen.reason,
-        )
+            yield from calibrated(of_horizon, predicted, event, observe)
 
 
 def decision_curves(

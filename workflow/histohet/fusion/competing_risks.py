@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from histohet.common.arrays import Bools, Floats, Ints
+from histohet.prognosis.evaluation import ObservedRisk
 
 CENSORED, EVENT, COMPETING = 0, 1, 2
 """States that follow-up ends in."""
@@ -20,20 +21,6 @@ CENSORED, EVENT, COMPETING = 0, 1, 2
 CAUSES = (EVENT, COMPETING)
 
 _CONFIDENCE = ndtri(0.975)
-
-
-@dataclass(frozen=True)
-class Observed:
-    """Incidence by a horizon with its 95 % interval.
-
-    NaN, with a reason, where nobody is followed that far; the interval alone is NaN where nobody
-    has the event yet, or all have.
-    """
-
-    share: float
-    lower: float = np.nan
-    upper: float = np.nan
-    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +47,20 @@ class Incidence:
     followed: float
     at_risk_after: bool
 
-    def by(self, horizon: float) -> Observed:
+    def by(self, horizon: float) -> ObservedRisk:
         """Return the incidence by a horizon; the interval is that of log(−log(incidence))."""
         if np.isnan(self.followed):
-            return Observed(np.nan, reason="there is no patient")
+            return ObservedRisk(np.nan, reason="there is no patient")
         if self.followed < horizon and self.at_risk_after:
             last = f"the last leaves at {self.followed:g}"
-            return Observed(np.nan, reason=f"nobody is followed for {horizon:g}: {last}")
+            return ObservedRisk(np.nan, reason=f"nobody is followed for {horizon:g}: {last}")
         last_time = int(np.searchsorted(self.time, horizon, side="right")) - 1
         share = float(self.share[last_time]) if last_time >= 0 else 0.0
         if not 0 < share < 1:
-            return Observed(share)
+            return ObservedRisk(share)
         reach = _CONFIDENCE * self.standard_error[last_time] / (share * np.log(share))
         upper, lower = share ** np.exp(reach), share ** np.exp(-reach)
-        return Observed(share, float(lower), float(upper))
+        return ObservedRisk(share, float(lower), float(upper))
 
 
 def aalen_johansen(time: Floats, state: Ints, cause: int = EVENT) -> Incidence:

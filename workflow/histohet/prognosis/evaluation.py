@@ -11,7 +11,7 @@ would differ had they been trained on other patients.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -175,39 +175,53 @@ def _calibrations(found: OutOfFold, time: Floats, event: Bools) -> Iterator[Esti
             reason=slope.reason,
         )
         for months, predicted in zip(found.horizons, probabilities.mean(axis=0), strict=True):
-            yield from _calibration_at(months, predicted, time, event, name)
+
+            def observe(here: Bools, months: float = months) -> ObservedRisk:
+                return observed_risk(time[here], event[here], months)
+
+            blank = Estimate(name, "", horizon_months=months)
+            yield from calibrated(blank, predicted, event, observe)
 
 
-def _calibration_at(
-    months: float, predicted: Floats, time: Floats, event: Bools, name: str
+def calibrated(
+    blank: Estimate, predicted: Floats, event: Bools, observe: Callable[[Bools], ObservedRisk]
 ) -> Iterator[Estimate]:
-    """Return predicted against observed risk, of everybody and by group of predicted risk."""
-    overall = observed_risk(time, event, months)
-    yield Estimate(
-        name,
-        "observed_over_predicted",
-        overall.share / predicted.mean(),
-        overall.lower / predicted.mean(),
-        overall.upper / predicted.mean(),
-        horizon_months=months,
-        n=len(event),
-        events=int(event.sum()),
+    """Yield predicted against observed risk by a horizon, of everybody and in quarters of it.
+
+    Parameters
+    ----------
+    blank
+        Model and horizon.
+    predicted
+        Risk by that horizon, (n,).
+    event
+        Who had the event, (n,).
+    observe
+        Returns the risk that is observed of some patients, (n,) bool.
+    """
+    blank = replace(blank, n=len(event), events=int(event.sum()))
+    overall, mean = observe(np.ones(len(event), np.bool_)), predicted.mean()
+    yield replace(
+        blank,
+        measure="observed_over_predicted",
+        estimate=overall.share / mean,
+        lower=overall.lower / mean,
+        upper=overall.upper / mean,
         reason=overall.reason,
     )
     group = risk_groups(predicted, RISK_GROUPS)
     for number in range(group.max() + 1):
         here = group == number
-        of_group = Estimate(
-            name,
-            "predicted_risk",
-            float(predicted[here].mean()),
-            horizon_months=months,
+        of_group = replace(
+            blank,
+            measure="predicted_risk",
             risk_group=number + 1,
+            estimate=float(predicted[here].mean()),
             n=int(here.sum()),
             events=int(event[here].sum()),
         )
         yield of_group
-        seen = observed_risk(time[here], event[here], months)
+        seen = observe(here)
         yield replace(
             of_group,
             measure="observed_risk",
@@ -227,7 +241,7 @@ def _penalties(found: OutOfFold, event: Bools) -> Iterator[Estimate]:
 
 @dataclass(frozen=True)
 class ObservedRisk:
-    """Share of patients with the event by a horizon (Kaplan–Meier), with its 95 % interval.
+    """Share of patients with the event by a horizon, with its 95 % interval.
 
     NaN, with a reason, where nobody is followed that far; the interval alone is NaN where nobody
     has the event yet, or all have.
@@ -254,7 +268,7 @@ class Slope:
 
 
 def observed_risk(time: Floats, event: Bools, horizon: float) -> ObservedRisk:
-    """Return the share of patients with the event by a horizon, in the unit of `time`."""
+    """Return the share of patients with the event by a horizon, by Kaplan and Meier."""
     curve = kaplan_meier(time, event)
     if not curve.n:
         return ObservedRisk(np.nan, reason="there is no patient")
