@@ -135,12 +135,8 @@ def read_region(path: str | Path, labels: Sequence[int], ct: Geometry) -> Bools:
     ScanError
         If it cannot be read, lies on another grid, or has no such label.
     """
-    volume = _read(path, "mask", "a mask")
-    _check_grid(volume.geometry, ct)
-    there = np.unique(volume.voxels[volume.voxels != 0])
-    if not np.array_equal(there, np.rint(there)):
-        raise ScanError(f"mask: {there[there != np.rint(there)][0]:g} is no label")
-    found = [int(label) for label in there.tolist()]
+    voxels = read_labels(path, ct)
+    found = [int(label) for label in np.unique(voxels[voxels != 0])]
     if not found:
         raise ScanError("mask: it is empty")
     if not labels and len(found) > 1:
@@ -148,7 +144,28 @@ def read_region(path: str | Path, labels: Sequence[int], ct: Geometry) -> Bools:
     absent = [label for label in labels if label not in found]
     if absent:
         raise ScanError(f"mask: no voxel of label {_listed(absent)} (it has {_listed(found)})")
-    return np.isin(volume.voxels, labels or found)
+    return np.isin(voxels, labels or found)
+
+
+def read_labels(path: str | Path, ct: Geometry) -> npt.NDArray[Any]:
+    """Read a label image on the grid of its CT.
+
+    Returns
+    -------
+    ndarray
+        (Z, Y, X) whole numbers, of the type that the file has, in the orientation of `read_ct`.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read, lies on another grid, or has values that are no labels.
+    """
+    volume = _read(path, "mask", "a mask")
+    _check_grid(volume.geometry, ct)
+    there = np.unique(volume.voxels[volume.voxels != 0])
+    if not np.array_equal(there, np.rint(there)):
+        raise ScanError(f"mask: {there[there != np.rint(there)][0]:g} is no label")
+    return volume.voxels
 
 
 def _listed(labels: Sequence[int]) -> str:
