@@ -90,10 +90,13 @@ class Volume:
     geometry
         In LPS: x from the patient's right to the left, y from front to back, z upwards, as near as
         the axes of the file come to that.
+    stored
+        As the file has it.
     """
 
     voxels: npt.NDArray[Any]
     geometry: Geometry
+    stored: Geometry
 
 
 def read_ct(path: str | Path) -> Volume:
@@ -213,18 +216,24 @@ def _read(path: str | Path, column: str, what: str) -> Volume:
         _check_header(reader, column, what)
         nifti = IMAGE_IO[ending] == "NiftiImageIO"
         holes = _not_finite(Path(path), column) if nifti else NO_HOLES
-        image = sitk.DICOMOrient(_with_holes(reader.Execute(), holes), "LPS")
+        image = _with_holes(reader.Execute(), holes)
+        stored = geometry_of(image)
+        image = sitk.DICOMOrient(image, "LPS")
     except RuntimeError as error:
         said = str(error).partition("ITK ERROR: ")[2].partition("): ")[2] or str(error)
         reason = " ".join(said.split()).replace(str(path), Path(path).name)
         raise ScanError(f"{column}: cannot be read: {reason}", Status.UNREADABLE) from error
-    geometry = Geometry(
+    return Volume(sitk.GetArrayFromImage(image), geometry_of(image), stored)
+
+
+def geometry_of(image: Any) -> Geometry:
+    """Return where the voxels of an image of SimpleITK lie."""
+    return Geometry(
         image.GetSize(),
         image.GetSpacing(),
         image.GetOrigin(),
         np.reshape(image.GetDirection(), (3, 3)),
     )
-    return Volume(sitk.GetArrayFromImage(image), geometry)
 
 
 def _with_holes(image: Any, holes: Ints) -> Any:

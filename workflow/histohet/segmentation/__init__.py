@@ -1,1 +1,1 @@
-"""Regions of CTs, segmented by models in nnU-Net's layout, and how such models are trained."""
+"""Regions of CTs found by a network of nnU-Net v2: its files read safely, its masks on disk."""

@@ -89,8 +89,19 @@ def read_case(case: Case, labels: Iterable[int]) -> Voxels:
 
 
 class CaseFingerprint(NamedTuple):
-    """What nnU-Net's planner wants to know of a case: HU of voxels drawn of its foreground,
-    its size without the zeros around it, the share of the whole that this is, and its spacing."""
+    """What nnU-Net's planner wants to know of a case.
+
+    Attributes
+    ----------
+    intensities
+        (N,) HU of voxels drawn of its foreground.
+    size
+        (z, y, x) without the zeros around it.
+    share
+        Of the voxels that this is.
+    spacing
+        mm (z, y, x).
+    """
 
     intensities: npt.NDArray[Any]
     size: tuple[int, ...]

@@ -120,9 +120,7 @@ def _read_about(path: Path) -> dict[str, Any]:
 def _problems(about: Mapping[str, Any]) -> list[str]:
     """Say what is wrong with a `dataset.json`; later problems may follow from the first."""
     missing = [
-        key
-        for key in ("channel_names", "labels", "numTraining", "file_ending")
-        if key not in about
+        key for key in ("channel_names", "labels", "numTraining", "file_ending") if key not in about
     ]
     if missing:
         return [f"{quoted(missing)} is missing"]
