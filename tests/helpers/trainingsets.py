@@ -25,7 +25,7 @@ def phantom_case(seed: int, shape: tuple[int, int, int] = SHAPE) -> tuple[Voxels
     rng = np.random.default_rng(seed)
     sides = np.array(shape)
     place = np.indices(shape).T.swapaxes(0, 2)
-    middle = sides * ([0.5, 0.42, 0.4] + rng.uniform(-0.08, 0.08, 3))
+    middle = sides * (np.array((0.5, 0.42, 0.4)) + rng.uniform(-0.08, 0.08, 3))
     radii = sides * [0.22, 0.14, 0.2] * rng.uniform(0.8, 1.2, 3)
     organ = (((place - middle) / radii) ** 2).sum(axis=-1) < 1
     across = (place - sides / 2) / (sides * [np.inf, 0.45, 0.47])

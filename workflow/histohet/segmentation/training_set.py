@@ -41,6 +41,8 @@ class TrainingSet:
     ----------
     name
         Of the dataset, as of its folder.
+    file
+        Its `dataset.json`.
     about
         What `dataset.json` says.
     labels
@@ -50,6 +52,7 @@ class TrainingSet:
     """
 
     name: str
+    file: str
     about: Mapping[str, Any]
     labels: Mapping[str, int]
     cases: tuple[Case, ...]
@@ -79,14 +82,14 @@ def read_training_set(folder: str | Path) -> TrainingSet:
         raise TrainingSetError(
             f"'{folder.name}' is no name of an nnU-Net dataset: call it as Dataset011_Gastric"
         )
-    about = _read_about(folder / "dataset.json")
+    file = folder / "dataset.json"
+    about = _read_about(file)
     cases = _cases(folder, about["file_ending"])
     if about["numTraining"] != len(cases):
         raise TrainingSetError(
-            f"{folder / 'dataset.json'}: numTraining is {about['numTraining']}, and there are "
-            f"{len(cases)} cases"
+            f"{file}: numTraining is {about['numTraining']}, and there are {len(cases)} cases"
         )
-    return TrainingSet(folder.name, about, about["labels"], cases)
+    return TrainingSet(folder.name, str(file), about, about["labels"], cases)
 
 
 def check_folds(found: TrainingSet, folds: Sequence[str]) -> None:
