@@ -1,7 +1,5 @@
 """Check a training set, plan networks for it, and prepare its cases for one of them."""
 
-from pathlib import Path
-
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.files import atomic_folder, write_json
 from histohet.common.logs import track
@@ -24,10 +22,13 @@ with job_log(snakemake) as log:
     except TrainingSetError as error:
         raise SystemExit(f"{about['dataset']}: {error}") from error
     log.info("%d cases, %s: %s", n, configuration, plans["configurations"][configuration])
-    with atomic_folder(output.cases) as folder:
+    with atomic_folder(output.cases) as cases:
+        # nnU-Net looks at the names in it, and Snakemake leaves a file in the folder around it.
+        folder = cases / configuration
+        folder.mkdir()
         for case in track(found.cases, n, "cases prepared"):
             voxels = read_case(case, labels)
-            keep_case(Path(folder), case.name, voxels, plans, configuration, dict(found.about))
+            keep_case(folder, case.name, voxels, plans, configuration, dict(found.about))
     write_json(output.plans, plans)
     write_json(output.dataset, dict(found.about))
     folds = deal_folds([case.name for case in found.cases], snakemake.params.seed)

@@ -14,7 +14,8 @@ with job_log(snakemake) as log:
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     fold, network = snakemake.wildcards.fold, params.network
     plans, about = read_json(inputs.plans), read_json(inputs.dataset)
-    dealt, cases = read_json(inputs.folds)["folds"][fold], Path(inputs.cases)
+    dealt = read_json(inputs.folds)["folds"][fold]
+    cases = Path(inputs.cases, network["configuration"])
     files = {path.name: path.stat() for path in sorted(cases.iterdir())}
     depends_on = {
         "parameters": dict(params.items()),
