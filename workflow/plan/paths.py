@@ -126,6 +126,7 @@ CORE_MASK = {
 CORE_MASKS = "results/cores/masks.csv"
 CORE_HETEROGENEITY = "results/cores/{variant}/heterogeneity.tsv"
 
+SEGMENTED = {"mask": "results/masks/{scan}.nii.gz", "record": "results/masks/{scan}.json"}
 SCAN = "results/ct/{scan}.h5"
 SCAN_RECORD = "results/ct/{scan}.json"
 SCAN_PICTURE = "results/ct/{scan}.png"
