@@ -73,7 +73,7 @@ def in_another_form(value: Any) -> Any:
 TARGETS = {
     *("default", "all", "preflight", "slides", "maps", "qupath", "attention", "slide_vectors"),
     *("traits", "cohort", "survival", "ablation", "prognosis", "agreement", "report", "anndata"),
-    *("cores", "core_masks", "dearray", "rotation", "radiomics", "fusion", "atlas"),
+    *("cores", "core_masks", "dearray", "rotation", "segmentation", "radiomics", "fusion", "atlas"),
 }
 """Rules that only name what others make."""
 
