@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from histohet.common.torchvision import import_with_torchvision
+
 CONFIGURATION = "3d_fullres"
 PATCH, SPACING = (12, 24, 24), (3.0, 1.5, 1.5)
 """Voxels and mm (z, y, x)."""
@@ -158,7 +160,7 @@ def write_model(
 
 
 def _network(its_plans: dict[str, Any], its_dataset: dict[str, Any]) -> torch.nn.Module:
-    from histohet.segmentation import predictor  # noqa: F401  before nnU-Net: torchvision
+    import_with_torchvision("torchvision")
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 

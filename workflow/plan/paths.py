@@ -126,6 +126,7 @@ CORE_MASK = {
 CORE_MASKS = "results/cores/masks.csv"
 CORE_HETEROGENEITY = "results/cores/{variant}/heterogeneity.tsv"
 
+SEGMENTED = {"mask": "results/masks/{scan}.nii.gz", "record": "results/masks/{scan}.json"}
 TRAINING = {
     "plans": "results/segmentation/training/plans.json",
     "dataset": "results/segmentation/training/dataset.json",

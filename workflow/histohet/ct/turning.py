@@ -12,7 +12,7 @@ from histohet.ct.reading import Geometry, geometry_of
 
 
 def orientation_of(geometry: Geometry) -> str:
-    """Return where the axes x, y, z point to, as near as they come to it: ``LPS``, ``RAS``, …"""
+    """Return where the axes x, y, z point to, as near as they come to it, such as ``LPS``."""
     cosines = geometry.direction.ravel().tolist()
     found: str = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(cosines)
     return found

@@ -17,7 +17,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from histohet.segmentation.plans import ModelError
 
 SCALAR = np.float64(0).__reduce__()[0]
-ALLOWED = [
+ALLOWED: list[Any] = [
     (SCALAR, "numpy.core.multiarray.scalar"),
     (SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,

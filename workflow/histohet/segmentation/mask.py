@@ -1,10 +1,9 @@
-"""The mask of a scan on the grid of its file, and what is known of it."""
+"""The mask of a scan on the grid of its file: found, measured, written."""
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +13,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from histohet.common.arrays import Floats
-from histohet.common.files import atomic_path, write_json
-from histohet.common.outcome import Outcome
-from histohet.common.provenance import Provenance
+from histohet.common.files import atomic_path
 from histohet.ct.reading import Geometry, Volume
 from histohet.ct.turning import orientation_of, turned
+from histohet.segmentation.record import Region
 
 Labels = npt.NDArray[Any]
 
@@ -34,24 +32,6 @@ class Network(Protocol):
 
     def segment(self, voxels: npt.NDArray[Any], spacing: Sequence[float]) -> Labels:
         """Return the label of every voxel."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """One region of a mask.
-
-    Attributes
-    ----------
-    values
-        Its labels.
-    voxels, volume_ml, components
-        How much there is of it, and in how many parts that touch nowhere, not even with a corner.
-    """
-
-    values: tuple[int, ...]
-    voxels: int
-    volume_ml: float
-    components: int
 
 
 def segment_scan(ct: Volume, network: Network, orientation: str) -> Labels:
@@ -93,8 +73,8 @@ def write_mask(path: str | Path, mask: Labels, geometry: Geometry) -> None:
     """Write a mask (Z, Y, X) as NIfTI, packed, in the geometry given."""
     image = nibabel.Nifti1Image(mask.T, _affine(geometry))
     image.header.set_xyzt_units("mm")
-    for place in (image.set_sform, image.set_qform):
-        place(image.affine, "scanner")
+    image.set_sform(image.affine, "scanner")
+    image.set_qform(image.affine, "scanner")
     # Written by Python, which notices a disk that is full.
     with atomic_path(path) as partial:
         partial.write_bytes(gzip.compress(image.to_bytes(), LEVEL, mtime=0))
@@ -111,22 +91,3 @@ def write_no_mask(path: str | Path) -> None:
     """Write one voxel of background, for a scan that cannot be read; its record says why."""
     nothing = Geometry((1, 1, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3))
     write_mask(path, np.zeros((1, 1, 1), np.uint8), nothing)
-
-
-def write_record(
-    path: str | Path,
-    scan: str,
-    outcome: Outcome,
-    regions: Mapping[str, Region],
-    model: Mapping[str, Any],
-    provenance: Provenance,
-) -> None:
-    """Write what is known of a mask: its regions, and the model that found them."""
-    about = {
-        "scan": scan,
-        "status": str(outcome.status),
-        "reason": outcome.reason,
-        "regions": {name: vars(region) for name, region in regions.items()},
-        "model": dict(model),
-    }
-    write_json(path, {**about, **provenance.as_dict()})

@@ -16,6 +16,8 @@ from histohet.segmentation.plans import PLANS, TURNING, ModelError, check_plans
 DATASET, CHECKPOINT = "dataset.json", "checkpoint_final.pth"
 FOLD = re.compile(r"fold_(\d+)")
 
+Folds = Literal["all"] | Sequence[int | str]
+
 
 @dataclass(frozen=True)
 class Model:
@@ -81,13 +83,22 @@ class Model:
         return found
 
     @property
-    def turns_images(self) -> bool:
-        """Whether it was trained on images that nnU-Net turned to RAS when it read them."""
-        return self.plans["image_reader_writer"] in TURNING
+    def name(self) -> str:
+        """What nnU-Net calls its training set."""
+        return str(self.plans.get("dataset_name", self.folder.name))
+
+    def orientation(self, of_training_set: str) -> str:
+        """Return how axes must point: as in the training set, unless nnU-Net turned that."""
+        return "RAS" if self.plans["image_reader_writer"] in TURNING else of_training_set
 
 
-def read_model(folder: str | Path, folds: Literal["all"] | Sequence[int] = "all") -> Model:
+def read_model(folder: str | Path, folds: Folds = "all") -> Model:
     """Read and check a model, without its weights.
+
+    Parameters
+    ----------
+    folds
+        Which of them; of all, ``fold_all`` only where there is no other.
 
     Raises
     ------
@@ -112,7 +123,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ModelError(str(error)) from error
 
 
-def _checkpoints(folder: Path, folds: Literal["all"] | Sequence[int]) -> dict[str, Path]:
+def _checkpoints(folder: Path, folds: Folds) -> dict[str, Path]:
     found = (FOLD.fullmatch(one.parent.name) for one in folder.glob(f"fold_*/{CHECKPOINT}"))
     numbered = sorted((match[1] for match in found if match), key=int)
     names = (numbered or ["all"]) if folds == "all" else [str(fold) for fold in folds]

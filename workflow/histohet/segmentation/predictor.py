@@ -47,6 +47,8 @@ class Predictor:
 
     Attributes
     ----------
+    model
+        Its files.
     configuration, trainer
         What was trained, and by what.
 
@@ -59,7 +61,7 @@ class Predictor:
     def __init__(self, model: Model, step: float = 0.5, mirroring: bool = False) -> None:
         folds = [read_checkpoint(path) for path in model.checkpoints.values()]
         self.configuration, self.trainer = _common(model, folds), folds[0].trainer
-        self._model = model
+        self.model = model
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with _chatter_in_log():
             try:
