@@ -48,7 +48,7 @@ def write_training_set(folder: Path, n_cases: int = 6, name: str = "Dataset011_P
     return dataset
 
 
-def write_about(dataset: Path, **changes: Any) -> None:
+def write_about(dataset: Path, /, **changes: Any) -> None:
     """Write `dataset.json`; a key that is changed to None is left out."""
     about = {key: value for key, value in (ABOUT | changes).items() if value is not None}
     (dataset / "dataset.json").write_text(json.dumps(about))

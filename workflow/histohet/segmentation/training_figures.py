@@ -27,10 +27,8 @@ def draw_training(history: pd.DataFrame) -> Figure:
             losses.plot(rows["epoch"], rows["train_loss"], color=colour, linestyle=":")
             losses.plot(rows["epoch"], rows["validation_loss"], color=colour)
             scores.plot(rows["epoch"], rows["pseudo_dice"], color=colour, label=f"fold {fold}")
-        losses.set(
-            ylabel="loss: validation, and (dotted) training", title="Training of the segmentation"
-        )
-        scores.set(xlabel="epoch", ylabel="pseudo Dice of validation patches", ylim=(-0.02, 1.02))
+        losses.set(ylabel="loss (dotted: training)", title="Validation of the segmentation")
+        scores.set(xlabel="epoch", ylabel="pseudo Dice", ylim=(-0.02, 1.02))
         scores.xaxis.get_major_locator().set_params(integer=True)
         scores.legend(loc="lower right")
     return figure
