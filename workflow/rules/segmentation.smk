@@ -7,7 +7,7 @@ localrules:
 
 rule segment_ct:
     input:
-        PLAN.scans.files,
+        files=PLAN.scans.files,
     output:
         **paths.SEGMENTED,
     log:

@@ -37,7 +37,6 @@ def write(ct: Volume, predictor: Predictor) -> tuple[dict[str, Region], dict[str
         "configuration": predictor.configuration,
         "trainer": predictor.trainer,
         "folds": [*model.checkpoints],
-        "sha256": snakemake.params.model,
         "nnunetv2": version("nnunetv2"),
     }
     return measure_regions(mask, ct.stored.spacing, model.labels), about

@@ -64,7 +64,10 @@ def test_a_job_gets_the_files_of_its_scan() -> None:
     row = scans.row(of(scan="s1"))
     assert row["ct"] == "s1.nii.gz"
     assert [mask["reader"] for mask in row["masks"]] == ["one", "two"]
-    assert scans.about[0] == {"patient": "p", "phase": "portal", "batch": None, "scan_day": None}
+    assert scans.about[0] == {
+        **{"patient": "p", "phase": "portal", "batch": None, "scan_day": None},
+        "region_from": "sheet",
+    }
     assert scans.mem_mb(of(scan="s1")) > scans.mem_mb(of(scan="s2"))
     with pytest.raises(PlanError, match=r"scan 's3' is not in scans\.tsv"):
         scans.files(of(scan="s3"))

@@ -62,7 +62,9 @@ def load_tensors(path: str | Path) -> Any:
     """
     try:
         # Files of PyTorch before 1.6 are bare pickles, of which it cannot say what they hold.
-        if not zipfile.is_zipfile(path):
+        with Path(path).open("rb") as file:
+            whole = zipfile.is_zipfile(file)
+        if not whole:
             raise ModelError(f"{path} is no checkpoint of PyTorch, or was not copied to its end")
         with safe_globals(ALLOWED):
             if objects := sorted(get_unsafe_globals_in_checkpoint(str(path))):
@@ -70,13 +72,19 @@ def load_tensors(path: str | Path) -> Any:
                     f"{path} holds Python objects ({', '.join(objects)}) and is not read"
                 )
             return torch.load(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except LOST as error:
-        if isinstance(error, ModelError):
-            raise
-        said = str(error).strip().partition("\n")[0]
+        said = _said(error)
         raise ModelError(f"{path} is no checkpoint of PyTorch, or damaged: {said}") from error
+
+
+def _said(error: Exception) -> str:
+    """Return the cause in what PyTorch says, without its advice to unpickle the file after all."""
+    text = str(error)
+    return text.rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0]
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
