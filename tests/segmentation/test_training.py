@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -297,6 +298,18 @@ def test_a_model_holds_tensors_and_plain_values(prepared: Prepared, tmp_path: Pa
     before = path.read_bytes()
     training.write(path, Provenance({"seed": 3}))
     assert path.read_bytes() == before
+
+
+def test_neither_the_environment_nor_the_terminal_hears_of_it(
+    prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = dict(os.environ)
+    training = Training(prepared.lesson(), epochs=1, iterations=1, folder=tmp_path)
+    training.run()
+    training.validate()
+    assert dict(os.environ) == before
+    assert capsys.readouterr().out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_on_all_cases_nothing_is_held_out(prepared: Prepared, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from helpers.scans import ORIGIN, SPACING, ball, tissue, write_volume
-from histohet.ct.reading import ScanError, read_ct, read_region
+from histohet.ct.reading import ScanError, read_ct, read_labels, read_region
 
 Spoil = Callable[[Path], str]
 
@@ -177,6 +177,15 @@ def test_labels_of_the_sheet_are_the_region(tmp_path: Path) -> None:
     for labels in ((2,), (1, 6)):
         found = read_region(mask, labels, ct.geometry)
         np.testing.assert_array_equal(found, np.isin(LABELS, labels))
+
+
+def test_labels_are_the_numbers_of_the_file(tmp_path: Path) -> None:
+    ct = read_ct(write_volume(tmp_path / "ct.nii.gz", tissue()))
+    several = ball(14).astype(np.uint8) + 6 * ball(8)
+    mask = write_volume(tmp_path / "several.nii.gz", several)
+    np.testing.assert_array_equal(read_labels(mask, ct.geometry), several)
+    nothing = write_volume(tmp_path / "nothing.nii.gz", several * 0)
+    assert not read_labels(nothing, ct.geometry).any()
 
 
 def test_headers_of_float32_are_the_same_grid(tmp_path: Path) -> None:
