@@ -180,6 +180,8 @@ def test_folds_go_by_the_seed_and_not_by_the_order() -> None:
         assert sorted(folds[fold]["train"] + folds[fold]["val"]) == sorted(names)
     assert folds["all"]["train"] == sorted(names)
     assert list(deal_folds(names[:4], 1)) == ["all"]
+    given = [{"train": ["c1", "c2"], "val": ["c3"]}]
+    assert deal_folds(names, 1, given) == {"all": folds["all"], "0": given[0]}
 
 
 # --- what is refused ------------------------------------------------------------------------------

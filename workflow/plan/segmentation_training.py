@@ -58,8 +58,8 @@ class ModelTraining:
         return found
 
     def files(self, wildcards: Wildcards) -> list[str]:
-        """Images and labels of the training set, and what it says of itself."""
-        return [self._found.file, *self._found.files]
+        """Return what the training set says of itself, its images and labels."""
+        return self._found.files
 
     def models(self, wildcards: Wildcards) -> list[str]:
         """Trained networks of all folds."""
