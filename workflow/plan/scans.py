@@ -19,8 +19,8 @@ from plan.segmentation import Segmentation
 MEM_MB, MEM_PER_MB = 1000, 30
 """Memory to prepare a scan, and more per MB of its file."""
 
-SEGMENT_MEM_MB, SEGMENT_MEM_PER_MVOXEL = 3000, 60
-"""Memory to segment a scan, and more per million of its voxels."""
+SEGMENT_MEM_MB, SEGMENT_MEM_PER_MVOXEL, SEGMENT_MEM_PER_LABEL = 2000, 150, 15
+"""Memory to segment a scan, and more per million of its voxels and for each label of them."""
 
 
 def read_scans(config: Config) -> dict[str, ScanRow]:
@@ -186,9 +186,9 @@ class Scans:
         return MEM_MB + MEM_PER_MB * size / 1e6
 
     def segment_mem_mb(self, wildcards: Wildcards) -> float:
-        """Memory that it takes to segment a scan, by the voxels that its CT says it has."""
-        voxels = count_voxels(self._ct(wildcards))
-        return SEGMENT_MEM_MB + SEGMENT_MEM_PER_MVOXEL * voxels / 1e6
+        """Memory that it takes to segment a scan, by its voxels and the labels of the model."""
+        per_mvoxel = SEGMENT_MEM_PER_MVOXEL + SEGMENT_MEM_PER_LABEL * self.segmentation.n_labels
+        return SEGMENT_MEM_MB + per_mvoxel * count_voxels(self._ct(wildcards)) / 1e6
 
 
 def _region_from(row: ScanRow) -> str | None:
