@@ -276,7 +276,7 @@ class Plan:
         if not self.scans.rows:
             return []
         tables = [paths.RADIOMICS, paths.RADIOMICS_DRAWS, paths.RADIOMICS_STABILITY]
-        return [*tables, *fill(paths.SCAN_PICTURE, scan=self.scans.rows)]
+        return [*tables, *fill(paths.SCAN_PICTURE, scan=self.scans.prepared)]
 
     def survival(self, wildcards: Wildcards) -> list[str]:
         """Estimates of every analysis under every variant, and the specification curve."""
@@ -389,7 +389,7 @@ class Plan:
                 "Genes",
             ),
             Pictures(
-                fill(paths.SCAN_PICTURE, scan=self.scans.rows),
+                fill(paths.SCAN_PICTURE, scan=self.scans.prepared),
                 "scan.rst",
                 "14 Scans",
                 None,
