@@ -30,6 +30,7 @@ FEATURES = "results/features/{encoder}/{masking}/{slide}.h5"
 IMPORTED_TILES = "results/imported/tiles/{slide}.h5"
 IMPORTED_TILE_PICTURE = "results/imported/tiles/{slide}.jpg"
 IMPORTED_THUMBNAIL = "results/imported/thumbnails/{slide}.jpg"
+IMPORTED_RADIOMICS = "results/imported/radiomics/{scan}.json"
 IMPORTED_FEATURES = "results/imported/features/{masking}/{slide}.h5"
 
 CHIEF_FEATURES = "results/chief/features/{slide}.h5"

@@ -1,4 +1,4 @@
-# CT scans to tables of radiomic features.
+# CT scans, or finished features of them, to tables of radiomic features.
 
 
 localrules:
@@ -58,9 +58,32 @@ rule extract_radiomics:
         "../scripts/extract_radiomics.py"
 
 
+rule import_radiomics:
+    input:
+        PLAN.scans.files,
+    output:
+        features=paths.IMPORTED_RADIOMICS,
+    log:
+        "results/logs/import_radiomics/{scan}.log",
+    benchmark:
+        "results/benchmarks/import_radiomics/{scan}.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(5),
+    params:
+        table=PLAN.scans.table,
+        missing=PLAN.scans.problems_of_files,
+        code=code_of("import_radiomics.py"),
+    script:
+        "../scripts/import_radiomics.py"
+
+
 rule collect_radiomics:
     input:
-        features=fill(paths.SCAN_FEATURES, scan=PLAN.scans.rows),
+        features=PLAN.scans.features,
     output:
         features=paths.RADIOMICS,
         draws=paths.RADIOMICS_DRAWS,

@@ -104,6 +104,13 @@ def test_finished_features_need_no_ct(folder: Path) -> None:
     assert "results/ct/b.png" in plan.radiomics(of())
     assert plan.scans.files(of(scan="a")) == []
     assert plan.scans.problems_of_files(of(scan="a")) == {"a.csv": "does not exist"}
+    assert plan.scans.features(of()) == [
+        "results/imported/radiomics/a.json",
+        "results/radiomics/scans/b.json",
+    ]
+    assert plan.scans.table(of(scan="a")) == "a.csv"
+    with pytest.raises(PlanError, match=r"scan 'b' has no finished features in scans\.tsv"):
+        plan.scans.table(of(scan="b"))
     for ask in (plan.scans.row, plan.scans.mem_mb):
         with pytest.raises(PlanError, match=r"scan 'a' has finished features in scans\.tsv"):
             ask(of(scan="a"))

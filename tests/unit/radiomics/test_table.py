@@ -155,8 +155,8 @@ def test_features_of_two_engines_are_not_put_together() -> None:
     with pytest.raises(DifferentEnginesError) as error:
         collect([extraction("a", 1), extraction("s7", 2, THEIRS)], ABOUT[:2])
     assert str(error.value) == (
-        "features of scan 's7' come from pyradiomics 3.0.1, 32 bins, spacing_mm 2.0; those of scan "
-        "'a' from z-rad 26.9.0, bins 25 HU, spacing_mm 2.0: take one of them for all"
+        "features of scan 's7' come from pyradiomics 3.0.1, 32 bins, spacing_mm 2; those of scan "
+        "'a' from z-rad 26.9.0, bins 25 HU, spacing_mm 2: take one of them for all"
     )
     check_same(OURS, replace(OURS), "a", "b")
     with pytest.raises(DifferentEnginesError):

@@ -33,10 +33,14 @@ class Identity:
     settings: Mapping[str, Any]
 
     def __str__(self) -> str:
-        about = self.settings
-        bins = f"{about['bins']} bins" if "bins" in about else f"bins {about['bin_width_hu']:g} HU"
-        rest = {key: value for key, value in about.items() if key not in {"bins", "bin_width_hu"}}
-        return ", ".join([self.engine, bins, *(f"{key} {value}" for key, value in rest.items())])
+        return ", ".join([self.engine, *map(_in_words, self.settings, self.settings.values())])
+
+
+def _in_words(key: str, value: object) -> str:
+    """Say a setting; those of other tools have any keys and values."""
+    plain = f"{value:g}" if isinstance(value, float) else value
+    words = {"bins": f"{plain} bins", "bin_width_hu": f"bins {plain} HU"}
+    return words.get(key, f"{key} {plain}")
 
 
 @dataclass(frozen=True)
