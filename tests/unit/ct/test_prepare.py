@@ -77,6 +77,29 @@ def test_the_orientation_of_the_file_is_nothing_to_engines(
     np.testing.assert_allclose(found.origin, expected.origin, atol=1e-4)
 
 
+@pytest.mark.parametrize("angle", [30, 45, 200])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_turned_and_mirrored_scans_have_the_same_voxels(
+    tmp_path: Path, angle: float, mirrored: bool
+) -> None:
+    """Axes at any angle to the patient, left-handed ones too: the tumour is the same."""
+    (tmp_path / "plain").mkdir()
+    expected = prepared(*write_scan_files(tmp_path / "plain", 10))
+    a = np.deg2rad(angle)
+    turned = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    if mirrored:
+        turned[:, 2] *= -1
+    direction = turned.ravel().tolist()
+    ct = write_volume(tmp_path / "ct.nrrd", tissue(), direction=direction)
+    found = prepared(ct, write_volume(tmp_path / "m.nrrd", ball(10), direction=direction))
+    inside, of_expected = found.regions[0].voxels, expected.regions[0].voxels
+    assert found.outcome.ok
+    assert inside.sum() == of_expected.sum()
+    np.testing.assert_array_equal(
+        np.sort(found.image[inside]), np.sort(expected.image[of_expected])
+    )
+
+
 def refusal(ct: str, mask: str, **settings: object) -> str:
     found = prepared(ct, mask, **settings)
     assert found.outcome.status is Status.REFUSED
