@@ -7,7 +7,13 @@ from histohet.drawing.style import save_figure
 from histohet.radiomics.extract import read_extraction
 from histohet.radiomics.figures import draw_stability
 from histohet.radiomics.stability import measure_stability
-from histohet.radiomics.table import OF_SCAN, DifferentEnginesError, collect, write_table
+from histohet.radiomics.table import (
+    OF_SCAN,
+    DifferentEnginesError,
+    collect,
+    phases_in_words,
+    write_table,
+)
 
 with job_log(snakemake) as log:
     output, provenance = snakemake.output, provenance_of(snakemake)
@@ -25,6 +31,8 @@ with job_log(snakemake) as log:
             "PyRadiomics numbers grey levels of fixed width from each region's darkest voxel, so "
             "features that use the level itself do not compare between patients: set radiomics.bins"
         )
+    if phases := phases_in_words(scans):
+        log.warning("%s", phases)
     stability = measure_stability(draws, features.names)
     write_table(output.features, scans, identity, provenance)
     write_table(output.draws, draws, identity, provenance)

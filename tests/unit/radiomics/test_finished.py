@@ -113,6 +113,7 @@ def test_no_table_at_all(tmp_path: Path) -> None:
 # --- beside others --------------------------------------------------------------------------------
 
 OURS = Identity("z-rad 26.9.0", {"bin_width_hu": 25.0})
+ABOUT = [{"patient": "p", "phase": None}, {"patient": "q", "phase": None}]
 REFUSED = Outcome(Status.REFUSED, "mask: it is empty")
 
 
@@ -156,9 +157,9 @@ def test_without_a_scan_of_ours_the_first_finished_one_is_the_measure() -> None:
     found = outcomes(lost, scan("s1", THEIRS), scan("s2", THEIRS), scan("s3"))
     assert found[:3] == ["mask: it is empty", "", ""]
     assert found[3].endswith("those of scan 's1' from " + f"{THEIRS}: take one of them for all")
-    features, _ = collect([lost, scan("s1", THEIRS)], [{"patient": "p"}, {"patient": "q"}])
+    features, _ = collect([lost, scan("s1", THEIRS)], ABOUT)
     assert features.identity == THEIRS
-    assert collect([lost], [{"patient": "p"}])[0].identity == UNKNOWN
+    assert collect([lost], ABOUT[:1])[0].identity == UNKNOWN
 
 
 def test_a_run_that_extracts_nothing_usable_is_still_the_measure() -> None:

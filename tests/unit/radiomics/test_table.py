@@ -30,6 +30,7 @@ from histohet.radiomics.table import (
     DifferentEnginesError,
     check_same,
     collect,
+    phases_in_words,
     read_draws,
     read_features,
     write_table,
@@ -135,12 +136,26 @@ def test_every_scan_has_a_row_whatever_happened_to_it(tmp_path: Path) -> None:
     assert found.scans["status"].tolist() == ["ok", "refused", "ok"]
     assert found.scans["reason"].tolist()[1:] == [
         "mask: it is empty",
-        "of patient 'p' scan 'a' counts",
+        "of patient 'p' scan 'a' counts, of phase 'portal', this one of 'arterial'",
     ]
     np.testing.assert_array_equal(found.scans["morph_volume"], [10, np.nan, 20])
     table, names = read_draws(tmp_path / "d.tsv")
     assert names == found.names
     assert table["source"].tolist() == ["mask", "perturbation"] * 2
+
+
+def test_several_contrast_phases_are_said() -> None:
+    scans = [extraction("a", 10), extraction("b", 20), extraction("c", 30)]
+    features, _ = collect(scans, ABOUT)
+    assert phases_in_words(features.scans) == (
+        "scans of several contrast phases: arterial (1), not said (1), portal (1); what depends on "
+        "the contrast medium does not compare between them"
+    )
+    same = [{**row, "phase": "portal"} for row in ABOUT]
+    features, _ = collect(scans, same)
+    assert phases_in_words(features.scans) == ""
+    assert features.scans["reason"].tolist() == ["", "", "of patient 'p' scan 'a' counts"]
+    assert phases_in_words(collect([REFUSED], ABOUT[:1])[0].scans) == ""
 
 
 def test_a_cohort_without_any_features_has_its_reasons() -> None:

@@ -173,16 +173,30 @@ def _with_notes(
     extractions: Sequence[Extraction], about: Sequence[Mapping[str, Any]]
 ) -> list[Outcome]:
     """Say of further scans of a patient that an earlier one counts."""
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str | None]] = {}
     outcomes = []
     for one, row in zip(extractions, about, strict=True):
-        outcome, patient = one.outcome, row["patient"]
+        outcome, patient, phase = one.outcome, row["patient"], row["phase"]
         if patient in first:
-            outcome = outcome.with_note(f"of patient '{patient}' scan '{first[patient]}' counts")
+            counts, its_phase = first[patient]
+            phases = f", of phase '{its_phase}', this one of '{phase}'" * (phase != its_phase)
+            outcome = outcome.with_note(f"of patient '{patient}' scan '{counts}' counts{phases}")
         elif outcome.ok:
-            first[patient] = one.scan
+            first[patient] = one.scan, phase
         outcomes.append(outcome)
     return outcomes
+
+
+def phases_in_words(scans: pd.DataFrame) -> str:
+    """Say that scans with features are of several contrast phases; "" if they are of one."""
+    counts = scans.loc[scans["status"] == "ok", "phase"].fillna("not said").value_counts()
+    if len(counts) < 2:
+        return ""
+    each = ", ".join(f"{phase} ({count})" for phase, count in sorted(counts.items()))
+    return (
+        f"scans of several contrast phases: {each}; what depends on the contrast medium does not "
+        "compare between them"
+    )
 
 
 def write_table(
