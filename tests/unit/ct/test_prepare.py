@@ -138,6 +138,42 @@ def test_holes_in_the_region_are_refused_and_others_are_air(tmp_path: Path) -> N
         prepared(write_volume(tmp_path / "nan.nii.gz", voxels), mask)
 
 
+def test_the_largest_part_alone_where_it_is_wanted(tmp_path: Path) -> None:
+    """Voxels that touch at a corner are one part; where all are kept, nothing is said."""
+    ct, mask = write_scan_files(tmp_path, 10)
+    alone = prepared(ct, mask).regions[0].voxels
+    stray = ball(10)
+    z = np.nonzero(stray)[0].max()
+    stray[z + 3, 5, 5] = stray[z + 4, 6, 6] = True
+    several = write_volume(tmp_path / "stray.nii.gz", stray)
+    found = prepared(ct, several, spacing_mm="as_stored", keep="largest")
+    share = f"{2 / stray.sum():.1%}".replace("%", " %")
+    assert found.outcome.reason == f"region: smaller parts, {share} of it, are left out (2 parts)"
+    assert found.regions[0].voxels.sum() == ball(10).sum()
+    everything = prepared(ct, several, spacing_mm="as_stored")
+    assert everything.regions[0].voxels.sum() == stray.sum()
+    assert everything.outcome.reason == ""
+    same = prepared(ct, mask, keep="largest")
+    assert same.outcome.reason == ""
+    np.testing.assert_array_equal(same.regions[0].voxels, alone)
+
+
+def test_a_spline_overshoots_within_what_16_bits_hold(tmp_path: Path) -> None:
+    _, mask = write_scan_files(tmp_path)
+    voxels = tissue()
+    voxels[12, 18, 20] = 2**15 - 2
+    voxels[12, 18, 22] = -(2**15) + 2
+    ct = write_volume(tmp_path / "metal.nii.gz", voxels)
+    linear, spline = (
+        prepared(ct, mask, spacing_mm=1, interpolation=how, min_in_range=0.01)
+        for how in ("linear", "bspline")
+    )
+    assert linear.image.shape == spline.image.shape
+    assert np.abs(spline.image.astype(int)).max() <= 2**15 - 1
+    far = np.abs(linear.image.astype(int) - spline.image)
+    assert np.median(far) < 10
+
+
 def test_what_is_unusual_is_noted(tmp_path: Path) -> None:
     inside = ball(14)
     inside[:12] |= ball(14)[12]
