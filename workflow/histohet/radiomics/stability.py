@@ -124,13 +124,18 @@ def icc_by_source(draws: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def stable_features(stability: pd.DataFrame, min_icc: float) -> list[str]:
-    """Return the features whose interval begins at `min_icc` or above, under every source.
+def lowest_icc(stability: pd.DataFrame) -> pd.Series[float]:
+    """Return where the interval of each feature begins under the source that it bears least.
 
     Parameters
     ----------
     stability
         Of `icc_by_source` or `measure_stability`.
+
+    Returns
+    -------
+    Series
+        By feature; NaN for one that is not defined under every mask, or never changes.
     """
-    lowest = stability.groupby("feature", sort=False)["low"].agg(lambda low: low.min(skipna=False))
-    return [str(name) for name in lowest.index[lowest >= min_icc]]
+    by_feature = stability.groupby("feature", sort=False)["low"]
+    return by_feature.agg(lambda low: low.min(skipna=False))
