@@ -285,8 +285,7 @@ def _lowest_icc(block: Block, names: Sequence[str], having: Bools) -> Floats | N
     stability = icc_by_source(of_these, names)
     if stability.empty:
         return None
-    found: Floats = lowest_icc(stability).reindex(list(names)).to_numpy(np.float64)
-    return found
+    return np.asarray(lowest_icc(stability).reindex(list(names)), np.float64)
 
 
 def _different(values: Floats, max_correlation: float | None, lowest: Floats | None) -> Ints:
