@@ -134,6 +134,8 @@ SCAN_FEATURES = "results/radiomics/scans/{scan}.json"
 RADIOMICS = "results/radiomics/features.tsv"
 RADIOMICS_DRAWS = "results/radiomics/draws.tsv"
 RADIOMICS_STABILITY = "results/radiomics/stability.tsv"
+STABILITY_FIGURE = "results/radiomics/stability.png"
+CORRELATION_FIGURE = "results/radiomics/correlation.png"
 
 ATLAS = "results/atlas/index.html"
 ATLAS_COHORT = "results/atlas/cohort.js"

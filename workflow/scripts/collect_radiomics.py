@@ -3,9 +3,7 @@
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.html import write_html
 from histohet.common.tables import write_tsv
-from histohet.drawing.style import save_figure
 from histohet.radiomics.extract import read_extraction
-from histohet.radiomics.figures import draw_stability
 from histohet.radiomics.stability import measure_stability
 from histohet.radiomics.table import (
     OF_SCAN,
@@ -38,4 +36,3 @@ with job_log(snakemake) as log:
     write_table(output.draws, draws, identity, provenance)
     write_tsv(output.stability, stability, provenance)
     write_html(output.page, {"Scans": scans[list(OF_SCAN)], "Stability": stability}, provenance)
-    save_figure(draw_stability(stability), [output.svg, output.png], provenance)

@@ -12,6 +12,7 @@ from histohet.radiomics.stability import (
     intraclass_correlation,
     lowest_icc,
     measure_stability,
+    stable_of,
 )
 
 # Shrout & Fleiss (1979), table 2: four judges rate six targets.
@@ -106,6 +107,10 @@ def test_a_feature_is_as_stable_as_under_the_source_that_it_bears_least() -> Non
     assert found["morph_volume"] == 1
     moved = stability[stability["source"] == "perturbation"]
     assert lowest_icc(moved)["stat_mean"] > 0.75
+    names = ["morph_volume", "stat_mean", "new"]
+    assert stable_of(names, stability, 0.75) == ["morph_volume"]
+    assert stable_of(names, moved, 0.75) == ["morph_volume", "stat_mean"]
+    assert stable_of(names, stability, None) == stable_of(names, stability[:0], 0.75) == names
     undefined = stability.assign(low=stability["low"].where(stability["source"] == "reader"))
     assert lowest_icc(undefined).isna().all()
 

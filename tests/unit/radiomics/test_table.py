@@ -22,7 +22,6 @@ from histohet.radiomics.extract import (
     read_extraction,
     write_extraction,
 )
-from histohet.radiomics.figures import draw_stability
 from histohet.radiomics.names import TAGS, family_of, tag_of
 from histohet.radiomics.settings import RadiomicsSettings
 from histohet.radiomics.stability import measure_stability
@@ -190,18 +189,5 @@ def test_names_have_families_and_tags() -> None:
     assert tag_of("original_glcm_MCC") == ""
     assert tag_of("morph_volume") == "morph_volume"
     assert len(TAGS) == len(set(TAGS.values())) == 102
+    assert family_of("stage") == family_of("original_odd_Thing") == "other"
     assert {family_of(tag) for tag in TAGS.values()} == {family_of(name) for name in TAGS}
-
-
-def test_stability_is_drawn_by_family_and_source() -> None:
-    parts = [extraction("a", 10), extraction("b", 2000)]
-    _, draws = collect(parts, ABOUT[:2])
-    figure = draw_stability(measure_stability(draws, ["morph_volume", "stat_mean"]))
-    axes = figure.axes[0]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["shape", "intensity"]
-    label = axes.get_legend().get_texts()[0].get_text()
-    assert label == "boundary moved, 2 scans: 1 of 2 at 0.75 or above"
-    assert (
-        "no two scans"
-        in draw_stability(measure_stability(draws[:1], ["stat_mean"])).axes[0].texts[0].get_text()
-    )

@@ -139,3 +139,14 @@ def lowest_icc(stability: pd.DataFrame) -> pd.Series[float]:
     """
     by_feature = stability.groupby("feature", sort=False)["low"]
     return by_feature.agg(lambda low: low.min(skipna=False))
+
+
+def stable_of(names: Sequence[str], stability: pd.DataFrame, min_icc: float | None) -> list[str]:
+    """Return the features whose interval begins at `min_icc` or above, under every source.
+
+    All where `min_icc` is None, or nothing is known of their stability.
+    """
+    if min_icc is None or stability.empty:
+        return list(names)
+    lowest = lowest_icc(stability).reindex(list(names))
+    return [str(name) for name in lowest.index[lowest >= min_icc]]
