@@ -148,6 +148,28 @@ class Scans:
             raise PlanError(f"scan '{wildcards.scan}' has a mask in {self._sheet}")
         return self._ct(wildcards)
 
+    def table(self, wildcards: Wildcards) -> str:
+        """Return the finished features of a scan.
+
+        Raises
+        ------
+        PlanError
+            If it has none.
+        """
+        row = self._row(wildcards)
+        if row.features is None:
+            raise PlanError(f"scan '{row.scan}' has no finished features in {self._sheet}")
+        return row.features
+
+    def features(self, wildcards: Wildcards) -> list[str]:
+        """Return the features of all scans, in the order of the sheet."""
+        return [
+            (paths.SCAN_FEATURES if row.features is None else paths.IMPORTED_RADIOMICS).format(
+                scan=scan
+            )
+            for scan, row in self.rows.items()
+        ]
+
     def files(self, wildcards: Wildcards) -> list[str]:
         """Return the files of a scan that are there."""
         return [file for file in self._named(wildcards) if file not in self._missing]
@@ -167,7 +189,9 @@ class Scans:
         problems = {
             file: self._missing[file] for file in self._named(wildcards) if file in self._missing
         }
-        record = Path(paths.SCAN_RECORD.format(scan=wildcards.scan))
+        finished = self._row(wildcards).features is not None
+        pattern = paths.IMPORTED_RADIOMICS if finished else paths.SCAN_RECORD
+        record = Path(pattern.format(scan=wildcards.scan))
         if problems and record.exists() and read_json(record)["status"] == "ok":
             file, problem = next(iter(problems.items()))
             raise PlanError(
