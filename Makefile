@@ -20,7 +20,7 @@ OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-segmentation test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-training bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-segmentation test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-segmentation bench-training bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -146,6 +146,9 @@ bench-rotation: $(VENV)/encoders.txt  ## clusters of turned tiles on real cores,
 bench-fusion: $(VENV)/core.txt  ## features chosen on everybody against inside the folds; how long a fusion takes
 	$(BIN)/python tests/bench/fusion.py leakage $(BENCH)
 	$(BIN)/python tests/bench/fusion.py time
+
+bench-segmentation: $(VENV)/segmentation.txt  ## memory and time of segmenting a CT: BENCH="--voxels 512 512 100 --labels 24 ..."
+	$(BIN)/python tests/bench/segmentation.py $(BENCH)
 
 bench-training: $(VENV)/dev.txt $(VENV)/segmentation.txt  ## training a segmentation on phantoms and on real scans: time, memory, Dice: HISTOHET_DATA
 	$(BIN)/python tests/bench/segmentation_training.py phantoms $(BENCH)
