@@ -158,9 +158,9 @@ def test_from_scans_to_a_model_without_slides(fused: Cohort) -> None:
     assert made_by["engine"] == features.identity.engine
     assert "range_hu" in made_by["settings"]
     flow = read_tsv(folder / "cross_validated/flow.tsv")
-    (late,) = [why for why in flow["why"] if why.startswith("p11: event ")]
-    assert late.endswith(" days before the scan")
-    assert flow.set_index("step")["patients"].to_dict()["some block"] == 12
+    (late,) = flow[flow["why"].str.endswith(" days before the scan")]["who"]
+    assert late == "p11"
+    assert flow.set_index("step")["left"].to_dict()["some block"] == 12
     kept = read_tsv(folder / "cross_validated/kept.tsv")
     assert set(kept["column"]) == set(features.names)
     fits = read_tsv(folder / "cross_validated/fits.tsv")

@@ -89,7 +89,10 @@ ADDED_VALUE = "results/added_value/{variant}/estimates.tsv"
 
 FUSION = {
     name: f"results/fusion/{{evaluation}}/{name}.tsv"
-    for name in ("estimates", "risks", "decision", "curves", "patterns", "fits", "kept", "flow")
+    for name in (
+        *("estimates", "risks", "decision", "curves", "patterns", "subgroups", "fits", "kept"),
+        "flow",
+    )
 }
 FUSION_FIGURE = "results/fusion/{evaluation}/fusion.png"
 FUSION_MODEL = {

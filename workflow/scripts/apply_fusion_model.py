@@ -10,4 +10,4 @@ with job_log(snakemake) as log, fusion_of(snakemake) as (settings, cohort):
     found, notes = apply_model(saved, cohort.blocks, cohort.outcome, settings, seed)
     for note in notes:
         log.warning("%s", note)
-    write_comparison(snakemake.output, found, cohort, provenance_of(snakemake))
+    write_comparison(snakemake.output, found, cohort, saved.name, provenance_of(snakemake))

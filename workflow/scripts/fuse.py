@@ -1,7 +1,7 @@
 """Compare models of blocks of predictors, by nested cross-validation under competing risks."""
 
 from histohet.common.jobs import job_log, provenance_of
-from histohet.fusion.comparison import compare
+from histohet.fusion.comparison import compare, named
 from histohet.fusion.job import fusion_of, write_comparison
 
 with job_log(snakemake) as log, fusion_of(snakemake) as (settings, cohort):
@@ -9,4 +9,5 @@ with job_log(snakemake) as log, fusion_of(snakemake) as (settings, cohort):
     log.info("%s", cohort.flow.to_string())
     ranked = found.estimates["measure"].isin(["auc", "auc_gain", "calibration_slope"])
     log.info("%s", found.estimates[ranked].to_string())
-    write_comparison(snakemake.output, found, cohort, provenance_of(snakemake))
+    full = named(settings.blocks)
+    write_comparison(snakemake.output, found, cohort, full, provenance_of(snakemake))

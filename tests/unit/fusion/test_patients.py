@@ -122,25 +122,52 @@ def test_patients_without_features_stay(table: FeatureTable) -> None:
     assert found.outcome["state"].tolist() == [1, 2, 1, 0]
     assert found.blocks["ct"].known.tolist() == [True, True, False, False]
     assert found.blocks["volume"].numbers[:2, 0].tolist() == [10, 30]
-    steps = found.flow.set_index("step")
-    assert steps.loc["clinical tables", "patients"] == 6
-    assert steps.loc["LM known", "why"] == "unknown: d"
-    assert steps.loc["some block", "why"] == "no block at all: c"  # neither age nor CT
-    assert steps.loc["block ct", ["patients", "why"]].tolist() == [2, "missing: e, f"]
+    assert found.flow.to_numpy().tolist() == [
+        ["scans", "ct", 3, 1, "mask: no voxel of label 6", "s2"],
+        ["scans", "ct", 3, 1, "ct: 4 dimensions", "s5"],
+        ["step", "clinical tables", 6, 0, "", ""],
+        ["step", "LM known", 5, 1, "time or event unknown", "d"],
+        ["step", "some block", 4, 1, "no block at all", "c"],  # neither age nor CT
+        ["block", "clinical", 4, 0, "", ""],
+        ["block", "ct", 2, 2, "no ct", "e, f"],
+        ["outcome", "LM", 2, 0, "", ""],
+        ["outcome", "competing event", 1, 0, "", ""],
+        ["outcome", "neither", 1, 0, "", ""],
+    ]
+
+
+def test_a_refused_scan_is_the_reason_why_a_patient_lacks_the_block(tmp_path: Path) -> None:
+    rows = [row.replace("s5\tc", "s5\tf") for row in ROWS]
+    flow = cohort(read_feature_table(write(tmp_path, *rows))).flow
+    of_ct = flow[(flow["kind"] == "block") & (flow["step"] == "ct")]
+    assert of_ct[["lost", "why", "who"]].to_numpy().tolist() == [
+        [1, "no ct", "e"],
+        [1, "ct: 4 dimensions", "f"],
+    ]
+
+
+def test_batch_and_centre_of_patients_are_known(tmp_path: Path) -> None:
+    rows = [line.replace("scan_day", "batch") for line in ROWS]
+    found = cohort(read_feature_table(write(tmp_path, *rows)))
+    assert found.groups.to_dict("list") == {"batch": ["-3", "10", "", ""]}  # of a, b, e, f
+    by_site = SETTINGS.model_copy(update={"centre": "site"})
+    both = cohort(read_feature_table(write(tmp_path, *rows)), by_site).groups
+    assert both["centre"].tolist() == ["X", "X", "Y", "X"]
 
 
 def test_an_event_before_the_scan_leaves_its_features_out(tmp_path: Path) -> None:
     late = [row.replace("s1\ta\t-3", "s1\ta\t42") for row in ROWS]
     found = cohort(read_feature_table(write(tmp_path, *late)))
     assert found.blocks["ct"].known.tolist() == [False, True, False, False]
-    assert "a: event 12 days before the scan" in found.flow["why"].tolist()
+    (late,) = found.flow[found.flow["why"] == "event 12 days before the scan"]["who"]
+    assert late == "a"
 
 
 def test_conditions_and_covariates_exclude(table: FeatureTable) -> None:
     analysis = AnalysisSettings(name="main", covariates=(AGE, GRADE), where={"site": ("X", "Y")})
     found = cohort(table, analysis=analysis)
     assert "e" not in found.outcome.index
-    assert "value excluded: e" in found.flow["why"].tolist()
+    assert found.flow.set_index("why").loc["value excluded", "who"] == "e"
     assert found.blocks["clinical"].table.columns.tolist() == ["age", "grade"]
     only = cohort(
         table, analysis=AnalysisSettings(name="m", covariates=(AGE,), where={"site": ("X",)})

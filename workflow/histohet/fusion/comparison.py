@@ -49,12 +49,17 @@ def named(blocks: Sequence[str]) -> str:
 
 
 def pairs_of(blocks: Sequence[str], models: Mapping[str, Fusion]) -> list[tuple[str, str]]:
-    """Return which models are compared with which: what each block adds to the others first."""
+    """Return which models are compared with which.
+
+    What each block adds to the others comes first; every model is compared with the clinical data
+    and with the volume of the tumour.
+    """
     full = named(blocks)
     against = [named([other for other in blocks if other != name]) for name in blocks]
     pairs = [(full, simpler) for simpler in against]
-    pairs += [(full, "clinical"), (full, ALONE_BY_VOLUME), (LATE + full, full)]
-    pairs += [(named(("clinical", name)), "clinical") for name in blocks]
+    pairs.append((LATE + full, full))
+    for simple in ("clinical", ALONE_BY_VOLUME):
+        pairs += [(one, simple) for one in models if one != NOTHING]
     there = [(one, other) for one, other in pairs if one in models and other in models]
     return list(dict.fromkeys(pair for pair in there if pair[0] != pair[1]))
 

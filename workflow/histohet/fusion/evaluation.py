@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from histohet.common.arrays import Floats, Ints
+from histohet.fusion import groups
 from histohet.fusion.competing_risks import COMPETING, EVENT, aalen_johansen
 from histohet.fusion.cross_validation import Predictions
 from histohet.fusion.estimates import (
@@ -19,7 +20,7 @@ from histohet.fusion.estimates import (
     resamples,
 )
 from histohet.fusion.models import Blocks
-from histohet.fusion.performance import concordance, known_by, net_benefit
+from histohet.fusion.performance import known_by, net_benefit
 from histohet.fusion.settings import FusionSettings
 from histohet.prognosis.evaluation import risk_groups, risk_table
 
@@ -36,7 +37,7 @@ _COLUMNS = {
     "risks": ("patient", "model", "repeat", "fold", "predictor"),
     "decision": ("model", "horizon_months", "threshold", "net_benefit", "lower", "upper"),
     "curves": ("time_months", "share", "lower", "upper", "risk_group", "cause", "n"),
-    "patterns": ("has", "n", "events", "competing", "predicted_risk", "c_index"),
+    "patterns": ("has", *groups.COLUMNS),
     "fits": (
         *("model", "repeat", "fold", "block", "cause"),
         *("penalty", "columns", "unstable", "spread"),
@@ -69,8 +70,8 @@ class Comparison:
         all blocks predicts by the last horizon: ``risk_group``, ``cause``, ``time_months``,
         ``share``, ``lower``, ``upper``, ``n``.
     patterns
-        Per set of blocks that patients have: ``has``, ``n``, ``events``, ``competing``,
-        ``predicted_risk`` and ``c_index`` by the last horizon, of the model of all blocks.
+        Per set of blocks that patients have, ``has``: how the model of all blocks does by the last
+        horizon (`histohet.fusion.groups.in_groups`).
     fits, kept
         From `cross_validate`, of all patients.
     """
@@ -210,22 +211,5 @@ def _patterns(
     state: Ints,
 ) -> pd.DataFrame:
     known = np.column_stack([blocks[name].known for name in names])
-    has = np.array([", ".join(np.array(names)[row]) or "nothing" for row in known])
-    risk, months = _last_risk(found, full), found.horizons[-1]
-    rows = []
-    for pattern in sorted(set(has), key=lambda one: (-int(np.sum(has == one)), one)):
-        here = has == pattern
-        once = np.ones((1, int(here.sum())))
-        together = np.zeros(int(here.sum()), int)
-        ranked = concordance(time[here], state[here], risk[here], months, together, once)
-        rows.append(
-            {
-                "has": pattern,
-                "n": int(here.sum()),
-                "events": int(np.sum(state[here] == EVENT)),
-                "competing": int(np.sum(state[here] == COMPETING)),
-                "predicted_risk": float(risk[here].mean()),
-                "c_index": float(ranked[0]),
-            }
-        )
-    return pd.DataFrame(rows)
+    has = [", ".join(np.array(names)[row]) or "nothing" for row in known]
+    return groups.in_groups("has", has, _last_risk(found, full), time, state, found.horizons[-1])

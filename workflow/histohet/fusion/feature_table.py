@@ -44,6 +44,11 @@ class FeatureTable(NamedTuple):
         Of patients whose table tells it, days from time zero of the endpoint.
     without
         Why a patient of the table has no features, by patient.
+    batch
+        Scanner or site of patients whose table tells it.
+    scans
+        Why a row of the table has no features, by scan; "" where it has. Empty if no column
+        ``scan`` names them.
     draws
         The features of scans under several masks, indexed by patient, with ``scan`` and ``source``;
         None without such a table.
@@ -54,6 +59,8 @@ class FeatureTable(NamedTuple):
     scan_day: pd.Series[float]
     without: dict[str, str]
     draws: pd.DataFrame | None = None
+    batch: Mapping[str, str] = {}
+    scans: Mapping[str, str] = {}
 
 
 class _Rows(NamedTuple):
@@ -93,17 +100,24 @@ def read_feature_table(path: str | Path, draws: str | Path | None = None) -> Fea
     values: dict[str, list[float]] = {}
     days: dict[str, float] = {}
     without: dict[str, str] = {}
+    batch: dict[str, str] = {}
+    scans: dict[str, str] = {}
     for number, cells in rows:
         patient = _patient(cells, path, number)
         found = _numbers(cells, names, path, number)
         usable = cells.get("status", "ok") == "ok" and not np.isnan(found).all()
+        why = "" if usable else cells.get("reason", "") or "no features"
+        if scan := cells.get("scan", ""):
+            scans[scan] = why
         if patient in values:
             continue
-        if not usable:
-            without[patient] = cells.get("reason", "") or "no features"
+        if why:
+            without[patient] = why
             continue
         values[patient] = found
         without.pop(patient, None)
+        if of_batch := cells.get("batch", ""):
+            batch[patient] = of_batch
         if day := cells.get("scan_day", ""):
             days[patient] = _number(day, path, number, "scan_day")
     patients = [*values, *without]
@@ -114,7 +128,8 @@ def read_feature_table(path: str | Path, draws: str | Path | None = None) -> Fea
         columns=names,
     )
     drawn = None if draws is None else _read_draws(draws, names, identity, path)
-    return FeatureTable(features, identity, pd.Series(days, dtype=float), without, drawn)
+    days_of = pd.Series(days, dtype=float)
+    return FeatureTable(features, identity, days_of, without, drawn, batch, scans)
 
 
 def _read_draws(

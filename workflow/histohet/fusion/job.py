@@ -11,6 +11,7 @@ from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
 from histohet.fusion.blocks import FusionError
 from histohet.fusion.evaluation import Comparison
+from histohet.fusion.groups import subgroups
 from histohet.fusion.patients import FusionCohort, read_fusion_cohort
 from histohet.fusion.settings import FusionSettings
 
@@ -38,8 +39,26 @@ def fusion_of(job: Any) -> Iterator[tuple[FusionSettings, FusionCohort]]:
 
 
 def write_comparison(
-    files: Mapping[str, str], found: Comparison, cohort: FusionCohort, provenance: Provenance
+    files: Mapping[str, str],
+    found: Comparison,
+    cohort: FusionCohort,
+    model: str,
+    provenance: Provenance,
 ) -> None:
-    """Write the tables of a comparison, and the flow of its patients, to files of their names."""
-    for name, table in (found.tables() | {"flow": cohort.flow}).items():
+    """Write the tables of a comparison, to files of their names.
+
+    Parameters
+    ----------
+    files
+        By name of the table.
+    found, cohort
+        The comparison, and whose.
+    model
+        The one of all blocks.
+    provenance
+        Of the job.
+    """
+    by_group = subgroups(found.risks, cohort.outcome, cohort.groups, model)
+    tables = found.tables() | {"flow": cohort.flow, "subgroups": by_group}
+    for name, table in tables.items():
         write_tsv(files[name], table, provenance)
