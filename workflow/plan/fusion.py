@@ -102,13 +102,24 @@ class Fusion:
         return {"encoder": encoder, "masking": masking, "pooling": pooling}
 
     def results(self, wildcards: Wildcards) -> list[str]:
-        """Figures, and the model or what it says of this cohort."""
+        """Figures, checklists, and the model or what it says of this cohort."""
         if self.settings is None:
             return []
-        if self.settings.model is not None:
-            return [paths.FUSION_FIGURE.format(evaluation="applied")]
-        figure = paths.FUSION_FIGURE.format(evaluation="cross_validated")
-        return [figure, paths.FUSION_MODEL["model"]]
+        evaluation = "cross_validated" if self.settings.model is None else "applied"
+        shown = (paths.FUSION_FIGURE, paths.FUSION_FLOW, paths.CHECKLIST["page"])
+        saved = [paths.FUSION_MODEL["model"]] if self.settings.model is None else []
+        return [*(one.format(evaluation=evaluation) for one in shown), *saved]
+
+    def stability(self, wildcards: Wildcards) -> list[str]:
+        """Return the table of scans and how stable their features are, where they are a block."""
+        tables = () if self.settings is None else self.settings.tables.values()
+        of_scans = [paths.RADIOMICS, paths.RADIOMICS_STABILITY]
+        return of_scans if paths.RADIOMICS in tables else []
+
+    def described_model(self, wildcards: Wildcards) -> str:
+        """Return what a model says of itself: the one that is saved, or that is applied."""
+        named = self.settings and self.settings.model
+        return named if wildcards.evaluation == "applied" and named else paths.FUSION_MODEL["model"]
 
     def params(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the section in canonical form."""

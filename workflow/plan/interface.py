@@ -30,6 +30,7 @@ class Wildcards(Protocol):
     combination: str
     array: str
     scan: str
+    evaluation: str
 
 
 Files = str | list[str]

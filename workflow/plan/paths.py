@@ -91,10 +91,15 @@ FUSION = {
     name: f"results/fusion/{{evaluation}}/{name}.tsv"
     for name in (
         *("estimates", "risks", "decision", "curves", "patterns", "subgroups", "fits", "kept"),
-        "flow",
+        *("flow", "characteristics"),
     )
 }
 FUSION_FIGURE = "results/fusion/{evaluation}/fusion.png"
+FUSION_FLOW = "results/fusion/{evaluation}/flow.png"
+CHECKLIST = {
+    "page": "results/fusion/{evaluation}/checklist.html",
+    "table": "results/fusion/{evaluation}/checklist.tsv",
+}
 FUSION_MODEL = {
     "model": "results/fusion/model.json",
     "numbers": "results/fusion/model.safetensors",

@@ -131,6 +131,69 @@ rule draw_fusion:
         "../scripts/draw_fusion.py"
 
 
+rule draw_fusion_flow:
+    input:
+        flow=paths.FUSION["flow"],
+    output:
+        svg="results/fusion/{evaluation}/flow.svg",
+        png=report(
+            paths.FUSION_FLOW,
+            caption="../report/fusion_flow.rst",
+            category="14 Fusion",
+            labels={"evaluation": "{evaluation}", "figure": "flow of patients"},
+        ),
+    log:
+        "results/logs/draw_fusion_flow/{evaluation}.log",
+    benchmark:
+        "results/benchmarks/draw_fusion_flow/{evaluation}.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        endpoint=lookup(dpath="fusion/endpoint", within=config, default=""),
+        code=code_of("draw_fusion_flow.py"),
+    script:
+        "../scripts/draw_fusion_flow.py"
+
+
+rule write_checklist:
+    input:
+        **paths.FUSION,
+        model=PLAN.fusion.described_model,
+        scans=PLAN.fusion.stability,
+    output:
+        page=report(
+            paths.CHECKLIST["page"],
+            caption="../report/checklist.rst",
+            category="14 Fusion",
+            labels={"evaluation": "{evaluation}", "figure": "reporting checklists"},
+        ),
+        table=paths.CHECKLIST["table"],
+    log:
+        "results/logs/write_checklist/{evaluation}.log",
+    benchmark:
+        "results/benchmarks/write_checklist/{evaluation}.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        fusion=PLAN.fusion.params,
+        analysis=PLAN.fusion.analysis,
+        seed=config["seed"],
+        clinical=config["clinical"],
+        ct=config["ct"],
+        radiomics=config["radiomics"],
+        code=code_of("write_checklist.py"),
+    script:
+        "../scripts/write_checklist.py"
+
+
 rule fusion:
     input:
         PLAN.fusion.results,

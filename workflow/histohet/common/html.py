@@ -15,7 +15,10 @@ from histohet.common.provenance import Provenance
 LONG = 60
 """Cells with more characters are broken into lines."""
 
-GOOD, BAD = "#e3f3e3", "#fbe0dc"
+GOOD, BAD, SOME, PLAIN = "#e3f3e3", "#fbe0dc", "#fdf3d7", "#f0f0f0"
+
+STATUS = {"ok": GOOD, "answered": GOOD, "partly": SOME, "open": PLAIN}
+"""Colours of statuses; others are bad."""
 
 STYLE = """
 body { font-family: sans-serif; font-size: 13px; margin: 1.5em; color: #222; }
@@ -57,7 +60,7 @@ def _cell(column: str, value: Any) -> str:
     text = _text(value)
     look = ' class="long"' if len(text) > LONG else ""
     if column == "status":
-        look = f' style="background: {GOOD if value == "ok" else BAD}"'
+        look = f' style="background: {STATUS.get(text, BAD)}"'
     return f"<td{look}>{html.escape(text)}</td>"
 
 

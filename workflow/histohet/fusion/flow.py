@@ -91,9 +91,13 @@ def to_draw(flow: pd.DataFrame) -> pd.DataFrame:
             scans[name] = "; ".join(filter(None, [f"{left} of {left + lost} scans usable", why]))
             continue
         if kind == BLOCK:
-            name, why = f"has {name}", "; ".join(filter(None, [scans.get(name, ""), why]))
-        row = {"kind": kinds[kind], "step": name, "patients": left, "lost": lost, "why": why}
+            why = "; ".join(filter(None, [scans.get(name, ""), why]))
+            name = f"has {name}"
+        row = {"kind": kinds[str(kind)], "step": name, "patients": left, "lost": lost, "why": why}
         rows.append(row)
+    analysed = [row for row in rows if row["kind"] == select.STEP]
+    if analysed:
+        analysed[-1]["step"] = f"analysed: {analysed[-1]['step']}"
     numbers = dict.fromkeys(("slides", "patients", "events", "lost_slides", "lost"), "Int64")
     return pd.DataFrame(rows, columns=list(select.FLOW_COLUMNS)).astype(numbers)
 

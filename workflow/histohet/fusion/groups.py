@@ -94,5 +94,5 @@ def subgroups(
                 label = column.replace("", "unknown").tolist()
                 months = float(last.removeprefix("risk_"))
                 found = in_groups("group", label, risk.to_numpy(), time, state, months)
-                tables.append(found.assign(by=name))
+                tables.append(found.assign(by=str(name)))
     return pd.concat(tables[1:] or tables, ignore_index=True)[["by", "group", *COLUMNS]]

@@ -10,6 +10,7 @@ from histohet.cohort.settings import AnalysisSettings
 from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
 from histohet.fusion.blocks import FusionError
+from histohet.fusion.characteristics import characteristics
 from histohet.fusion.evaluation import Comparison
 from histohet.fusion.groups import subgroups
 from histohet.fusion.patients import FusionCohort, read_fusion_cohort
@@ -59,6 +60,11 @@ def write_comparison(
         Of the job.
     """
     by_group = subgroups(found.risks, cohort.outcome, cohort.groups, model)
-    tables = found.tables() | {"flow": cohort.flow, "subgroups": by_group}
+    of_patients = {
+        "flow": cohort.flow,
+        "characteristics": characteristics(cohort.blocks, cohort.outcome),
+        "subgroups": by_group,
+    }
+    tables = found.tables() | of_patients
     for name, table in tables.items():
         write_tsv(files[name], table, provenance)
