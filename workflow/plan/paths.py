@@ -94,6 +94,17 @@ FUSION = {
         *("flow", "characteristics"),
     )
 }
+FUSION_FIGURES = {
+    "fusion": "everything at a glance",
+    "models": "models: AUC, C, Brier skill, gains",
+    "calibration": "calibration",
+    "decision": "decision curves",
+    "incidence": "incidence by predicted risk",
+    "groups": "who has what; batches and centres",
+    "blocks": "what blocks and features count",
+}
+"""What each figure of a fusion shows, by the name of its files."""
+
 FUSION_FIGURE = "results/fusion/{evaluation}/fusion.png"
 FUSION_FLOW = "results/fusion/{evaluation}/flow.png"
 CHECKLIST = {

@@ -104,16 +104,19 @@ rule draw_fusion:
     input:
         **paths.FUSION,
     output:
-        svg="results/fusion/{evaluation}/fusion.svg",
-        png=report(
-            paths.FUSION_FIGURE,
-            caption="../report/fusion.rst",
-            category="14 Fusion",
-            labels={
-                "evaluation": "{evaluation}",
-                "figure": "models, calibration, risks",
-            },
-        ),
+        **{
+            f"{name}_svg": f"results/fusion/{{evaluation}}/{name}.svg"
+            for name in paths.FUSION_FIGURES
+        },
+        **{
+            f"{name}_png": report(
+                f"results/fusion/{{evaluation}}/{name}.png",
+                caption="../report/fusion.rst",
+                category="14 Fusion",
+                labels={"evaluation": "{evaluation}", "figure": shows},
+            )
+            for name, shows in paths.FUSION_FIGURES.items()
+        },
     log:
         "results/logs/draw_fusion/{evaluation}.log",
     benchmark:

@@ -22,7 +22,7 @@ from histohet.fusion.estimates import (
 from histohet.fusion.models import Blocks
 from histohet.fusion.performance import known_by, net_benefit
 from histohet.fusion.settings import FusionSettings
-from histohet.prognosis.evaluation import risk_groups, risk_table
+from histohet.prognosis.evaluation import ObservedRisk, risk_groups, risk_table
 
 TREAT_ALL = "treat all"
 """What is done without a model."""
@@ -185,11 +185,12 @@ def curves(risk: Floats, time: Floats, state: Ints) -> pd.DataFrame:
         for cause in (EVENT, COMPETING):
             curve = aalen_johansen(time[here], state[here], cause)
             points = [curve.by(months) for months in curve.time]
+            last = points[-1] if points else ObservedRisk(0.0)
             table = {
                 "time_months": [0.0, *curve.time, curve.followed],
-                "share": [0.0, *(one.share for one in points), points[-1].share if points else 0.0],
-                "lower": [np.nan, *(one.lower for one in points), np.nan],
-                "upper": [np.nan, *(one.upper for one in points), np.nan],
+                "share": [0.0, *(one.share for one in points), last.share],
+                "lower": [np.nan, *(one.lower for one in points), last.lower],
+                "upper": [np.nan, *(one.upper for one in points), last.upper],
             }
             tables.append(pd.DataFrame(table).assign(risk_group=number + 1, cause=cause))
             tables[-1]["n"] = int(here.sum())
