@@ -50,7 +50,7 @@ def draw_models(axes: Axes, table: pd.DataFrame, models: Sequence[str], months: 
     axes.set_ylim(len(models) - 0.4, -0.6)
     axes.set_xlim(max(0.0, axes.get_xlim()[0]), min(1.0, axes.get_xlim()[1]))
     if both:
-        _legend_above(axes)
+        _legend_below(axes)
     without_rim(axes)
 
 
@@ -105,9 +105,11 @@ def versus(model: str, against: str) -> str:
     return f"all blocks, against {against}"
 
 
-def _legend_above(axes: Axes) -> None:
-    """Put the legend right of the title, where it hides no row."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0)
+def _legend_below(axes: Axes) -> None:
+    """Put the legend under the last row, where it hides none."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low + 0.11 * (low - high), high)
+    axes.legend(loc="lower right", ncols=2, borderpad=0)
 
 
 def without_rim(axes: Axes) -> None:
@@ -235,7 +237,7 @@ def draw_importance(axes: Axes, fits: pd.DataFrame, full: str) -> None:
     axes.set_yticks(range(len(blocks)), blocks)
     axes.set_ylim(len(blocks) - 0.4, -0.6)
     axes.set_xlabel("Standard deviation among training patients (mean; line: 10–90 % of fits)")
-    _legend_above(axes)
+    _legend_below(axes)
     without_rim(axes)
 
 
