@@ -24,12 +24,21 @@ def read_scans(config: Config) -> dict[str, ScanRow]:
     Raises
     ------
     PlanError
-        If it cannot be used.
+        If it cannot be used, or a scan has no region.
     """
+    if config.scans is None:
+        return {}
     try:
-        return {} if config.scans is None else read_scan_sheet(config.scans)
+        rows = read_scan_sheet(config.scans)
     except SheetError as error:
         raise PlanError(f"config, scans: {error}") from error
+    for scan, row in rows.items():
+        if row.features is None and not row.masks:
+            raise PlanError(
+                f"config, scans: {config.scans}, row {row.row}: scan '{scan}' has no mask: name "
+                "one, or finished features"
+            )
+    return rows
 
 
 @with_signature
@@ -52,6 +61,11 @@ class Scans:
         self._missing = missing
 
     @property
+    def prepared(self) -> list[str]:
+        """Scans whose CT is read here; those with finished features are not."""
+        return [scan for scan, row in self.rows.items() if row.features is None]
+
+    @property
     def about(self) -> list[dict[str, Any]]:
         """What the sheet says of every scan, in its order, apart from its files."""
         columns = ("patient", "phase", "batch", "scan_day")
@@ -59,7 +73,7 @@ class Scans:
 
     def pictures_of(self, patient: str) -> list[str]:
         """Return the pictures of the scans of a patient, in the order of the sheet."""
-        own = [scan for scan, row in self.rows.items() if row.patient == patient]
+        own = [scan for scan in self.prepared if self.rows[scan].patient == patient]
         return paths.fill(paths.SCAN_PICTURE, scan=own)
 
     def _row(self, wildcards: Wildcards) -> ScanRow:
@@ -68,10 +82,47 @@ class Scans:
             raise PlanError(f"scan '{wildcards.scan}' is not in {there}")
         return self.rows[wildcards.scan]
 
-    def row(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return the files of a scan and what the sheet says of them."""
+    def _ct(self, wildcards: Wildcards) -> str:
         row = self._row(wildcards)
-        return {"ct": row.ct, "masks": [asdict(mask) for mask in row.masks]}
+        if row.features is not None or row.ct is None:
+            raise PlanError(
+                f"scan '{row.scan}' has finished features in {self._sheet}: its CT is not prepared"
+            )
+        return row.ct
+
+    def row(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the files of a scan and what the sheet says of them.
+
+        Raises
+        ------
+        PlanError
+            If it has finished features.
+        """
+        row = self._row(wildcards)
+        ct = self._ct(wildcards)
+        return {"ct": ct, "masks": [asdict(mask) for mask in row.masks]}
+
+    def table(self, wildcards: Wildcards) -> str:
+        """Return the finished features of a scan.
+
+        Raises
+        ------
+        PlanError
+            If it has none.
+        """
+        row = self._row(wildcards)
+        if row.features is None:
+            raise PlanError(f"scan '{row.scan}' has no finished features in {self._sheet}")
+        return row.features
+
+    def features(self, wildcards: Wildcards) -> list[str]:
+        """Return the features of all scans, in the order of the sheet."""
+        return [
+            (paths.SCAN_FEATURES if row.features is None else paths.IMPORTED_RADIOMICS).format(
+                scan=scan
+            )
+            for scan, row in self.rows.items()
+        ]
 
     def files(self, wildcards: Wildcards) -> list[str]:
         """Return the files of a scan that are there."""
@@ -92,7 +143,9 @@ class Scans:
         problems = {
             file: self._missing[file] for file in self._named(wildcards) if file in self._missing
         }
-        record = Path(paths.SCAN_RECORD.format(scan=wildcards.scan))
+        finished = self._row(wildcards).features is not None
+        pattern = paths.IMPORTED_RADIOMICS if finished else paths.SCAN_RECORD
+        record = Path(pattern.format(scan=wildcards.scan))
         if problems and record.exists() and read_json(record)["status"] == "ok":
             file, problem = next(iter(problems.items()))
             raise PlanError(
@@ -105,7 +158,7 @@ class Scans:
     def mem_mb(self, wildcards: Wildcards) -> float:
         """Memory that it takes to prepare a scan, by the size of its CT."""
         try:
-            size = Path(self._row(wildcards).ct).stat().st_size
+            size = Path(self._ct(wildcards)).stat().st_size
         except OSError:  # for the job to say
             size = 0
         return MEM_MB + MEM_PER_MB * size / 1e6

@@ -51,6 +51,8 @@ def test_the_stage_has_tables_and_pictures() -> None:
         "results/radiomics/features.tsv",
         "results/radiomics/draws.tsv",
         "results/radiomics/stability.tsv",
+        "results/radiomics/stability.png",
+        "results/radiomics/correlation.png",
         "results/ct/s1.png",
         "results/ct/s2.png",
     ]
@@ -88,9 +90,32 @@ def test_a_scan_that_was_read_is_not_refused_for_a_missing_file(folder: Path) ->
 
 
 def test_what_is_wrong_with_the_sheet_is_said(folder: Path) -> None:
-    (folder / "scans.tsv").write_text("scan\tct\n")
-    with pytest.raises(PlanError, match=r"config, scans: scans\.tsv: column 'mask' is missing"):
+    (folder / "scans.tsv").write_text("scan\tmask\n")
+    with pytest.raises(PlanError, match=r"config, scans: scans\.tsv: there is neither a column"):
         planned()
+    (folder / "scans.tsv").write_text("scan\tct\tmask\na\ta.nii\tm.nii\nb\tb.nii\n")
+    with pytest.raises(PlanError, match=r"scans\.tsv, row 3: scan 'b' has no mask: name one"):
+        planned()
+
+
+def test_finished_features_need_no_ct(folder: Path) -> None:
+    (folder / "scans.tsv").write_text("scan\tct\tmask\tfeatures\na\t\t\ta.csv\nb\tb\tm\t\n")
+    plan = planned()
+    assert plan.scans.prepared == ["b"]
+    assert "results/ct/a.png" not in plan.radiomics(of())
+    assert "results/ct/b.png" in plan.radiomics(of())
+    assert plan.scans.files(of(scan="a")) == []
+    assert plan.scans.problems_of_files(of(scan="a")) == {"a.csv": "does not exist"}
+    assert plan.scans.features(of()) == [
+        "results/imported/radiomics/a.json",
+        "results/radiomics/scans/b.json",
+    ]
+    assert plan.scans.table(of(scan="a")) == "a.csv"
+    with pytest.raises(PlanError, match=r"scan 'b' has no finished features in scans\.tsv"):
+        plan.scans.table(of(scan="b"))
+    for ask in (plan.scans.row, plan.scans.mem_mb):
+        with pytest.raises(PlanError, match=r"scan 'a' has finished features in scans\.tsv"):
+            ask(of(scan="a"))
 
 
 CLINICAL = {
@@ -105,7 +130,13 @@ CLINICAL = {
 def test_what_is_fused_is_made_of_the_scans(folder: Path) -> None:
     ct = {"endpoint": "LM", "blocks": ["ct"], "tables": {"ct": "results/radiomics/features.tsv"}}
     changes = {"clinical": [CLINICAL], "fusion": ct}
-    assert planned(**changes).fusion.draws(of()) == ["results/radiomics/draws.tsv"]
+    fusion = planned(**changes).fusion
+    assert fusion.draws(of()) == ["results/radiomics/draws.tsv"]
+    assert (fusion.min_icc(of()), fusion.max_correlation(of())) == (0.75, 0.95)
+    assert planned().fusion.min_icc(of()) == 0.75
+    looser = {"clinical": [CLINICAL], "fusion": ct | {"min_icc": None, "max_correlation": 0.8}}
+    fusion = planned(**looser).fusion
+    assert (fusion.min_icc(of()), fusion.max_correlation(of())) == (None, 0.8)
     with pytest.raises(PlanError, match=r"features\.tsv is made of scans: name their sheet in"):
         make_plan({"slides": "slides.tsv"} | changes)
     finished = {"clinical": [CLINICAL], "fusion": ct | {"tables": {"ct": "old/features.tsv"}}}
