@@ -111,6 +111,7 @@ FUSION_FLOW = "results/fusion/{evaluation}/flow.png"
 CHECKLIST = {
     "page": "results/fusion/{evaluation}/checklist.html",
     "table": "results/fusion/{evaluation}/checklist.tsv",
+    "features": "results/fusion/{evaluation}/features.html",
 }
 FUSION_MODEL = {
     "model": "results/fusion/model.json",
@@ -149,6 +150,7 @@ CORE_HETEROGENEITY = "results/cores/{variant}/heterogeneity.tsv"
 SCAN = "results/ct/{scan}.h5"
 SCAN_RECORD = "results/ct/{scan}.json"
 SCAN_PICTURE = "results/ct/{scan}.png"
+SCANS_PAGE = "results/ct/scans.html"
 SCAN_FEATURES = "results/radiomics/scans/{scan}.json"
 RADIOMICS = "results/radiomics/features.tsv"
 RADIOMICS_DRAWS = "results/radiomics/draws.tsv"

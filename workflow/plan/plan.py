@@ -277,7 +277,8 @@ class Plan:
             return []
         tables = [paths.RADIOMICS, paths.RADIOMICS_DRAWS, paths.RADIOMICS_STABILITY]
         figures = [paths.STABILITY_FIGURE, paths.CORRELATION_FIGURE]
-        return [*tables, *figures, *fill(paths.SCAN_PICTURE, scan=self.scans.prepared)]
+        seen = [*fill(paths.SCAN_PICTURE, scan=self.scans.prepared), paths.SCANS_PAGE]
+        return [*tables, *figures, *(seen if self.scans.prepared else [])]
 
     def survival(self, wildcards: Wildcards) -> list[str]:
         """Estimates of every analysis under every variant, and the specification curve."""

@@ -175,6 +175,7 @@ rule write_checklist:
             labels={"evaluation": "{evaluation}", "figure": "reporting checklists"},
         ),
         table=paths.CHECKLIST["table"],
+        features=paths.CHECKLIST["features"],
     log:
         "results/logs/write_checklist/{evaluation}.log",
     benchmark:

@@ -16,6 +16,7 @@ from histohet.common.html import write_html
 from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
 from histohet.fusion.characteristics import COLUMNS as OF_CHARACTERISTICS
+from histohet.fusion.checklist.features import feature_sections, kept_features, steps
 from histohet.fusion.checklist.page import ANSWERS, answered, read_checklists, sections
 from histohet.fusion.checklist.run import Run, read_run, span, with_interval
 from histohet.fusion.flow import COLUMNS as OF_FLOW
@@ -310,6 +311,13 @@ def test_bins_and_engines_are_told_apart() -> None:
     assert ANSWERS["discretisation"](paper).endswith("from the darkest voxel")
 
 
+def test_who_found_the_regions_is_told_where_it_is_known() -> None:
+    assert RUN.scans is not None
+    found_by = RUN.scans.assign(region_from=["segmentation", "sheet", None])
+    said = ANSWERS["segmentation"](replace(RUN, scans=found_by))
+    assert said.endswith("2 of 3 scans; by segmentation 1; by sheet 1")
+
+
 def test_what_is_not_known_is_open() -> None:
     """Of a run that has made nothing, only what it was told is answered."""
     table = answered(NOTHING_KNOWN)
@@ -338,6 +346,30 @@ def test_every_item_has_words_and_an_answer_or_is_open() -> None:
     assert of["METRICS"] == [str(n) for n in range(1, 31)]
     assert (table["status"] == "open").equals(table["answer"] == "")
     assert set(table.loc[table["status"] == "answered", "yours"]) == {""}
+
+
+def test_features_are_counted_at_each_step() -> None:
+    table = steps(RUN)
+    assert table.to_numpy().tolist() == [
+        ["ct", "in the table", "", "169"],
+        ["ct", "left out: depend on the mask", "min_icc: 0.75", "13 to 32"],
+        ["ct", "left out: repeat others, do not vary", "max_correlation: 0.95", "56 to 96"],
+        ["ct", "kept", "", "60 to 81"],
+    ]
+    few = replace(RUN, settings=SETTINGS.model_copy(update={"max_features": 5, "min_icc": None}))
+    assert steps(few)["setting"].tolist()[1:3] == [
+        "min_icc: null",
+        "max_correlation: 0.95, max_features: 5",
+    ]
+    kept = pd.DataFrame({"block": "ct", "column": list("abd"), "share": [0.2, 1.0, 0.0]})
+    found = kept_features(replace(RUN, tables=RUN.tables | {"kept": kept})).set_index("column")
+    assert found.index.tolist() == ["b", "a", "d"]
+    assert found["ICC from, by perturbation"].tolist()[:2] == [0.5, 0.9]
+    assert found.loc["a", "ICC from, by reader"] == 0.8
+    assert found.loc["d"].isna().sum() == 2
+    assert list(kept_features(replace(RUN, stability=None))) == ["block", "column", "share"]
+    assert next(iter(feature_sections(APPLIED))) == "Features at each step, in 25 fits"
+    assert all(table.empty for table in feature_sections(APPLIED).values())
 
 
 def test_the_page_escapes_what_tables_hold(tmp_path: Path) -> None:

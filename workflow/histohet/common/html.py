@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -26,15 +26,25 @@ table { border-collapse: collapse; margin-bottom: 2em; }
 th, td { padding: 3px 9px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; position: sticky; top: 0; background: white; }
 td { white-space: nowrap; }
+img { max-width: 62em; }
 td.long { white-space: normal; min-width: 24em; overflow-wrap: anywhere; }
 footer { color: #777; font-size: 11px; overflow-wrap: anywhere; }
 """
 
 
+class Picture(NamedTuple):
+    """A cell that shows a picture file, named from where the page lies."""
+
+    file: str
+
+
 def write_html(
     path: str | Path, sections: Mapping[str, pd.DataFrame], provenance: Provenance
 ) -> None:
-    """Write tables under headings as one page; a column ``status`` is coloured."""
+    """Write tables under headings as one page.
+
+    A column ``status`` is coloured; cells may be a `Picture`, loaded when it is scrolled to.
+    """
     parts = ["<!DOCTYPE html>", "<html>", "<head>", '<meta charset="utf-8">']
     parts += [f"<title>{html.escape(next(iter(sections)))}</title>"]
     parts += [f"<style>{STYLE}</style>", "</head>", "<body>"]
@@ -57,6 +67,9 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
+    if isinstance(value, Picture):
+        source = html.escape(value.file)
+        return f'<td><a href="{source}"><img src="{source}" loading="lazy"></a></td>'
     text = _text(value)
     look = ' class="long"' if len(text) > LONG else ""
     if column == "status":

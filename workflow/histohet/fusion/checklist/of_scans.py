@@ -14,7 +14,9 @@ def segmentation(run: Run) -> str:
     if run.scans is None:
         return ""
     ok = run.scans[run.scans["status"] == "ok"]
-    return f"3-D regions of label images on the grid of the CT: {len(ok)} of {len(run.scans)} scans"
+    said = f"3-D regions of label images on the grid of the CT: {len(ok)} of {len(run.scans)} scans"
+    found_by = ok["region_from"].dropna().tolist() if "region_from" in ok else []
+    return listed([said, *(f"by {one} {found_by.count(one)}" for one in dict.fromkeys(found_by))])
 
 
 def readers(run: Run) -> str:
