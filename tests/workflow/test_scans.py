@@ -208,11 +208,18 @@ def test_from_scans_to_a_model_without_slides(fused: Cohort) -> None:
         estimates[estimates["patients"] == "all"].set_index(["measure", "model"]).sort_index()
     )
     assert everybody.loc[("auc", "volume"), "estimate"].item() > 0.9
+    checklist = read_tsv(folder / "cross_validated/checklist.tsv").set_index(["checklist", "item"])
+    said = checklist["answer"]
+    assert said[("CLEAR", "22")].startswith("voxels of 2 mm; image linear")
+    assert said[("METRICS", "7")].endswith("; 1 left out: event before the scan")
+    assert "unstable" not in said[("METRICS", "14")]
+    assert said[("METRICS", "14")].startswith("ICC(1,1) by perturbation, 12 scans: ")
 
 
 def test_what_the_scans_change_is_fused_again(fused: Cohort) -> None:
     fusion = fused.config["fusion"] | {"min_icc": None}
-    again = {"fuse": 1, "save_fusion_model": 1, "draw_fusion": 1}
+    shown = {"draw_fusion": 1, "draw_fusion_flow": 1, "write_checklist": 1}
+    again = {"fuse": 1, "save_fusion_model": 1} | shown
     assert fused.rules("fusion", fusion=fusion) == again
     radiomics = fused.config["radiomics"] | {"perturbations": 2}
     of_scans = {"extract_radiomics": 12, "collect_radiomics": 1}

@@ -31,6 +31,7 @@ class Fusion:
         self, config: Config, variants: Variants, encoders: Encoders, analyses: Analyses
     ) -> None:
         self.settings = config.fusion
+        self._config = config
         self._variants, self._encoders = variants, encoders
         named = self.settings and self.settings.analysis
         self.analysis = analyses.by_name[named or analyses.first]
@@ -129,6 +130,13 @@ class Fusion:
         tables = () if self.settings is None else self.settings.tables.values()
         of_scans = [paths.RADIOMICS, paths.RADIOMICS_STABILITY]
         return of_scans if paths.RADIOMICS in tables else []
+
+    def extraction(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return how features are extracted here, where they are a block."""
+        if not self.stability(wildcards):
+            return {}
+        sections = {"ct": self._config.ct, "radiomics": self._config.radiomics}
+        return {name: section.canonical() for name, section in sections.items()}
 
     def described_model(self, wildcards: Wildcards) -> str:
         """Return what a model says of itself: the one that is saved, or that is applied."""

@@ -191,8 +191,7 @@ rule write_checklist:
         analysis=PLAN.fusion.analysis,
         seed=config["seed"],
         clinical=config["clinical"],
-        ct=config["ct"],
-        radiomics=config["radiomics"],
+        extraction=PLAN.fusion.extraction,
         code=code_of("write_checklist.py"),
     script:
         "../scripts/write_checklist.py"

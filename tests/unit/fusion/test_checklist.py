@@ -406,8 +406,7 @@ def test_a_run_without_scans_is_read_without_them(tmp_path: Path) -> None:
         "analysis": ANALYSIS.canonical(),
         "seed": 314,
         "clinical": RUN.clinical,
-        "ct": RUN.ct,
-        "radiomics": RUN.radiomics,
+        "extraction": {},
     }
     run = read_run(files, told, "cross_validated")
     assert run.scans is None

@@ -94,12 +94,12 @@ def read_run(
     files
         `TABLES` and ``model``; ``scans``: the tables of scans and of stability, if there are any.
     told
-        Settings: ``fusion``, ``analysis``, ``seed``, ``clinical``, ``ct``, ``radiomics``.
+        Settings: ``fusion``, ``analysis``, ``seed``, ``clinical``; ``extraction``, the sections
+        ``ct`` and ``radiomics`` where features are extracted here.
     evaluation
         ``cross_validated`` or ``applied``.
     """
     scans = list(files["scans"])
-    extracted = bool(scans)
     return Run(
         settings=FusionSettings(**told["fusion"]),
         analysis=AnalysisSettings(**told["analysis"]),
@@ -108,10 +108,9 @@ def read_run(
         tables={name: read_tsv(str(files[name])) for name in TABLES},
         model=read_json(str(files["model"])),
         clinical=told["clinical"],
-        ct=told["ct"] if extracted else {},
-        radiomics=told["radiomics"] if extracted else {},
-        scans=read_tsv(scans[0])[list(OF_SCAN)] if extracted else None,
-        stability=read_tsv(scans[1]) if extracted else None,
+        **told["extraction"],
+        scans=read_tsv(scans[0])[list(OF_SCAN)] if scans else None,
+        stability=read_tsv(scans[1]) if scans else None,
     )
 
 
