@@ -190,7 +190,7 @@ rule write_checklist:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
         seed=config["seed"],
-        clinical=config["clinical"],
+        clinical=lookup(dpath="clinical", within=config, default=[]),
         extraction=PLAN.fusion.extraction,
         code=code_of("write_checklist.py"),
     script:
