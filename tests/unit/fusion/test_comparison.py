@@ -8,18 +8,11 @@ import pytest
 
 from helpers.competing import blocks_of, noise, planted
 from histohet.fusion.blocks import Filters
-from histohet.fusion.comparison import (
-    NOTHING,
-    TREAT_ALL,
-    Comparison,
-    compare,
-    decision_curves,
-    estimate_all,
-    models_of,
-    pairs_of,
-)
+from histohet.fusion.comparison import compare, models_of, pairs_of
 from histohet.fusion.competing_risks import aalen_johansen
 from histohet.fusion.cross_validation import cross_validate
+from histohet.fusion.estimates import NOTHING, estimate_all
+from histohet.fusion.evaluation import TREAT_ALL, Comparison, decision_curves
 from histohet.fusion.settings import FusionSettings
 
 NAMES = ("clinical", "ct", "slide", "heterogeneity")

@@ -11,7 +11,8 @@ from helpers.competing import blocks_of, noise, planted
 from histohet.common.provenance import Provenance
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.drawing.style import save_figure
-from histohet.fusion.comparison import Comparison, compare, empty
+from histohet.fusion.comparison import compare
+from histohet.fusion.evaluation import Comparison, empty
 from histohet.fusion.figures import draw_fusion
 from histohet.fusion.settings import FusionSettings
 

@@ -12,8 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from histohet.drawing.palette import FAINT, INK
 from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, style
-from histohet.fusion.comparison import LATE, NOTHING, TREAT_ALL
+from histohet.fusion.comparison import LATE
 from histohet.fusion.competing_risks import COMPETING, EVENT
+from histohet.fusion.estimates import NOTHING
+from histohet.fusion.evaluation import TREAT_ALL
 
 GROUPS = {"low": "#0072B2", "middle": "#E69F00", "high": "#D55E00"}
 """Colours of risk groups, from the lowest."""

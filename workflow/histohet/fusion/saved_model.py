@@ -23,17 +23,11 @@ from histohet.common.arrays import Floats
 from histohet.common.files import atomic_path, read_json, write_json
 from histohet.common.provenance import Provenance
 from histohet.fusion.blocks import Encoding, FusionError
-from histohet.fusion.comparison import (
-    LATE,
-    NOTHING,
-    Comparison,
-    empty,
-    filters_of,
-    named,
-    tabulated,
-)
+from histohet.fusion.comparison import LATE, filters_of, named
 from histohet.fusion.competing_risks import COMPETING, EVENT, Hazards, aalen_johansen
 from histohet.fusion.cross_validation import Centres, Predictions, inner_folds, why_not
+from histohet.fusion.estimates import NOTHING
+from histohet.fusion.evaluation import Comparison, empty, tabulated
 from histohet.fusion.feature_table import in_words
 from histohet.fusion.models import Blocks, Fusion, FusionModel, Part, fit_models
 from histohet.fusion.settings import FusionSettings
