@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from histohet.common.arrays import Bools, Floats, Ints
-from histohet.fusion.blocks import Encoding, Filters, learn_encoding
+from histohet.fusion.blocks import Block, Encoding, Filters, learn_encoding
 from histohet.fusion.competing_risks import EVENT, of_cause
 from histohet.prognosis.models import WEAK_PENALTY
 
@@ -35,7 +35,7 @@ class Encoded:
 
 
 def encode(
-    blocks: Blocks, training: Bools, time: Floats, state: Ints, filters: Filters
+    blocks: Mapping[str, Block], training: Bools, time: Floats, state: Ints, filters: Filters
 ) -> dict[str, Encoded]:
     """Learn the encoding of every block from the training patients, and apply it to all.
 
