@@ -51,11 +51,16 @@ def mil_block(
             "block 'mil': no patient of the clinical tables has a slide with tiles; see "
             "results/preflight, and spell patients alike"
         )
-    identity = {name: str(having[name].iloc[0]) for name in MADE_BY} | dict(made_by)
     in_folds = pd.concat(map(read_tsv, predictions)) if predictions else None
     if in_folds is None:
         values = pd.DataFrame({"patient": having["patient"].unique(), COLUMN: 0.0})
     else:
         values = in_folds[(in_folds["repeat"] == EVERYBODY) & (in_folds["fold"] == EVERYBODY)]
     table = values.set_index("patient")[[COLUMN]].reindex(patients)
-    return Block(COLUMN, table, "few", identity, in_folds=in_folds)
+    return Block(COLUMN, table, "few", identity_of(listed, made_by), in_folds=in_folds)
+
+
+def identity_of(bags: pd.DataFrame, made_by: Mapping[str, str]) -> dict[str, str]:
+    """Return what made the embeddings of all bags, and what else is said to have made them."""
+    having = bags[bags["n_tiles"] > 0]
+    return {name: str(having[name].iloc[0]) for name in MADE_BY} | dict(made_by)
