@@ -12,7 +12,11 @@ import pandas as pd
 from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, write_no_features
+from histohet.fusion.blocks import Block
+from histohet.fusion.folds import Split
 from histohet.fusion.mil.bags import Bags, Source, list_bags
+from histohet.fusion.mil.predictions import predict_split
+from histohet.fusion.settings import MilSettings
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
@@ -54,7 +58,7 @@ class Needles:
 
 
 def needles(
-    n: int, seed: int, *, tiles: int = 250, width: int = 32, share: float = 0.02, effect: float = 3
+    n: int, seed: int, *, tiles: int = 250, width: int = 32, share: float = 0.02, effect: float = 5
 ) -> Needles:
     """Plant tiles +v and as many −v, v of one standard deviation per number, in half of n patients.
 
@@ -71,8 +75,8 @@ def needles(
             some[:k] += direction
             some[k : 2 * k] -= direction
         found[patient] = rng.permutation(some).astype(np.float32)
-    first = rng.exponential(40 * np.exp(-effect * there))
-    death, last = rng.exponential(200, n), rng.uniform(12, 60, n)
+    first = rng.exponential(300 * np.exp(-effect * there))
+    death, last = rng.exponential(400, n), rng.uniform(12, 60, n)
     time = np.minimum(np.minimum(first, death), last)
     state = np.where(time == first, 1, np.where(time == death, 2, 0))
     outcome = pd.DataFrame({"time_months": time, "state": state}, index=patients)
@@ -109,6 +113,24 @@ def _table(path: Path, n: int, tile_um: float) -> TileTable:
     return TileTable(coords, attributes, OK)
 
 
-def patients_of(names: Sequence[str]) -> dict[str, str]:
-    """Slides ``<patient>_<number>`` and whose they are."""
-    return {name: name.partition("_")[0] for name in names}
+def cross_fitted(
+    cohort: Needles, bags: Bags, splits: Sequence[Split], settings: MilSettings, seed: int = 1
+) -> pd.DataFrame:
+    """Train the networks of splits, and return what they say, as the jobs do."""
+    from histohet.fusion.mil.training import pupils_of, train
+
+    time, state = (cohort.outcome[name].to_numpy() for name in ("time_months", "state"))
+    patients, said = list(cohort.outcome.index), []
+    for split in splits:
+        pupils = pupils_of(patients, time, state == 1, split.part, bags)
+        networks = train(bags, pupils, settings, [seed, split.repeat, split.fold])
+        parts = pd.Series(split.part, cohort.outcome.index)
+        of_fold = {split.fold: networks}, {split.fold: parts}
+        said.append(predict_split(*of_fold, bags, split.repeat))
+    return pd.concat(said, ignore_index=True)
+
+
+def mil_of(cohort: Needles, said: pd.DataFrame) -> Block:
+    """Return the block of what networks say in splits."""
+    of_all = said.drop_duplicates("patient").set_index("patient")[["mil"]]
+    return Block("mil", of_all.reindex(cohort.outcome.index), "few", in_folds=said)
