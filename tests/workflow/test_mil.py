@@ -44,9 +44,15 @@ def cohort_in(folder: Path, **fusion: Any) -> Cohort:
     for number, (patient, tiles) in enumerate(list(planted.tiles.items())[:SLIDES]):
         for part, some in enumerate(np.array_split(tiles, 2 if number == 0 else 1)):
             slide = f"{patient}_{part}"
-            coords = 512 * np.column_stack([np.arange(len(some)), np.zeros(len(some), int)])
+            coords = 448 * np.column_stack([np.arange(len(some)), np.zeros(len(some), int)])
             write_trident(
-                folder / f"{slide}.h5", some, coords, size=(40_000, 2_000), encoder="uni_v1"
+                folder / f"{slide}.h5",
+                some,
+                coords,
+                side_px=448,
+                patch_size=224,
+                size=(40_000, 2_000),
+                encoder="uni_v1",
             )
             rows.append({"slide": slide, "patient": patient, "features": f"{slide}.h5"})
     pd.DataFrame(rows).assign(mpp=0.25).to_csv(folder / "slides.tsv", sep="\t", index=False)
