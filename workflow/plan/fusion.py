@@ -80,6 +80,14 @@ class Fusion:
         """Feature tables, in the order of the section."""
         return [] if self.settings is None else list(self.settings.tables.values())
 
+    @property
+    def patients(self) -> dict[str, str]:
+        """Whose the slides of finished vectors may be; no input function."""
+        tables = () if self.settings is None else self.settings.tables.values()
+        if not set(tables) - {paths.RADIOMICS}:
+            return {}
+        return {slide: row.patient for slide, row in self._slides.rows.items()}
+
     def draws(self, wildcards: Wildcards) -> list[str]:
         """Return those of their draws that are made here or exist; a saved model needs none."""
         if self.settings is None or self.settings.model is not None:
@@ -101,7 +109,7 @@ class Fusion:
         if not self._of_slides:
             return {}
         return {
-            "slide": self._factors,
+            "slide": self._made_vectors,
             "mil": {"masking": self._tiles[1]},
             "heterogeneity": dict(self._variants[self._variant].factors),
         }
@@ -193,6 +201,11 @@ class Fusion:
         if pooling == "chief":
             encoder, masking = self._encoders.chief.name, "whole"
         return {"encoder": encoder, "masking": masking, "pooling": pooling}
+
+    @property
+    def _made_vectors(self) -> dict[str, str]:
+        """What makes the embeddings of slides."""
+        return self._encoders.made_by(**self._factors) if "slide" in self._of_slides else {}
 
     def results(self, wildcards: Wildcards) -> list[str]:
         """Figures, and the model or what it says of this cohort."""

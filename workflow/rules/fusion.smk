@@ -54,6 +54,7 @@ rule deal_folds:
     params:
         fusion=PLAN.fusion.of_folds,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("deal_folds.py"),
@@ -171,6 +172,7 @@ rule fuse:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("fuse.py"),
@@ -203,6 +205,7 @@ rule save_fusion_model:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("save_fusion_model.py"),
@@ -238,6 +241,7 @@ rule apply_fusion_model:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("apply_fusion_model.py"),

@@ -32,7 +32,12 @@ def fusion_of(job: Any) -> Iterator[tuple[FusionSettings, FusionCohort]]:
     settings = FusionSettings(**job.params.fusion)
     analysis = AnalysisSettings(**job.params.analysis)
     try:
-        yield settings, read_fusion_cohort(job.input, analysis, settings, job.params.made_by)
+        yield (
+            settings,
+            read_fusion_cohort(
+                job.input, analysis, settings, job.params.made_by, job.params.patients
+            ),
+        )
     except FusionError as error:
         raise SystemExit(str(error)) from error
 
