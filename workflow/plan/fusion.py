@@ -144,6 +144,35 @@ class Fusion:
         wanted = self._config.epithelium.min_coverage
         return None if whole or wanted == self._variants.encoded_coverage else wanted
 
+    def features_of_slide(self, wildcards: Wildcards) -> str:
+        """Embeddings of a slide."""
+        return self._inputs.features_of(wildcards.slide, *self._tiles)
+
+    def coverage_of_slide(self, wildcards: Wildcards) -> list[str]:
+        """Epithelium of its tiles, where not all that are encoded count."""
+        return fill(paths.COVERAGE, slide=[] if self.min_coverage is None else wildcards.slide)
+
+    def patient_of_slide(self, wildcards: Wildcards) -> str:
+        """Whose slide it is."""
+        return self._slides.row(wildcards).patient
+
+    def attention(self, wildcards: Wildcards) -> list[str]:
+        """Pictures of what networks attend to, of all slides.
+
+        Raises
+        ------
+        PlanError
+            If there are no networks.
+        """
+        if not self._with_mil:
+            raise PlanError("config, fusion.blocks: there is no 'mil', whose attention is drawn")
+        return fill(paths.MIL_ATTENTION, slide=self._slides.rows)
+
+    @property
+    def first_networks(self) -> list[str]:
+        """Networks of all folds of the first repetition; no input function."""
+        return fill(paths.MIL_NETWORKS, repeat="1", fold=map(str, range(1, self._folds + 1)))
+
     def features(self, wildcards: Wildcards) -> list[str]:
         """Return the embeddings of all slides."""
         encoder, masking = self._tiles
