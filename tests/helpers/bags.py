@@ -13,10 +13,10 @@ from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, write_no_features
 from histohet.fusion.blocks import Block
-from histohet.fusion.folds import Split
 from histohet.fusion.mil.bags import Bags, Source, list_bags
 from histohet.fusion.mil.predictions import predict_split
 from histohet.fusion.settings import MilSettings
+from histohet.fusion.splits import Split
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 

@@ -6,12 +6,12 @@ from PIL import Image
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import SlideLost, attempt
 from histohet.drawing.style import message_figure, save_figure
-from histohet.fusion.folds import LEFT_OUT, read_folds
+from histohet.features.file import open_tiles
 from histohet.fusion.mil.networks import read_networks
 from histohet.fusion.mil.predictions import attention_of
+from histohet.fusion.splits import LEFT_OUT, read_folds
 from histohet.slides.record import read_record
 from histohet.tiles.file import TileTable
-from histohet.traits.samples import open_tiles
 from histohet.tumour.figures import draw_attention_map
 
 FIRST = 1

@@ -15,7 +15,7 @@ from histohet.cohort.settings import AnalysisSettings
 from histohet.common.outcome import OK
 from histohet.common.provenance import Provenance
 from histohet.features.slide_vectors import SlideEmbedding, write_embedding_tables
-from histohet.fusion.blocks import FusionError
+from histohet.fusion.errors import FusionError
 from histohet.fusion.feature_table import FeatureTable, read_feature_table
 from histohet.fusion.patients import FusionCohort, fusion_cohort
 from histohet.fusion.settings import FusionSettings

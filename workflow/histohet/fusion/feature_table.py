@@ -20,7 +20,8 @@ from histohet.common.sheets import (
     read_lines,
     rows_under,
 )
-from histohet.fusion.blocks import FusionError, Kind
+from histohet.fusion.blocks import Kind
+from histohet.fusion.errors import FusionError, in_words
 
 ABOUT = ("scan", "patient", "phase", "batch", "scan_day", "status", "reason")
 """Columns that are no features."""
@@ -207,11 +208,6 @@ def _read_draws(
     for name in ("scan", "source"):
         draws[name] = [cells[name] for _, cells in rows]
     return draws
-
-
-def in_words(identity: Mapping[str, str]) -> str:
-    """Return what made the columns of a block."""
-    return ", ".join(f"{key} {value}" for key, value in identity.items()) or "an unknown source"
 
 
 def _read(path: str | Path) -> _Rows:

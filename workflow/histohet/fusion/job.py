@@ -9,7 +9,7 @@ from typing import Any
 from histohet.cohort.settings import AnalysisSettings
 from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
-from histohet.fusion.blocks import FusionError
+from histohet.fusion.errors import FusionError
 from histohet.fusion.evaluation import Comparison
 from histohet.fusion.patients import FusionCohort, read_fusion_cohort
 from histohet.fusion.settings import FusionSettings

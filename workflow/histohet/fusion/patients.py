@@ -17,9 +17,10 @@ from histohet.cohort.settings import AnalysisSettings
 from histohet.common.arrays import Bools
 from histohet.common.settings import quoted
 from histohet.common.tables import read_tsv
-from histohet.fusion.blocks import Block, FusionError, aligned
+from histohet.fusion.blocks import Block, aligned
 from histohet.fusion.comparison import ALONE_BY_VOLUME
 from histohet.fusion.competing_risks import COMPETING, EVENT
+from histohet.fusion.errors import FusionError
 from histohet.fusion.feature_table import FeatureTable, read_feature_table, scanned_after
 from histohet.fusion.folds import Centres
 from histohet.fusion.mil.block import mil_block

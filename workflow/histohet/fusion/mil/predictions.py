@@ -10,10 +10,10 @@ import pandas as pd
 from histohet.common.arrays import Floats
 from histohet.common.hdf5 import CHUNK_ROWS
 from histohet.features.file import FeatureRows
-from histohet.fusion.folds import EVERYBODY, LEFT_OUT
 from histohet.fusion.mil.bags import Bags
-from histohet.fusion.mil.block import PREDICTED
 from histohet.fusion.mil.networks import WHOLE, Tensors
+from histohet.fusion.mil.tables import PREDICTED
+from histohet.fusion.splits import EVERYBODY, LEFT_OUT
 from histohet.traits.models import AttentionHeads, layers_of, pooled_logit
 
 
