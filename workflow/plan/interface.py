@@ -31,6 +31,7 @@ class Wildcards(Protocol):
     array: str
     scan: str
     evaluation: str
+    repeat: str
 
 
 Files = str | list[str]

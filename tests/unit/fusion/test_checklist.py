@@ -194,7 +194,7 @@ SAID = {
         "at the training mean, with an indicator; a number as the median; complete cases: 24, "
         "events 5, AUC 0.61"
     ),
-    "preparation": "ct: 24 of 26 scans usable, not: ct: 4 dimensions (n = 2)",
+    "preparation": "ct: 24 of 26 in its table usable, not: ct: 4 dimensions (n = 2)",
     "balance": (
         "LM 13 of 40; incidence by 24 months 0.30; incidence by 36 months 0.34; no resampling, "
         "no weights by class"

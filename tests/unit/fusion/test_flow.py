@@ -49,7 +49,8 @@ def test_it_is_drawn_as_steps_blocks_and_outcomes() -> None:
     said = " ".join(texts(draw_flow(drawn, title="Risk of LM")).split())
     for words in (
         "− 3 patients",
-        "has ct 2 of 3 scans usable ct: 4 dimensions (n = 1) event … days before the scan (n = 2)",
+        "has ct 2 of 3 in its table usable ct: 4 dimensions (n = 1)",
+        "(n = 1) event … days before the scan (n = 2)",
         "LM 2 patients",
         "competing event 1 patient",
         "neither 0 patients",

@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from histohet.fusion.blocks import Block
-from histohet.fusion.feature_table import in_words
+from histohet.fusion.errors import in_words
 from histohet.fusion.models import Blocks
 
 COLUMNS = ("block", "kind", "column", "known", "missing", "summary")

@@ -10,12 +10,14 @@ import pandas as pd
 
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.fusion.blocks import Filters
-from histohet.fusion.cross_validation import Centres, cross_validate, why_not
+from histohet.fusion.cross_validation import cross_validate
 from histohet.fusion.estimates import NOTHING, blank_of, estimate_table
 from histohet.fusion.evaluation import Comparison, not_estimable, tabulated
+from histohet.fusion.folds import Centres, deal_splits, splits_of, why_not
 from histohet.fusion.models import Blocks, Fusion
 from histohet.fusion.performance import auc, known_by
 from histohet.fusion.settings import OTHER_MODELS, FusionSettings
+from histohet.fusion.splits import Split
 from histohet.prognosis.evaluation import Estimate
 
 ALONE_BY_VOLUME, LATE = OTHER_MODELS[0], "late: "
@@ -98,7 +100,10 @@ def compare(
     if not complete.all():
         some = {name: block.of(complete) for name, block in blocks.items()}
         there = None if centre is None else centre[complete]
-        other = _compared(some, names, outcome.loc[complete], settings, seed, there)
+        splits = None
+        if any(block.in_folds is not None for block in blocks.values()):
+            splits = [split.of(complete) for split in splits_of(outcome, settings, seed, centre)]
+        other = _compared(some, names, outcome.loc[complete], settings, seed, there, splits)
         found = found.with_estimates(other.estimates.assign(patients="complete"))
     return found
 
@@ -110,6 +115,7 @@ def _compared(
     settings: FusionSettings,
     seed: int,
     centre: Centres | None,
+    splits: Sequence[Split] | None = None,
 ) -> Comparison:
     time, state = outcome["time_months"].to_numpy(np.float64), outcome["state"].to_numpy(np.int64)
     models = models_of(names, volume=ALONE_BY_VOLUME in blocks)
@@ -121,12 +127,9 @@ def _compared(
         time,
         state,
         models,
-        folds=settings.folds,
-        repeats=settings.repeats,
+        splits or splits_of(outcome, settings, seed, centre),
         horizons=sorted(settings.horizons),
         filters=filters_of(settings),
-        seed=seed,
-        centre=centre,
     )
     full = named(names)
     found = tabulated(predictions, blocks, full, pairs_of(names, models), outcome, settings, seed)
@@ -167,12 +170,9 @@ def _permuted(
             times,
             states,
             {full: Fusion(tuple(names))},
-            folds=settings.folds,
-            repeats=1,
+            deal_splits(states, settings.folds, 1, seed, centre),
             horizons=(months,),
             filters=filters_of(settings),
-            seed=seed,
-            centre=centre,
         )
         known = known_by(times, states, months)
         return float(auc(known, found.incidence[0, 0, 0], found.fold[0], once)[0])

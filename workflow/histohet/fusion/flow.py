@@ -15,8 +15,8 @@ from histohet.fusion.competing_risks import COMPETING, EVENT
 COLUMNS = ("kind", "step", "left", "lost", "why", "who")
 
 SCANS, STEP, BLOCK, OUTCOME = "scans", "step", "block", "outcome"
-"""Kinds of rows: scans of a table, patients of the clinical tables, those who have a block, and
-how the follow-up of those who are analysed ended."""
+"""Kinds of rows: scans or slides of a table, patients of the clinical tables, those who have a
+block, and how the follow-up of those who are analysed ended."""
 
 Rows = list[dict[str, object]]
 
@@ -88,7 +88,8 @@ def to_draw(flow: pd.DataFrame) -> pd.DataFrame:
         name = str(of)
         left, lost, why = int(part["left"].iloc[0]), int(part["lost"].sum()), _reasons(part)
         if kind == SCANS:
-            scans[name] = "; ".join(filter(None, [f"{left} of {left + lost} scans usable", why]))
+            usable = f"{left} of {left + lost} in its table usable"
+            scans[name] = "; ".join(filter(None, [usable, why]))
             continue
         if kind == BLOCK:
             why = "; ".join(filter(None, [scans.get(name, ""), why]))

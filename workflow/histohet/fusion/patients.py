@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,14 @@ from histohet.cohort.settings import AnalysisSettings
 from histohet.common.arrays import Bools
 from histohet.common.settings import quoted
 from histohet.common.tables import read_tsv
-from histohet.fusion.blocks import Block, FusionError, aligned
+from histohet.fusion.blocks import Block, aligned
 from histohet.fusion.comparison import ALONE_BY_VOLUME
 from histohet.fusion.competing_risks import COMPETING, EVENT
-from histohet.fusion.cross_validation import Centres
+from histohet.fusion.errors import FusionError
 from histohet.fusion.feature_table import FeatureTable, read_feature_table, scanned_after
 from histohet.fusion.flow import BLOCK, COLUMNS, SCANS, STEP, Rows, outcomes, step
+from histohet.fusion.folds import Centres
+from histohet.fusion.mil.block import mil_block
 from histohet.fusion.models import Blocks
 from histohet.fusion.settings import FusionSettings
 from histohet.prognosis.added_value import patient_embeddings
@@ -61,6 +63,7 @@ def fusion_cohort(
     slides: pd.DataFrame | None = None,
     vectors: pd.DataFrame | None = None,
     made_by: Mapping[str, Mapping[str, str]] | None = None,
+    mil: Callable[[pd.Index[str]], Block] | None = None,
 ) -> FusionCohort:
     """Bring outcome and blocks together. A patient who lacks some blocks, not all, stays.
 
@@ -81,6 +84,8 @@ def fusion_cohort(
         One row per slide that has an embedding, ``wsi`` and its numbers.
     made_by
         What made the blocks that the workflow makes.
+    mil
+        Gives the block ``mil`` of some patients.
 
     Raises
     ------
@@ -88,6 +93,8 @@ def fusion_cohort(
         If the endpoint, the centre of a patient, or a table is missing or does not fit.
     """
     rows, steps = _chosen(clinical, analysis, settings.endpoint)
+    # Folds are dealt by the order of patients, which that of a table must not change.
+    rows = rows.sort_index(kind="stable")
     made = dict(made_by or {})
     blocks: dict[str, Block] = {}
     lacking: dict[str, dict[str, str]] = {name: {} for name in settings.blocks}
@@ -109,7 +116,11 @@ def fusion_cohort(
                 scanned += step(SCANS, name, scans, usable, scans)
             before = features[~features.index.isin(late)].reindex(features.index)
             of_table = tables[name].identity, tables[name].draws
-            blocks[name] = aligned(name, before, rows.index, "features", *of_table)
+            blocks[name] = aligned(name, before, rows.index, tables[name].kind, *of_table)
+        elif name == "mil":
+            if mil is None:
+                raise FusionError("block 'mil' needs slides, and there are none")
+            blocks[name] = mil(rows.index)
         else:
             blocks[name] = _of_slides(name, slides, vectors, analysis, settings, rows, made)
     known = np.column_stack([block.known for block in blocks.values()])
@@ -137,6 +148,7 @@ def read_fusion_cohort(
     analysis: AnalysisSettings,
     settings: FusionSettings,
     made_by: Mapping[str, Mapping[str, str]],
+    patients: Mapping[str, str] | None = None,
 ) -> FusionCohort:
     """Return the cohort that files tell of (`fusion_cohort`).
 
@@ -144,16 +156,24 @@ def read_fusion_cohort(
     ----------
     files
         ``clinical`` and ``problems``; ``tables`` in the order of the settings, and those of their
-        ``draws`` that there are; ``slides`` and ``vectors``, empty where no block is made of them.
+        ``draws`` that there are; ``slides`` and ``vectors``, empty where no block is made of them;
+        ``bags``, empty without block ``mil``, and what networks ``predicted``, empty before.
     analysis, settings, made_by
         As for `fusion_cohort`.
+    patients
+        Whose the slides of the slide sheet are.
     """
-    draws = {name: path for name, path in settings.draws.items() if path in files["draws"]}
+    draws = {name: path for name, path in settings.draws.items() if path in files.get("draws", [])}
     tables = {
-        name: read_feature_table(path, draws.get(name))
+        name: read_feature_table(path, draws.get(name), patients)
         for name, path in zip(settings.tables, files["tables"], strict=True)
     }
     slides, vectors = ([read_tsv(path) for path in files[name]] for name in ("slides", "vectors"))
+    bags, predicted = files.get("bags", []), files.get("predicted", [])
+
+    def mil(cohort: pd.Index[str]) -> Block:
+        return mil_block(bags[0], predicted, cohort, made_by["mil"])
+
     return fusion_cohort(
         read_clinical_tsv(str(files["clinical"]), str(files["problems"])),
         analysis,
@@ -162,6 +182,7 @@ def read_fusion_cohort(
         slides[0] if slides else None,
         vectors[0] if vectors else None,
         made_by,
+        mil if bags else None,
     )
 
 

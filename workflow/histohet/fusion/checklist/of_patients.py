@@ -145,7 +145,8 @@ def preparation(run: Run) -> str:
         gone = part[part["lost"] > 0]
         why = ", ".join(f"{why} (n = {n})" for why, n in gone[["why", "lost"]].to_numpy())
         said.append(
-            f"{name}: {left} of {left + lost} scans usable" + (f", not: {why}" if why else "")
+            f"{name}: {left} of {left + lost} in its table usable"
+            + (f", not: {why}" if why else "")
         )
     excluded = table[table["step"].str.startswith("covariate ") & (table["lost"] > 0)]
     said += [f"{name}: {n} excluded" for name, n in excluded[["step", "lost"]].to_numpy()]
