@@ -90,6 +90,7 @@ SOUND: dict[str, Callable[[Path], Path]] = {
         space=None, space_directions=None, space_origin=None, spacings="1.5 1.5 3"
     ),
     "NRRD, units": nrrd(space_units='"mm" "mm" "mm"'),
+    "NRRD, long notes": nrrd(endian=f"little\n# {'x' * 5000}\nSegment0_Tags:={'y' * 5000}"),
     "NRRD, text": nrrd(" ".join(map(str, tissue().ravel())).encode(), encoding="txt"),
     "NRRD, skipped": nrrd(b"12" + VOXELS, byte_skip="2"),
     "MetaImage": meta(),
@@ -155,6 +156,12 @@ ODD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "NRRD, narrower": (nrrd(sizes="39 36 24"), MORE.format(39 * 36 * 24 * 2)),
     "NRRD, no voxels": (nrrd(sizes="0 36 24"), "cannot be read: ReadImageInformation"),
     "NRRD, endless": (nrrd(sizes="99999999999 36 24"), "voxels are more than any CT has"),
+    "NRRD, an endless line": (
+        nrrd(space="x" * 20_000),
+        "cannot be read: a line of 20,007 characters in the header of a.nrrd",
+    ),
+    "no NRRD": (lambda folder: nrrd()(folder).replace(folder / "a.mha"), "a.mha is no MetaImage"),
+    "no MetaImage": (lambda folder: meta()(folder).replace(folder / "a.nrrd"), "a.nrrd is no NRRD"),
     "NRRD, blocks": (nrrd(type="block", block_size="2"), "cannot be read"),
     "MetaImage without spacing": (meta(ElementSpacing=None), "spacing is missing"),
     "MetaImage, spacing 0": (meta(ElementSpacing="1.5 1.5 0"), "spacing 1.5 × 1.5 × 0 mm"),

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.files import why_no_file
 from histohet.common.outcome import SlideLost, Status
-from histohet.ct.stored import CHECKS, StoredError, holes_of_nifti
+from histohet.ct.stored import CHECKS, NO_HOLES, StoredError, check_rest, holes_of_nifti
 
 IMAGE_IO = {
     ".nii": "NiftiImageIO",
@@ -103,7 +103,8 @@ def read_ct(path: str | Path) -> Volume:
         If it cannot be read, is no volume, its spacing is none of a CT, or its values are no HU.
     """
     volume = _read(path, "ct", "a CT")
-    finite = volume.voxels[np.isfinite(volume.voxels)]
+    whole = np.issubdtype(volume.voxels.dtype, np.integer)
+    finite = volume.voxels if whole else volume.voxels[np.isfinite(volume.voxels)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
     if not (-LARGEST_HU < low < 0 and high < LARGEST_HU and high - low > LEAST_SPREAD_HU):
         raise ScanError(
@@ -190,9 +191,13 @@ def _read(path: str | Path, column: str, what: str) -> Volume:
     reader.SetImageIO(IMAGE_IO[ending])
     reader.SetFileName(str(path))
     try:
+        begin = CHECKS[ending](Path(path)) if ending in CHECKS else None
         reader.ReadImageInformation()
         _check_header(reader, column, what)
-        image = sitk.DICOMOrient(_checked(reader, Path(path), ending), "LPS")
+        holes = NO_HOLES if ending in CHECKS else holes_of_nifti(Path(path))
+        image = _with_holes(reader.Execute(), holes)
+        check_rest(Path(path), begin, image.GetNumberOfPixels() * image.GetSizeOfPixelComponent())
+        image = sitk.DICOMOrient(image, "LPS")
     except StoredError as error:
         raise ScanError(f"{column}: {error}", error.status) from error
     except RuntimeError as error:
@@ -212,16 +217,6 @@ def _said(error: RuntimeError) -> str:
     """Return what ITK says, in one line."""
     found = ITK_SAYS.search(str(error))
     return " ".join((found[1] if found else str(error)).split())
-
-
-def _checked(reader: Any, path: Path, ending: str) -> Any:
-    """Read an image, and check what ITK does not."""
-    if ending not in CHECKS:
-        holes = holes_of_nifti(path)
-        return _with_holes(reader.Execute(), holes)
-    image = reader.Execute()
-    CHECKS[ending](path, image.GetNumberOfPixels() * image.GetSizeOfPixelComponent())
-    return image
 
 
 def _with_holes(image: Any, holes: Ints) -> Any:

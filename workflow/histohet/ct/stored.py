@@ -26,6 +26,7 @@ NIFTI_FLOATS = {16: "f4", 64: "f8"}
 """Types of voxels that may be NaN."""
 
 CHUNK_BYTES = 2**22
+NO_HOLES: Ints = np.zeros(0, np.int64)
 LARGEST_HEADER = 2**20
 """Bytes of a header of text, and where voxels begin."""
 
@@ -88,24 +89,41 @@ def _too_many(expected: int) -> str:
     return f"has more than the {expected:,} bytes of voxels that its header says"
 
 
+LONGEST_FIELD = 500
+"""Characters of a field of a NRRD: its reader writes what it cannot read, if that is longer than
+1,000, over its own stack. Comments and keys with values may be longer, as Slicer's are."""
+
 SKIPS = {"line skip", "lineskip", "byte skip", "byteskip"}
 """Fields by which voxels of a NRRD begin later than its header ends."""
 
 
-def check_nrrd(path: Path, n_bytes: int) -> None:
+def check_nrrd(path: Path) -> int | None:
     """Check the header of a NRRD.
 
-    Parameters
-    ----------
-    n_bytes
-        Of the voxels that were read.
+    Returns
+    -------
+    int or None
+        Where its voxels begin, if they are all of the rest, and not packed.
 
     Raises
     ------
     StoredError
-        If it does not say its spacing in mm, has more voxels, or they lie in another file.
+        If it does not say its spacing in mm, voxels lie in another file, or it is no NRRD.
     """
-    fields, begin = _text_header(path, ":", last="")
+    lines, begin = _text_header(path, last=b"\n")
+    if not lines[:1] or not lines[0].startswith("NRRD"):
+        raise StoredError(f"cannot be read: {path.name} is no NRRD", Status.UNREADABLE)
+    fields = {}
+    for line in lines[1:]:
+        key, sign, value = line.partition(":")
+        if line.startswith("#") or value.startswith("="):
+            continue
+        if len(line) > LONGEST_FIELD:
+            raise StoredError(
+                f"cannot be read: a line of {len(line):,} characters in the header of {path.name}",
+                Status.UNREADABLE,
+            )
+        fields[key.lower()] = value.strip() if sign else ""
     if {"data file", "datafile"} & set(fields):
         raise StoredError(ELSEWHERE)
     axes = re.findall(r"none|\([^)]*\)", fields.get("space directions", ""))
@@ -116,44 +134,52 @@ def check_nrrd(path: Path, n_bytes: int) -> None:
     others = set(units) - {"", "mm", "millimeter", "millimeters"}
     if others:
         raise StoredError(f"spacing in '{min(others)}', not in mm")
-    if fields.get("encoding") == "raw" and not SKIPS & set(fields):
-        _check_rest(path, begin, n_bytes)
+    return begin if fields.get("encoding") == "raw" and not SKIPS & set(fields) else None
 
 
-def check_metaimage(path: Path, n_bytes: int) -> None:
+def check_metaimage(path: Path) -> int | None:
     """Check the header of a MetaImage, as `check_nrrd` does."""
-    fields, begin = _text_header(path, "=", last="elementdatafile")
-    if fields.get("elementdatafile", "").upper() != "LOCAL":
+    lines, begin = _text_header(path, last=b"elementdatafile")
+    fields = {}
+    for line in lines:
+        key, _, value = line.partition("=")
+        fields[key.strip().lower()] = value.strip()
+    if "elementdatafile" not in fields:
+        raise StoredError(f"cannot be read: {path.name} is no MetaImage", Status.UNREADABLE)
+    if fields["elementdatafile"].upper() != "LOCAL":
         raise StoredError(ELSEWHERE)
     if not {"elementspacing", "elementsize"} & set(fields):
         raise StoredError(NO_SPACING)
-    if fields.get("compresseddata", "").lower() != "true" and "headersize" not in fields:
-        _check_rest(path, begin, n_bytes)
+    packed = fields.get("compresseddata", "").lower() == "true"
+    return None if packed or "headersize" in fields else begin
 
 
-def _text_header(path: Path, sign: str, last: str) -> tuple[dict[str, str], int]:
-    """Return the fields of a header, keys in lower case, and how many bytes it has.
+def _text_header(path: Path, last: bytes) -> tuple[list[str], int]:
+    """Return the lines of a header, and how many bytes it has.
 
     Parameters
     ----------
-    sign
-        Between key and value.
     last
-        Key of the last line; "" for a line without any.
+        How its last line begins, in lower case.
     """
-    fields: dict[str, str] = {}
+    lines = []
     with path.open("rb") as file:
         while file.tell() < LARGEST_HEADER and (line := file.readline(LARGEST_HEADER)):
-            key, _, value = line.decode("latin-1").partition(sign)
-            key = key.strip().lower()
-            fields[key] = value.strip()
-            if key == last:
+            lines.append(line.decode("latin-1").strip())
+            if line.replace(b"\r\n", b"\n").lower().startswith(last):
                 break
-        return fields, file.tell()
+        return lines, file.tell()
 
 
-def _check_rest(path: Path, begin: int, n_bytes: int) -> None:
-    if path.stat().st_size - begin > n_bytes:
+def check_rest(path: Path, begin: int | None, n_bytes: int) -> None:
+    """Check that a file has no more voxels than were read of it.
+
+    Raises
+    ------
+    StoredError
+        If it has.
+    """
+    if begin is not None and path.stat().st_size - begin > n_bytes:
         raise StoredError(_too_many(n_bytes))
 
 

@@ -16,7 +16,7 @@ from scipy.spatial.distance import squareform
 from histohet.common.arrays import Floats
 from histohet.drawing.palette import CLUSTER_COLOURS, FAINT, INK
 from histohet.drawing.style import SMALL_FONT_SIZE, message_figure, new_figure, style
-from histohet.radiomics.names import family_of
+from histohet.radiomics.names import FAMILIES, OTHER, family_of
 from histohet.radiomics.stability import lowest_icc
 
 ROW_INCH, WIDTH_INCH = 0.34, 6.4
@@ -109,7 +109,7 @@ def draw_correlation(values: pd.DataFrame, max_correlation: float) -> Figure:
     groups = hierarchy.fcluster(tree, 1 - max_correlation, "distance")
     families = [family_of(str(known.columns[i])) for i in order]
     with style():
-        figure = new_figure(MAP_INCH + 1.9, MAP_INCH + 0.5)
+        figure = new_figure(MAP_INCH + 1.6, MAP_INCH + 0.3)
         axes = figure.add_subplot()
         _draw_map(axes, rho[np.ix_(order, order)], groups[order])
         _draw_families(axes, families)
@@ -127,13 +127,13 @@ def _draw_map(axes: Axes, rho: Floats, groups: np.ndarray) -> None:
         if end - first > 1:
             corner, side = (first - 0.5, first - 0.5), end - first
             axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=0.6))
-    bar = axes.figure.colorbar(picture, ax=axes, shrink=0.5, anchor=(0, 1))
+    bar = axes.figure.colorbar(picture, cax=axes.inset_axes((1.04, 0.6, 0.03, 0.4)))
     bar.set_label("|ρ| (Spearman)")
 
 
 def _draw_families(axes: Axes, families: list[str]) -> None:
     """Draw a strip beside the map with the family of every feature, and its key."""
-    names = list(dict.fromkeys(families))
+    names = [name for name in (*FAMILIES.values(), OTHER) if name in families]
     colours = dict(zip(names, CLUSTER_COLOURS, strict=False))
     for row, family in enumerate(families):
         corner = (-0.5 - STRIP * len(families) / 100, row - 0.5)
@@ -141,5 +141,5 @@ def _draw_families(axes: Axes, families: list[str]) -> None:
         axes.add_patch(Rectangle(corner, width, 1, color=colours[family], linewidth=0))
     axes.set_xlim(-0.5 - STRIP * len(families) / 100, len(families) - 0.5)
     axes.set_axis_off()
-    key = [Rectangle((0, 0), 1, 1, color=colours[name], label=name) for name in sorted(names)]
-    axes.legend(handles=key, loc="lower left", bbox_to_anchor=(1.0, 0.0), handlelength=1)
+    key = [Rectangle((0, 0), 1, 1, color=colours[name], label=name) for name in names]
+    axes.legend(handles=key, loc="lower left", bbox_to_anchor=(1.01, -0.02), handlelength=1)
