@@ -29,6 +29,7 @@ from histohet.fusion.blocks import Block, Filters, aligned, learn_encoding
 from histohet.fusion.comparison import compare, models_of
 from histohet.fusion.cross_validation import cross_validate
 from histohet.fusion.feature_table import read_feature_table
+from histohet.fusion.folds import deal_splits
 from histohet.fusion.models import Fusion
 from histohet.fusion.performance import auc, known_by
 from histohet.fusion.settings import FusionSettings
@@ -46,11 +47,9 @@ def auc_of(block: Block, outcome: pd.DataFrame, filters: Filters, seed: int) -> 
         months,
         state,
         {"ct": Fusion(("ct",))},
-        folds=min(5, int(np.sum(state == 1)) // 2),
-        repeats=1,
+        deal_splits(state, min(5, int(np.sum(state == 1)) // 2), repeats=1, seed=seed),
         horizons=(MONTHS,),
         filters=filters,
-        seed=seed,
     )
     everybody = np.ones((1, len(months)))
     known = known_by(months, state, MONTHS)

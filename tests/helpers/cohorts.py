@@ -74,7 +74,7 @@ TARGETS = {
     *("default", "all", "preflight", "slides", "maps", "qupath", "attention", "slide_vectors"),
     *("traits", "cohort", "survival", "ablation", "prognosis", "agreement", "report", "anndata"),
     *("cores", "core_masks", "dearray", "rotation", "radiomics", "segmentation", "fusion"),
-    *("atlas", "train_segmentation"),
+    *("atlas", "train_segmentation", "mil_attention"),
 }
 """Rules that only name what others make."""
 

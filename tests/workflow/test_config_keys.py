@@ -13,6 +13,7 @@ from histohet.config import Config
 
 # What is computed again from a step on, for a cohort whose slides bring mask and attention.
 SUMMARY = {"summarise"}
+FUSION_SHOWN = {"draw_fusion", "draw_fusion_flow", "write_checklist"}
 ESTIMATES = {"collect_estimates", "compare_variants"} | SUMMARY
 SURVIVAL = {"build_cohort", "analyse_survival"} | ESTIMATES
 SLIDES = {"collect_slides", "check_failures", "draw_map", "compare_with_truth"} | SURVIVAL
@@ -97,7 +98,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("attention", {"from": "sheet"}, {"draw_attention"} | SUMMARY),
     ("slide_embeddings", ["mean"], EMBEDDINGS),
     ("added_value", {}, {"assess_added_value"} | EMBEDDINGS),
-    ("fusion", FUSION, {"fuse", "save_fusion_model", "draw_fusion"} | SUMMARY),
+    ("fusion", FUSION, {"fuse", "save_fusion_model"} | FUSION_SHOWN | SUMMARY),
     ("traits", TRAITS, TRAIT_MAPS | EMBEDDINGS - {"collect_slide_embeddings"} | MEASURES),
     # Only `snakemake dearray` reads it.
     ("tma", {"sheet": "tma.tsv", "diameter_um": 600}, NOTHING),

@@ -13,6 +13,8 @@ from helpers import ROOT
 from helpers.cohorts import Cohort
 from helpers.competing import planted
 from helpers.slidefiles import gradient, write_plain
+from histohet.common.tables import read_tsv
+from plan.paths import FUSION_FIGURES
 
 LM = {
     "time": "time_months",
@@ -36,6 +38,7 @@ FUSION = {
     "repeats": 1,
 }
 FOLDER = "results/fusion"
+SHOWN = {"draw_fusion", "draw_fusion_flow", "write_checklist"}
 
 
 def write_tables(folder: Path, n: int, seed: int) -> None:
@@ -44,6 +47,7 @@ def write_tables(folder: Path, n: int, seed: int) -> None:
     clinical = outcome.join(tables["clinical"]).reset_index(names="id")
     clinical.to_csv(folder / "clinical.tsv", sep="\t", index=False)
     known = tables["ct"].dropna().iloc[:, :8]
+    known.insert(0, "batch", ["A", "B"] * (len(known) // 2) + ["A"] * (len(known) % 2))
     features = known.reset_index().to_csv(sep="\t", index=False)
     (folder / "ct.tsv").write_text("# engine: z-rad 26.9.0\n" + features)
 
@@ -64,7 +68,7 @@ def cohort_in(folder: Path, n: int, seed: int, **fusion: Any) -> Cohort:
 
 def test_it_takes_slides_only_where_a_block_is_made_of_them(tmp_path: Path) -> None:
     cohort = cohort_in(tmp_path, 20, 1)
-    alone = {"read_clinical", "fuse", "save_fusion_model", "draw_fusion"}
+    alone = {"read_clinical", "fuse", "save_fusion_model"} | SHOWN
     assert set(cohort.rules("fusion")) == alone
     blocks = ["clinical", "ct", "slide", "heterogeneity"]
     found = set(cohort.rules("fusion", fusion=FUSION | {"blocks": blocks}))
@@ -94,19 +98,30 @@ def test_a_run_fuses_and_another_applies_its_model(tmp_path: Path) -> None:
     assert set(estimates["patients"]) == {"all", "complete"}
     patterns = pd.read_csv(folder / "cross_validated/patterns.tsv", sep="\t")
     assert patterns["n"].sum() == 80
-    assert {"fusion.png", "fusion.svg", "flow.tsv"} < {
-        file.name for file in (folder / "cross_validated").iterdir()
-    }
+    subgroups = pd.read_csv(folder / "cross_validated/subgroups.tsv", sep="\t")
+    assert subgroups["group"].tolist() == ["A", "B", "unknown"]
+    assert subgroups["n"].sum() == 80
+    pictures = {f"{name}.{kind}" for name in FUSION_FIGURES for kind in ("png", "svg")}
+    there = {file.name for file in (folder / "cross_validated").iterdir()}
+    assert there > pictures | {"flow.tsv", "flow.png", "checklist.html", "features.html"}
+    checklist = read_tsv(folder / "cross_validated/checklist.tsv").set_index(["checklist", "item"])
+    assert checklist.loc[("TRIPOD+AI", "23b"), "answer"].startswith("batch A: n ")
+    assert "MIT" in checklist.loc[("METRICS", "29"), "answer"]
+    assert checklist.loc[("METRICS", "27"), "status"] == "open"
+    assert checklist.loc[("CLEAR", "22"), "status"] == "open"  # features come from elsewhere
     model = json.loads((folder / "model.json").read_text())
     assert model["blocks"]["ct"]["made_by"] == {"engine": "z-rad 26.9.0"}
 
     named = str(folder / "model.json")
     other = cohort_in(tmp_path / "second", 60, 4, model=named)
-    assert set(other.rules("fusion")) == {"read_clinical", "apply_fusion_model", "draw_fusion"}
+    assert set(other.rules("fusion")) == {"read_clinical", "apply_fusion_model"} | SHOWN
     other.run("fusion")
     applied = pd.read_csv(other.folder / FOLDER / "applied/estimates.tsv", sep="\t")
     assert set(applied["model"]) == {"nothing", "clinical + ct"}
     assert (other.folder / FOLDER / "applied/fusion.png").stat().st_size > 10_000
+    answers = read_tsv(other.folder / FOLDER / "applied/checklist.tsv")
+    answers = answers.set_index(["checklist", "item"])["answer"]
+    assert "trained on 80 patients; applied to 60 here" in answers[("METRICS", "27")]
 
     features = (other.folder / "ct.tsv").read_text()
     (other.folder / "ct.tsv").write_text(features.replace("z-rad 26.9.0", "pyradiomics 3.0.1"))

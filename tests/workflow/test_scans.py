@@ -83,7 +83,7 @@ def test_every_scan_has_a_row_and_a_picture(cohort: Cohort) -> None:
 def test_another_bin_width_prepares_nothing_again(cohort: Cohort) -> None:
     changed = {"perturbations": 1, "bin_width_hu": 20}
     found = cohort.rules("radiomics", radiomics=changed)
-    assert found == {"extract_radiomics": 4, "collect_radiomics": 1}
+    assert found == {"extract_radiomics": 4, "collect_radiomics": 1, "draw_radiomics": 1}
     assert not cohort.rules("radiomics")
 
 
@@ -161,7 +161,8 @@ def test_finished_features_stand_beside_scans(cohort: Cohort, tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "results/ct").glob("*.png")] == ["b.png"]
     with (tmp_path / "bare.tsv").open("a") as file:
         file.write("one\t1\n")
-    assert mixed.rules("radiomics") == {"import_radiomics": 1, "collect_radiomics": 1}
+    again = {"import_radiomics": 1, "collect_radiomics": 1, "draw_radiomics": 1}
+    assert mixed.rules("radiomics") == again
 
 
 # --- scans to fusion ------------------------------------------------------------------------------
@@ -218,9 +219,9 @@ def test_from_scans_to_a_model_without_slides(fused: Cohort) -> None:
     assert made_by["engine"] == features.identity.engine
     assert "range_hu" in made_by["settings"]
     flow = read_tsv(folder / "cross_validated/flow.tsv")
-    (late,) = [why for why in flow["why"] if why.startswith("p11: event ")]
-    assert late.endswith(" days before the scan")
-    assert flow.set_index("step")["patients"].to_dict()["some block"] == 12
+    (late,) = flow[flow["why"].str.endswith(" days before the scan")]["who"]
+    assert late == "p11"
+    assert flow.set_index("step")["left"].to_dict()["some block"] == 12
     kept = read_tsv(folder / "cross_validated/kept.tsv")
     assert set(kept["column"]) == set(features.names)
     fits = read_tsv(folder / "cross_validated/fits.tsv")
@@ -232,11 +233,18 @@ def test_from_scans_to_a_model_without_slides(fused: Cohort) -> None:
         estimates[estimates["patients"] == "all"].set_index(["measure", "model"]).sort_index()
     )
     assert everybody.loc[("auc", "volume"), "estimate"].item() > 0.9
+    checklist = read_tsv(folder / "cross_validated/checklist.tsv").set_index(["checklist", "item"])
+    said = checklist["answer"]
+    assert said[("CLEAR", "22")].startswith("voxels of 2 mm; image linear")
+    assert said[("METRICS", "7")].endswith("; 1 left out: event before the scan")
+    assert "unstable" not in said[("METRICS", "14")]
+    assert said[("METRICS", "14")].startswith("ICC(1,1) by perturbation, 12 scans: ")
 
 
 def test_what_the_scans_change_is_fused_again(fused: Cohort) -> None:
     fusion = fused.config["fusion"] | {"min_icc": None}
-    again = {"fuse": 1, "save_fusion_model": 1, "draw_fusion": 1}
+    shown = {"draw_fusion": 1, "draw_fusion_flow": 1, "write_checklist": 1}
+    again = {"fuse": 1, "save_fusion_model": 1} | shown
     assert fused.rules("fusion", fusion=fusion) == again
     radiomics = fused.config["radiomics"] | {"perturbations": 2}
     of_scans = {"extract_radiomics": 12, "collect_radiomics": 1}

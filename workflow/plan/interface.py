@@ -30,6 +30,8 @@ class Wildcards(Protocol):
     combination: str
     array: str
     scan: str
+    evaluation: str
+    repeat: str
 
 
 Files = str | list[str]

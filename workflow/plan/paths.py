@@ -3,8 +3,8 @@
 Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
 share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``,
 ``trait``, ``fold``, ``round``, the ``combination`` of traits, the ``array`` that cores are of, the
-``scan``, and whether fused blocks were ``cross_validated`` or a model was ``applied``
-(``evaluation``).
+``scan``, the ``repeat`` of a cross-validation, and whether fused blocks were ``cross_validated`` or
+a model was ``applied`` (``evaluation``).
 """
 
 from __future__ import annotations
@@ -88,11 +88,37 @@ CURVE = "results/specification_curve/curve.tsv"
 COMPARISON = "results/ablation/{compared}_variants.tsv"
 ADDED_VALUE = "results/added_value/{variant}/estimates.tsv"
 
+FUSION_FOLDS = "results/fusion/folds.tsv"
+MIL_BAGS = "results/fusion/mil/bags.tsv"
+MIL_NETWORKS = "results/fusion/mil/networks/{repeat}_{fold}.safetensors"
+MIL_PREDICTED = "results/fusion/mil/predicted/{repeat}.tsv"
+MIL_ATTENTION = "results/fusion/mil/attention/{slide}.png"
+MIL_APPLIED = "results/fusion/mil/applied.tsv"
 FUSION = {
     name: f"results/fusion/{{evaluation}}/{name}.tsv"
-    for name in ("estimates", "risks", "decision", "curves", "patterns", "fits", "kept", "flow")
+    for name in (
+        *("estimates", "risks", "decision", "curves", "patterns", "subgroups", "fits", "kept"),
+        *("flow", "characteristics"),
+    )
 }
+FUSION_FIGURES = {
+    "fusion": "everything at a glance",
+    "models": "models: AUC, C, Brier skill, gains",
+    "calibration": "calibration",
+    "decision": "decision curves",
+    "incidence": "incidence by predicted risk",
+    "groups": "who has what; batches and centres",
+    "blocks": "what blocks and features count",
+}
+"""What each figure of a fusion shows, by the name of its files."""
+
 FUSION_FIGURE = "results/fusion/{evaluation}/fusion.png"
+FUSION_FLOW = "results/fusion/{evaluation}/flow.png"
+CHECKLIST = {
+    "page": "results/fusion/{evaluation}/checklist.html",
+    "table": "results/fusion/{evaluation}/checklist.tsv",
+    "features": "results/fusion/{evaluation}/features.html",
+}
 FUSION_MODEL = {
     "model": "results/fusion/model.json",
     "numbers": "results/fusion/model.safetensors",
@@ -144,6 +170,7 @@ TRAINED_MODEL = "results/segmentation/model"
 SCAN = "results/ct/{scan}.h5"
 SCAN_RECORD = "results/ct/{scan}.json"
 SCAN_PICTURE = "results/ct/{scan}.png"
+SCANS_PAGE = "results/ct/scans.html"
 SCAN_FEATURES = "results/radiomics/scans/{scan}.json"
 RADIOMICS = "results/radiomics/features.tsv"
 RADIOMICS_DRAWS = "results/radiomics/draws.tsv"

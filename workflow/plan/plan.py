@@ -92,7 +92,9 @@ class Plan:
         self.training = ModelTraining(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
-        self.fusion = Fusion(config, self.variants, self.encoders, self.analyses)
+        self.fusion = Fusion(
+            config, self.slides, self.variants, self.encoders, self.analyses, self.inputs
+        )
         self.atlas = Atlas(
             config, self.slides, self.variants, self.inputs, self.analyses, self.scans
         )
@@ -119,6 +121,7 @@ class Plan:
             "trait": one_of(self.traits.wanted),
             "fold": r"\d+",
             "round": r"\d+",
+            "repeat": r"\d+",
             "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
             "array": one_of(self.arrays.rows),
@@ -279,7 +282,8 @@ class Plan:
             return []
         tables = [paths.RADIOMICS, paths.RADIOMICS_DRAWS, paths.RADIOMICS_STABILITY]
         figures = [paths.STABILITY_FIGURE, paths.CORRELATION_FIGURE]
-        return [*tables, *figures, *fill(paths.SCAN_PICTURE, scan=self.scans.prepared)]
+        seen = [*fill(paths.SCAN_PICTURE, scan=self.scans.prepared), paths.SCANS_PAGE]
+        return [*tables, *figures, *(seen if self.scans.prepared else [])]
 
     def survival(self, wildcards: Wildcards) -> list[str]:
         """Estimates of every analysis under every variant, and the specification curve."""

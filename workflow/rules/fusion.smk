@@ -3,6 +3,180 @@
 
 localrules:
     fusion,
+    mil_attention,
+
+
+# Networks on tiles, which learn from outcomes and so within the folds of everything else: who is dealt
+# where, a job for each fold, and what each says of the patients whom it has not seen.
+rule list_bags:
+    input:
+        preflight=paths.PREFLIGHT,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+    output:
+        bags=paths.MIL_BAGS,
+    log:
+        "results/logs/list_bags.log",
+    benchmark:
+        "results/benchmarks/list_bags/all.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000, per_1000_slides=100),
+        runtime=growing(10, per_1000_slides=10),
+    params:
+        encoder=PLAN.fusion.encoder,
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("list_bags.py"),
+    script:
+        "../scripts/list_bags.py"
+
+
+rule deal_folds:
+    input:
+        **paths.CLINICAL,
+        tables=PLAN.fusion.tables,
+        slides=PLAN.fusion.slides,
+        vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+    output:
+        folds=paths.FUSION_FOLDS,
+    log:
+        "results/logs/deal_folds.log",
+    benchmark:
+        "results/benchmarks/deal_folds/all.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=100),
+        runtime=growing(10),
+    params:
+        fusion=PLAN.fusion.of_folds,
+        analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
+        made_by=PLAN.fusion.made_by,
+        seed=config["seed"],
+        code=code_of("deal_folds.py"),
+    script:
+        "../scripts/deal_folds.py"
+
+
+rule train_mil:
+    input:
+        folds=paths.FUSION_FOLDS,
+        bags=paths.MIL_BAGS,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+    output:
+        networks=paths.MIL_NETWORKS,
+    log:
+        "results/logs/train_mil/{repeat}_{fold}.log",
+    benchmark:
+        "results/benchmarks/train_mil/{repeat}_{fold}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        # Tiles of sixteen patients, whatever the cohort.
+        mem_mb=growing(3000, per_1000_slides=20),
+        runtime=growing(60, per_1000_slides=240),
+        gpu=1,
+    params:
+        mil=PLAN.fusion.mil,
+        min_coverage=PLAN.fusion.min_coverage,
+        seed=config["seed"],
+        code=code_of("train_mil.py"),
+    script:
+        "../scripts/train_mil.py"
+
+
+rule predict_mil:
+    input:
+        folds=paths.FUSION_FOLDS,
+        bags=paths.MIL_BAGS,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+        networks=PLAN.fusion.networks,
+    output:
+        predicted=paths.MIL_PREDICTED,
+    log:
+        "results/logs/predict_mil/{repeat}.log",
+    benchmark:
+        "results/benchmarks/predict_mil/{repeat}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=20),
+        # 20,000 tiles of 1,024 numbers take a second for each fold.
+        runtime=growing(30, per_1000_slides=240),
+    params:
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("predict_mil.py"),
+    script:
+        "../scripts/predict_mil.py"
+
+
+rule draw_mil_attention:
+    input:
+        record=paths.RECORD,
+        thumbnail=lambda wildcards: SLIDES.thumbnail(wildcards.slide),
+        features=PLAN.fusion.features_of_slide,
+        coverage=PLAN.fusion.coverage_of_slide,
+        folds=paths.FUSION_FOLDS,
+        networks=PLAN.fusion.first_networks,
+    output:
+        picture=report(
+            paths.MIL_ATTENTION,
+            caption="../report/mil_attention.rst",
+            category="14 Fusion",
+            subcategory="attention of networks",
+            labels={"slide": "{slide}"},
+        ),
+    log:
+        "results/logs/draw_mil_attention/{slide}.log",
+    benchmark:
+        "results/benchmarks/draw_mil_attention/{slide}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500, per_1000_tiles=2),
+        runtime=growing(5, per_1000_tiles=0.05),
+    params:
+        patient=PLAN.fusion.patient_of_slide,
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("draw_mil_attention.py"),
+    script:
+        "../scripts/draw_mil_attention.py"
+
+
+rule apply_mil:
+    input:
+        bags=paths.MIL_BAGS,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+        model=PLAN.fusion.model,
+    output:
+        applied=paths.MIL_APPLIED,
+    log:
+        "results/logs/apply_mil.log",
+    benchmark:
+        "results/benchmarks/apply_mil/all.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=20),
+        runtime=growing(30, per_1000_slides=60),
+    params:
+        made_by=PLAN.fusion.made_by,
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("apply_mil.py"),
+    script:
+        "../scripts/apply_mil.py"
 
 
 rule fuse:
@@ -12,6 +186,8 @@ rule fuse:
         draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+        predicted=PLAN.fusion.predicted,
     output:
         **{
             name: fill(file, evaluation="cross_validated")[0]
@@ -31,6 +207,7 @@ rule fuse:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("fuse.py"),
@@ -45,6 +222,9 @@ rule save_fusion_model:
         draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+        predicted=PLAN.fusion.predicted_of_everybody,
+        network=PLAN.fusion.network,
     output:
         **paths.FUSION_MODEL,
     log:
@@ -60,6 +240,7 @@ rule save_fusion_model:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("save_fusion_model.py"),
@@ -74,6 +255,8 @@ rule apply_fusion_model:
         draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+        predicted=PLAN.fusion.applied,
         model=PLAN.fusion.model,
     output:
         **{
@@ -93,6 +276,7 @@ rule apply_fusion_model:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("apply_fusion_model.py"),
@@ -104,16 +288,19 @@ rule draw_fusion:
     input:
         **paths.FUSION,
     output:
-        svg="results/fusion/{evaluation}/fusion.svg",
-        png=report(
-            paths.FUSION_FIGURE,
-            caption="../report/fusion.rst",
-            category="14 Fusion",
-            labels={
-                "evaluation": "{evaluation}",
-                "figure": "models, calibration, risks",
-            },
-        ),
+        **{
+            f"{name}_svg": f"results/fusion/{{evaluation}}/{name}.svg"
+            for name in paths.FUSION_FIGURES
+        },
+        **{
+            f"{name}_png": report(
+                f"results/fusion/{{evaluation}}/{name}.png",
+                caption="../report/fusion.rst",
+                category="14 Fusion",
+                labels={"evaluation": "{evaluation}", "figure": shows},
+            )
+            for name, shows in paths.FUSION_FIGURES.items()
+        },
     log:
         "results/logs/draw_fusion/{evaluation}.log",
     benchmark:
@@ -131,6 +318,74 @@ rule draw_fusion:
         "../scripts/draw_fusion.py"
 
 
+rule draw_fusion_flow:
+    input:
+        flow=paths.FUSION["flow"],
+    output:
+        svg="results/fusion/{evaluation}/flow.svg",
+        png=report(
+            paths.FUSION_FLOW,
+            caption="../report/fusion_flow.rst",
+            category="14 Fusion",
+            labels={"evaluation": "{evaluation}", "figure": "flow of patients"},
+        ),
+    log:
+        "results/logs/draw_fusion_flow/{evaluation}.log",
+    benchmark:
+        "results/benchmarks/draw_fusion_flow/{evaluation}.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        endpoint=lookup(dpath="fusion/endpoint", within=config, default=""),
+        code=code_of("draw_fusion_flow.py"),
+    script:
+        "../scripts/draw_fusion_flow.py"
+
+
+rule write_checklist:
+    input:
+        **paths.FUSION,
+        model=PLAN.fusion.described_model,
+        scans=PLAN.fusion.stability,
+    output:
+        page=report(
+            paths.CHECKLIST["page"],
+            caption="../report/checklist.rst",
+            category="14 Fusion",
+            labels={"evaluation": "{evaluation}", "figure": "reporting checklists"},
+        ),
+        table=paths.CHECKLIST["table"],
+        features=paths.CHECKLIST["features"],
+    log:
+        "results/logs/write_checklist/{evaluation}.log",
+    benchmark:
+        "results/benchmarks/write_checklist/{evaluation}.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        fusion=PLAN.fusion.params,
+        analysis=PLAN.fusion.analysis,
+        seed=config["seed"],
+        clinical=lookup(dpath="clinical", within=config, default=[]),
+        extraction=PLAN.fusion.extraction,
+        code=code_of("write_checklist.py"),
+    script:
+        "../scripts/write_checklist.py"
+
+
 rule fusion:
     input:
         PLAN.fusion.results,
+
+
+rule mil_attention:
+    input:
+        PLAN.fusion.attention,

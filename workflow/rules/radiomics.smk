@@ -146,6 +146,29 @@ rule draw_radiomics:
         "../scripts/draw_radiomics.py"
 
 
+rule show_scans:
+    input:
+        records=fill(paths.SCAN_RECORD, scan=PLAN.scans.prepared),
+        pictures=fill(paths.SCAN_PICTURE, scan=PLAN.scans.prepared),
+    output:
+        page=paths.SCANS_PAGE,
+    log:
+        "results/logs/show_scans.log",
+    benchmark:
+        "results/benchmarks/show_scans/all.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(5),
+    params:
+        patients=[PLAN.scans.rows[scan].patient for scan in PLAN.scans.prepared],
+        code=code_of("show_scans.py"),
+    script:
+        "../scripts/show_scans.py"
+
+
 rule radiomics:
     input:
         PLAN.radiomics,

@@ -12,7 +12,10 @@ import pytest
 from histohet.clinical.settings import Covariate
 from histohet.clinical.table import ClinicalTable
 from histohet.cohort.settings import AnalysisSettings
-from histohet.fusion.blocks import FusionError
+from histohet.common.outcome import OK
+from histohet.common.provenance import Provenance
+from histohet.features.slide_vectors import SlideEmbedding, write_embedding_tables
+from histohet.fusion.errors import FusionError
 from histohet.fusion.feature_table import FeatureTable, read_feature_table
 from histohet.fusion.patients import FusionCohort, fusion_cohort
 from histohet.fusion.settings import FusionSettings
@@ -113,6 +116,56 @@ def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_feature_table(tmp_path / "gone.tsv")
 
 
+# --- vectors of slides ----------------------------------------------------------------------------
+
+NAMED = ("# encoder: uni", "# weights: sha256 56ef")
+VECTORS = (*NAMED, "wsi\tfeat_0\tfeat_1", "s1\t1\t2", "s2\t3\t6", "s3\t5\t5", "s9\t0\t0")
+OWNERS = {"s1": "a", "s2": "a", "s3": "b", "s4": "c"}
+
+
+def test_vectors_of_slides_become_those_of_patients(tmp_path: Path) -> None:
+    found = read_feature_table(write(tmp_path, *VECTORS), patients=OWNERS)
+    assert found.features.loc["a"].tolist() == [2, 4]
+    assert found.features.loc["b"].tolist() == [5, 5]
+    assert found.kind == "vector"
+    assert found.identity == {"encoder": "uni", "weights": "sha256 56ef"}
+    settings = SETTINGS.model_copy(update={"volume": None})
+    with_vectors = cohort(found, settings)
+    assert with_vectors.blocks["ct"].kind == "vector"
+    lost = with_vectors.flow[with_vectors.flow["why"] == "not in the slide sheet"]
+    assert lost["who"].tolist() == ["s9"]
+
+
+def test_our_own_table_of_vectors_says_what_made_it(tmp_path: Path) -> None:
+    embeddings = [
+        SlideEmbedding(slide, np.array([1, value], np.float32), 3, OK)
+        for slide, value in (("s1", 0.1), ("s2", 0.3))
+    ]
+    made = {"encoder": "uni", "weights": "a" * 64, "masking": "whole", "pooling": "mean"}
+    path = tmp_path / "mean.tsv"
+    write_embedding_tables(embeddings, path, tmp_path / "slides.tsv", Provenance({"made_by": made}))
+    found = read_feature_table(path, patients=OWNERS)
+    assert found.identity == made
+    expected = np.array([0.1, 0.3], np.float32).astype(float).mean()
+    assert found.features.loc["a", "feat_1"] == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (VECTORS[2:], "does not say of which encoder and weights its vectors are, and width is no"),
+        (VECTORS[:1] + VECTORS[2:], "of which weights its vectors are.*write '# weights: …' above"),
+        ((*VECTORS, "s1\t0\t0"), "row 8: slide 's1' has two rows"),
+        ((*VECTORS, "\t0\t0"), "row 8: no slide"),
+        ((*VECTORS[:3], "s1\t1\t"), "row 4, column 'feat_1': a vector has all its numbers"),
+        ((*VECTORS[:3], "x\t1\t1"), "none of 1 slides of .* (first: x; there: s1, s2, s3)"),
+    ],
+)
+def test_unfit_vectors_are_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    with pytest.raises(FusionError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        read_feature_table(write(tmp_path, *rows), patients=OWNERS)
+
+
 # --- patients -------------------------------------------------------------------------------------
 
 
@@ -122,25 +175,52 @@ def test_patients_without_features_stay(table: FeatureTable) -> None:
     assert found.outcome["state"].tolist() == [1, 2, 1, 0]
     assert found.blocks["ct"].known.tolist() == [True, True, False, False]
     assert found.blocks["volume"].numbers[:2, 0].tolist() == [10, 30]
-    steps = found.flow.set_index("step")
-    assert steps.loc["clinical tables", "patients"] == 6
-    assert steps.loc["LM known", "why"] == "unknown: d"
-    assert steps.loc["some block", "why"] == "no block at all: c"  # neither age nor CT
-    assert steps.loc["block ct", ["patients", "why"]].tolist() == [2, "missing: e, f"]
+    assert found.flow.to_numpy().tolist() == [
+        ["scans", "ct", 3, 1, "mask: no voxel of label 6", "s2"],
+        ["scans", "ct", 3, 1, "ct: 4 dimensions", "s5"],
+        ["step", "clinical tables", 6, 0, "", ""],
+        ["step", "LM known", 5, 1, "time or event unknown", "d"],
+        ["step", "some block", 4, 1, "no block at all", "c"],  # neither age nor CT
+        ["block", "clinical", 4, 0, "", ""],
+        ["block", "ct", 2, 2, "no ct", "e, f"],
+        ["outcome", "LM", 2, 0, "", ""],
+        ["outcome", "competing event", 1, 0, "", ""],
+        ["outcome", "neither", 1, 0, "", ""],
+    ]
+
+
+def test_a_refused_scan_is_the_reason_why_a_patient_lacks_the_block(tmp_path: Path) -> None:
+    rows = [row.replace("s5\tc", "s5\tf") for row in ROWS]
+    flow = cohort(read_feature_table(write(tmp_path, *rows))).flow
+    of_ct = flow[(flow["kind"] == "block") & (flow["step"] == "ct")]
+    assert of_ct[["lost", "why", "who"]].to_numpy().tolist() == [
+        [1, "no ct", "e"],
+        [1, "ct: 4 dimensions", "f"],
+    ]
+
+
+def test_batch_and_centre_of_patients_are_known(tmp_path: Path) -> None:
+    rows = [line.replace("scan_day", "batch") for line in ROWS]
+    found = cohort(read_feature_table(write(tmp_path, *rows)))
+    assert found.groups.to_dict("list") == {"batch": ["-3", "10", "", ""]}  # of a, b, e, f
+    by_site = SETTINGS.model_copy(update={"centre": "site"})
+    both = cohort(read_feature_table(write(tmp_path, *rows)), by_site).groups
+    assert both["centre"].tolist() == ["X", "X", "Y", "X"]
 
 
 def test_an_event_before_the_scan_leaves_its_features_out(tmp_path: Path) -> None:
     late = [row.replace("s1\ta\t-3", "s1\ta\t42") for row in ROWS]
     found = cohort(read_feature_table(write(tmp_path, *late)))
     assert found.blocks["ct"].known.tolist() == [False, True, False, False]
-    assert "a: event 12 days before the scan" in found.flow["why"].tolist()
+    (late,) = found.flow[found.flow["why"] == "event 12 days before the scan"]["who"]
+    assert late == "a"
 
 
 def test_conditions_and_covariates_exclude(table: FeatureTable) -> None:
     analysis = AnalysisSettings(name="main", covariates=(AGE, GRADE), where={"site": ("X", "Y")})
     found = cohort(table, analysis=analysis)
     assert "e" not in found.outcome.index
-    assert "value excluded: e" in found.flow["why"].tolist()
+    assert found.flow.set_index("why").loc["value excluded", "who"] == "e"
     assert found.blocks["clinical"].table.columns.tolist() == ["age", "grade"]
     only = cohort(
         table, analysis=AnalysisSettings(name="m", covariates=(AGE,), where={"site": ("X",)})

@@ -55,6 +55,7 @@ def test_the_stage_has_tables_and_pictures() -> None:
         "results/radiomics/correlation.png",
         "results/ct/s1.png",
         "results/ct/s2.png",
+        "results/ct/scans.html",
     ]
     (kind,) = (kind for kind in planned(report={"max_maps": 1}).pictures() if kind.unit == "scan")
     assert kind.files == ["results/ct/s1.png"]

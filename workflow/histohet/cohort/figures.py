@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,6 +22,9 @@ _MAIN, _SIDE = (0.1, 3.5), (3.9, 7.5)
 _LINE, _PADDING, _GAP = 0.16, 0.08, 0.2
 _CHARACTERS_PER_INCH = 13
 _MAX_REASONS = 8
+
+Place = tuple[float, float]
+"""Left and right edge of a box, in inches."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,16 @@ def draw_flow(flow: pd.DataFrame, *, title: str) -> Figure:
     Parameters
     ----------
     flow
-        From `histohet.cohort.select.flow_table`.
+        From `histohet.cohort.select.flow_table`; without ``slides`` only patients are counted, and
+        without ``events`` those of an endpoint are not told.
     title
         Heading.
     """
     steps, groups, endpoints = (flow[flow["kind"] == kind] for kind in (STEP, GROUP, ENDPOINT))
     main, side = _stack(steps)
-    split = _row(main[-1].bottom + _GAP, [_group_lines(row) for _, row in groups.iterrows()])
+    split = _row(main[-1].bottom + _GAP, groups, _group_lines)
     below = max(box.bottom for box in [main[-1], *split]) + _GAP
-    known = _row(below, [_endpoint_lines(row) for _, row in endpoints.iterrows()])
+    known = _row(below, endpoints, _endpoint_lines)
     height = max(box.bottom for box in [main[-1], *split, *known]) + _MARGIN
     with style():
         figure = new_figure(_WIDTH, height + 0.4)
@@ -72,7 +76,7 @@ def draw_flow(flow: pd.DataFrame, *, title: str) -> Figure:
             _arrow(axes, (main[0].middle, y), (box.left, y), FAINT)
         for box, name in zip(split, groups["step"], strict=True):
             _branch(axes, main[-1], box)
-            _draw(axes, box, GROUP_COLOURS[name])
+            _draw(axes, box, GROUP_COLOURS.get(name, INK))
         for box in [*side, *known]:
             _draw(axes, box, FAINT)
         figure.suptitle(
@@ -87,7 +91,7 @@ def _stack(steps: pd.DataFrame) -> tuple[list[_Box], list[_Box]]:
     side: list[_Box] = []
     for _, step in steps.iterrows():
         top = main[-1].bottom + _GAP if main else _MARGIN
-        if step["lost"] or step["lost_slides"]:
+        if step["lost"] or (pd.notna(step["lost_slides"]) and step["lost_slides"]):
             side.append(_Box(*_SIDE, top - _GAP / 2, _lost(step)))
             top = side[-1].bottom + _GAP / 2
         main.append(_Box(*_MAIN, top, [*_wrapped(step["step"], _MAIN), _left(step)]))
@@ -95,42 +99,56 @@ def _stack(steps: pd.DataFrame) -> tuple[list[_Box], list[_Box]]:
 
 
 def _left(step: pd.Series[Any]) -> str:
-    return f"{_count(step['patients'], 'patient')}, {_count(step['slides'], 'slide')}"
+    return _counts(step["patients"], step["slides"])
 
 
 def _lost(step: pd.Series[Any]) -> list[str]:
-    lost = f"− {_count(step['lost'], 'patient')}, {_count(step['lost_slides'], 'slide')}"
-    reasons = [reason for reason in step["why"].split("; ") if reason]
+    return [f"− {_counts(step['lost'], step['lost_slides'])}", *_reasons(step["why"], _SIDE)]
+
+
+def _reasons(why: str, place: Place) -> list[str]:
+    reasons = [reason for reason in why.split("; ") if reason]
     if len(reasons) > _MAX_REASONS:
         others = len(reasons) - _MAX_REASONS + 1
         reasons = [*reasons[: _MAX_REASONS - 1], f"and {others} other reasons"]
-    return [lost, *(line for reason in reasons for line in _wrapped(reason, _SIDE))]
+    return [line for reason in reasons for line in _wrapped(reason, place)]
 
 
-def _group_lines(group: pd.Series[Any]) -> list[str]:
-    return [group["step"], group["why"], _count(group["patients"], "patient")]
+def _group_lines(group: pd.Series[Any], place: Place) -> list[str]:
+    why = _reasons(group["why"], place)
+    return [*_wrapped(group["step"], place), *why, _count(group["patients"], "patient")]
 
 
-def _endpoint_lines(endpoint: pd.Series[Any]) -> list[str]:
-    lines = [f"{endpoint['step']} known", _count(endpoint["patients"], "patient")]
-    return [*lines, _count(endpoint["events"], "event")]
+def _endpoint_lines(endpoint: pd.Series[Any], place: Place) -> list[str]:
+    patients = _count(endpoint["patients"], "patient")
+    if pd.isna(endpoint["events"]):
+        return [*_wrapped(endpoint["step"], place), patients]
+    return [f"{endpoint['step']} known", patients, _count(endpoint["events"], "event")]
 
 
 def _count(number: float, what: str) -> str:
     return f"{int(number)} {what}" if number == 1 else f"{int(number)} {what}s"
 
 
-def _wrapped(text: str, place: tuple[float, float]) -> list[str]:
+def _counts(patients: float, slides: float) -> str:
+    counts = {"patient": patients, "slide": slides}
+    return ", ".join(_count(n, what) for what, n in counts.items() if pd.notna(n))
+
+
+def _wrapped(text: str, place: Place) -> list[str]:
     return textwrap.wrap(text, int((place[1] - place[0]) * _CHARACTERS_PER_INCH)) or [""]
 
 
-def _row(top: float, texts: Sequence[Sequence[str]]) -> list[_Box]:
-    """Place boxes side by side over the whole width."""
-    step = (_WIDTH - 2 * _MARGIN + _GAP) / max(len(texts), 1)
-    return [
-        _Box(_MARGIN + i * step, _MARGIN + (i + 1) * step - _GAP, top, lines)
-        for i, lines in enumerate(texts)
-    ]
+def _row(
+    top: float, rows: pd.DataFrame, lines: Callable[[pd.Series[Any], Place], list[str]]
+) -> list[_Box]:
+    """Place a box per row side by side over the whole width."""
+    step = (_WIDTH - 2 * _MARGIN + _GAP) / max(len(rows), 1)
+    boxes = []
+    for i, (_, row) in enumerate(rows.iterrows()):
+        place = (_MARGIN + i * step, _MARGIN + (i + 1) * step - _GAP)
+        boxes.append(_Box(*place, top, lines(row, place)))
+    return boxes
 
 
 def _draw(axes: Axes, box: _Box, colour: str = INK, *, bold: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -15,7 +15,10 @@ from histohet.common.provenance import Provenance
 LONG = 60
 """Cells with more characters are broken into lines."""
 
-GOOD, BAD = "#e3f3e3", "#fbe0dc"
+GOOD, BAD, SOME, PLAIN = "#e3f3e3", "#fbe0dc", "#fdf3d7", "#f0f0f0"
+
+STATUS = {"ok": GOOD, "answered": GOOD, "partly": SOME, "open": PLAIN}
+"""Colours of statuses; others are bad."""
 
 STYLE = """
 body { font-family: sans-serif; font-size: 13px; margin: 1.5em; color: #222; }
@@ -23,15 +26,25 @@ table { border-collapse: collapse; margin-bottom: 2em; }
 th, td { padding: 3px 9px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; position: sticky; top: 0; background: white; }
 td { white-space: nowrap; }
+img { max-width: 62em; }
 td.long { white-space: normal; min-width: 24em; overflow-wrap: anywhere; }
 footer { color: #777; font-size: 11px; overflow-wrap: anywhere; }
 """
 
 
+class Picture(NamedTuple):
+    """A cell that shows a picture file, named from where the page lies."""
+
+    file: str
+
+
 def write_html(
     path: str | Path, sections: Mapping[str, pd.DataFrame], provenance: Provenance
 ) -> None:
-    """Write tables under headings as one page; a column ``status`` is coloured."""
+    """Write tables under headings as one page.
+
+    A column ``status`` is coloured; cells may be a `Picture`, loaded when it is scrolled to.
+    """
     parts = ["<!DOCTYPE html>", "<html>", "<head>", '<meta charset="utf-8">']
     parts += [f"<title>{html.escape(next(iter(sections)))}</title>"]
     parts += [f"<style>{STYLE}</style>", "</head>", "<body>"]
@@ -54,10 +67,13 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _cell(column: str, value: Any) -> str:
+    if isinstance(value, Picture):
+        source = html.escape(value.file)
+        return f'<td><a href="{source}"><img src="{source}" loading="lazy"></a></td>'
     text = _text(value)
     look = ' class="long"' if len(text) > LONG else ""
     if column == "status":
-        look = f' style="background: {GOOD if value == "ok" else BAD}"'
+        look = f' style="background: {STATUS.get(text, BAD)}"'
     return f"<td{look}>{html.escape(text)}</td>"
 
 

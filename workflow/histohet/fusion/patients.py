@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,14 @@ from histohet.cohort.settings import AnalysisSettings
 from histohet.common.arrays import Bools
 from histohet.common.settings import quoted
 from histohet.common.tables import read_tsv
-from histohet.fusion.blocks import Block, FusionError, aligned
+from histohet.fusion.blocks import Block, aligned
 from histohet.fusion.comparison import ALONE_BY_VOLUME
 from histohet.fusion.competing_risks import COMPETING, EVENT
-from histohet.fusion.cross_validation import Centres
+from histohet.fusion.errors import FusionError
 from histohet.fusion.feature_table import FeatureTable, read_feature_table, scanned_after
+from histohet.fusion.flow import BLOCK, COLUMNS, SCANS, STEP, Rows, outcomes, step
+from histohet.fusion.folds import Centres
+from histohet.fusion.mil.block import mil_block
 from histohet.fusion.models import Blocks
 from histohet.fusion.settings import FusionSettings
 from histohet.prognosis.added_value import patient_embeddings
@@ -40,13 +43,16 @@ class FusionCohort:
     centre
         Of each patient, where they stay together.
     flow
-        From the clinical tables to those that are analysed: ``step``, ``patients``, ``why``.
+        From scans and clinical tables to those that are analysed (`histohet.fusion.flow`).
+    groups
+        ``batch`` and ``centre`` of each patient, where they are known, "" where not.
     """
 
     outcome: pd.DataFrame
     blocks: Blocks
     centre: Centres | None
     flow: pd.DataFrame
+    groups: pd.DataFrame
 
 
 def fusion_cohort(
@@ -57,6 +63,7 @@ def fusion_cohort(
     slides: pd.DataFrame | None = None,
     vectors: pd.DataFrame | None = None,
     made_by: Mapping[str, Mapping[str, str]] | None = None,
+    mil: Callable[[pd.Index[str]], Block] | None = None,
 ) -> FusionCohort:
     """Bring outcome and blocks together. A patient who lacks some blocks, not all, stays.
 
@@ -77,6 +84,8 @@ def fusion_cohort(
         One row per slide that has an embedding, ``wsi`` and its numbers.
     made_by
         What made the blocks that the workflow makes.
+    mil
+        Gives the block ``mil`` of some patients.
 
     Raises
     ------
@@ -84,8 +93,12 @@ def fusion_cohort(
         If the endpoint, the centre of a patient, or a table is missing or does not fit.
     """
     rows, steps = _chosen(clinical, analysis, settings.endpoint)
+    # Folds are dealt by the order of patients, which that of a table must not change.
+    rows = rows.sort_index(kind="stable")
     made = dict(made_by or {})
     blocks: dict[str, Block] = {}
+    lacking: dict[str, dict[str, str]] = {name: {} for name in settings.blocks}
+    scanned: Rows = []
     for name in settings.blocks:
         if name == "clinical":
             covariates = [read_covariate(one, rows[one.column])[0] for one in analysis.covariates]
@@ -97,28 +110,36 @@ def fusion_cohort(
         elif name in tables:
             features = tables[name].features
             late = scanned_after(tables[name], rows)
-            steps += [(f"block {name}", len(rows), f"{who}: {why}") for who, why in late.items()]
+            lacking[name] = tables[name].without | late
+            if scans := tables[name].scans:
+                usable = np.array([not why for why in scans.values()])
+                scanned += step(SCANS, name, scans, usable, scans)
             before = features[~features.index.isin(late)].reindex(features.index)
             of_table = tables[name].identity, tables[name].draws
-            blocks[name] = aligned(name, before, rows.index, "features", *of_table)
+            blocks[name] = aligned(name, before, rows.index, tables[name].kind, *of_table)
+        elif name == "mil":
+            if mil is None:
+                raise FusionError("block 'mil' needs slides, and there are none")
+            blocks[name] = mil(rows.index)
         else:
             blocks[name] = _of_slides(name, slides, vectors, analysis, settings, rows, made)
     known = np.column_stack([block.known for block in blocks.values()])
     has: Bools = np.asarray(known.any(axis=1))
-    steps.append(("some block", int(has.sum()), _named(rows.index[~has], "no block at all")))
+    steps += step(STEP, "some block", rows.index, has, dict.fromkeys(rows.index, "no block at all"))
     blocks = {name: block.of(has) for name, block in blocks.items()}
     rows = rows.loc[has]
-    steps += [
-        (f"block {name}", int(block.known.sum()), _named(rows.index[~block.known], "missing"))
-        for name, block in blocks.items()
-    ]
+    for name, block in blocks.items():
+        why = dict.fromkeys(rows.index, f"no {name}") | lacking[name]
+        steps += step(BLOCK, name, rows.index, block.known, why)
+    steps += outcomes(settings.endpoint, rows["state"])
     if settings.volume is not None:
         blocks[ALONE_BY_VOLUME] = _volume(settings.volume, blocks)
     return FusionCohort(
         outcome=rows[["time_months", "state"]],
         blocks=blocks,
         centre=_centres(rows, settings.centre),
-        flow=pd.DataFrame(steps, columns=["step", "patients", "why"]),
+        flow=pd.DataFrame([*scanned, *steps], columns=list(COLUMNS)),
+        groups=_groups(rows, tables.values(), settings.centre),
     )
 
 
@@ -127,6 +148,7 @@ def read_fusion_cohort(
     analysis: AnalysisSettings,
     settings: FusionSettings,
     made_by: Mapping[str, Mapping[str, str]],
+    patients: Mapping[str, str] | None = None,
 ) -> FusionCohort:
     """Return the cohort that files tell of (`fusion_cohort`).
 
@@ -134,16 +156,24 @@ def read_fusion_cohort(
     ----------
     files
         ``clinical`` and ``problems``; ``tables`` in the order of the settings, and those of their
-        ``draws`` that there are; ``slides`` and ``vectors``, empty where no block is made of them.
+        ``draws`` that there are; ``slides`` and ``vectors``, empty where no block is made of them;
+        ``bags``, empty without block ``mil``, and what networks ``predicted``, empty before.
     analysis, settings, made_by
         As for `fusion_cohort`.
+    patients
+        Whose the slides of the slide sheet are.
     """
-    draws = {name: path for name, path in settings.draws.items() if path in files["draws"]}
+    draws = {name: path for name, path in settings.draws.items() if path in files.get("draws", [])}
     tables = {
-        name: read_feature_table(path, draws.get(name))
+        name: read_feature_table(path, draws.get(name), patients)
         for name, path in zip(settings.tables, files["tables"], strict=True)
     }
     slides, vectors = ([read_tsv(path) for path in files[name]] for name in ("slides", "vectors"))
+    bags, predicted = files.get("bags", []), files.get("predicted", [])
+
+    def mil(cohort: pd.Index[str]) -> Block:
+        return mil_block(bags[0], predicted, cohort, made_by["mil"])
+
     return fusion_cohort(
         read_clinical_tsv(str(files["clinical"]), str(files["problems"])),
         analysis,
@@ -152,12 +182,13 @@ def read_fusion_cohort(
         slides[0] if slides else None,
         vectors[0] if vectors else None,
         made_by,
+        mil if bags else None,
     )
 
 
 def _chosen(
     clinical: ClinicalTable, analysis: AnalysisSettings, endpoint: str
-) -> tuple[pd.DataFrame, list[tuple[str, int, str]]]:
+) -> tuple[pd.DataFrame, Rows]:
     """Return the clinical rows of patients with a known outcome, and the steps to them."""
     if endpoint not in clinical.endpoints:
         raise FusionError(
@@ -165,23 +196,26 @@ def _chosen(
             f"{quoted(clinical.endpoints) or 'none'}"
         )
     rows = clinical.where(analysis.where)
-    steps = [("clinical tables", len(rows), "")]
+    everybody = np.ones(len(rows), bool)
+    steps = step(STEP, "clinical tables", rows.index, everybody, {})
     for column, values in analysis.where.items():
-        meets = rows[column].isin(list(values))
-        steps.append((f"{column}: {', '.join(values)}", int(meets.sum()), ""))
+        meets = rows[column].isin(list(values)).to_numpy(bool)
+        why = dict.fromkeys(rows.index, f"another {column}")
+        steps += step(STEP, f"{column}: {', '.join(values)}", rows.index, meets, why)
         rows = rows[meets]
     for covariate in analysis.covariates:
-        excluded = pd.Series(False, index=rows.index)
+        excluded = np.zeros(len(rows), bool)
         for finding in read_covariate(covariate, rows[covariate.column])[1]:
             if finding.consequence == EXCLUDES:
-                excluded |= finding.rows
+                excluded |= np.asarray(finding.rows, bool)
         if excluded.any():
-            why = _named(rows.index[excluded], "value excluded")
+            why = dict.fromkeys(rows.index, "value excluded")
+            steps += step(STEP, f"covariate {covariate.name}", rows.index, ~excluded, why)
             rows = rows[~excluded]
-            steps.append((f"covariate {covariate.name}", len(rows), why))
     months, event = rows[months_column(endpoint)], rows[event_column(endpoint)]
     known = months.notna() & event.notna()
-    steps.append((f"{endpoint} known", int(known.sum()), _named(rows.index[~known], "unknown")))
+    why = dict.fromkeys(rows.index, "time or event unknown")
+    steps += step(STEP, f"{endpoint} known", rows.index, known.to_numpy(bool), why)
     state = event[known].astype(int) * EVENT
     if competing_column(endpoint) in rows:
         state = state.mask(rows.loc[known, competing_column(endpoint)].eq(1), COMPETING)
@@ -236,5 +270,13 @@ def _centres(rows: pd.DataFrame, column: str | None) -> Centres | None:
     return rows[column].to_numpy(np.str_)
 
 
-def _named(patients: pd.Index[str], why: str) -> str:
-    return f"{why}: {', '.join(patients)}" if len(patients) else ""
+def _groups(rows: pd.DataFrame, tables: Iterable[FeatureTable], centre: str | None) -> pd.DataFrame:
+    """Return batch and centre of each patient; of several tables the first that tells it counts."""
+    groups = pd.DataFrame(index=rows.index)
+    batches = [pd.Series(dict(table.batch), dtype=object) for table in tables if table.batch]
+    if batches:
+        known = pd.concat(batches)
+        groups["batch"] = known[~known.index.duplicated()].reindex(rows.index).fillna("")
+    if centre is not None:
+        groups["centre"] = rows[centre]
+    return groups

@@ -20,25 +20,26 @@ import safetensors.numpy
 
 from histohet import __version__
 from histohet.common.arrays import Floats
-from histohet.common.files import atomic_path, read_json, write_json
+from histohet.common.files import atomic_path, write_json
 from histohet.common.provenance import Provenance
-from histohet.fusion.blocks import Encoding, FusionError
-from histohet.fusion.comparison import (
-    LATE,
-    NOTHING,
-    Comparison,
-    empty,
-    filters_of,
-    named,
-    tabulated,
-)
+from histohet.fusion.blocks import Encoding
+from histohet.fusion.comparison import LATE, filters_of, named
 from histohet.fusion.competing_risks import COMPETING, EVENT, Hazards, aalen_johansen
-from histohet.fusion.cross_validation import Centres, Predictions, inner_folds, why_not
-from histohet.fusion.feature_table import in_words
+from histohet.fusion.cross_validation import Predictions
+from histohet.fusion.errors import FusionError, check_make
+from histohet.fusion.estimates import NOTHING
+from histohet.fusion.evaluation import Comparison, empty, tabulated
+from histohet.fusion.folds import Centres, deal_everybody
+from histohet.fusion.mil.networks import Tensors
+from histohet.fusion.model_file import (
+    FORMAT,
+    NETWORK,
+    network_in,
+    numbers_beside,
+    read_model_files,
+)
 from histohet.fusion.models import Blocks, Fusion, FusionModel, Part, fit_models
 from histohet.fusion.settings import FusionSettings
-
-FORMAT = "histohet fusion 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,8 @@ class SavedModel:
     training
         ``patients``, ``events``, ``competing``; ``predictor``, the lowest and highest log hazard of
         the event; ``horizons`` in months and ``incidence`` by each.
+    network
+        What says the block ``mil`` of a patient's tiles, where there is one.
     """
 
     model: FusionModel
@@ -68,6 +71,7 @@ class SavedModel:
     identities: Mapping[str, Mapping[str, str]]
     kinds: Mapping[str, str]
     training: Mapping[str, Any]
+    network: Tensors | None = None
 
     @property
     def name(self) -> str:
@@ -95,13 +99,13 @@ def fit_to_all(
         If there are too few events.
     """
     time, state = outcome["time_months"].to_numpy(np.float64), outcome["state"].to_numpy(np.int64)
-    if reason := why_not(state, settings.folds, centre):
-        raise FusionError(reason)
-    everybody = np.ones(len(time), bool)
-    inner = inner_folds(state == EVENT, everybody, settings.folds, seed, centre)
+    try:
+        split = deal_everybody(outcome, settings, seed, centre)
+    except ValueError as error:
+        raise FusionError(str(error)) from error
     fusion = Fusion(settings.blocks, settings.combine)
-    used = {name: blocks[name] for name in settings.blocks}
-    model = fit_models(used, time, state, inner, {"": fusion}, filters_of(settings))[""]
+    used = {name: blocks[name].in_split(split) for name in settings.blocks}
+    model = fit_models(used, time, state, split.inner, {"": fusion}, filters_of(settings))[""]
     predictor = model.predictors(used)[0]
     curve = aalen_johansen(time, state)
     within = [months for months in sorted(settings.horizons) if months <= time.max()]
@@ -126,11 +130,13 @@ def fit_to_all(
 
 def write_model(path: str | Path, saved: SavedModel, provenance: Provenance) -> None:
     """Write a model: `path` (``.json``) and the numbers beside it (``.safetensors``)."""
-    numbers = _numbers_beside(path)
+    numbers = numbers_beside(path)
     tensors = {
         "hazards.time": saved.model.hazards.time,
         "hazards.increments": saved.model.hazards.increments,
     }
+    for name, tensor in (saved.network or {}).items():
+        tensors[NETWORK + name] = tensor
     described = {}
     for name, part in saved.model.parts.items():
         encoding = part.encoding
@@ -177,22 +183,11 @@ def read_model(path: str | Path) -> SavedModel:
     FusionError
         If a file is none of ours, is damaged, or the two do not belong together.
     """
-    numbers = _numbers_beside(path)
+    about, tensors = read_model_files(path)
     try:
-        about = read_json(path)
-        content = numbers.read_bytes()
-    except (OSError, ValueError) as error:
-        raise FusionError(f"model {path} cannot be read: {error}") from error
-    if about.get("format") != FORMAT:
-        raise FusionError(f"model {path} is no '{FORMAT}' but '{about.get('format', 'unknown')}'")
-    if hashlib.sha256(content).hexdigest() != about.get("numbers", {}).get("sha256"):
-        raise FusionError(
-            f"{numbers} is not the file that {path} was written with: copy both together"
-        )
-    try:
-        tensors = safetensors.numpy.load(content)
         parts = {name: _part(name, one, tensors) for name, one in about["blocks"].items()}
         hazards = Hazards(tensors["hazards.time"], tensors["hazards.increments"])
+        network = network_in(tensors)
         return SavedModel(
             FusionModel(parts, hazards),
             Fusion(tuple(parts), about["fusion"]),
@@ -200,8 +195,9 @@ def read_model(path: str | Path) -> SavedModel:
             {name: one["made_by"] for name, one in about["blocks"].items()},
             {name: one["kind"] for name, one in about["blocks"].items()},
             about["trained_on"],
+            network,
         )
-    except (KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise FusionError(f"model {path} is damaged: {error!r}") from error
 
 
@@ -216,10 +212,6 @@ def _part(name: str, about: Mapping[str, Any], tensors: Mapping[str, Floats]) ->
     )
     numbers = (tensors[f"{name}.{what}"] for what in ("weights", "indicator", "penalty"))
     return Part(encoding, *numbers)
-
-
-def _numbers_beside(path: str | Path) -> Path:
-    return Path(path).with_suffix(".safetensors")
 
 
 def apply_model(
@@ -283,12 +275,7 @@ def check_fit(saved: SavedModel, blocks: Blocks, settings: FusionSettings) -> No
     for name in saved.fusion.blocks:
         if name not in blocks:
             raise FusionError(f"the model needs block '{name}', which is not in fusion.blocks")
-        here, there = dict(blocks[name].identity), dict(saved.identities[name])
-        if here != there:
-            raise FusionError(
-                f"features of block '{name}' come from {in_words(here)}; the model was trained "
-                f"with {in_words(there)}: one of them"
-            )
+        check_make(name, blocks[name].identity, saved.identities[name])
     unknown = [months for months in settings.horizons if months not in saved.training["horizons"]]
     if unknown:
         known = ", ".join(f"{months:g}" for months in saved.training["horizons"]) or "none"

@@ -14,8 +14,8 @@ import pandas as pd
 
 from histohet.clinical.endpoints import endpoints_of
 from histohet.cohort.select import of_endpoint
-from histohet.prognosis.evaluation import Estimate, estimate_all
-from histohet.prognosis.models import Models, OutOfFold, Predictors, cross_validate, why_not
+from histohet.prognosis.evaluation import Estimate, estimate_all, risk_table
+from histohet.prognosis.models import Models, Predictors, cross_validate, why_not
 from histohet.prognosis.settings import AddedValueSettings
 
 MODELS: Models = {
@@ -173,7 +173,15 @@ def compare_models(
         seed=seed,
     )
     estimates += estimate_all(found, time, event, added="heterogeneity", seed=seed)
-    return AddedValue(_table(estimates), _risks(found, used["patient"]))
+    risks = risk_table(
+        used["patient"],
+        found.models,
+        found.horizons,
+        found.fold,
+        found.linear_predictor,
+        found.event_probability,
+    )
+    return AddedValue(_table(estimates), risks.rename(columns={"predictor": "linear_predictor"}))
 
 
 def _check(patients: pd.DataFrame, covariates: Sequence[str]) -> None:
@@ -200,17 +208,3 @@ def _left_out(patients: pd.DataFrame) -> Iterator[Estimate]:
 def _table(estimates: Sequence[Estimate]) -> pd.DataFrame:
     table = pd.DataFrame([estimate.row() for estimate in estimates])
     return table.astype({"horizon_months": float, "risk_group": "Int64"})
-
-
-def _risks(found: OutOfFold, patients: pd.Series[str]) -> pd.DataFrame:
-    tables = []
-    for name, eta, probabilities in zip(
-        found.models, found.linear_predictor, found.event_probability, strict=True
-    ):
-        for r, fold in enumerate(found.fold):
-            table = pd.DataFrame({"patient": patients, "model": name, "repeat": r + 1})
-            table["fold"], table["linear_predictor"] = fold + 1, eta[r]
-            for months, risk in zip(found.horizons, probabilities[r], strict=True):
-                table[f"risk_{months:g}"] = risk
-            tables.append(table)
-    return pd.concat(tables, ignore_index=True)

@@ -11,11 +11,12 @@ would differ had they been trained on other patients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri
 
 from histohet.common.arrays import Bools, Floats, Ints
@@ -328,3 +329,43 @@ def calibration_slope(linear_predictor: Floats, time: Floats, event: Bools, stra
     slope = float(fitted.coefficients[0])
     reach = float(_CONFIDENCE * np.sqrt(fitted.covariance[0, 0] * repeats))
     return Slope(slope, slope - reach, slope + reach)
+
+
+def risk_table(
+    patients: Iterable[str],
+    models: Iterable[str],
+    horizons: Iterable[float],
+    fold: Ints,
+    predictor: Floats,
+    risk: Floats,
+) -> pd.DataFrame:
+    """Return what m models predict of n patients in r repetitions, a row for each.
+
+    Parameters
+    ----------
+    patients, models
+        Their names.
+    horizons
+        In months.
+    fold
+        (r, n) from 0.
+    predictor
+        (m, r, n) log hazard.
+    risk
+        (m, r, h, n) by each of h horizons.
+
+    Returns
+    -------
+    DataFrame
+        ``patient``, ``model``, ``repeat`` and ``fold`` from 1, ``predictor``, ``risk_<months>``.
+    """
+    m, r, n = predictor.shape
+    columns = {
+        "patient": np.tile(np.array(list(patients), dtype=object), m * r),
+        "model": np.repeat(np.array(list(models), dtype=object), r * n),
+        "repeat": np.tile(np.repeat(np.arange(1, r + 1), n), m),
+        "fold": np.tile(fold.ravel() + 1, m),
+        "predictor": predictor.ravel(),
+    }
+    of_horizons = {f"risk_{months:g}": risk[:, :, h].ravel() for h, months in enumerate(horizons)}
+    return pd.DataFrame(columns | of_horizons)
