@@ -83,7 +83,7 @@ def test_every_scan_has_a_row_and_a_picture(cohort: Cohort) -> None:
 def test_another_bin_width_prepares_nothing_again(cohort: Cohort) -> None:
     changed = {"perturbations": 1, "bin_width_hu": 20}
     found = cohort.rules("radiomics", radiomics=changed)
-    assert found == {"extract_radiomics": 4, "collect_radiomics": 1}
+    assert found == {"extract_radiomics": 4, "collect_radiomics": 1, "draw_radiomics": 1}
     assert not cohort.rules("radiomics")
 
 
@@ -161,7 +161,8 @@ def test_finished_features_stand_beside_scans(cohort: Cohort, tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "results/ct").glob("*.png")] == ["b.png"]
     with (tmp_path / "bare.tsv").open("a") as file:
         file.write("one\t1\n")
-    assert mixed.rules("radiomics") == {"import_radiomics": 1, "collect_radiomics": 1}
+    again = {"import_radiomics": 1, "collect_radiomics": 1, "draw_radiomics": 1}
+    assert mixed.rules("radiomics") == again
 
 
 # --- scans to fusion ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from helpers.competing import blocks_of, planted
 from histohet.clinical.settings import EndpointSettings
 from histohet.fusion.blocks import Block, Filters, FusionError, aligned, learn_encoding
+from histohet.fusion.cautions import few_events
 from histohet.fusion.comparison import compare
 from histohet.fusion.feature_table import read_feature_table, scanned_after
 from histohet.fusion.settings import FusionSettings
@@ -64,6 +65,20 @@ def test_too_few_events() -> None:
     found = reasons(12, folds=5)
     assert set(found["reason"]) == {"6 events among 12 patients: 5 folds need at least 10"}
     assert found["estimate"].isna().all()
+
+
+def test_few_events_for_the_blocks_whose_penalty_is_chosen() -> None:
+    tables, _ = planted(40, 1)
+    blocks = blocks_of(tables)
+    assert [name for name, block in blocks.items() if block.tuned] == ["ct", "slide"]
+    state = np.repeat([1, 2, 0], [19, 11, 10])
+    assert few_events(blocks, state) == (
+        "19 events among 40 patients: fewer than 10 for each block whose penalty is chosen, 'ct', "
+        "'slide'; expect wide intervals"
+    )
+    state[19] = 1
+    assert few_events(blocks, state) == ""
+    assert few_events({"clinical": blocks["clinical"]}, state[:1]) == ""
 
 
 def test_a_horizon_that_nobody_is_followed_to() -> None:
