@@ -19,7 +19,7 @@ from plan.segmentation import Segmentation
 MEM_MB, MEM_PER_MB = 1000, 30
 """Memory to prepare a scan, and more per MB of its file."""
 
-SEGMENT_MEM_MB, SEGMENT_MEM_PER_MVOXEL, SEGMENT_MEM_PER_LABEL = 2000, 150, 15
+SEGMENT_MEM_MB, SEGMENT_MEM_PER_MVOXEL, SEGMENT_MEM_PER_LABEL = 2000, 150, 25
 """Memory to segment a scan, and more per million of its voxels and for each label of them."""
 
 

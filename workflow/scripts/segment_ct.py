@@ -7,11 +7,15 @@ from histohet.common.jobs import job_log, provenance_of
 from histohet.common.outcome import attempt
 from histohet.ct.prepare import check_present
 from histohet.ct.reading import Volume, read_ct
-from histohet.segmentation.mask import measure_regions, segment_scan, write_mask, write_no_mask
 from histohet.segmentation.model import read_model
 from histohet.segmentation.plans import ModelError
-from histohet.segmentation.predictor import Predictor
 from histohet.segmentation.record import Region, write_record
+
+try:
+    from histohet.segmentation.mask import measure_regions, segment_scan, write_mask, write_no_mask
+    from histohet.segmentation.predictor import Predictor
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error}: make .venv/segmentation.txt (docs/environments.md)") from error
 
 
 def read() -> Volume:

@@ -14,13 +14,13 @@ from scipy import ndimage
 
 from histohet.common.arrays import Floats
 from histohet.common.files import atomic_path
+from histohet.ct.prepare import AIR_HU
 from histohet.ct.reading import Geometry, Volume
 from histohet.ct.turning import orientation_of, turned
 from histohet.segmentation.record import Region
 
 Labels = npt.NDArray[Any]
 
-AIR_HU = -1000
 LEVEL = 6
 """Of compression: masks are long runs of the same number."""
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
