@@ -156,6 +156,7 @@ bench-segmentation: $(VENV)/segmentation.txt  ## memory and time of segmenting a
 bench-training: $(VENV)/dev.txt $(VENV)/segmentation.txt  ## training a segmentation on phantoms and on real scans: time, memory, Dice: HISTOHET_DATA
 	$(BIN)/python tests/bench/segmentation_training.py phantoms $(BENCH)
 	$(BIN)/python tests/bench/segmentation_training.py sarcomas --epochs 12 --iterations 100
+	$(BIN)/python tests/bench/segmentation_training.py sarcomas --plan default --epochs 1 --iterations 2
 
 bench-atlas: $(VENV)/atlas.txt  ## the atlas of 1,000 slides: time and size to write, time and memory in the browser
 	$(BIN)/python tests/bench/atlas.py $(BENCH)

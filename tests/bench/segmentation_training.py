@@ -74,9 +74,7 @@ def main() -> None:
     shared = os.environ.get("HISTOHET_DATA", ROOT.parent / "shared" / "data")
     parser.add_argument("--data", type=Path, default=Path(shared))
     parser.add_argument("--keep", type=Path)
-    parser.add_argument(
-        "--out", type=Path, default=ROOT / "results/bench/segmentation_training.json"
-    )
+    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     one_thread()
     with tempfile.TemporaryDirectory() as scratch:
@@ -93,7 +91,8 @@ def main() -> None:
         found["ellipsoid"] = [dice(one, in_the_middle(one.shape)) for one in truth]
     say(found.drop(columns="fold").to_string(index=False))
     results = {"stages": took, "cases": found.to_dict("records"), **circumstances(args)}
-    write_json(args.out, results)
+    name = f"segmentation_training_{args.what}_{args.plan}.json"
+    write_json(args.out or ROOT / "results/bench" / name, results)
 
 
 if __name__ == "__main__":
