@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ FUSION = {
     "mil": {"tiles": 48, "epochs": 6},
 }
 MIL = {"list_bags": 1, "deal_folds": 1, "train_mil": 3, "predict_mil": 2}
-FUSED = {"fuse": 1, "save_fusion_model": 1, "draw_fusion": 1}
+SHOWN = {"draw_fusion": 1, "draw_fusion_flow": 1, "write_checklist": 1}
+FUSED = {"fuse": 1, "save_fusion_model": 1} | SHOWN
 SLIDES, WITHOUT = 16, 2
 FOLDER = "results/fusion"
 
@@ -121,7 +123,8 @@ def test_the_same_run_gives_the_same_bytes(finished: Cohort) -> None:
     networks = sorted((finished.folder / FOLDER / "mil/networks").iterdir())
     before = [file.read_bytes() for file in networks]
     assert len(before) == 3
-    finished.run("--forcerun", "train_mil", "--until", "train_mil", "--", "fusion")
+    arguments = ("--forcerun", "train_mil", "--until", "train_mil", "--", "fusion")
+    assert finished.snakemake("--cores", "1", *arguments).returncode == 0
     assert before == [file.read_bytes() for file in networks]
     finished.run("--touch", "--", "fusion")
 
@@ -134,12 +137,15 @@ def test_attention_of_a_slide_is_of_the_network_that_had_not_seen_it(finished: C
 
 
 def test_a_model_with_a_network_is_applied(finished: Cohort) -> None:
-    named = {"model": f"{FOLDER}/model.json"}
-    applying = FUSION | named
+    elsewhere = finished.folder / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(finished.folder / FOLDER / name, elsewhere)
+    applying = FUSION | {"model": "elsewhere/model.json"}
     assert finished.rules("fusion", fusion=applying) == {
         "apply_mil": 1,
         "apply_fusion_model": 1,
-        "draw_fusion": 1,
+        **SHOWN,
     }
     finished.run("fusion", fusion=applying)
     folder = finished.folder / FOLDER

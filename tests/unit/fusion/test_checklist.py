@@ -304,6 +304,13 @@ def test_a_model_of_another_run_is_said_to_be_that() -> None:
     assert status[("METRICS", "27")] == "partly"
 
 
+def test_competing_events_may_have_columns_of_their_own() -> None:
+    own = {"column": "vital", "events": ["Dead"], "censored": ["Alive"]}
+    endpoint = {"event": "status", "events": ["met"], "competing": own}
+    run = replace(RUN, clinical=[{"endpoints": {"LM": endpoint}}])
+    assert "events met, competing Dead in column 'vital'; by" in ANSWERS["outcome"](run)
+
+
 def test_bins_and_engines_are_told_apart() -> None:
     bins = replace(RUN, radiomics={"engine": "paper", "bins": 32})
     assert ANSWERS["discretisation"](bins).startswith("32 equal bins")

@@ -57,3 +57,15 @@ def test_it_is_drawn_as_steps_blocks_and_outcomes() -> None:
     ):
         assert words in said
     assert "slide" not in said
+
+
+def test_a_refused_scan_that_costs_a_patient_is_drawn_once() -> None:
+    refused = {"z": WHY["b"], "y": "ct: 4 dimensions"}
+    scans = step(SCANS, "ct", "xyz", np.array([True, False, False]), refused)
+    (why,) = to_draw(pd.DataFrame([*scans, *rows_of()], columns=list(COLUMNS)))["why"]
+    assert why.split("; ") == [
+        "1 of 3 in its table usable",
+        "ct: 4 dimensions (n = 1)",
+        "event … days before the scan (n = 2)",
+        f"{WHY['b']} (n = 1)",
+    ]

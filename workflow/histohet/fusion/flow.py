@@ -82,20 +82,19 @@ def to_draw(flow: pd.DataFrame) -> pd.DataFrame:
         `histohet.cohort.select.FLOW_COLUMNS`: the steps, a group for each block, and outcomes.
     """
     kinds = {STEP: select.STEP, BLOCK: select.GROUP, OUTCOME: select.ENDPOINT}
-    scans: dict[str, str] = {}
+    scans: dict[str, pd.DataFrame] = {}
     rows: Rows = []
     for (kind, of), part in flow.groupby(["kind", "step"], sort=False):
-        name = str(of)
-        left, lost, why = int(part["left"].iloc[0]), int(part["lost"].sum()), _reasons(part)
+        name, why = str(of), _reasons(part)
         if kind == SCANS:
-            usable = f"{left} of {left + lost} in its table usable"
-            scans[name] = "; ".join(filter(None, [usable, why]))
+            scans[name] = part
             continue
         if kind == BLOCK:
-            why = "; ".join(filter(None, [scans.get(name, ""), why]))
+            why = [*_of_table(scans[name], part), *why] if name in scans else why
             name = f"has {name}"
-        row = {"kind": kinds[str(kind)], "step": name, "patients": left, "lost": lost, "why": why}
-        rows.append(row)
+        left, lost = int(part["left"].iloc[0]), int(part["lost"].sum())
+        row = {"kind": kinds[str(kind)], "step": name, "patients": left, "lost": lost}
+        rows.append(row | {"why": "; ".join(why)})
     analysed = [row for row in rows if row["kind"] == select.STEP]
     if analysed:
         analysed[-1]["step"] = f"analysed: {analysed[-1]['step']}"
@@ -103,6 +102,13 @@ def to_draw(flow: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(select.FLOW_COLUMNS)).astype(numbers)
 
 
-def _reasons(part: pd.DataFrame) -> str:
+def _reasons(part: pd.DataFrame) -> list[str]:
     counted = part.loc[part["lost"] > 0, ["why", "lost"]].to_numpy()
-    return "; ".join(f"{why} (n = {n})" for why, n in counted)
+    return [f"{why} (n = {n})" for why, n in counted]
+
+
+def _of_table(scans: pd.DataFrame, block: pd.DataFrame) -> list[str]:
+    """Say how many scans are usable, and why not where no patient lacks the block for it."""
+    left, total = scans["left"].iloc[0], scans["left"].iloc[0] + scans["lost"].sum()
+    others = _reasons(scans[~scans["why"].isin(block["why"])])
+    return [f"{left} of {total} in its table usable", *others]

@@ -135,7 +135,7 @@ def draw_calibration(
         predicted = groups.loc[groups["measure"] == "predicted_risk", "estimate"]
         predicted = predicted.reindex(seen.index)
         reach = [seen["estimate"] - seen["lower"], seen["upper"] - seen["estimate"]]
-        slope = f"{slopes[model]:.2f}" if model in slopes else "not estimable"
+        slope = f"{slopes[model]:.2f}".replace("-", "−") if model in slopes else "not estimable"
         axes.errorbar(
             predicted,
             seen["estimate"],

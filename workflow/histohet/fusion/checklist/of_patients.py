@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,10 +15,16 @@ def outcome(run: Run) -> str:
     """Say what is predicted, by when, and how often it happened."""
     codes = next(_definitions(run), {})
     shown = ("events", "competing", "censored")
-    defined = [f"{name} {', '.join(map(str, codes[name]))}" for name in shown if codes.get(name)]
+    defined = [f"{name} {_codes(codes[name])}" for name in shown if codes.get(name)]
     source = f"column '{codes['event']}': {', '.join(defined)}" if defined else ""
     counts = ", ".join(f"{name} {n}" for name, n in run.outcomes().items())
     return listed([run.settings.endpoint, source, f"by {months(run.settings.horizons)}", counts])
+
+
+def _codes(codes: Sequence[Any] | Mapping[str, Any]) -> str:
+    if isinstance(codes, Mapping):  # of columns of their own
+        return f"{_codes(codes['events'])} in column '{codes['column']}'"
+    return ", ".join(map(str, codes))
 
 
 def _definitions(run: Run) -> Iterator[Mapping[str, Any]]:

@@ -124,16 +124,18 @@ def train(bags: Bags, pupils: Pupils, settings: MilSettings, seed: Sequence[int]
     rng = np.random.default_rng(list(seed))
     torch.manual_seed(int(rng.integers(2**31)))
     n, taught = len(pupils.patients), pupils.taught
-    time, event = torch.as_tensor(pupils.time), torch.as_tensor(pupils.event)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    time = torch.as_tensor(pupils.time, device=device)
+    event = torch.as_tensor(pupils.event, device=device)
 
     def bag(pupil: int) -> Float32:
         return bags.some(pupils.patients[pupil], settings.tiles, rng)
 
-    networks = [_Network(*moments) for moments in _moments(map(bag, range(n)), taught)]
+    networks = [_Network(*moments, device) for moments in _moments(map(bag, range(n)), taught)]
     for epoch in range(settings.epochs):
         losses = []
         for batch in np.array_split(rng.permutation(n), -(-n // BATCH)):
-            drawn = {pupil: torch.from_numpy(bag(pupil)) for pupil in batch.tolist()}
+            drawn = {pupil: torch.from_numpy(bag(pupil)).to(device) for pupil in batch.tolist()}
             for network, teaches in zip(networks, taught, strict=True):
                 here = [pupil for pupil in drawn if teaches[pupil]]
                 if event[here].any():
@@ -142,7 +144,7 @@ def train(bags: Bags, pupils: Pupils, settings: MilSettings, seed: Sequence[int]
         logger.info("epoch %d: mean loss of a step %.3f", epoch + 1, np.mean(losses))
     said = np.zeros(taught.shape)
     for pupil in range(n):
-        sample = torch.from_numpy(bag(pupil))
+        sample = torch.from_numpy(bag(pupil)).to(device)
         said[:, pupil] = [network.says(sample) for network in networks]
     means = (said * taught).sum(axis=1) / taught.sum(axis=1)
     found = [network.about(mean) for network, mean in zip(networks, means.tolist(), strict=True)]
@@ -178,29 +180,30 @@ class _Network:
     ----------
     mean, deviation
         Of these numbers, (D,).
+    device
+        Where it is, and what it is given.
     """
 
-    def __init__(self, mean: Floats, deviation: Floats) -> None:
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, mean: Floats, deviation: Floats, device: torch.device) -> None:
         self._moments = mean, deviation
         self._mean, self._factor = (
-            torch.as_tensor(one, dtype=torch.float32, device=self._device)
+            torch.as_tensor(one, dtype=torch.float32, device=device)
             for one in (mean, 1 / deviation)
         )
-        self._module = GatedAttention(len(mean), DROPOUT).to(self._device)
+        self._module = GatedAttention(len(mean), DROPOUT).to(device)
         self._optimiser = torch.optim.AdamW(
             self._module.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
         )
 
     def _logit(self, tiles: Tensor) -> Tensor:
-        return self._module.logit((tiles.to(self._device) - self._mean) * self._factor)
+        return self._module.logit((tiles - self._mean) * self._factor)
 
     def step(self, bags: Iterable[Tensor], time: Tensor, event: Tensor) -> float:
         """Learn from some patients, at least one of whom had the event; return the loss."""
         self._module.train()
         self._optimiser.zero_grad()
         predictor = torch.stack([self._logit(tiles) for tiles in bags])
-        loss = cox_loss(predictor, time.to(self._device), event.to(self._device))
+        loss = cox_loss(predictor, time, event)
         loss.backward()
         self._optimiser.step()
         return float(loss.detach())
