@@ -20,7 +20,7 @@ OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-planted test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-radiopathomics bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -87,6 +87,9 @@ test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, shee
 test-radiomics: $(VENV)/dev.txt $(VENV)/z-rad.txt $(VENV)/pyradiomics.txt  ## CT and both engines of radiomics: IBSI, PyRadiomics' baseline, real scans (Python 3.11, a C compiler)
 	$(BIN)/pytest tests/unit/ct tests/unit/radiomics tests/workflow/test_scans.py
 
+test-planted: $(VENV)/dev.txt  ## fusion on planted cohorts and on noise: what is there is found, and no more
+	$(BIN)/pytest tests/planted --numprocesses auto
+
 test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
 	$(BIN)/pytest tests/slurm
@@ -140,9 +143,8 @@ bench-dearray: $(VENV)/core.txt  ## cores found on labelled overviews of arrays:
 bench-rotation: $(VENV)/encoders.txt  ## clusters of turned tiles on real cores, by encoder: HISTOHET_DATA
 	$(BIN)/python tests/bench/rotation.py $(BENCH)
 
-bench-fusion: $(VENV)/core.txt  ## features chosen on everybody against inside the folds; how long a fusion takes
-	$(BIN)/python tests/bench/fusion.py leakage $(BENCH)
-	$(BIN)/python tests/bench/fusion.py time
+bench-radiopathomics: $(VENV)/encoders.txt $(VENV)/z-rad.txt  ## radiomics and fusion: IBSI's values, noise, planted gains; time, memory (HISTOHET_DATA)
+	$(BIN)/python tests/bench/radiopathomics.py $(BENCH)
 
 bench-atlas: $(VENV)/atlas.txt  ## the atlas of 1,000 slides: time and size to write, time and memory in the browser
 	$(BIN)/python tests/bench/atlas.py $(BENCH)
