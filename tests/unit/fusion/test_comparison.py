@@ -13,6 +13,7 @@ from histohet.fusion.competing_risks import aalen_johansen
 from histohet.fusion.cross_validation import cross_validate
 from histohet.fusion.estimates import NOTHING, estimate_all
 from histohet.fusion.evaluation import TREAT_ALL, Comparison, decision_curves
+from histohet.fusion.folds import deal_splits
 from histohet.fusion.settings import FusionSettings
 
 NAMES = ("clinical", "ct", "slide", "heterogeneity")
@@ -70,11 +71,9 @@ def test_a_planted_cohort_is_calibrated_and_all_blocks_beat_each() -> None:
         time,
         state,
         models,
-        folds=5,
-        repeats=1,
+        deal_splits(state, folds=5, repeats=1, seed=1),
         horizons=(36,),
         filters=Filters(max_correlation=0.95),
-        seed=1,
     )
     pairs = [(FULL, name) for name in NAMES]
     table = pd.DataFrame(one.row() for one in estimate_all(predictions, time, state, pairs, 1))

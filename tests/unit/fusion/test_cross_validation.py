@@ -10,7 +10,8 @@ import pytest
 
 from helpers.competing import blocks_of, drawn, noise, planted
 from histohet.fusion.blocks import Block, Filters, learn_encoding
-from histohet.fusion.cross_validation import Predictions, cross_validate, deal, why_not
+from histohet.fusion.cross_validation import Predictions, cross_validate
+from histohet.fusion.folds import deal, deal_splits, why_not
 from histohet.fusion.models import Blocks, Fusion
 from histohet.fusion.performance import auc, known_by
 
@@ -20,16 +21,10 @@ CT = {"ct": Fusion(("ct",))}
 def predict(
     blocks: Blocks, outcome: pd.DataFrame, filters: Filters | None = None, seed: int = 1
 ) -> Predictions:
+    time, state = outcome["time_months"].to_numpy(), outcome["state"].to_numpy()
+    splits = deal_splits(state, folds=3, repeats=1, seed=seed)
     return cross_validate(
-        blocks,
-        outcome["time_months"].to_numpy(),
-        outcome["state"].to_numpy(),
-        CT,
-        folds=3,
-        repeats=1,
-        horizons=(24,),
-        filters=filters or Filters(),
-        seed=seed,
+        blocks, time, state, CT, splits, horizons=(24,), filters=filters or Filters()
     )
 
 
@@ -92,18 +87,8 @@ def test_a_model_is_cross_validated_over_centres() -> None:
     blocks, outcome = noise(40, 5, 1)
     centre = np.repeat(list("ABCD"), 10)
     time, state = outcome["time_months"].to_numpy(), outcome["state"].to_numpy()
-    found = cross_validate(
-        blocks,
-        time,
-        state,
-        CT,
-        folds=3,
-        repeats=1,
-        horizons=(24,),
-        filters=Filters(),
-        seed=1,
-        centre=centre,
-    )
+    splits = deal_splits(state, 3, 1, seed=1, centre=centre)
+    found = cross_validate(blocks, time, state, CT, splits, horizons=(24,), filters=Filters())
     assert pd.Series(found.fold[0]).groupby(centre).nunique().eq(1).all()
     assert np.isfinite(found.incidence).all()
 

@@ -22,6 +22,7 @@ from scipy.stats import rankdata
 
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.settings import quoted
+from histohet.fusion.folds import Split
 from histohet.radiomics.stability import icc_by_source, stable_features
 from histohet.survival.partial_likelihood import RiskSets
 
@@ -53,6 +54,10 @@ class Block:
     draws
         The same columns of scans under several masks, indexed by patient, with ``scan`` and
         ``source`` (`histohet.radiomics.stability.icc_by_source`); None where there are none.
+    in_folds
+        The same columns where they were learnt from outcomes, and so differ from split to split:
+        a row for each ``repeat``, ``fold`` and ``patient``, who was ``left_out`` or not
+        (`histohet.fusion.mil.predictions`). None where they do not; `table` is of everybody.
     """
 
     name: str
@@ -60,6 +65,7 @@ class Block:
     kind: Kind
     identity: Mapping[str, str] = field(default_factory=dict)
     draws: pd.DataFrame | None = None
+    in_folds: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         numbers = self.numbers
@@ -107,6 +113,27 @@ class Block:
     def of(self, rows: Bools) -> Block:
         """Return the block of some patients."""
         return replace(self, table=self.table[rows])
+
+    def in_split(self, split: Split) -> Block:
+        """Return the block as those know it who may not look at the outcomes of who is left out.
+
+        Raises
+        ------
+        FusionError
+            If it was learnt in other folds.
+        """
+        if self.in_folds is None:
+            return self
+        here = self.in_folds[
+            (self.in_folds["repeat"] == split.repeat) & (self.in_folds["fold"] == split.fold)
+        ].set_index("patient")
+        left_out = here["left_out"].reindex(self.table.index)
+        if (left_out[self.known] != ~split.training[self.known]).any():
+            raise FusionError(
+                f"block '{self.name}' was learnt in other folds than those of repetition "
+                f"{split.repeat}, fold {split.fold}: make it anew"
+            )
+        return replace(self, table=here[self.table.columns].reindex(self.table.index))
 
 
 _KIND = {True: "numbers", False: "text"}

@@ -10,9 +10,10 @@ import pandas as pd
 
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.fusion.blocks import Filters
-from histohet.fusion.cross_validation import Centres, cross_validate, why_not
+from histohet.fusion.cross_validation import cross_validate
 from histohet.fusion.estimates import NOTHING, blank_of, estimate_table
 from histohet.fusion.evaluation import Comparison, not_estimable, tabulated
+from histohet.fusion.folds import Centres, Split, deal_splits, why_not
 from histohet.fusion.models import Blocks, Fusion
 from histohet.fusion.performance import auc, known_by
 from histohet.fusion.settings import OTHER_MODELS, FusionSettings
@@ -93,7 +94,10 @@ def compare(
     if not complete.all():
         some = {name: block.of(complete) for name, block in blocks.items()}
         there = None if centre is None else centre[complete]
-        other = _compared(some, names, outcome.loc[complete], settings, seed, there)
+        splits = None
+        if any(block.in_folds is not None for block in blocks.values()):
+            splits = [split.of(complete) for split in splits_of(outcome, settings, seed, centre)]
+        other = _compared(some, names, outcome.loc[complete], settings, seed, there, splits)
         found = found.with_estimates(other.estimates.assign(patients="complete"))
     return found
 
@@ -105,6 +109,7 @@ def _compared(
     settings: FusionSettings,
     seed: int,
     centre: Centres | None,
+    splits: Sequence[Split] | None = None,
 ) -> Comparison:
     time, state = outcome["time_months"].to_numpy(np.float64), outcome["state"].to_numpy(np.int64)
     models = models_of(names, volume=ALONE_BY_VOLUME in blocks)
@@ -116,17 +121,22 @@ def _compared(
         time,
         state,
         models,
-        folds=settings.folds,
-        repeats=settings.repeats,
+        splits or splits_of(outcome, settings, seed, centre),
         horizons=sorted(settings.horizons),
         filters=filters_of(settings),
-        seed=seed,
-        centre=centre,
     )
     full = named(names)
     found = tabulated(predictions, blocks, full, pairs_of(names, models), outcome, settings, seed)
     permuted = list(_permuted(blocks, names, time, state, settings, seed, centre))
     return found.with_estimates(estimate_table(permuted)) if permuted else found
+
+
+def splits_of(
+    outcome: pd.DataFrame, settings: FusionSettings, seed: int, centre: Centres | None
+) -> list[Split]:
+    """Return the folds of a cohort, which is in the order of its patients."""
+    state = outcome["state"].to_numpy(np.int64)
+    return deal_splits(state, settings.folds, settings.repeats, seed, centre)
 
 
 def filters_of(settings: FusionSettings) -> Filters:
@@ -162,12 +172,9 @@ def _permuted(
             times,
             states,
             {full: Fusion(tuple(names))},
-            folds=settings.folds,
-            repeats=1,
+            deal_splits(states, settings.folds, 1, seed, centre),
             horizons=(months,),
             filters=filters_of(settings),
-            seed=seed,
-            centre=centre,
         )
         known = known_by(times, states, months)
         return float(auc(known, found.incidence[0, 0, 0], found.fold[0], once)[0])

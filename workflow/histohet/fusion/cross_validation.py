@@ -1,4 +1,4 @@
-"""What models predict of patients whom they had not seen, all patients of a centre together."""
+"""What models predict of patients whom they had not seen."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
-from histohet.common.arrays import Bools, Floats, Ints
+from histohet.common.arrays import Floats, Ints
 from histohet.fusion.blocks import Filters
-from histohet.fusion.competing_risks import CAUSES, EVENT, of_cause
+from histohet.fusion.competing_risks import CAUSES
+from histohet.fusion.folds import Split
 from histohet.fusion.models import Blocks, Fusion, FusionModel, fit_models, used_by
-from histohet.prognosis import models as prognosis
-
-Centres = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +53,14 @@ def cross_validate(
     time: Floats,
     state: Ints,
     models: Mapping[str, Fusion],
+    splits: Sequence[Split],
     *,
-    folds: int,
-    repeats: int,
     horizons: Sequence[float],
     filters: Filters,
-    seed: int,
-    centre: Centres | None = None,
 ) -> Predictions:
     """Fit every model on all folds but one and apply it to that one, for every fold.
 
-    Folds are the same for all models. Whatever is learnt is learnt without the fold that is
+    Whatever is learnt is learnt without the fold that is
     predicted: columns, filters, scales, penalties, the weights of late fusion, hazards.
 
     Parameters
@@ -78,28 +71,21 @@ def cross_validate(
         Follow-up and how it ended, (n,).
     models
         By name.
-    folds, repeats
-        Parts that the patients are dealt into, and how often they are dealt anew.
+    splits
+        Who is left out by whom, every patient once in each repetition (`deal_splits`).
     horizons
         In the unit of `time`.
     filters
         On features.
-    seed
-        Of the folds.
-    centre
-        Patients of one are in one fold, (n,); each patient for himself if not given.
 
     Raises
     ------
-    ValueError
-        If there are too few events or centres (`why_not`).
+    FusionError
+        If a block was learnt in other folds.
     """
-    reason = why_not(state, folds, centre)
-    if reason:
-        raise ValueError(reason)
-    event = of_cause(state, EVENT)
-    shape = (len(models), repeats)
-    fold_of = np.empty((repeats, len(time)), np.int64)
+    repeats = list(dict.fromkeys(split.repeat for split in splits))
+    shape = (len(models), len(repeats))
+    fold_of = np.empty((len(repeats), len(time)), np.int64)
     predictor = np.empty((*shape, len(time)))
     incidence = np.empty((*shape, len(horizons), len(time)))
     rows: list[dict[str, object]] = []
@@ -109,23 +95,21 @@ def cross_validate(
         if blocks[name].kind == "features"
         for column in blocks[name].number_names
     }
-    for r, seeds in enumerate(np.random.SeedSequence(seed).spawn(repeats)):
-        of_outer, *of_inner = (int(one) for one in seeds.generate_state(folds + 1))
-        fold_of[r] = deal(event, folds, of_outer, centre)
-        for k in range(folds):
-            training = fold_of[r] != k
-            inner = inner_folds(event, training, folds, of_inner[k], centre)
-            fitted = fit_models(blocks, time, state, inner, models, filters)
-            left_out = {name: block.of(~training) for name, block in blocks.items()}
-            for m, (name, model) in enumerate(fitted.items()):
-                eta = model.predictors(left_out)
-                predictor[m, r, ~training] = eta[0]
-                risks = model.hazards.incidence(eta, np.asarray(horizons))
-                incidence[m, r, :, ~training] = risks
-                rows += _rows(name, r, k, model, {b: blocks[b].of(training) for b in model.parts})
-            for feature in _features(blocks, fitted):
-                kept[feature] += 1
-    shares = [(block, column, n / (repeats * folds)) for (block, column), n in kept.items()]
+    for split in splits:
+        r, training = repeats.index(split.repeat), split.training
+        fold_of[r, ~training] = split.fold - 1
+        here = {name: block.in_split(split) for name, block in blocks.items()}
+        fitted = fit_models(here, time, state, split.inner, models, filters)
+        left_out = {name: block.of(~training) for name, block in here.items()}
+        for m, (name, model) in enumerate(fitted.items()):
+            eta = model.predictors(left_out)
+            predictor[m, r, ~training] = eta[0]
+            risks = model.hazards.incidence(eta, np.asarray(horizons))
+            incidence[m, r, :, ~training] = risks
+            rows += _rows(name, split, model, {b: here[b].of(training) for b in model.parts})
+        for feature in _features(here, fitted):
+            kept[feature] += 1
+    shares = [(block, column, n / len(splits)) for (block, column), n in kept.items()]
     return Predictions(
         models=models,
         horizons=tuple(horizons),
@@ -137,52 +121,8 @@ def cross_validate(
     )
 
 
-def inner_folds(
-    event: Bools, training: Bools, folds: int, seed: int, centre: Centres | None
-) -> Ints:
-    """Deal the training patients into folds, in which penalties are chosen; −1 for others, (n,)."""
-    inner, parts, here = np.full(len(event), -1), folds, None
-    if centre is not None and len(np.unique(centre[training])) > 1:
-        # Where some centres are predicted, fewer are left than there are folds.
-        here = centre[training]
-        parts = min(folds, len(np.unique(here)))
-    inner[training] = deal(event[training], parts, seed, here)
-    return inner
-
-
-def deal(event: Bools, folds: int, seed: int, centre: Centres | None) -> Ints:
-    """Deal patients into folds at random, those with an event evenly, and centres whole.
-
-    Returns
-    -------
-    ndarray
-        (n,) int64, 0 to folds − 1.
-    """
-    if centre is None:
-        return prognosis.deal_folds(event, folds, seed)
-    fold = np.empty(len(event), np.int64)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for k, (_, left_out) in enumerate(splitter.split(event, event, centre)):
-        fold[left_out] = k
-    return fold
-
-
-def why_not(state: Ints, folds: int, centre: Centres | None = None) -> str:
-    """Say what forbids a cross-validation into so many folds, "" if nothing does."""
-    reason = prognosis.why_not(of_cause(state, EVENT), folds)
-    if reason or centre is None:
-        return reason
-    centres = len(np.unique(centre))
-    if centres < folds:
-        return (
-            f"{centres} centres, whose patients stay together: {folds} folds need at least "
-            f"{folds}; fewer 'folds', or no 'centre'"
-        )
-    return ""
-
-
 def _rows(
-    name: str, repeat: int, fold: int, model: FusionModel, blocks: Blocks
+    name: str, split: Split, model: FusionModel, blocks: Blocks
 ) -> Iterator[dict[str, object]]:
     """Yield what a fitted model has of each block, for each event."""
     for block, part in model.parts.items():
@@ -190,8 +130,8 @@ def _rows(
         for i, cause in enumerate(CAUSES):
             yield {
                 "model": name,
-                "repeat": repeat + 1,
-                "fold": fold + 1,
+                "repeat": split.repeat,
+                "fold": split.fold,
                 "block": block,
                 "cause": cause,
                 "penalty": part.penalty[i],

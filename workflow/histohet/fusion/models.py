@@ -24,8 +24,9 @@ from typing import Literal
 import numpy as np
 
 from histohet.common.arrays import Bools, Floats, Ints
-from histohet.fusion.blocks import Block, Encoding, Filters, learn_encoding
+from histohet.fusion.blocks import Block, Encoding, Filters
 from histohet.fusion.competing_risks import CAUSES, EVENT, Hazards, of_cause
+from histohet.fusion.design import Design, Encoded, encode
 from histohet.prognosis.models import (
     PENALTIES,
     WEAK_PENALTY,
@@ -116,27 +117,6 @@ _Weights = dict[str, tuple[Floats, Floats, float]]
 
 
 @dataclass(frozen=True, eq=False)
-class _Encoded:
-    """A block as a model takes it.
-
-    Attributes
-    ----------
-    encoding
-        From columns to p numbers.
-    axes
-        Orthonormal, (p, c): principal axes of the training patients' numbers where the block is
-        tuned, so that no more than training patients are left; else (p, p).
-    values, missing
-        The numbers along them, (n, c), and the indicator, (n, 0) or (n, 1).
-    """
-
-    encoding: Encoding
-    axes: Floats
-    values: Floats
-    missing: Floats
-
-
-@dataclass(frozen=True, eq=False)
 class _Alone:
     """What the blocks say by themselves of one event, in the training patients.
 
@@ -182,9 +162,9 @@ def fit_models(
     """
     training = inner >= 0
     used = {name: blocks[name] for name in used_by(models)}
-    encoded = _encode(used, training, time, state, filters)
+    encoded = encode(used, training, time, state, filters)
     folds = [
-        (fold, _encode(used, fold, time, state, filters))
+        (fold, encode(used, fold, time, state, filters))
         for fold in (training & (inner != k) for k in range(inner.max() + 1))
     ]
     fitted: dict[str, list[_Weights]] = {name: [] for name in models}
@@ -205,98 +185,6 @@ def used_by(models: Mapping[str, Fusion]) -> list[str]:
     return list(dict.fromkeys(block for fusion in models.values() for block in fusion.blocks))
 
 
-def _encode(
-    blocks: Blocks, training: Bools, time: Floats, state: Ints, filters: Filters
-) -> dict[str, _Encoded]:
-    found = {}
-    for name, block in blocks.items():
-        encoding = learn_encoding(block, training, time, of_cause(state, EVENT), filters)
-        values, missing = encoding.apply(block)
-        axes = _principal_axes(values[training]) if block.tuned else np.eye(values.shape[1])
-        found[name] = _Encoded(encoding, axes, values @ axes, missing)
-    return found
-
-
-class _Design:
-    """Columns of a model of several blocks, fewer than training patients for those that are tuned.
-
-    Ridge regression on many columns is ridge regression on their principal components. Those of a
-    tuned block are divided by the root of its penalty, so that one penalty holds for all.
-
-    Parameters
-    ----------
-    encoded
-        Of every block.
-    penalty
-        Of the tuned blocks of the model, by name.
-    weak
-        Its other blocks.
-    training
-        (n,) whose components are taken.
-
-    Attributes
-    ----------
-    matrix
-        (n, w + c): weak columns and indicators, then components.
-    n_weak
-        w.
-    """
-
-    def __init__(
-        self,
-        encoded: Mapping[str, _Encoded],
-        penalty: Mapping[str, float],
-        weak: Sequence[str],
-        training: Bools,
-    ) -> None:
-        self._encoded, self._penalty, self._weak = encoded, penalty, weak
-        small = [encoded[name].values for name in weak]
-        small += [encoded[name].missing for name in (*weak, *penalty)]
-        wide = [encoded[name].values / np.sqrt(value) for name, value in penalty.items()]
-        together = np.hstack(wide) if wide else np.empty((len(training), 0))
-        # Components of one block are so already.
-        several = len(penalty) > 1
-        self._axes = _principal_axes(together[training]) if several else np.eye(together.shape[1])
-        self.matrix = np.hstack([*small, together @ self._axes])
-        self.n_weak = self.matrix.shape[1] - self._axes.shape[1]
-
-    def penalties(self, factors: Sequence[float]) -> Floats:
-        """Return the penalty on each column for m factors on those of tuned blocks, (m, w + c)."""
-        found = np.full((len(factors), self.matrix.shape[1]), WEAK_PENALTY)
-        found[:, self.n_weak :] = np.array(factors)[:, None]
-        return found
-
-    def by_block(self, coefficients: Floats) -> dict[str, tuple[Floats, Floats]]:
-        """Return the weights of every block, (p,), and that of its indicator, (0,) or (1,)."""
-        weights, indicators, at = {}, {}, 0
-        for name in self._weak:
-            c = self._encoded[name].values.shape[1]
-            weights[name] = coefficients[at : at + c]
-            at += c
-        for name in (*self._weak, *self._penalty):
-            c = self._encoded[name].missing.shape[1]
-            indicators[name] = coefficients[at : at + c]
-            at += c
-        wide, start = self._axes @ coefficients[self.n_weak :], 0
-        for name, value in self._penalty.items():
-            c = self._encoded[name].values.shape[1]
-            weights[name] = wide[start : start + c] / np.sqrt(value)
-            start += c
-        return {
-            name: (self._encoded[name].axes @ weights[name], indicators[name]) for name in weights
-        }
-
-
-def _principal_axes(values: Floats) -> Floats:
-    """Return orthonormal axes, (P, c), that hold everything of (n, P) values."""
-    if not values.size:
-        return np.empty((values.shape[1], 0))
-    _, strength, axes = np.linalg.svd(values, full_matrices=False)
-    kept = int(np.count_nonzero(strength > 1e-9 * strength[0])) if strength[0] > 0 else 0
-    found: Floats = axes[:kept].T
-    return found
-
-
 @dataclass(frozen=True, eq=False)
 class _Event:
     """What all models of one event have in common.
@@ -314,8 +202,8 @@ class _Event:
     """
 
     blocks: Blocks
-    encoded: Mapping[str, _Encoded]
-    folds: Sequence[tuple[Bools, Mapping[str, _Encoded]]]
+    encoded: Mapping[str, Encoded]
+    folds: Sequence[tuple[Bools, Mapping[str, Encoded]]]
     training: Bools
     time: Floats
     event: Bools
@@ -356,7 +244,7 @@ def _paths(
 ) -> Iterator[tuple[Bools, Floats, Floats]]:
     """Yield who is left of each inner fold, what m fits predict, (m, n), and how well, (m,)."""
     for (fold, encoded), fitted in zip(of.folds, of.risk_of_folds, strict=True):
-        design = _Design(encoded, tuned, weak, fold)
+        design = Design(encoded, tuned, weak, fold)
         path = ridge_path(design.matrix[fold], fitted, design.penalties(factors))
         predictors = path @ design.matrix.T
         of_training, left = predictors[:, of.training], fold[of.training]
@@ -388,7 +276,7 @@ def _early(names: Sequence[str], of: _Event, alone: _Alone) -> _Weights:
     if len(tuned) > 1:
         scores = [gained for _, _, gained in _paths(of, tuned, weak, FACTORS)]
         factor = FACTORS[int(np.argmax(np.sum(scores, axis=0)))]
-    design = _Design(of.encoded, tuned, weak, of.training)
+    design = Design(of.encoded, tuned, weak, of.training)
     (penalty,) = design.penalties([factor])
     coefficients = maximise(design.matrix[of.training], of.risk, penalty).coefficients
     return {
@@ -432,7 +320,7 @@ def stacked(predictors: Floats, risk: RiskSets) -> Floats:
 
 def _model(
     fusion: Fusion,
-    encoded: Mapping[str, _Encoded],
+    encoded: Mapping[str, Encoded],
     by_cause: Sequence[_Weights],
     time: Floats,
     state: Ints,

@@ -20,8 +20,8 @@ from histohet.common.tables import read_tsv
 from histohet.fusion.blocks import Block, FusionError, aligned
 from histohet.fusion.comparison import ALONE_BY_VOLUME
 from histohet.fusion.competing_risks import COMPETING, EVENT
-from histohet.fusion.cross_validation import Centres
 from histohet.fusion.feature_table import FeatureTable, read_feature_table, scanned_after
+from histohet.fusion.folds import Centres
 from histohet.fusion.models import Blocks
 from histohet.fusion.settings import FusionSettings
 from histohet.prognosis.added_value import patient_embeddings

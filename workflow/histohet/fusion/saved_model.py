@@ -25,10 +25,11 @@ from histohet.common.provenance import Provenance
 from histohet.fusion.blocks import Encoding, FusionError
 from histohet.fusion.comparison import LATE, filters_of, named
 from histohet.fusion.competing_risks import COMPETING, EVENT, Hazards, aalen_johansen
-from histohet.fusion.cross_validation import Centres, Predictions, inner_folds, why_not
+from histohet.fusion.cross_validation import Predictions
 from histohet.fusion.estimates import NOTHING
 from histohet.fusion.evaluation import Comparison, empty, tabulated
 from histohet.fusion.feature_table import in_words
+from histohet.fusion.folds import Centres, deal_everybody
 from histohet.fusion.models import Blocks, Fusion, FusionModel, Part, fit_models
 from histohet.fusion.settings import FusionSettings
 
@@ -89,13 +90,13 @@ def fit_to_all(
         If there are too few events.
     """
     time, state = outcome["time_months"].to_numpy(np.float64), outcome["state"].to_numpy(np.int64)
-    if reason := why_not(state, settings.folds, centre):
-        raise FusionError(reason)
-    everybody = np.ones(len(time), bool)
-    inner = inner_folds(state == EVENT, everybody, settings.folds, seed, centre)
+    try:
+        split = deal_everybody(state, settings.folds, seed, centre)
+    except ValueError as error:
+        raise FusionError(str(error)) from error
     fusion = Fusion(settings.blocks, settings.combine)
-    used = {name: blocks[name] for name in settings.blocks}
-    model = fit_models(used, time, state, inner, {"": fusion}, filters_of(settings))[""]
+    used = {name: blocks[name].in_split(split) for name in settings.blocks}
+    model = fit_models(used, time, state, split.inner, {"": fusion}, filters_of(settings))[""]
     predictor = model.predictors(used)[0]
     curve = aalen_johansen(time, state)
     within = [months for months in sorted(settings.horizons) if months <= time.max()]

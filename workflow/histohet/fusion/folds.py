@@ -1,0 +1,185 @@
+"""Who is predicted by whom: patients dealt into folds, and into inner folds within these.
+
+Everything that learns in folds, models of blocks and networks of slides, learns in these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from histohet.common.arrays import Bools, Ints
+from histohet.common.tables import read_tsv
+from histohet.fusion.competing_risks import EVENT, of_cause
+from histohet.prognosis import models as prognosis
+
+Centres = npt.NDArray[np.str_]
+
+LEFT_OUT = 0
+"""Part of who is not learnt from."""
+
+EVERYBODY = 0
+"""Repetition and fold in which nobody is left out: the model that is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Who of n patients is learnt from, and the inner folds that choices are made in.
+
+    Attributes
+    ----------
+    repeat, fold
+        From 1; `EVERYBODY` twice where nobody is left out.
+    part
+        Inner fold of each training patient, from 1; `LEFT_OUT` of the others, (n,) int64.
+    """
+
+    repeat: int
+    fold: int
+    part: Ints
+
+    @property
+    def training(self) -> Bools:
+        """Who is learnt from, (n,)."""
+        trained: Bools = self.part != LEFT_OUT
+        return trained
+
+    @property
+    def inner(self) -> Ints:
+        """Inner folds from 0, −1 of who is left out, (n,)."""
+        numbers: Ints = self.part - 1
+        return numbers
+
+    def of(self, rows: Bools) -> Split:
+        """Return the split of some patients."""
+        return replace(self, part=self.part[rows])
+
+
+def deal_splits(
+    state: Ints, folds: int, repeats: int, seed: int, centre: Centres | None = None
+) -> list[Split]:
+    """Deal patients into folds, so often, and into inner folds where each fold is left out.
+
+    Parameters
+    ----------
+    state
+        How follow-up ended, (n,); those with the event are dealt evenly.
+    folds, repeats
+        Parts, outer and inner, and how often patients are dealt anew.
+    seed
+        Of everything.
+    centre
+        Patients of one stay together, (n,); each patient for himself if not given.
+
+    Raises
+    ------
+    ValueError
+        If there are too few events or centres (`why_not`).
+    """
+    _check(state, folds, centre)
+    event = of_cause(state, EVENT)
+    splits = []
+    for r, seeds in enumerate(np.random.SeedSequence(seed).spawn(repeats)):
+        of_outer, *of_inner = (int(one) for one in seeds.generate_state(folds + 1))
+        outer = deal(event, folds, of_outer, centre)
+        for k in range(folds):
+            part = _inner_folds(event, outer != k, folds, of_inner[k], centre)
+            splits.append(Split(r + 1, k + 1, part))
+    return splits
+
+
+def deal_everybody(state: Ints, folds: int, seed: int, centre: Centres | None = None) -> Split:
+    """Deal all patients into inner folds and leave nobody out; see `deal_splits`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few events or centres (`why_not`).
+    """
+    _check(state, folds, centre)
+    everybody = np.ones(len(state), bool)
+    part = _inner_folds(of_cause(state, EVENT), everybody, folds, seed, centre)
+    return Split(EVERYBODY, EVERYBODY, part)
+
+
+def deal(event: Bools, folds: int, seed: int, centre: Centres | None) -> Ints:
+    """Deal patients into folds at random, those with an event evenly, and centres whole.
+
+    Returns
+    -------
+    ndarray
+        (n,) int64, 0 to folds − 1.
+    """
+    if centre is None:
+        return prognosis.deal_folds(event, folds, seed)
+    fold = np.empty(len(event), np.int64)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for k, (_, left_out) in enumerate(splitter.split(event, event, centre)):
+        fold[left_out] = k
+    return fold
+
+
+def _inner_folds(
+    event: Bools, training: Bools, folds: int, seed: int, centre: Centres | None
+) -> Ints:
+    """Return `Split.part` of training patients that are dealt into folds among themselves."""
+    part = np.full(len(event), LEFT_OUT)
+    parts, here = folds, None
+    if centre is not None and len(np.unique(centre[training])) > 1:
+        # Where some centres are predicted, fewer are left than there are folds.
+        here = centre[training]
+        parts = min(folds, len(np.unique(here)))
+    part[training] = 1 + deal(event[training], parts, seed, here)
+    return part
+
+
+def why_not(state: Ints, folds: int, centre: Centres | None = None) -> str:
+    """Say what forbids a cross-validation into so many folds, "" if nothing does."""
+    reason = prognosis.why_not(of_cause(state, EVENT), folds)
+    if reason or centre is None:
+        return reason
+    centres = len(np.unique(centre))
+    if centres < folds:
+        return (
+            f"{centres} centres, whose patients stay together: {folds} folds need at least "
+            f"{folds}; fewer 'folds', or no 'centre'"
+        )
+    return ""
+
+
+def _check(state: Ints, folds: int, centre: Centres | None) -> None:
+    if reason := why_not(state, folds, centre):
+        raise ValueError(reason)
+
+
+def table_of(splits: Sequence[Split], outcome: pd.DataFrame) -> pd.DataFrame:
+    """Return splits as a table: a row for each of them and each patient.
+
+    Columns: ``repeat``, ``fold``, ``patient``, ``time_months``, ``state``, ``part``.
+
+    Parameters
+    ----------
+    splits
+        Of n patients.
+    outcome
+        ``time_months`` and ``state``, indexed by patient, (n, 2).
+    """
+    of_patients = outcome[["time_months", "state"]].rename_axis("patient").reset_index()
+    tables = [of_patients.assign(part=split.part) for split in splits]
+    for table, split in zip(tables, splits, strict=True):
+        table.insert(0, "repeat", split.repeat)
+        table.insert(1, "fold", split.fold)
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_folds(path: str | Path, repeat: int) -> dict[int, pd.DataFrame]:
+    """Read the splits of one repetition of `table_of`, by fold, each indexed by patient."""
+    table = read_tsv(path)
+    of_repeat = table[table["repeat"] == repeat]
+    return {int(str(fold)): rows.set_index("patient") for fold, rows in of_repeat.groupby("fold")}
