@@ -11,6 +11,7 @@ from histohet.fusion.blocks import Block, Filters, learn_encoding
 from histohet.fusion.comparison import models_of
 from histohet.fusion.cross_validation import Predictions, cross_validate
 from histohet.fusion.estimates import estimate_all, estimate_table
+from histohet.fusion.folds import deal_splits
 from histohet.fusion.models import Blocks, Fusion
 from histohet.fusion.performance import auc, known_by
 
@@ -34,17 +35,9 @@ def predicted(
     months: float = MONTHS,
 ) -> Predictions:
     """Cross-validate once."""
-    return cross_validate(
-        blocks,
-        outcome["time_months"].to_numpy(),
-        outcome["state"].to_numpy(),
-        models,
-        folds=folds,
-        repeats=1,
-        horizons=(months,),
-        filters=filters,
-        seed=seed,
-    )
+    time, state = outcome["time_months"].to_numpy(), outcome["state"].to_numpy()
+    splits = deal_splits(state, folds, 1, seed)
+    return cross_validate(blocks, time, state, models, splits, horizons=(months,), filters=filters)
 
 
 def aucs(found: Predictions, outcome: pd.DataFrame) -> dict[str, float]:
