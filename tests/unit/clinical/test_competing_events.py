@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histohet.clinical.endpoints import read_endpoint
@@ -238,6 +238,7 @@ def by_hand(forms: Sequence[tuple[str, str, str, int]]) -> dict[str, tuple[float
     return found
 
 
+@settings(max_examples=40)
 @given(st.lists(form, max_size=8))
 def test_any_forms_are_read_as_by_hand(forms: list[tuple[str, str, str, int]]) -> None:
     whole = [*forms, *KINDS]
