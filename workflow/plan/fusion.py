@@ -10,8 +10,16 @@ from histohet.fusion.settings import OWN_BLOCKS
 from plan import paths
 from plan.analyses import Analyses
 from plan.encoders import Encoders
+from plan.inputs import Inputs
 from plan.interface import PlanError, Wildcards, with_signature
+from plan.paths import fill
+from plan.slides import Slides
 from plan.variants import Variants
+
+OF_FOLDS = frozenset(
+    ("endpoint", "blocks", "tables", "analysis", "pooling", "scores", "centre", "folds", "repeats")
+)
+"""Keys of the section that say who is dealt into which folds; others train no network anew."""
 
 
 @with_signature
@@ -28,10 +36,17 @@ class Fusion:
     """
 
     def __init__(
-        self, config: Config, variants: Variants, encoders: Encoders, analyses: Analyses
+        self,
+        config: Config,
+        slides: Slides,
+        variants: Variants,
+        encoders: Encoders,
+        analyses: Analyses,
+        inputs: Inputs,
     ) -> None:
         self.settings = config.fusion
-        self._variants, self._encoders = variants, encoders
+        self._config, self._inputs = config, inputs
+        self._slides, self._variants, self._encoders = slides, variants, encoders
         named = self.settings and self.settings.analysis
         self.analysis = analyses.by_name[named or analyses.first]
         if self.settings is None:
@@ -73,8 +88,9 @@ class Fusion:
         return [file for file in draws if file == paths.RADIOMICS_DRAWS or Path(file).exists()]
 
     def slides(self, wildcards: Wildcards) -> list[str]:
-        """Return the table of slides, if a block is made of them."""
-        return [paths.COHORT.format(variant=self._variant)] if self._of_slides else []
+        """Return the table of slides, if a block is made of it."""
+        wanted = set(self._of_slides) - {"mil"}
+        return [paths.COHORT.format(variant=self._variant)] if wanted else []
 
     def vectors(self, wildcards: Wildcards) -> list[str]:
         """Return the table of slide embeddings, if they are a block."""
@@ -86,8 +102,85 @@ class Fusion:
             return {}
         return {
             "slide": self._factors,
+            "mil": {"masking": self._tiles[1]},
             "heterogeneity": dict(self._variants[self._variant].factors),
         }
+
+    # --- networks on tiles ------------------------------------------------------------------------
+
+    @property
+    def _with_mil(self) -> bool:
+        return "mil" in self._of_slides
+
+    @property
+    def _tiles(self) -> tuple[str, str]:
+        """Which tiles the first variant encodes, and how."""
+        return self._variants[self._variant].tiles
+
+    @property
+    def encoder(self) -> str:
+        """What embeddings that networks are trained on are filed under; no input function."""
+        return self._tiles[0] if self._of_slides else ""
+
+    @property
+    def mil(self) -> dict[str, Any]:
+        """How networks are trained; no input function."""
+        return {} if self.settings is None else self.settings.mil.canonical()
+
+    @property
+    def min_coverage(self) -> float | None:
+        """Epithelium that a tile needs, where more tiles are encoded for some variant."""
+        if not self._with_mil:
+            return None
+        whole = self._variants[self._variant].variant.masking == "whole"
+        wanted = self._config.epithelium.min_coverage
+        return None if whole or wanted == self._variants.encoded_coverage else wanted
+
+    def features(self, wildcards: Wildcards) -> list[str]:
+        """Return the embeddings of all slides."""
+        encoder, masking = self._tiles
+        return [self._inputs.features_of(slide, encoder, masking) for slide in self._slides.rows]
+
+    def coverage(self, wildcards: Wildcards) -> list[str]:
+        """Return the epithelium of all tiles, where not all that are encoded count."""
+        slides = [] if self.min_coverage is None else self._slides.rows
+        return fill(paths.COVERAGE, slide=slides)
+
+    def bags(self, wildcards: Wildcards) -> list[str]:
+        """Return the table of bags, if networks look at them."""
+        return [paths.MIL_BAGS] if self._with_mil else []
+
+    def networks(self, wildcards: Wildcards) -> list[str]:
+        """Return the networks of all folds of a repetition; of 0, those by everybody."""
+        folds = range(1, self._folds + 1) if int(wildcards.repeat) else (0,)
+        return fill(paths.MIL_NETWORKS, repeat=wildcards.repeat, fold=map(str, folds))
+
+    def predicted(self, wildcards: Wildcards) -> list[str]:
+        """Return what networks say of patients whom they had not seen, in all splits."""
+        repeats = range(self.settings.repeats + 1) if self.settings and self._with_mil else ()
+        return fill(paths.MIL_PREDICTED, repeat=map(str, repeats))
+
+    def predicted_of_everybody(self, wildcards: Wildcards) -> list[str]:
+        """Return it for the model that is kept."""
+        return self.predicted(wildcards)[:1]
+
+    def network(self, wildcards: Wildcards) -> list[str]:
+        """Return the networks by everybody, for the model that is kept."""
+        return fill(paths.MIL_NETWORKS, repeat="0", fold="0") if self._with_mil else []
+
+    def applied(self, wildcards: Wildcards) -> list[str]:
+        """Return what the network of another run says of this cohort."""
+        return [paths.MIL_APPLIED] if self._with_mil else []
+
+    @property
+    def _folds(self) -> int:
+        return 0 if self.settings is None else self.settings.folds
+
+    @property
+    def of_folds(self) -> dict[str, Any]:
+        """What the folds depend on, of the section; no input function."""
+        section = {} if self.settings is None else self.settings.canonical()
+        return {key: value for key, value in section.items() if key in OF_FOLDS}
 
     @property
     def _variant(self) -> str:
@@ -96,7 +189,7 @@ class Fusion:
     @property
     def _factors(self) -> dict[str, str]:
         pooling = "mean" if self.settings is None else self.settings.pooling
-        encoder, masking = self._variants[self._variant].tiles
+        encoder, masking = self._tiles
         if pooling == "chief":
             encoder, masking = self._encoders.chief.name, "whole"
         return {"encoder": encoder, "masking": masking, "pooling": pooling}

@@ -30,6 +30,7 @@ class Wildcards(Protocol):
     combination: str
     array: str
     scan: str
+    repeat: str
 
 
 Files = str | list[str]

@@ -3,8 +3,8 @@
 Wildcards in braces: ``slide`` (where slides are pooled, the patient), the factors that variants
 share files by (``encoder``, ``masking``, ``procedure``), ``pooling``, ``variant``, ``analysis``,
 ``trait``, ``fold``, ``round``, the ``combination`` of traits, the ``array`` that cores are of, the
-``scan``, and whether fused blocks were ``cross_validated`` or a model was ``applied``
-(``evaluation``).
+``scan``, the ``repeat`` of a cross-validation, and whether fused blocks were ``cross_validated`` or
+a model was ``applied`` (``evaluation``).
 """
 
 from __future__ import annotations
@@ -87,6 +87,11 @@ CURVE = "results/specification_curve/curve.tsv"
 COMPARISON = "results/ablation/{compared}_variants.tsv"
 ADDED_VALUE = "results/added_value/{variant}/estimates.tsv"
 
+FUSION_FOLDS = "results/fusion/folds.tsv"
+MIL_BAGS = "results/fusion/mil/bags.tsv"
+MIL_NETWORKS = "results/fusion/mil/networks/{repeat}_{fold}.safetensors"
+MIL_PREDICTED = "results/fusion/mil/predicted/{repeat}.tsv"
+MIL_APPLIED = "results/fusion/mil/applied.tsv"
 FUSION = {
     name: f"results/fusion/{{evaluation}}/{name}.tsv"
     for name in ("estimates", "risks", "decision", "curves", "patterns", "fits", "kept", "flow")

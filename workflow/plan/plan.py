@@ -90,7 +90,9 @@ class Plan:
         self.scans = Scans(config, scans, missing)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
-        self.fusion = Fusion(config, self.variants, self.encoders, self.analyses)
+        self.fusion = Fusion(
+            config, self.slides, self.variants, self.encoders, self.analyses, self.inputs
+        )
         self.atlas = Atlas(
             config, self.slides, self.variants, self.inputs, self.analyses, self.scans
         )
@@ -117,6 +119,7 @@ class Plan:
             "trait": one_of(self.traits.wanted),
             "fold": r"\d+",
             "round": r"\d+",
+            "repeat": r"\d+",
             "combination": one_of(self.traits.combinations_by_name),
             "analysis": one_of(self.analyses.by_name),
             "array": one_of(self.arrays.rows),

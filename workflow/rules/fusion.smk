@@ -5,6 +5,144 @@ localrules:
     fusion,
 
 
+# Networks on tiles, which learn from outcomes and so within the folds of everything else: who is dealt
+# where, a job for each fold, and what each says of the patients whom it has not seen.
+rule list_bags:
+    input:
+        preflight=paths.PREFLIGHT,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+    output:
+        bags=paths.MIL_BAGS,
+    log:
+        "results/logs/list_bags.log",
+    benchmark:
+        "results/benchmarks/list_bags/all.tsv"
+    conda:
+        "../../envs/clustering.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000, per_1000_slides=100),
+        runtime=growing(10, per_1000_slides=10),
+    params:
+        encoder=PLAN.fusion.encoder,
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("list_bags.py"),
+    script:
+        "../scripts/list_bags.py"
+
+
+rule deal_folds:
+    input:
+        **paths.CLINICAL,
+        tables=PLAN.fusion.tables,
+        slides=PLAN.fusion.slides,
+        vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+    output:
+        folds=paths.FUSION_FOLDS,
+    log:
+        "results/logs/deal_folds.log",
+    benchmark:
+        "results/benchmarks/deal_folds/all.tsv"
+    conda:
+        "../../envs/survival.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=100),
+        runtime=growing(10),
+    params:
+        fusion=PLAN.fusion.of_folds,
+        analysis=PLAN.fusion.analysis,
+        made_by=PLAN.fusion.made_by,
+        seed=config["seed"],
+        code=code_of("deal_folds.py"),
+    script:
+        "../scripts/deal_folds.py"
+
+
+rule train_mil:
+    input:
+        folds=paths.FUSION_FOLDS,
+        bags=paths.MIL_BAGS,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+    output:
+        networks=paths.MIL_NETWORKS,
+    log:
+        "results/logs/train_mil/{repeat}_{fold}.log",
+    benchmark:
+        "results/benchmarks/train_mil/{repeat}_{fold}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        # Tiles of sixteen patients, whatever the cohort.
+        mem_mb=growing(3000, per_1000_slides=20),
+        runtime=growing(60, per_1000_slides=240),
+        gpu=1,
+    params:
+        mil=PLAN.fusion.mil,
+        min_coverage=PLAN.fusion.min_coverage,
+        seed=config["seed"],
+        code=code_of("train_mil.py"),
+    script:
+        "../scripts/train_mil.py"
+
+
+rule predict_mil:
+    input:
+        folds=paths.FUSION_FOLDS,
+        bags=paths.MIL_BAGS,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+        networks=PLAN.fusion.networks,
+    output:
+        predicted=paths.MIL_PREDICTED,
+    log:
+        "results/logs/predict_mil/{repeat}.log",
+    benchmark:
+        "results/benchmarks/predict_mil/{repeat}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=20),
+        # 20,000 tiles of 1,024 numbers take a second for each fold.
+        runtime=growing(30, per_1000_slides=240),
+    params:
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("predict_mil.py"),
+    script:
+        "../scripts/predict_mil.py"
+
+
+rule apply_mil:
+    input:
+        bags=paths.MIL_BAGS,
+        features=PLAN.fusion.features,
+        coverage=PLAN.fusion.coverage,
+        model=PLAN.fusion.model,
+    output:
+        applied=paths.MIL_APPLIED,
+    log:
+        "results/logs/apply_mil.log",
+    benchmark:
+        "results/benchmarks/apply_mil/all.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, per_1000_slides=20),
+        runtime=growing(30, per_1000_slides=60),
+    params:
+        made_by=PLAN.fusion.made_by,
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("apply_mil.py"),
+    script:
+        "../scripts/apply_mil.py"
+
+
 rule fuse:
     input:
         **paths.CLINICAL,
@@ -12,6 +150,8 @@ rule fuse:
         draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+        predicted=PLAN.fusion.predicted,
     output:
         **{
             name: fill(file, evaluation="cross_validated")[0]
@@ -45,6 +185,9 @@ rule save_fusion_model:
         draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+        predicted=PLAN.fusion.predicted_of_everybody,
+        network=PLAN.fusion.network,
     output:
         **paths.FUSION_MODEL,
     log:
@@ -74,6 +217,8 @@ rule apply_fusion_model:
         draws=PLAN.fusion.draws,
         slides=PLAN.fusion.slides,
         vectors=PLAN.fusion.vectors,
+        bags=PLAN.fusion.bags,
+        predicted=PLAN.fusion.applied,
         model=PLAN.fusion.model,
     output:
         **{

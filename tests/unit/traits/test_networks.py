@@ -10,7 +10,7 @@ from helpers.traits import Planted, planted, settings
 from histohet.traits.auc import auc
 from histohet.traits.linear import fit_linear
 from histohet.traits.models import AttentionHeads, heads_of
-from histohet.traits.networks import MODULES, NetworkFit, _unscaled
+from histohet.traits.networks import MODULES, NetworkFit, unscaled
 from histohet.traits.training import Lesson, Slides, train_trait
 
 
@@ -21,7 +21,7 @@ def test_numpy_and_torch_agree(kind: str) -> None:
     torch.manual_seed(2)
     mean, sd = rng.normal(size=7), rng.uniform(0.5, 2, 7)
     networks = [MODULES[kind](7) for _ in range(3)]
-    states = [_unscaled(network.state_dict(), mean, sd) for network in networks]
+    states = [unscaled(network.state_dict(), mean, sd) for network in networks]
     heads = heads_of(kind, {name: np.stack([s[name] for s in states]) for name in states[0]})
     tiles = rng.normal(size=(50, 7))
     scaled = torch.as_tensor((tiles - mean) / sd, dtype=torch.float32)
@@ -41,9 +41,7 @@ def test_attention_with_a_linear_classifier_is_additive() -> None:
     torch.manual_seed(4)
     state = {
         name: one[None]
-        for name, one in _unscaled(
-            MODULES["abmil"](5).state_dict(), np.zeros(5), np.ones(5)
-        ).items()
+        for name, one in unscaled(MODULES["abmil"](5).state_dict(), np.zeros(5), np.ones(5)).items()
     }
     heads = heads_of("abmil", state)
     assert isinstance(heads, AttentionHeads)

@@ -13,7 +13,7 @@ from histohet.fusion.blocks import Filters
 from histohet.fusion.cross_validation import cross_validate
 from histohet.fusion.estimates import NOTHING, blank_of, estimate_table
 from histohet.fusion.evaluation import Comparison, not_estimable, tabulated
-from histohet.fusion.folds import Centres, Split, deal_splits, why_not
+from histohet.fusion.folds import Centres, Split, deal_splits, splits_of, why_not
 from histohet.fusion.models import Blocks, Fusion
 from histohet.fusion.performance import auc, known_by
 from histohet.fusion.settings import OTHER_MODELS, FusionSettings
@@ -129,14 +129,6 @@ def _compared(
     found = tabulated(predictions, blocks, full, pairs_of(names, models), outcome, settings, seed)
     permuted = list(_permuted(blocks, names, time, state, settings, seed, centre))
     return found.with_estimates(estimate_table(permuted)) if permuted else found
-
-
-def splits_of(
-    outcome: pd.DataFrame, settings: FusionSettings, seed: int, centre: Centres | None
-) -> list[Split]:
-    """Return the folds of a cohort, which is in the order of its patients."""
-    state = outcome["state"].to_numpy(np.int64)
-    return deal_splits(state, settings.folds, settings.repeats, seed, centre)
 
 
 def filters_of(settings: FusionSettings) -> Filters:

@@ -17,6 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from histohet.common.arrays import Bools, Ints
 from histohet.common.tables import read_tsv
 from histohet.fusion.competing_risks import EVENT, of_cause
+from histohet.fusion.settings import FusionSettings
 from histohet.prognosis import models as prognosis
 
 Centres = npt.NDArray[np.str_]
@@ -94,17 +95,28 @@ def deal_splits(
     return splits
 
 
-def deal_everybody(state: Ints, folds: int, seed: int, centre: Centres | None = None) -> Split:
-    """Deal all patients into inner folds and leave nobody out; see `deal_splits`.
+def splits_of(
+    outcome: pd.DataFrame, settings: FusionSettings, seed: int, centre: Centres | None
+) -> list[Split]:
+    """Return the folds of a cohort, which is in the order of its patients."""
+    state = outcome["state"].to_numpy(np.int64)
+    return deal_splits(state, settings.folds, settings.repeats, seed, centre)
+
+
+def deal_everybody(
+    outcome: pd.DataFrame, settings: FusionSettings, seed: int, centre: Centres | None = None
+) -> Split:
+    """Deal all patients of a cohort into inner folds and leave nobody out; see `splits_of`.
 
     Raises
     ------
     ValueError
         If there are too few events or centres (`why_not`).
     """
-    _check(state, folds, centre)
+    state = outcome["state"].to_numpy(np.int64)
+    _check(state, settings.folds, centre)
     everybody = np.ones(len(state), bool)
-    part = _inner_folds(of_cause(state, EVENT), everybody, folds, seed, centre)
+    part = _inner_folds(of_cause(state, EVENT), everybody, settings.folds, seed, centre)
     return Split(EVERYBODY, EVERYBODY, part)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from histohet.fusion.comparison import ALONE_BY_VOLUME
 from histohet.fusion.competing_risks import COMPETING, EVENT
 from histohet.fusion.feature_table import FeatureTable, read_feature_table, scanned_after
 from histohet.fusion.folds import Centres
+from histohet.fusion.mil.block import mil_block
 from histohet.fusion.models import Blocks
 from histohet.fusion.settings import FusionSettings
 from histohet.prognosis.added_value import patient_embeddings
@@ -57,6 +58,7 @@ def fusion_cohort(
     slides: pd.DataFrame | None = None,
     vectors: pd.DataFrame | None = None,
     made_by: Mapping[str, Mapping[str, str]] | None = None,
+    mil: Callable[[pd.Index[str]], Block] | None = None,
 ) -> FusionCohort:
     """Bring outcome and blocks together. A patient who lacks some blocks, not all, stays.
 
@@ -77,6 +79,8 @@ def fusion_cohort(
         One row per slide that has an embedding, ``wsi`` and its numbers.
     made_by
         What made the blocks that the workflow makes.
+    mil
+        Gives the block ``mil`` of some patients.
 
     Raises
     ------
@@ -84,6 +88,8 @@ def fusion_cohort(
         If the endpoint, the centre of a patient, or a table is missing or does not fit.
     """
     rows, steps = _chosen(clinical, analysis, settings.endpoint)
+    # Folds are dealt by the order of patients, which that of a table must not change.
+    rows = rows.sort_index(kind="stable")
     made = dict(made_by or {})
     blocks: dict[str, Block] = {}
     for name in settings.blocks:
@@ -101,6 +107,10 @@ def fusion_cohort(
             before = features[~features.index.isin(late)].reindex(features.index)
             of_table = tables[name].identity, tables[name].draws
             blocks[name] = aligned(name, before, rows.index, "features", *of_table)
+        elif name == "mil":
+            if mil is None:
+                raise FusionError("block 'mil' needs slides, and there are none")
+            blocks[name] = mil(rows.index)
         else:
             blocks[name] = _of_slides(name, slides, vectors, analysis, settings, rows, made)
     known = np.column_stack([block.known for block in blocks.values()])
@@ -134,16 +144,22 @@ def read_fusion_cohort(
     ----------
     files
         ``clinical`` and ``problems``; ``tables`` in the order of the settings, and those of their
-        ``draws`` that there are; ``slides`` and ``vectors``, empty where no block is made of them.
+        ``draws`` that there are; ``slides`` and ``vectors``, empty where no block is made of them;
+        ``bags``, empty without block ``mil``, and what networks ``predicted``, empty before.
     analysis, settings, made_by
         As for `fusion_cohort`.
     """
-    draws = {name: path for name, path in settings.draws.items() if path in files["draws"]}
+    draws = {name: path for name, path in settings.draws.items() if path in files.get("draws", [])}
     tables = {
         name: read_feature_table(path, draws.get(name))
         for name, path in zip(settings.tables, files["tables"], strict=True)
     }
     slides, vectors = ([read_tsv(path) for path in files[name]] for name in ("slides", "vectors"))
+    bags, predicted = files.get("bags", []), files.get("predicted", [])
+
+    def mil(patients: pd.Index[str]) -> Block:
+        return mil_block(bags[0], predicted, patients, made_by["mil"])
+
     return fusion_cohort(
         read_clinical_tsv(str(files["clinical"]), str(files["problems"])),
         analysis,
@@ -152,6 +168,7 @@ def read_fusion_cohort(
         slides[0] if slides else None,
         vectors[0] if vectors else None,
         made_by,
+        mil if bags else None,
     )
 
 

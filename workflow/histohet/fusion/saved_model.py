@@ -30,10 +30,14 @@ from histohet.fusion.estimates import NOTHING
 from histohet.fusion.evaluation import Comparison, empty, tabulated
 from histohet.fusion.feature_table import in_words
 from histohet.fusion.folds import Centres, deal_everybody
+from histohet.fusion.mil.networks import Tensors
 from histohet.fusion.models import Blocks, Fusion, FusionModel, Part, fit_models
 from histohet.fusion.settings import FusionSettings
 
 FORMAT = "histohet fusion 1"
+
+NETWORK = "mil.network."
+"""How the names of a network's parameters begin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,8 @@ class SavedModel:
     training
         ``patients``, ``events``, ``competing``; ``predictor``, the lowest and highest log hazard of
         the event; ``horizons`` in months and ``incidence`` by each.
+    network
+        What says the block ``mil`` of a patient's tiles, where there is one.
     """
 
     model: FusionModel
@@ -63,6 +69,7 @@ class SavedModel:
     identities: Mapping[str, Mapping[str, str]]
     kinds: Mapping[str, str]
     training: Mapping[str, Any]
+    network: Tensors | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +98,7 @@ def fit_to_all(
     """
     time, state = outcome["time_months"].to_numpy(np.float64), outcome["state"].to_numpy(np.int64)
     try:
-        split = deal_everybody(state, settings.folds, seed, centre)
+        split = deal_everybody(outcome, settings, seed, centre)
     except ValueError as error:
         raise FusionError(str(error)) from error
     fusion = Fusion(settings.blocks, settings.combine)
@@ -126,6 +133,8 @@ def write_model(path: str | Path, saved: SavedModel, provenance: Provenance) -> 
         "hazards.time": saved.model.hazards.time,
         "hazards.increments": saved.model.hazards.increments,
     }
+    for name, tensor in (saved.network or {}).items():
+        tensors[NETWORK + name] = tensor
     described = {}
     for name, part in saved.model.parts.items():
         encoding = part.encoding
@@ -188,6 +197,11 @@ def read_model(path: str | Path) -> SavedModel:
         tensors = safetensors.numpy.load(content)
         parts = {name: _part(name, one, tensors) for name, one in about["blocks"].items()}
         hazards = Hazards(tensors["hazards.time"], tensors["hazards.increments"])
+        network = {
+            name.removeprefix(NETWORK): one
+            for name, one in tensors.items()
+            if name.startswith(NETWORK)
+        }
         return SavedModel(
             FusionModel(parts, hazards),
             Fusion(tuple(parts), about["fusion"]),
@@ -195,6 +209,7 @@ def read_model(path: str | Path) -> SavedModel:
             {name: one["made_by"] for name, one in about["blocks"].items()},
             {name: one["kind"] for name, one in about["blocks"].items()},
             about["trained_on"],
+            network or None,
         )
     except (KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise FusionError(f"model {path} is damaged: {error!r}") from error
@@ -278,16 +293,34 @@ def check_fit(saved: SavedModel, blocks: Blocks, settings: FusionSettings) -> No
     for name in saved.fusion.blocks:
         if name not in blocks:
             raise FusionError(f"the model needs block '{name}', which is not in fusion.blocks")
-        here, there = dict(blocks[name].identity), dict(saved.identities[name])
-        if here != there:
-            raise FusionError(
-                f"features of block '{name}' come from {in_words(here)}; the model was trained "
-                f"with {in_words(there)}: one of them"
-            )
+        _check_make(saved, name, blocks[name].identity)
     unknown = [months for months in settings.horizons if months not in saved.training["horizons"]]
     if unknown:
         known = ", ".join(f"{months:g}" for months in saved.training["horizons"]) or "none"
         raise FusionError(f"horizon {unknown[0]:g}: the model was trained for {known} months")
+
+
+def _check_make(saved: SavedModel, name: str, made_by: Mapping[str, str]) -> None:
+    here, there = dict(made_by), dict(saved.identities[name])
+    if here != there:
+        raise FusionError(
+            f"features of block '{name}' come from {in_words(here)}; the model was trained "
+            f"with {in_words(there)}: one of them"
+        )
+
+
+def network_of(saved: SavedModel, made_by: Mapping[str, str]) -> Tensors:
+    """Return the network of a model, for embeddings of the make that it was trained with.
+
+    Raises
+    ------
+    FusionError
+        If they are of another make, or the model has no network.
+    """
+    if saved.network is None:
+        raise FusionError("the model has no block 'mil': leave it out of fusion.blocks")
+    _check_make(saved, "mil", made_by)
+    return saved.network
 
 
 def _notes(saved: SavedModel, blocks: Blocks, predictor: Floats) -> list[str]:

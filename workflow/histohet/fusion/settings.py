@@ -11,7 +11,7 @@ from histohet.cohort.settings import Measure
 from histohet.common.settings import FaultyKeyError, FilePath, Name, Settings, Several, Text, quoted
 from histohet.features.settings import Pooling
 
-OWN_BLOCKS = ("clinical", "slide", "heterogeneity")
+OWN_BLOCKS = ("clinical", "slide", "mil", "heterogeneity")
 """Blocks that the workflow makes; others are feature tables."""
 
 OTHER_MODELS = ("volume", "nothing")
@@ -20,6 +20,23 @@ OTHER_MODELS = ("volume", "nothing")
 _FEATURES, _DRAWS = "features.tsv", "draws.tsv"
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class MilSettings(Settings):
+    """How the networks of the block `mil` are trained, for `snakemake` to do it in every fold."""
+
+    tiles: int = Field(
+        256,
+        ge=1,
+        description="Tiles of a patient that are drawn in each epoch, at most, of all slides; "
+        "predictions take all tiles. More cost as much more time, and smooth what rare tiles say.",
+    )
+    epochs: int = Field(
+        20,
+        ge=1,
+        description="How often every patient is gone through. Training does not stop by itself: "
+        "there are no patients left to tell when. Small cohorts are learnt by heart with more.",
+    )
 
 
 class FusionSettings(Settings):
@@ -31,8 +48,9 @@ class FusionSettings(Settings):
     )
     blocks: Several[Text] = Field(
         description="What predicts: `clinical` (the covariates of the analysis), `slide` (its "
-        "embedding), `heterogeneity` (`scores`), and names of `tables`. A patient who lacks one "
-        "stays: the block counts as average, and an indicator says so."
+        "embedding), `mil` (a network that attends to the tiles, trained in every fold), "
+        "`heterogeneity` (`scores`), and names of `tables`. A patient who lacks one stays: the "
+        "block counts as average, and an indicator says so."
     )
     tables: dict[Name, FilePath] = Field(
         {},
@@ -53,6 +71,7 @@ class FusionSettings(Settings):
         "mean",
         description="Which slide embedding, as in `slide_embeddings`, where it need not be named.",
     )
+    mil: MilSettings = MilSettings()
     scores: Several[Measure] = Field(
         ("n_clusters", "hti_possible"),
         description="Scores of the block `heterogeneity`; of several slides of a patient as the "
@@ -138,6 +157,12 @@ class FusionSettings(Settings):
         if self.volume is not None and self.volume.partition(":")[0] not in self.tables:
             where = "must be '<table>:<column>'"
             raise FaultyKeyError("volume", f"'{self.volume}' {where}, of {quoted(self.tables)}")
+        if "mil" in self.blocks and self.permutations:
+            raise FaultyKeyError(
+                "permutations",
+                "the networks of block 'mil' would have to be trained anew for every permutation: "
+                "leave one of them out",
+            )
         if self.thresholds[0] >= self.thresholds[1]:
             low, high = self.thresholds
             raise FaultyKeyError("thresholds", f"{low:g}, {high:g} must be ordered")

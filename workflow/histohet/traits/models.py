@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import h5py
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 
 from histohet.common.arrays import Bools, Floats
 from histohet.common.hdf5 import new_file, open_file
@@ -156,21 +156,22 @@ class AttentionHeads:
         ]
         return np.stack(columns, axis=1)
 
+    def of_tiles(self, model: int, tiles: Floats) -> tuple[Floats, Floats]:
+        """Return raw attention and logit of every tile by one of the networks, each (N,)."""
+        hidden = self._hidden(model, tiles)
+        gated = np.tanh(self.tanh_gate.of(model, hidden))
+        gated *= expit(self.sigmoid_gate.of(model, hidden))
+        return self.score.of(model, gated)[:, 0], self.output.of(model, hidden)[:, 0]
+
     def attention(self, tiles: Floats) -> Floats:
         """Return the weight of every tile, (N, R), each column adding up to 1."""
-        columns = []
-        for r in range(len(self.hidden.weight)):
-            hidden = self._hidden(r, tiles)
-            gated = np.tanh(self.tanh_gate.of(r, hidden)) * expit(self.sigmoid_gate.of(r, hidden))
-            raw = self.score.of(r, gated)[:, 0]
-            powers = np.exp(raw - raw.max())
-            columns.append(powers / powers.sum())
-        return np.stack(columns, axis=1)
+        raw = [self.of_tiles(r, tiles)[0] for r in range(len(self.hidden.weight))]
+        return np.stack([softmax(one) for one in raw], axis=1)
 
     def slide_logits(self, tiles: Floats) -> Floats:
         """See `Heads`."""
-        logits: Floats = (self.attention(tiles) * self.tile_logits(tiles)).sum(axis=0)
-        return logits
+        rounds = range(len(self.hidden.weight))
+        return np.array([pooled_logit([self.of_tiles(r, tiles)]) for r in rounds])
 
     def mean_logits(self, tiles: Floats) -> Floats:
         """See `Heads`."""
@@ -186,6 +187,18 @@ class AttentionHeads:
             score=self.score,
             output=self.output,
         )
+
+
+def pooled_logit(of_chunks: Iterable[tuple[Floats, Floats]]) -> float:
+    """Return the logit of a slide by `AttentionHeads.of_tiles` of all its tiles, in chunks."""
+    raw, logits = map(np.concatenate, zip(*of_chunks, strict=True))
+    return float(softmax(raw) @ logits)
+
+
+def layers_of(tensors: Tensors) -> dict[str, Layers]:
+    """Return the layers that parameters are of, by name."""
+    names = dict.fromkeys(name.partition(".")[0] for name in tensors)
+    return {n: Layers(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in names}
 
 
 def _tensors_of(**layers: Layers) -> Tensors:
@@ -207,10 +220,7 @@ def heads_of(kind: str, tensors: Tensors) -> Heads:
     if kind in ("linear", INCEPTION):
         # Of networks on pixels the tiles bring the logits; what is left are planes that take one.
         return LinearHeads(**tensors)
-    made = NETWORKS[kind]
-    names = dict.fromkeys(name.partition(".")[0] for name in tensors)
-    layers = {n: Layers(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in names}
-    return made(**layers)
+    return NETWORKS[kind](**layers_of(tensors))
 
 
 class TileScores(NamedTuple):

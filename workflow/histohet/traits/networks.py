@@ -38,22 +38,28 @@ class Proportion(nn.Module):
 
 
 class GatedAttention(nn.Module):
-    """See `histohet.traits.models.AttentionHeads`."""
+    """See `histohet.traits.models.AttentionHeads`; hidden units are left out with `dropout`."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.hidden = nn.Linear(width, HIDDEN)
+        self.dropout = nn.Dropout(dropout)
         self.tanh_gate = nn.Linear(HIDDEN, GATED)
         self.sigmoid_gate = nn.Linear(HIDDEN, GATED)
         self.score = nn.Linear(GATED, 1)
         self.output = nn.Linear(HIDDEN, 1)
 
-    def forward(self, tiles: Tensor) -> Tensor:
-        """Return the probability of a slide by its tiles, (n, D)."""
-        hidden = torch.relu(self.hidden(tiles))
+    def logit(self, tiles: Tensor) -> Tensor:
+        """Return the logit of a slide by its tiles, (n, D)."""
+        hidden = self.dropout(torch.relu(self.hidden(tiles)))
         gated = torch.tanh(self.tanh_gate(hidden)) * torch.sigmoid(self.sigmoid_gate(hidden))
         attention = torch.softmax(self.score(gated)[:, 0], dim=0)
-        return torch.sigmoid(attention @ self.output(hidden)[:, 0])
+        logit: Tensor = attention @ self.output(hidden)[:, 0]
+        return logit
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Return the probability of a slide by its tiles, (n, D)."""
+        return torch.sigmoid(self.logit(tiles))
 
 
 MODULES: Mapping[str, type[Proportion] | type[GatedAttention]] = {
@@ -126,10 +132,10 @@ class NetworkFit:
                 state = {name: one.detach().clone() for name, one in network.state_dict().items()}
             if since >= PATIENCE:
                 break
-        return _unscaled(state, mean, sd), best
+        return unscaled(state, mean, sd), best
 
 
-def _unscaled(state: Mapping[str, Tensor], mean: Floats, sd: Floats) -> dict[str, Floats]:
+def unscaled(state: Mapping[str, Tensor], mean: Floats, sd: Floats) -> dict[str, Floats]:
     """Return the parameters of a network that takes embeddings as they are."""
     tensors = {name: one.double().cpu().numpy() for name, one in state.items()}
     tensors["hidden.weight"] = tensors["hidden.weight"] / sd

@@ -1,0 +1,1 @@
+"""Networks that look at all tiles of a patient, trained within the folds of fusion."""

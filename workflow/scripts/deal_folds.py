@@ -1,0 +1,16 @@
+"""Deal patients into the folds that models and networks are fitted in."""
+
+from histohet.common.jobs import job_log, provenance_of
+from histohet.common.tables import write_tsv
+from histohet.fusion.folds import deal_everybody, splits_of, table_of
+from histohet.fusion.job import fusion_of
+
+with job_log(snakemake) as log, fusion_of(snakemake) as (settings, cohort):
+    dealt = cohort.outcome, settings, snakemake.params.seed, cohort.centre
+    try:
+        splits = [*splits_of(*dealt), deal_everybody(*dealt)]
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+    table = table_of(splits, cohort.outcome)
+    write_tsv(snakemake.output.folds, table, provenance_of(snakemake))
+    log.info("%d patients, %d splits", len(cohort.outcome), len(splits))
