@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py config_keys.py batches.py) tests/unit/agreement/test_genes_on_sections.py
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -73,12 +73,12 @@ check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's li
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO_CORES)
 
 unit: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## the library
-	$(BIN)/pytest tests/unit --numprocesses auto --dist loadfile
+	$(BIN)/pytest tests/unit $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, fusion, agreement, trait models, arrays, tokens, turned tiles, scans, the atlas; what every key reruns; batches
+test-optional: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, fusion, agreement and maps of genes on real sections, trait models, arrays, tokens, turned tiles, scans, the atlas; what every key reruns; batches
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give
