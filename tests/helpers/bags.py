@@ -13,10 +13,10 @@ from histohet.common.outcome import OK, Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.features.file import feature_file, write_no_features
 from histohet.fusion.blocks import Block
-from histohet.fusion.folds import Split
 from histohet.fusion.mil.bags import Bags, Source, list_bags
 from histohet.fusion.mil.predictions import predict_split
 from histohet.fusion.settings import MilSettings
+from histohet.fusion.splits import Split
 from histohet.tiles.file import TileTable, tile_attributes
 from histohet.tiles.settings import TileSpec
 
@@ -58,11 +58,19 @@ class Needles:
 
 
 def needles(
-    n: int, seed: int, *, tiles: int = 250, width: int = 32, share: float = 0.02, effect: float = 5
+    n: int,
+    seed: int,
+    *,
+    tiles: int = 250,
+    width: int = 32,
+    share: float = 0.02,
+    effect: float = 5,
+    months: float = 300,
 ) -> Needles:
     """Plant tiles +v and as many −v, v of one standard deviation per number, in half of n patients.
 
-    The mean of a patient's tiles says nothing; the log hazard is larger by `effect` with them.
+    The mean of a patient's tiles says nothing; the log hazard is larger by `effect` with them, the
+    mean time to the event without is `months`.
     """
     rng = np.random.default_rng(seed)
     patients = pd.Index([f"P{i:03d}" for i in range(n)], name="patient")
@@ -75,7 +83,7 @@ def needles(
             some[:k] += direction
             some[k : 2 * k] -= direction
         found[patient] = rng.permutation(some).astype(np.float32)
-    first = rng.exponential(300 * np.exp(-effect * there))
+    first = rng.exponential(months * np.exp(-effect * there))
     death, last = rng.exponential(400, n), rng.uniform(12, 60, n)
     time = np.minimum(np.minimum(first, death), last)
     state = np.where(time == first, 1, np.where(time == death, 2, 0))

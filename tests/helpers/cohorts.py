@@ -76,6 +76,7 @@ TARGETS = {
     *("default", "all", "preflight", "slides", "maps", "qupath", "attention", "slide_vectors"),
     *("traits", "cohort", "survival", "ablation", "prognosis", "agreement", "report", "anndata"),
     *("cores", "core_masks", "dearray", "rotation", "radiomics", "fusion", "atlas"),
+    "mil_attention",
 }
 """Rules that only name what others make."""
 

@@ -51,7 +51,7 @@ def test_rare_tiles_that_cancel_out_are_found(tmp_path: Path) -> None:
 def test_noise_predicts_nothing(tmp_path: Path) -> None:
     found = [
         aucs(
-            needles(60, seed, tiles=40, width=16, effect=0),
+            needles(60, seed, tiles=40, width=16, effect=0, months=30),
             tmp_path / str(seed),
             MilSettings(tiles=40, epochs=10),
             seed,

@@ -126,6 +126,13 @@ def test_the_same_run_gives_the_same_bytes(finished: Cohort) -> None:
     finished.run("--touch", "--", "fusion")
 
 
+def test_attention_of_a_slide_is_of_the_network_that_had_not_seen_it(finished: Cohort) -> None:
+    picture = f"{FOLDER}/mil/attention/P000_0.png"
+    assert finished.rules(picture) == {"draw_mil_attention": 1}
+    finished.run(picture)
+    assert (finished.folder / picture).stat().st_size > 10_000
+
+
 def test_a_model_with_a_network_is_applied(finished: Cohort) -> None:
     named = {"model": f"{FOLDER}/model.json"}
     applying = FUSION | named

@@ -44,7 +44,7 @@ class Encoders:
         self._catalogue = read_catalogue()
         self._config = config
         self._from_chief = slides.from_chief
-        ours = len(slides.imported) < len(slides.rows)
+        self._ours = ours = len(slides.imported) < len(slides.rows)
         self.configured = self._entry("encoder", config.encoder)
         self.entries = {
             name: self._entry("encoder", one.config.encoder, config.tiles.tile_px if ours else None)
@@ -108,6 +108,24 @@ class Encoders:
     def any_needs_torch(self, names: Iterable[str]) -> bool:
         """Whether one of some encoders is a network; no input function."""
         return any(self.entries[name].needs_torch for name in names)
+
+    def made_by(self, encoder: str, masking: str, pooling: str) -> dict[str, str]:
+        """Return what makes the vector of a slide, in words; no input function."""
+        chief, tiles = pooling == "chief", self._config.tiles
+        size = CHIEF_TILES if chief else tiles.size
+        pinned = self.pinned(None if chief else encoder) if self._ours else {}
+        return {
+            "encoder": encoder,
+            "weights": pinned.get("sha256", "none" if self._ours else "those of finished features"),
+            "tile_um": f"{size.tile_um:g}",
+            "tile_px": str(size.tile_px),
+            "masking": masking,
+            "pooling": pooling,
+        }
+
+    def made_vectors(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return what makes a table of vectors of slides."""
+        return self.made_by(wildcards.encoder, wildcards.masking, wildcards.pooling)
 
     # Functions of a job, so that `snakemake prefetch` can run before weights were fetched.
     def weights(self, wildcards: Wildcards) -> dict[str, str]:

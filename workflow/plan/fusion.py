@@ -80,6 +80,14 @@ class Fusion:
         """Feature tables, in the order of the section."""
         return [] if self.settings is None else list(self.settings.tables.values())
 
+    @property
+    def patients(self) -> dict[str, str]:
+        """Whose the slides of finished vectors may be; no input function."""
+        tables = () if self.settings is None else self.settings.tables.values()
+        if not set(tables) - {paths.RADIOMICS}:
+            return {}
+        return {slide: row.patient for slide, row in self._slides.rows.items()}
+
     def draws(self, wildcards: Wildcards) -> list[str]:
         """Return those of their draws that are made here or exist; a saved model needs none."""
         if self.settings is None or self.settings.model is not None:
@@ -101,7 +109,7 @@ class Fusion:
         if not self._of_slides:
             return {}
         return {
-            "slide": self._factors,
+            "slide": self._made_vectors,
             "mil": {"masking": self._tiles[1]},
             "heterogeneity": dict(self._variants[self._variant].factors),
         }
@@ -135,6 +143,35 @@ class Fusion:
         whole = self._variants[self._variant].variant.masking == "whole"
         wanted = self._config.epithelium.min_coverage
         return None if whole or wanted == self._variants.encoded_coverage else wanted
+
+    def features_of_slide(self, wildcards: Wildcards) -> str:
+        """Embeddings of a slide."""
+        return self._inputs.features_of(wildcards.slide, *self._tiles)
+
+    def coverage_of_slide(self, wildcards: Wildcards) -> list[str]:
+        """Epithelium of its tiles, where not all that are encoded count."""
+        return fill(paths.COVERAGE, slide=[] if self.min_coverage is None else wildcards.slide)
+
+    def patient_of_slide(self, wildcards: Wildcards) -> str:
+        """Whose slide it is."""
+        return self._slides.row(wildcards).patient
+
+    def attention(self, wildcards: Wildcards) -> list[str]:
+        """Pictures of what networks attend to, of all slides.
+
+        Raises
+        ------
+        PlanError
+            If there are no networks.
+        """
+        if not self._with_mil:
+            raise PlanError("config, fusion.blocks: there is no 'mil', whose attention is drawn")
+        return fill(paths.MIL_ATTENTION, slide=self._slides.rows)
+
+    @property
+    def first_networks(self) -> list[str]:
+        """Networks of all folds of the first repetition; no input function."""
+        return fill(paths.MIL_NETWORKS, repeat="1", fold=map(str, range(1, self._folds + 1)))
 
     def features(self, wildcards: Wildcards) -> list[str]:
         """Return the embeddings of all slides."""
@@ -193,6 +230,11 @@ class Fusion:
         if pooling == "chief":
             encoder, masking = self._encoders.chief.name, "whole"
         return {"encoder": encoder, "masking": masking, "pooling": pooling}
+
+    @property
+    def _made_vectors(self) -> dict[str, str]:
+        """What makes the embeddings of slides."""
+        return self._encoders.made_by(**self._factors) if "slide" in self._of_slides else {}
 
     def results(self, wildcards: Wildcards) -> list[str]:
         """Figures, and the model or what it says of this cohort."""

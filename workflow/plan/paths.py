@@ -91,6 +91,7 @@ FUSION_FOLDS = "results/fusion/folds.tsv"
 MIL_BAGS = "results/fusion/mil/bags.tsv"
 MIL_NETWORKS = "results/fusion/mil/networks/{repeat}_{fold}.safetensors"
 MIL_PREDICTED = "results/fusion/mil/predicted/{repeat}.tsv"
+MIL_ATTENTION = "results/fusion/mil/attention/{slide}.png"
 MIL_APPLIED = "results/fusion/mil/applied.tsv"
 FUSION = {
     name: f"results/fusion/{{evaluation}}/{name}.tsv"

@@ -3,6 +3,7 @@
 
 localrules:
     fusion,
+    mil_attention,
 
 
 # Networks on tiles, which learn from outcomes and so within the folds of everything else: who is dealt
@@ -54,6 +55,7 @@ rule deal_folds:
     params:
         fusion=PLAN.fusion.of_folds,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("deal_folds.py"),
@@ -117,6 +119,40 @@ rule predict_mil:
         "../scripts/predict_mil.py"
 
 
+rule draw_mil_attention:
+    input:
+        record=paths.RECORD,
+        thumbnail=lambda wildcards: SLIDES.thumbnail(wildcards.slide),
+        features=PLAN.fusion.features_of_slide,
+        coverage=PLAN.fusion.coverage_of_slide,
+        folds=paths.FUSION_FOLDS,
+        networks=PLAN.fusion.first_networks,
+    output:
+        picture=report(
+            paths.MIL_ATTENTION,
+            caption="../report/mil_attention.rst",
+            category="14 Fusion",
+            subcategory="attention of networks",
+            labels={"slide": "{slide}"},
+        ),
+    log:
+        "results/logs/draw_mil_attention/{slide}.log",
+    benchmark:
+        "results/benchmarks/draw_mil_attention/{slide}.tsv"
+    conda:
+        "../../envs/encoders.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500, per_1000_tiles=2),
+        runtime=growing(5, per_1000_tiles=0.05),
+    params:
+        patient=PLAN.fusion.patient_of_slide,
+        min_coverage=PLAN.fusion.min_coverage,
+        code=code_of("draw_mil_attention.py"),
+    script:
+        "../scripts/draw_mil_attention.py"
+
+
 rule apply_mil:
     input:
         bags=paths.MIL_BAGS,
@@ -171,6 +207,7 @@ rule fuse:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("fuse.py"),
@@ -203,6 +240,7 @@ rule save_fusion_model:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("save_fusion_model.py"),
@@ -238,6 +276,7 @@ rule apply_fusion_model:
     params:
         fusion=PLAN.fusion.params,
         analysis=PLAN.fusion.analysis,
+        patients=PLAN.fusion.patients,
         made_by=PLAN.fusion.made_by,
         seed=config["seed"],
         code=code_of("apply_fusion_model.py"),
@@ -279,3 +318,8 @@ rule draw_fusion:
 rule fusion:
     input:
         PLAN.fusion.results,
+
+
+rule mil_attention:
+    input:
+        PLAN.fusion.attention,

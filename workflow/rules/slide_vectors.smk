@@ -46,6 +46,7 @@ rule collect_slide_embeddings:
         mem_mb=growing(1000, per_1000_slides=100),
         runtime=growing(60),
     params:
+        made_by=ENCODERS.made_vectors,
         code=code_of("collect_slide_embeddings.py"),
     script:
         "../scripts/collect_slide_embeddings.py"

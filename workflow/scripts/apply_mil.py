@@ -2,20 +2,19 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import read_tsv, write_tsv
-from histohet.fusion.blocks import FusionError
+from histohet.fusion.errors import FusionError
 from histohet.fusion.mil.bags import Bags, sources_of
-from histohet.fusion.mil.block import identity_of
 from histohet.fusion.mil.predictions import predict_all
-from histohet.fusion.saved_model import network_of, read_model
+from histohet.fusion.mil.tables import identity_of
+from histohet.fusion.model_file import read_network
 
 with job_log(snakemake) as log:
     inputs, params = snakemake.input, snakemake.params
     sources = sources_of(inputs.features, inputs.get("coverage", []), params.min_coverage)
     listed = read_tsv(inputs.bags)
     try:
-        network = network_of(
-            read_model(inputs.model[0]), identity_of(listed, params.made_by["mil"])
-        )
+        made_by = identity_of(listed, params.made_by["mil"])
+        network = read_network(inputs.model[0], made_by)
         table = predict_all(network, Bags(listed, sources))
     except FusionError as error:
         raise SystemExit(str(error)) from error

@@ -2,8 +2,10 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import write_tsv
-from histohet.fusion.folds import deal_everybody, splits_of, table_of
+from histohet.fusion.competing_risks import EVENT
+from histohet.fusion.folds import deal_everybody, splits_of
 from histohet.fusion.job import fusion_of
+from histohet.fusion.splits import table_of
 
 with job_log(snakemake) as log, fusion_of(snakemake) as (settings, cohort):
     dealt = cohort.outcome, settings, snakemake.params.seed, cohort.centre
@@ -11,6 +13,7 @@ with job_log(snakemake) as log, fusion_of(snakemake) as (settings, cohort):
         splits = [*splits_of(*dealt), deal_everybody(*dealt)]
     except ValueError as error:
         raise SystemExit(str(error)) from error
-    table = table_of(splits, cohort.outcome)
+    event = cohort.outcome["state"] == EVENT
+    table = table_of(splits, cohort.outcome.assign(event=event))
     write_tsv(snakemake.output.folds, table, provenance_of(snakemake))
     log.info("%d patients, %d splits", len(cohort.outcome), len(splits))

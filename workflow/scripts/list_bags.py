@@ -2,7 +2,7 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import read_tsv, write_tsv
-from histohet.fusion.blocks import FusionError
+from histohet.fusion.errors import FusionError
 from histohet.fusion.mil.bags import list_bags, sources_of
 from histohet.slides.record import INCOMPARABLE
 

@@ -2,10 +2,10 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import read_tsv, write_tsv
+from histohet.features.file import open_tiles
 from histohet.measures.traits import write_trait_map
 from histohet.traits.maps import known_of, map_table, map_traits
 from histohet.traits.models import read_model
-from histohet.traits.samples import open_tiles
 from histohet.traits.settings import TraitSettings
 
 with job_log(snakemake) as log:

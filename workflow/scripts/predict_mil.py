@@ -2,11 +2,11 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import read_tsv, write_tsv
-from histohet.fusion.blocks import FusionError
-from histohet.fusion.folds import read_folds
+from histohet.fusion.errors import FusionError
 from histohet.fusion.mil.bags import Bags, sources_of
 from histohet.fusion.mil.networks import read_networks
 from histohet.fusion.mil.predictions import predict_split
+from histohet.fusion.splits import read_folds
 
 with job_log(snakemake) as log:
     inputs, params = snakemake.input, snakemake.params

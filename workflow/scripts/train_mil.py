@@ -2,13 +2,12 @@
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import read_tsv
-from histohet.fusion.blocks import FusionError
-from histohet.fusion.competing_risks import EVENT
-from histohet.fusion.folds import read_folds
+from histohet.fusion.errors import FusionError
 from histohet.fusion.mil.bags import Bags, sources_of
 from histohet.fusion.mil.networks import write_networks
 from histohet.fusion.mil.training import pupils_of, train
 from histohet.fusion.settings import MilSettings
+from histohet.fusion.splits import read_folds
 
 with job_log(snakemake) as log:
     inputs, params = snakemake.input, snakemake.params
@@ -20,7 +19,7 @@ with job_log(snakemake) as log:
         pupils = pupils_of(
             rows.index.tolist(),
             rows["time_months"].to_numpy(),
-            rows["state"].to_numpy() == EVENT,
+            rows["event"].to_numpy(),
             rows["part"].to_numpy(),
             bags,
         )

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from helpers.competing import drawn, planted
-from histohet.fusion.blocks import Block, Encoding, Filters, FusionError, aligned, learn_encoding
+from histohet.fusion.blocks import Block, Encoding, Filters, aligned, learn_encoding
+from histohet.fusion.errors import FusionError
 from histohet.survival.partial_likelihood import Likelihood, RiskSets
 
 PATIENTS = list("abcdefgh")

@@ -21,18 +21,21 @@ from helpers.bags import (
 )
 from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
-from histohet.fusion.blocks import Block, Filters, FusionError
+from histohet.fusion.blocks import Block, Filters
 from histohet.fusion.cross_validation import cross_validate
-from histohet.fusion.folds import Split, deal_everybody, deal_splits, read_folds, table_of
+from histohet.fusion.errors import FusionError
+from histohet.fusion.folds import deal_everybody, deal_splits
 from histohet.fusion.mil import bags as bags_module
 from histohet.fusion.mil.bags import RUN, Bags, Source, list_bags
 from histohet.fusion.mil.block import mil_block
 from histohet.fusion.mil.networks import read_networks, whole_network, write_networks
 from histohet.fusion.mil.predictions import predict_all, predict_split
 from histohet.fusion.mil.training import cox_loss, pupils_of, train
+from histohet.fusion.model_file import read_network
 from histohet.fusion.models import Fusion
-from histohet.fusion.saved_model import fit_to_all, network_of, read_model, write_model
+from histohet.fusion.saved_model import fit_to_all, write_model
 from histohet.fusion.settings import FusionSettings, MilSettings
+from histohet.fusion.splits import Split, read_folds, table_of
 from histohet.survival.partial_likelihood import RiskSets, log_likelihood
 
 SHORT = MilSettings(tiles=16, epochs=2)
@@ -267,7 +270,8 @@ def test_whoever_lacks_slides_lacks_the_block(bags: Bags, tmp_path: Path) -> Non
 
 def test_splits_are_the_same_on_disk(tmp_path: Path) -> None:
     everybody = deal_everybody(COHORT.outcome, FUSION, 1)
-    write_tsv(tmp_path / "f.tsv", table_of([*SPLITS, everybody], COHORT.outcome), Provenance())
+    outcome = COHORT.outcome.assign(event=STATE == 1)
+    write_tsv(tmp_path / "f.tsv", table_of([*SPLITS, everybody], outcome), Provenance())
     again = read_folds(tmp_path / "f.tsv", 1)
     assert list(again) == [1, 2]
     for split in SPLITS:
@@ -290,11 +294,12 @@ def test_a_saved_model_holds_its_network(bags: Bags, tmp_path: Path) -> None:
         "mil": replace(mil_of(COHORT, said), identity=made),
     }
     saved = replace(fit_to_all(blocks, COHORT.outcome, FUSION, 1), network=network)
-    write_model(tmp_path / "model.json", saved, Provenance())
-    again = read_model(tmp_path / "model.json")
-    found = predict_all(network_of(again, made), bags)
+    path = tmp_path / "model.json"
+    write_model(path, saved, Provenance())
+    found = predict_all(read_network(path, made), bags)
     np.testing.assert_array_equal(found["mil"], predict_all(network, bags)["mil"])
     with pytest.raises(FusionError, match="come from encoder resnet50, weights bbbb; the model"):
-        network_of(again, {"encoder": "resnet50", "weights": "bbbb"})
+        read_network(path, {"encoder": "resnet50", "weights": "bbbb"})
+    write_model(path, replace(saved, network=None), Provenance())
     with pytest.raises(FusionError, match="the model has no block 'mil'"):
-        network_of(replace(again, network=None), made)
+        read_network(path, made)

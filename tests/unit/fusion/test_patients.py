@@ -12,7 +12,10 @@ import pytest
 from histohet.clinical.settings import Covariate
 from histohet.clinical.table import ClinicalTable
 from histohet.cohort.settings import AnalysisSettings
-from histohet.fusion.blocks import FusionError
+from histohet.common.outcome import OK
+from histohet.common.provenance import Provenance
+from histohet.features.slide_vectors import SlideEmbedding, write_embedding_tables
+from histohet.fusion.errors import FusionError
 from histohet.fusion.feature_table import FeatureTable, read_feature_table
 from histohet.fusion.patients import FusionCohort, fusion_cohort
 from histohet.fusion.settings import FusionSettings
@@ -111,6 +114,55 @@ def test_unfit_tables_are_refused(tmp_path: Path, rows: tuple[str, ...], message
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FusionError, match=r"feature table: .*gone\.tsv does not exist"):
         read_feature_table(tmp_path / "gone.tsv")
+
+
+# --- vectors of slides ----------------------------------------------------------------------------
+
+NAMED = ("# encoder: uni", "# weights: sha256 56ef")
+VECTORS = (*NAMED, "wsi\tfeat_0\tfeat_1", "s1\t1\t2", "s2\t3\t6", "s3\t5\t5", "s9\t0\t0")
+OWNERS = {"s1": "a", "s2": "a", "s3": "b", "s4": "c"}
+
+
+def test_vectors_of_slides_become_those_of_patients(tmp_path: Path) -> None:
+    found = read_feature_table(write(tmp_path, *VECTORS), patients=OWNERS)
+    assert found.features.loc["a"].tolist() == [2, 4]
+    assert found.features.loc["b"].tolist() == [5, 5]
+    assert found.kind == "vector"
+    assert found.identity == {"encoder": "uni", "weights": "sha256 56ef"}
+    settings = SETTINGS.model_copy(update={"volume": None})
+    with_vectors = cohort(found, settings)
+    assert with_vectors.blocks["ct"].kind == "vector"
+    assert "not in the slide sheet: s9" in set(with_vectors.flow["why"])
+
+
+def test_our_own_table_of_vectors_says_what_made_it(tmp_path: Path) -> None:
+    embeddings = [
+        SlideEmbedding(slide, np.array([1, value], np.float32), 3, OK)
+        for slide, value in (("s1", 0.1), ("s2", 0.3))
+    ]
+    made = {"encoder": "uni", "weights": "a" * 64, "masking": "whole", "pooling": "mean"}
+    path = tmp_path / "mean.tsv"
+    write_embedding_tables(embeddings, path, tmp_path / "slides.tsv", Provenance({"made_by": made}))
+    found = read_feature_table(path, patients=OWNERS)
+    assert found.identity == made
+    expected = np.array([0.1, 0.3], np.float32).astype(float).mean()
+    assert found.features.loc["a", "feat_1"] == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (VECTORS[2:], "does not say of which encoder and weights its vectors are, and width is no"),
+        (VECTORS[:1] + VECTORS[2:], "of which weights its vectors are.*write '# weights: …' above"),
+        ((*VECTORS, "s1\t0\t0"), "row 8: slide 's1' has two rows"),
+        ((*VECTORS, "\t0\t0"), "row 8: no slide"),
+        ((*VECTORS[:3], "s1\t1\t"), "row 4, column 'feat_1': a vector has all its numbers"),
+        ((*VECTORS[:3], "x\t1\t1"), "none of 1 slides of .* (first: x; there: s1, s2, s3)"),
+    ],
+)
+def test_unfit_vectors_are_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    with pytest.raises(FusionError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        read_feature_table(write(tmp_path, *rows), patients=OWNERS)
 
 
 # --- patients -------------------------------------------------------------------------------------

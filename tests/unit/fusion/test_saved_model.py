@@ -11,7 +11,8 @@ import pytest
 
 from helpers.competing import blocks_of, planted
 from histohet.common.provenance import Provenance
-from histohet.fusion.blocks import Block, FusionError
+from histohet.fusion.blocks import Block
+from histohet.fusion.errors import FusionError
 from histohet.fusion.estimates import NOTHING
 from histohet.fusion.saved_model import (
     SavedModel,

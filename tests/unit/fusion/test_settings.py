@@ -20,7 +20,9 @@ def read(section: dict[str, Any], **others: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"blocks": ["slides"]}, "'slides' is none of 'clinical', 'slide', 'heterogeneity', 'ct'"),
+        ({"blocks": ["slides"]}, "'slides' is none of 'clinical', 'slide', 'mil', 'heterogeneity'"),
+        ({"blocks": ["ct", "mil"], "permutations": 9}, "permutations: the networks of block 'mil'"),
+        ({"mil": {"epochs": 0}}, "epochs"),
         ({"blocks": ["slide"]}, "'ct' is not among the 'blocks'"),
         ({"blocks": ["slide", "slide"]}, "slide"),
         (

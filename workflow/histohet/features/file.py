@@ -17,7 +17,7 @@ from histohet.common.arrays import Float32, Ints
 from histohet.common.hdf5 import CHUNK_ROWS, new_file, open_file
 from histohet.common.outcome import Outcome
 from histohet.common.provenance import Provenance
-from histohet.tiles.file import AT_RIM, TileTable, tiles_of, write_coords
+from histohet.tiles.file import AT_RIM, TileTable, read_column, tiles_of, write_coords
 
 NO_ROWS: Ints = np.empty(0, np.int64)
 
@@ -174,3 +174,21 @@ def open_features(path: str | Path) -> Iterator[FeatureTable]:
         yield FeatureTable(
             FeatureRows(file["features"]), file["tile_index"][:], tiles_of(file), unreadable
         )
+
+
+@contextmanager
+def open_tiles(
+    features: str | Path, coverage: str | Path | None, least: float | None
+) -> Iterator[FeatureTable]:
+    """Open the embeddings of a slide, without tiles that only another variant wants encoded.
+
+    Parameters
+    ----------
+    coverage, least
+        Epithelium of every tile, and how much is needed; None if all encoded tiles count.
+    """
+    with open_features(features) as table:
+        if coverage is None or least is None:
+            yield table
+        else:
+            yield table.covered(read_column(coverage, "coverage")[0], least)

@@ -22,7 +22,8 @@ from scipy.stats import rankdata
 
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.settings import quoted
-from histohet.fusion.folds import Split
+from histohet.fusion.errors import FusionError
+from histohet.fusion.splits import Split
 from histohet.radiomics.stability import icc_by_source, stable_features
 from histohet.survival.partial_likelihood import RiskSets
 
@@ -30,10 +31,6 @@ Kind = Literal["few", "features", "vector"]
 """How a block is penalised and filtered: ``few`` columns that a reader knows by name, weakly; named
 ``features``, of which those that say the same are left out, and the numbers of a ``vector``, by a
 penalty that is chosen."""
-
-
-class FusionError(ValueError):
-    """What is wrong with the tables or settings of a fusion, and what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,11 @@ from histohet.fusion.blocks import Filters
 from histohet.fusion.cross_validation import cross_validate
 from histohet.fusion.estimates import NOTHING, blank_of, estimate_table
 from histohet.fusion.evaluation import Comparison, not_estimable, tabulated
-from histohet.fusion.folds import Centres, Split, deal_splits, splits_of, why_not
+from histohet.fusion.folds import Centres, deal_splits, splits_of, why_not
 from histohet.fusion.models import Blocks, Fusion
 from histohet.fusion.performance import auc, known_by
 from histohet.fusion.settings import OTHER_MODELS, FusionSettings
+from histohet.fusion.splits import Split
 from histohet.prognosis.evaluation import Estimate
 
 ALONE_BY_VOLUME, LATE = OTHER_MODELS[0], "late: "

@@ -11,8 +11,8 @@ import pandas as pd
 from histohet.common.arrays import Floats, Ints
 from histohet.fusion.blocks import Filters
 from histohet.fusion.competing_risks import CAUSES
-from histohet.fusion.folds import Split
 from histohet.fusion.models import Blocks, Fusion, FusionModel, fit_models, used_by
+from histohet.fusion.splits import Split
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,9 @@
-"""Finished features of patients, such as radiomics of their CTs: a table, and what made it."""
+"""Finished features of patients: radiomics of CTs, vectors of slides, and what made them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,8 @@ from histohet.common.sheets import (
     read_lines,
     rows_under,
 )
-from histohet.fusion.blocks import FusionError
+from histohet.fusion.blocks import Kind
+from histohet.fusion.errors import FusionError, in_words
 
 ABOUT = ("scan", "patient", "phase", "batch", "scan_day", "status", "reason")
 """Columns that are no features."""
@@ -29,6 +30,12 @@ OF_DRAW = ("scan", "patient", "source", "draw")
 """Columns of draws that are no features."""
 
 COMMENT = "#"
+
+SLIDE = "wsi"
+"""Column that vectors of slides are told by, in place of patients."""
+
+NAMED = ("encoder", "weights")
+"""What tables of vectors must name: 1,024 numbers of one network look like those of another."""
 
 
 class FeatureTable(NamedTuple):
@@ -47,6 +54,10 @@ class FeatureTable(NamedTuple):
     draws
         The features of scans under several masks, indexed by patient, with ``scan`` and ``source``;
         None without such a table.
+    kind
+        As of a block.
+    unused
+        What the table has and the cohort has not, in words; "" if nothing.
     """
 
     features: pd.DataFrame
@@ -54,6 +65,8 @@ class FeatureTable(NamedTuple):
     scan_day: pd.Series[float]
     without: dict[str, str]
     draws: pd.DataFrame | None = None
+    kind: Kind = "features"
+    unused: str = ""
 
 
 class _Rows(NamedTuple):
@@ -64,13 +77,20 @@ class _Rows(NamedTuple):
     identity: dict[str, str]
 
 
-def read_feature_table(path: str | Path, draws: str | Path | None = None) -> FeatureTable:
+def read_feature_table(
+    path: str | Path,
+    draws: str | Path | None = None,
+    patients: Mapping[str, str] | None = None,
+) -> FeatureTable:
     """Read a table with ``patient`` and a column per feature, tab- or comma-separated.
+
+    With ``wsi`` in place of ``patient`` its rows are vectors of slides, which must name their
+    encoder and its weights; of several slides of a patient the mean counts.
 
     Of several rows of a patient, such as scans, the first with features counts. A ``status`` other
     than ``ok`` means that there are none. What made the features stands in
-    ``<path>.provenance.json``, under ``parameters``, as ``engine`` and ``settings``, or in leading
-    lines ``# key: value``.
+    ``<path>.provenance.json``, under ``parameters``, as ``engine`` and ``settings`` or all of
+    ``made_by``, or in leading lines ``# key: value``.
 
     Parameters
     ----------
@@ -78,6 +98,8 @@ def read_feature_table(path: str | Path, draws: str | Path | None = None) -> Fea
         The table.
     draws
         The same features under several masks, as `histohet.radiomics.table` writes them.
+    patients
+        Whose the slides of the slide sheet are.
 
     Raises
     ------
@@ -86,6 +108,8 @@ def read_feature_table(path: str | Path, draws: str | Path | None = None) -> Fea
         of another make or lack a feature.
     """
     header, rows, identity = _read(path)
+    if SLIDE in header and "patient" not in header:
+        return _vectors(_Rows(header, rows, identity), path, patients or {})
     names = [name for name in header if name not in ABOUT]
     if "patient" not in header or not names:
         lacking = "features" if "patient" in header else "column 'patient'"
@@ -106,15 +130,59 @@ def read_feature_table(path: str | Path, draws: str | Path | None = None) -> Fea
         without.pop(patient, None)
         if day := cells.get("scan_day", ""):
             days[patient] = _number(day, path, number, "scan_day")
-    patients = [*values, *without]
-    rows_of = [values.get(patient, [np.nan] * len(names)) for patient in patients]
+    everybody = [*values, *without]
+    rows_of = [values.get(patient, [np.nan] * len(names)) for patient in everybody]
     features = pd.DataFrame(
-        np.array(rows_of, float).reshape(len(patients), len(names)),
-        index=pd.Index(patients, name="patient", dtype=object),
+        np.array(rows_of, float).reshape(len(everybody), len(names)),
+        index=pd.Index(everybody, name="patient", dtype=object),
         columns=names,
     )
     drawn = None if draws is None else _read_draws(draws, names, identity, path)
     return FeatureTable(features, identity, pd.Series(days, dtype=float), without, drawn)
+
+
+def _vectors(table: _Rows, path: str | Path, patients: Mapping[str, str]) -> FeatureTable:
+    """Return the mean vector of the slides of each patient."""
+    lacking = [key for key in NAMED if not table.identity.get(key)]
+    if lacking:
+        raise FusionError(
+            f"feature table: {path} does not say of which {' and '.join(lacking)} its vectors are, "
+            f"and width is no identity: write '# {lacking[0]}: …' above its header (docs/fusion.md)"
+        )
+    names = [name for name in table.header if name != SLIDE]
+    slides: dict[str, list[float]] = {}
+    for number, cells in table.rows:
+        slide = cells[SLIDE]
+        if is_missing(slide) or slide in slides:
+            raise FusionError(
+                f"feature table: {path}, row {number}: "
+                + ("no slide" if is_missing(slide) else f"slide '{slide}' has two rows")
+            )
+        slides[slide] = _numbers(cells, names, path, number)
+        if not np.isfinite(slides[slide]).all():
+            column = names[int(np.argmin(np.isfinite(slides[slide])))]
+            raise FusionError(
+                f"feature table: {path}, row {number}, column '{column}': a vector has all its "
+                "numbers: make it anew, or take the row out"
+            )
+    unused = [slide for slide in slides if slide not in patients]
+    if len(unused) == len(slides):
+        raise FusionError(
+            f"feature table: none of {len(slides)} slides of {path} is in the slide sheet "
+            f"(first: {', '.join(unused[:1]) or 'none'}; there: "
+            f"{', '.join(list(patients)[:3]) or 'none'}): spell them alike"
+        )
+    known = {slide: numbers for slide, numbers in slides.items() if slide in patients}
+    vectors = pd.DataFrame.from_dict(known, orient="index", columns=names, dtype=float)
+    owners = pd.Index([patients[slide] for slide in known], name="patient")
+    return FeatureTable(
+        vectors.groupby(owners, sort=False).mean(),
+        table.identity,
+        pd.Series(dtype=float),
+        {},
+        kind="vector",
+        unused=f"not in the slide sheet: {', '.join(unused)}" if unused else "",
+    )
 
 
 def _read_draws(
@@ -140,11 +208,6 @@ def _read_draws(
     for name in ("scan", "source"):
         draws[name] = [cells[name] for _, cells in rows]
     return draws
-
-
-def in_words(identity: Mapping[str, str]) -> str:
-    """Return what made the columns of a block."""
-    return ", ".join(f"{key} {value}" for key, value in identity.items()) or "an unknown source"
 
 
 def _read(path: str | Path) -> _Rows:
@@ -192,11 +255,13 @@ def _identity(path: str | Path, comments: Sequence[Sequence[str]]) -> dict[str, 
             parameters = read_json(beside).get("parameters", {})
         except ValueError as error:
             raise FusionError(f"feature table: {error}") from error
-        return dict(_texts_of(parameters, ("engine", "settings")))
+        named = dict(_texts_of(parameters, ("engine", "settings")))
+        made_by = parameters.get("made_by", {})
+        return named | dict(_texts_of(made_by, made_by))
     return dict(_comment(cells) for cells in comments)
 
 
-def _texts_of(parameters: Mapping[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _texts_of(parameters: Mapping[str, Any], keys: Iterable[str]) -> Iterator[tuple[str, str]]:
     for key in keys:
         if key in parameters:
             value = parameters[key]

@@ -9,7 +9,7 @@ from typing import Any
 from histohet.cohort.settings import AnalysisSettings
 from histohet.common.provenance import Provenance
 from histohet.common.tables import write_tsv
-from histohet.fusion.blocks import FusionError
+from histohet.fusion.errors import FusionError
 from histohet.fusion.evaluation import Comparison
 from histohet.fusion.patients import FusionCohort, read_fusion_cohort
 from histohet.fusion.settings import FusionSettings
@@ -32,7 +32,12 @@ def fusion_of(job: Any) -> Iterator[tuple[FusionSettings, FusionCohort]]:
     settings = FusionSettings(**job.params.fusion)
     analysis = AnalysisSettings(**job.params.analysis)
     try:
-        yield settings, read_fusion_cohort(job.input, analysis, settings, job.params.made_by)
+        yield (
+            settings,
+            read_fusion_cohort(
+                job.input, analysis, settings, job.params.made_by, job.params.patients
+            ),
+        )
     except FusionError as error:
         raise SystemExit(str(error)) from error
 

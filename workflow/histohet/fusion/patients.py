@@ -17,9 +17,10 @@ from histohet.cohort.settings import AnalysisSettings
 from histohet.common.arrays import Bools
 from histohet.common.settings import quoted
 from histohet.common.tables import read_tsv
-from histohet.fusion.blocks import Block, FusionError, aligned
+from histohet.fusion.blocks import Block, aligned
 from histohet.fusion.comparison import ALONE_BY_VOLUME
 from histohet.fusion.competing_risks import COMPETING, EVENT
+from histohet.fusion.errors import FusionError
 from histohet.fusion.feature_table import FeatureTable, read_feature_table, scanned_after
 from histohet.fusion.folds import Centres
 from histohet.fusion.mil.block import mil_block
@@ -104,9 +105,11 @@ def fusion_cohort(
             features = tables[name].features
             late = scanned_after(tables[name], rows)
             steps += [(f"block {name}", len(rows), f"{who}: {why}") for who, why in late.items()]
+            if tables[name].unused:
+                steps.append((f"block {name}", len(rows), tables[name].unused))
             before = features[~features.index.isin(late)].reindex(features.index)
             of_table = tables[name].identity, tables[name].draws
-            blocks[name] = aligned(name, before, rows.index, "features", *of_table)
+            blocks[name] = aligned(name, before, rows.index, tables[name].kind, *of_table)
         elif name == "mil":
             if mil is None:
                 raise FusionError("block 'mil' needs slides, and there are none")
@@ -137,6 +140,7 @@ def read_fusion_cohort(
     analysis: AnalysisSettings,
     settings: FusionSettings,
     made_by: Mapping[str, Mapping[str, str]],
+    patients: Mapping[str, str] | None = None,
 ) -> FusionCohort:
     """Return the cohort that files tell of (`fusion_cohort`).
 
@@ -148,17 +152,19 @@ def read_fusion_cohort(
         ``bags``, empty without block ``mil``, and what networks ``predicted``, empty before.
     analysis, settings, made_by
         As for `fusion_cohort`.
+    patients
+        Whose the slides of the slide sheet are.
     """
     draws = {name: path for name, path in settings.draws.items() if path in files.get("draws", [])}
     tables = {
-        name: read_feature_table(path, draws.get(name))
+        name: read_feature_table(path, draws.get(name), patients)
         for name, path in zip(settings.tables, files["tables"], strict=True)
     }
     slides, vectors = ([read_tsv(path) for path in files[name]] for name in ("slides", "vectors"))
     bags, predicted = files.get("bags", []), files.get("predicted", [])
 
-    def mil(patients: pd.Index[str]) -> Block:
-        return mil_block(bags[0], predicted, patients, made_by["mil"])
+    def mil(cohort: pd.Index[str]) -> Block:
+        return mil_block(bags[0], predicted, cohort, made_by["mil"])
 
     return fusion_cohort(
         read_clinical_tsv(str(files["clinical"]), str(files["problems"])),

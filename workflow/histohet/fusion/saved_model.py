@@ -20,24 +20,26 @@ import safetensors.numpy
 
 from histohet import __version__
 from histohet.common.arrays import Floats
-from histohet.common.files import atomic_path, read_json, write_json
+from histohet.common.files import atomic_path, write_json
 from histohet.common.provenance import Provenance
-from histohet.fusion.blocks import Encoding, FusionError
+from histohet.fusion.blocks import Encoding
 from histohet.fusion.comparison import LATE, filters_of, named
 from histohet.fusion.competing_risks import COMPETING, EVENT, Hazards, aalen_johansen
 from histohet.fusion.cross_validation import Predictions
+from histohet.fusion.errors import FusionError, check_make
 from histohet.fusion.estimates import NOTHING
 from histohet.fusion.evaluation import Comparison, empty, tabulated
-from histohet.fusion.feature_table import in_words
 from histohet.fusion.folds import Centres, deal_everybody
 from histohet.fusion.mil.networks import Tensors
+from histohet.fusion.model_file import (
+    FORMAT,
+    NETWORK,
+    network_in,
+    numbers_beside,
+    read_model_files,
+)
 from histohet.fusion.models import Blocks, Fusion, FusionModel, Part, fit_models
 from histohet.fusion.settings import FusionSettings
-
-FORMAT = "histohet fusion 1"
-
-NETWORK = "mil.network."
-"""How the names of a network's parameters begin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +130,7 @@ def fit_to_all(
 
 def write_model(path: str | Path, saved: SavedModel, provenance: Provenance) -> None:
     """Write a model: `path` (``.json``) and the numbers beside it (``.safetensors``)."""
-    numbers = _numbers_beside(path)
+    numbers = numbers_beside(path)
     tensors = {
         "hazards.time": saved.model.hazards.time,
         "hazards.increments": saved.model.hazards.increments,
@@ -181,27 +183,11 @@ def read_model(path: str | Path) -> SavedModel:
     FusionError
         If a file is none of ours, is damaged, or the two do not belong together.
     """
-    numbers = _numbers_beside(path)
+    about, tensors = read_model_files(path)
     try:
-        about = read_json(path)
-        content = numbers.read_bytes()
-    except (OSError, ValueError) as error:
-        raise FusionError(f"model {path} cannot be read: {error}") from error
-    if about.get("format") != FORMAT:
-        raise FusionError(f"model {path} is no '{FORMAT}' but '{about.get('format', 'unknown')}'")
-    if hashlib.sha256(content).hexdigest() != about.get("numbers", {}).get("sha256"):
-        raise FusionError(
-            f"{numbers} is not the file that {path} was written with: copy both together"
-        )
-    try:
-        tensors = safetensors.numpy.load(content)
         parts = {name: _part(name, one, tensors) for name, one in about["blocks"].items()}
         hazards = Hazards(tensors["hazards.time"], tensors["hazards.increments"])
-        network = {
-            name.removeprefix(NETWORK): one
-            for name, one in tensors.items()
-            if name.startswith(NETWORK)
-        }
+        network = network_in(tensors)
         return SavedModel(
             FusionModel(parts, hazards),
             Fusion(tuple(parts), about["fusion"]),
@@ -209,9 +195,9 @@ def read_model(path: str | Path) -> SavedModel:
             {name: one["made_by"] for name, one in about["blocks"].items()},
             {name: one["kind"] for name, one in about["blocks"].items()},
             about["trained_on"],
-            network or None,
+            network,
         )
-    except (KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise FusionError(f"model {path} is damaged: {error!r}") from error
 
 
@@ -226,10 +212,6 @@ def _part(name: str, about: Mapping[str, Any], tensors: Mapping[str, Floats]) ->
     )
     numbers = (tensors[f"{name}.{what}"] for what in ("weights", "indicator", "penalty"))
     return Part(encoding, *numbers)
-
-
-def _numbers_beside(path: str | Path) -> Path:
-    return Path(path).with_suffix(".safetensors")
 
 
 def apply_model(
@@ -293,34 +275,11 @@ def check_fit(saved: SavedModel, blocks: Blocks, settings: FusionSettings) -> No
     for name in saved.fusion.blocks:
         if name not in blocks:
             raise FusionError(f"the model needs block '{name}', which is not in fusion.blocks")
-        _check_make(saved, name, blocks[name].identity)
+        check_make(name, blocks[name].identity, saved.identities[name])
     unknown = [months for months in settings.horizons if months not in saved.training["horizons"]]
     if unknown:
         known = ", ".join(f"{months:g}" for months in saved.training["horizons"]) or "none"
         raise FusionError(f"horizon {unknown[0]:g}: the model was trained for {known} months")
-
-
-def _check_make(saved: SavedModel, name: str, made_by: Mapping[str, str]) -> None:
-    here, there = dict(made_by), dict(saved.identities[name])
-    if here != there:
-        raise FusionError(
-            f"features of block '{name}' come from {in_words(here)}; the model was trained "
-            f"with {in_words(there)}: one of them"
-        )
-
-
-def network_of(saved: SavedModel, made_by: Mapping[str, str]) -> Tensors:
-    """Return the network of a model, for embeddings of the make that it was trained with.
-
-    Raises
-    ------
-    FusionError
-        If they are of another make, or the model has no network.
-    """
-    if saved.network is None:
-        raise FusionError("the model has no block 'mil': leave it out of fusion.blocks")
-    _check_make(saved, "mil", made_by)
-    return saved.network
 
 
 def _notes(saved: SavedModel, blocks: Blocks, predictor: Floats) -> list[str]:

@@ -29,7 +29,7 @@ class MilSettings(Settings):
         256,
         ge=1,
         description="Tiles of a patient that are drawn in each epoch, at most, of all slides; "
-        "predictions take all tiles. More cost as much more time, and smooth what rare tiles say.",
+        "predictions take all tiles. Twice as many take twice the time.",
     )
     epochs: int = Field(
         20,

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from histohet.common.arrays import Floats
-from histohet.features.file import FeatureTable, open_features
+from histohet.features.file import open_tiles
 from histohet.features.slide_vectors import read_slide_embedding
-from histohet.tiles.file import read_column
 from histohet.traits.expression import TraitError
 from histohet.traits.training import Slides, spread_of
-
-
-@contextmanager
-def open_tiles(
-    features: str | Path, coverage: str | Path | None, least: float | None
-) -> Iterator[FeatureTable]:
-    """Open the embeddings of a slide, without tiles that only another variant wants encoded.
-
-    Parameters
-    ----------
-    coverage, least
-        Epithelium of every tile, and how much is needed; None if all encoded tiles count.
-    """
-    with open_features(features) as table:
-        if coverage is None or least is None:
-            yield table
-        else:
-            yield table.covered(read_column(coverage, "coverage")[0], least)
 
 
 def read_slides(

@@ -52,7 +52,11 @@ def tile_objects(tiles: TileTable, values: npt.NDArray[np.floating]) -> Iterator
 
 
 def draw_attention_map(
-    slide: str, thumbnail: Pixels, tiles: TileTable, values: npt.NDArray[np.floating]
+    slide: str,
+    thumbnail: Pixels,
+    tiles: TileTable,
+    values: npt.NDArray[np.floating],
+    kind: str = "Tumour attention",
 ) -> Figure:
     """Draw the slide and, at the same scale, the raw attention of its tiles.
 
@@ -66,6 +70,8 @@ def draw_attention_map(
         Tiles that have attention, at least one.
     values
         (N,) raw attention.
+    kind
+        Whose attention it is.
     """
     corner, picture, scale = crop(thumbnail, tiles, PANEL_INCH)
     limits = colour_limits(values)
@@ -76,7 +82,7 @@ def draw_attention_map(
     with style():
         figure = new_figure(2 * PANEL_INCH, tall + TITLE_INCH + BELOW_INCH)
         figure.suptitle(slide, x=0.01, ha="left", weight="bold")
-        titles = ("H&E", f"Tumour attention: {len(values)} tiles of {tiles.spec.tile_um:g} µm")
+        titles = ("H&E", f"{kind}: {len(values)} tiles of {tiles.spec.tile_um:g} µm")
         for axes, title, image in zip(figure.subplots(1, 2), titles, (picture, heat), strict=True):
             axes.imshow(image, interpolation="nearest")
             axes.set_title(title, weight="normal")

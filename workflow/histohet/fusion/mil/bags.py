@@ -12,9 +12,9 @@ import pandas as pd
 
 from histohet.common.arrays import Float32
 from histohet.common.hdf5 import CHUNK_ROWS, open_file
-from histohet.fusion.blocks import FusionError
-from histohet.fusion.mil.block import MADE_BY
-from histohet.traits.samples import open_tiles
+from histohet.features.file import open_tiles
+from histohet.fusion.errors import FusionError
+from histohet.fusion.mil.tables import MADE_BY
 
 RUN = 16
 """Tiles that lie side by side in the file are drawn together, so that a draw of some hundreds of

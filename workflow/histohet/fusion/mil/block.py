@@ -8,16 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from histohet.common.tables import read_tsv
-from histohet.fusion.blocks import Block, FusionError
-from histohet.fusion.folds import EVERYBODY
-
-COLUMN = "mil"
-
-MADE_BY = ("encoder", "weights", "tile_um", "tile_px", "width")
-"""Columns of bags that say what made the embeddings of a slide."""
-
-PREDICTED = ("repeat", "fold", "patient", "left_out", COLUMN)
-"""Columns of predictions: log relative hazards by networks that had not seen the patient."""
+from histohet.fusion.blocks import Block
+from histohet.fusion.errors import FusionError
+from histohet.fusion.mil.tables import COLUMN, identity_of
+from histohet.fusion.splits import EVERYBODY
 
 
 def mil_block(
@@ -58,9 +52,3 @@ def mil_block(
         values = in_folds[(in_folds["repeat"] == EVERYBODY) & (in_folds["fold"] == EVERYBODY)]
     table = values.set_index("patient")[[COLUMN]].reindex(patients)
     return Block(COLUMN, table, "few", identity_of(listed, made_by), in_folds=in_folds)
-
-
-def identity_of(bags: pd.DataFrame, made_by: Mapping[str, str]) -> dict[str, str]:
-    """Return what made the embeddings of all bags, and what else is said to have made them."""
-    having = bags[bags["n_tiles"] > 0]
-    return {name: str(having[name].iloc[0]) for name in MADE_BY} | dict(made_by)

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from histohet.common.arrays import Floats
-from histohet.fusion.folds import EVERYBODY, LEFT_OUT
+from histohet.common.hdf5 import CHUNK_ROWS
+from histohet.features.file import FeatureRows
 from histohet.fusion.mil.bags import Bags
-from histohet.fusion.mil.block import PREDICTED
 from histohet.fusion.mil.networks import WHOLE, Tensors
+from histohet.fusion.mil.tables import PREDICTED
+from histohet.fusion.splits import EVERYBODY, LEFT_OUT
 from histohet.traits.models import AttentionHeads, layers_of, pooled_logit
 
 
@@ -61,6 +63,23 @@ def predict_all(network: Tensors, bags: Bags) -> pd.DataFrame:
         for patient in bags.slides
     ]
     return pd.DataFrame(rows, columns=list(PREDICTED))
+
+
+def attention_of(tensors: Tensors, features: FeatureRows) -> Floats:
+    """Return the raw attention to each of N tiles, (N,), of the network by all training patients.
+
+    Parameters
+    ----------
+    tensors
+        Networks of a split.
+    features
+        Embeddings of the tiles, (N, D).
+    """
+    heads, found = _heads(tensors), []
+    for first in range(0, len(features), CHUNK_ROWS):
+        tiles = features[first : first + CHUNK_ROWS].astype(np.float64)
+        found.append(heads.of_tiles(WHOLE, tiles)[0])
+    return np.concatenate(found)
 
 
 def _heads(tensors: Tensors) -> AttentionHeads:

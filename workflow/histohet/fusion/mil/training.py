@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from histohet.common.arrays import Bools, Float32, Floats, Ints
-from histohet.fusion.blocks import FusionError
-from histohet.fusion.folds import LEFT_OUT
+from histohet.fusion.errors import FusionError
 from histohet.fusion.mil.bags import Bags
 from histohet.fusion.mil.networks import Tensors
 from histohet.fusion.settings import MilSettings
+from histohet.fusion.splits import LEFT_OUT
 from histohet.traits.networks import GatedAttention, unscaled
 
 logger = logging.getLogger(__name__)
