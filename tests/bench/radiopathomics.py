@@ -243,7 +243,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(data) if data else None)
     parser.add_argument("--features", type=Path, help="table of real features, for `noise`")
     parser.add_argument("--clinical", type=Path, help="outcomes of the same patients")
-    parser.add_argument("--seeds", type=int, default=40, help="cohorts of noise")
+    parser.add_argument("--seeds", type=int, default=20, help="cohorts of noise")
     parser.add_argument("--patients", type=int, default=200, help="of `fusion`")
     parser.add_argument("--splits", type=int, default=25, help="outer folds of `mil`")
     parser.add_argument("--seed", type=int, default=1)
