@@ -45,7 +45,7 @@ def draw_choices(drawn: Mapping[str, Floats], output: Path) -> None:
             axes.plot([0, 1], values.T, color=FAINT, linewidth=0.6, alpha=0.6)
             axes.plot([0, 1], values.mean(axis=0), "o-", color="#D55E00", markersize=7)
             for x, mean in enumerate(values.mean(axis=0)):
-                away = (8, 6) if x else (8, -14)
+                away = (8, 6) if x else (-32, -3)
                 axes.annotate(f"{mean:.2f}", (x, mean), away, textcoords="offset points")
             axes.set_title(name, fontsize=9)
             words = (f"{CHOSEN} chosen\ninside the folds", f"{CHOSEN} chosen by\neverybody first")
