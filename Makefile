@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py mil.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py segmentation_training.py config_keys.py batches.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py mil.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py segmentation_training.py config_keys.py batches.py) $(addprefix tests/unit/,agreement/test_genes_on_sections.py traits/test_inception.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -20,7 +20,7 @@ OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-mil test-radiomics test-segmentation test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-segmentation bench-training bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-mil test-radiomics test-segmentation test-planted test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-radiopathomics bench-segmentation bench-training bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -73,12 +73,12 @@ check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's li
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO_CORES)
 
 unit: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## the library
-	$(BIN)/pytest tests/unit --numprocesses auto --dist loadfile
+	$(BIN)/pytest tests/unit $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
 workflow-tests: $(VENV)/dev.txt  ## the workflow, on small phantoms and on real slides
 	$(BIN)/pytest tests/workflow $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile
 
-test-optional: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, fusion, agreement, trait models, arrays, tokens, turned tiles, scans, the atlas; what every key reruns; batches
+test-optional: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## what only some configurations bring: prefetch, CHIEF, finished features, added value, fusion, agreement and maps of genes on real sections, trait models, arrays, tokens, turned tiles, scans, the atlas; what every key reruns; batches
 	$(BIN)/pytest $(OPTIONAL) --numprocesses auto --dist loadfile
 
 test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, sheets, tables: each with the message it must give
@@ -92,6 +92,9 @@ test-radiomics: $(VENV)/dev.txt $(VENV)/z-rad.txt $(VENV)/pyradiomics.txt  ## CT
 
 test-segmentation: $(VENV)/dev.txt $(VENV)/segmentation.txt $(VENV)/z-rad.txt  ## segmentation of CTs: nnU-Net's own command voxel for voxel, the workflow with it
 	$(BIN)/pytest tests/segmentation tests/unit/segmentation tests/unit/test_environments.py
+
+test-planted: $(VENV)/dev.txt  ## fusion on planted cohorts and on noise: what is there is found, and no more
+	$(BIN)/pytest tests/planted --numprocesses auto
 
 test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
@@ -146,9 +149,8 @@ bench-dearray: $(VENV)/core.txt  ## cores found on labelled overviews of arrays:
 bench-rotation: $(VENV)/encoders.txt  ## clusters of turned tiles on real cores, by encoder: HISTOHET_DATA
 	$(BIN)/python tests/bench/rotation.py $(BENCH)
 
-bench-fusion: $(VENV)/core.txt  ## features chosen on everybody against inside the folds; how long a fusion takes
-	$(BIN)/python tests/bench/fusion.py leakage $(BENCH)
-	$(BIN)/python tests/bench/fusion.py time
+bench-radiopathomics: $(VENV)/encoders.txt $(VENV)/z-rad.txt  ## radiomics and fusion: IBSI's values, noise, planted gains; time, memory (HISTOHET_DATA)
+	$(BIN)/python tests/bench/radiopathomics.py $(BENCH)
 
 bench-segmentation: $(VENV)/segmentation.txt  ## memory and time of segmenting a CT: BENCH="--voxels 512 512 100 --labels 24 ..."
 	$(BIN)/python tests/bench/segmentation.py $(BENCH)

@@ -19,7 +19,6 @@ import hashlib
 import itertools
 import json
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -39,7 +38,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.published import Q, cluster_as_published
 from bench.real_tissue import REAL_SECTIONS, embed
-from bench.running import ROOT, Json, circumstances, one_thread, run_all, say
+from bench.running import ROOT, Json, circumstances, one_thread, peak_rss_gb, run_all, say
 from bench.synthetic_slides import PITCH_PX, SEPARATIONS, make_slide
 from histohet.clustering import cluster as engine
 from histohet.clustering.potts.minimise import gap_percent, minimise
@@ -247,16 +246,6 @@ def scale_of_slide(folder: str) -> Json:
         "ari": adjusted_rand_score(regions, run.labels),
         "gap_percent": run.gap_percent,
     }
-
-
-def peak_rss_gb() -> float:
-    """Peak resident memory of this process, in 10^9 bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Unlike ru_maxrss, this forgets the process from which this one was forked.
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024 / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 # --- Gap: how far above a proven lower bound the minimisers end ---

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
 
-from helpers.mutations import message_of, mutated
+from helpers.mutations import Reader
 from histohet.common.sheets import SheetError
 from histohet.cores.dearray import with_map
 from histohet.cores.grid import ArrayError, Core
@@ -88,16 +85,6 @@ def sheet(path: Path) -> None:
         assert row.mpp is None or 0 < row.mpp < math.inf
 
 
-@dataclass(frozen=True)
-class Reader:
-    """A reader, what it may raise, and files it reads."""
-
-    read: Callable[[Path], None]
-    error: type[Exception]
-    name: str
-    seeds: tuple[bytes, ...]
-
-
 READERS = (
     Reader(qptma, ArrayError, "a.qptma", (QPTMA,)),
     Reader(
@@ -137,13 +124,4 @@ READERS = (
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_any_bytes_give_cores_or_one_message(reader: Reader, tmp_path: Path) -> None:
-    path = tmp_path / reader.name
-
-    @settings(settings.get_profile("fuzz"))
-    @given(mutated(reader.seeds, TOKENS))
-    def read(content: bytes) -> None:
-        path.write_bytes(content)
-        message = message_of(lambda: reader.read(path), reader.error)
-        assert message is None or path.name in message
-
-    read()
+    reader.check(tmp_path, TOKENS)

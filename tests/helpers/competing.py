@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -46,7 +48,15 @@ BMT = pd.DataFrame(
 def planted(
     n: int, seed: int, of: dict[str, float] | None = None, missing: float = 0.0
 ) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Blocks of n patients with planted log hazard ratios per standard deviation, and outcomes.
+    """Blocks of n patients with planted log hazard ratios per standard deviation, and outcomes."""
+    tables, outcome, _ = planted_with_truth(n, seed, of, missing)
+    return tables, outcome
+
+
+def planted_with_truth(
+    n: int, seed: int, of: dict[str, float] | None = None, missing: float = 0.0
+) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, pd.DataFrame]:
+    """Planted blocks and outcomes, and what each block adds to the log hazard of the event.
 
     ``clinical``: age and grade; ``ct``: 30 features with 3 factors; ``slide``: 40 numbers with 4;
     ``heterogeneity``: a score. The hazard of the event depends on age, the first factor of the CT,
@@ -70,15 +80,22 @@ def planted(
         "slide": table(slide_factors, 40, "feat_"),
         "heterogeneity": pd.DataFrame({"n_clusters": score}, index=patients),
     }
-    of_event = effect["clinical"] * age + effect["ct"] * ct_factors[:, 0]
-    of_event += effect["slide"] * slide_factors[:, 0] + effect["heterogeneity"] * score
-    first = rng.exponential(60 * np.exp(-of_event))
+    factors = {
+        "clinical": age,
+        "ct": ct_factors[:, 0],
+        "slide": slide_factors[:, 0],
+        "heterogeneity": score,
+    }
+    truth = pd.DataFrame(
+        {name: effect[name] * factor for name, factor in factors.items()}, index=patients
+    )
+    first = rng.exponential(60 * np.exp(-truth.sum(axis=1).to_numpy()))
     death, last = rng.exponential(120 * np.exp(-0.5 * age)), rng.uniform(12, 120, n)
     time = np.minimum(np.minimum(first, death), last)
     state = np.where(time == first, 1, np.where(time == death, 2, 0))
     without = rng.random(n) < missing
     blocks["ct"][without] = np.nan
-    return blocks, pd.DataFrame({"time_months": time, "state": state}, index=patients)
+    return blocks, pd.DataFrame({"time_months": time, "state": state}, index=patients), truth
 
 
 KINDS: dict[str, Kind] = {
@@ -100,8 +117,7 @@ def drawn(table: pd.DataFrame, unstable: tuple[str, ...], seed: int = 1) -> pd.D
     parts = []
     for number in range(5):
         draw = table + 0.01 * number * rng.normal(size=table.shape)
-        for name in unstable:
-            draw[name] = rng.normal(size=len(table))
+        draw[list(unstable)] = rng.normal(size=(len(table), len(unstable)))
         source = "perturbation" if number else "mask"
         parts.append(draw.assign(scan=table.index + "_ct", source=source))
     return pd.concat(parts)
@@ -115,3 +131,19 @@ def noise(n: int, columns: int, seed: int) -> tuple[dict[str, Block], pd.DataFra
     time, state = rng.exponential(30, n), rng.choice(3, n, p=[0.4, 0.45, 0.15])
     outcome = pd.DataFrame({"time_months": time, "state": state}, index=patients)
     return {"ct": Block("ct", table, "features")}, outcome
+
+
+def four_of_noise(n: int, columns: int, seed: int) -> tuple[dict[str, Block], pd.DataFrame]:
+    """Four blocks that say nothing, with draws of the ``ct``, of which every third depends on the
+    mask, and outcomes.
+    """
+    blocks, outcome = noise(n, columns, seed)
+    ct, rng = blocks["ct"].table, np.random.default_rng([seed, 1])
+    numbers = {"clinical": 2, "slide": columns, "heterogeneity": 2}
+    tables = {
+        name: pd.DataFrame(rng.normal(size=(n, width)), index=ct.index).add_prefix(f"{name}_")
+        for name, width in numbers.items()
+    }
+    found = blocks_of({name: ct if name == "ct" else tables[name] for name in KINDS})
+    draws = drawn(ct, tuple(ct.columns[::3]), seed)
+    return found | {"ct": replace(found["ct"], draws=draws)}, outcome

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 EDITS = ("value", "value", "insert", "overwrite", "delete", "repeat", "truncate")
@@ -53,3 +56,25 @@ def message_of(read: Callable[[], None], error: type[Exception]) -> str | None:
     except error as refusal:
         return str(refusal)
     return None
+
+
+class Reader(NamedTuple):
+    """A reader of foreign files: what it may raise, the name of its file, and files it reads."""
+
+    read: Callable[[Path], None]
+    error: type[Exception]
+    name: str
+    seeds: tuple[bytes, ...]
+
+    def check(self, folder: Path, tokens: Sequence[bytes]) -> None:
+        """Give it changed files: each is read, or refused with one message that names it."""
+        path = folder / self.name
+
+        @settings(settings.get_profile("fuzz"))
+        @given(mutated(self.seeds, tokens))
+        def read(content: bytes) -> None:
+            path.write_bytes(content)
+            message = message_of(lambda: self.read(path), self.error)
+            assert message is None or path.name in message
+
+        read()

@@ -9,7 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from histohet.ct.prepare import Prepared
+from histohet.ct.settings import CtSettings
 from histohet.radiomics.engine import RegionImage
+from histohet.radiomics.settings import RadiomicsSettings
 
 
 def region_of(scan: Prepared) -> RegionImage:
@@ -32,6 +34,18 @@ def reference(folder: Path) -> dict[str, tuple[float, float]]:
             for row in csv.DictReader(file, delimiter=";")
             if row["reference value"]
         }
+
+
+def of_phantom(folder: Path) -> dict[str, float]:
+    """What the default engine says of the phantom in all ways, by tag in small letters."""
+    from histohet.radiomics.z_rad import METHODS, ZRad
+
+    found: dict[str, float] = {}
+    for dimension, aggregation in METHODS:
+        settings = RadiomicsSettings(bin_width_hu=1, dimension=dimension, aggregation=aggregation)
+        one = ZRad(settings, CtSettings(range_hu=(1, 6)))
+        found |= {name.lower(): v for name, v in one.extract(phantom(folder)).items()}
+    return found
 
 
 def agrees(value: float, expected: float, tolerance: float) -> bool:

@@ -177,19 +177,19 @@ def test_summary(finished: Cohort) -> None:
     assert summary["wall_seconds"]["encode_tiles"] > 0
 
 
-@pytest.mark.parametrize("variant", ["no_mask", "no_potts", "paper"])
-def test_any_variant_can_be_shown_in_qupath(finished: Cohort, variant: str) -> None:
-    slide, chosen = SLIDES[0], DEFINITIONS[variant]
-    target = f"results/qupath/{variant}/{slide}.geojson"
-    finished.run(target)
-    tiles = json.loads((finished.folder / target).read_text())["features"]
+def test_any_variant_can_be_shown_in_qupath(finished: Cohort) -> None:
+    variants, slide = ("no_mask", "no_potts", "paper"), SLIDES[0]
+    targets = {variant: f"results/qupath/{variant}/{slide}.geojson" for variant in variants}
+    finished.run(*targets.values())
     clusters = finished.folder / "results/clusters/stain_texture"
-    folder = clusters / chosen.masking / chosen.procedure
-    # An outlier has no cluster to measure.
-    found = [tile["properties"]["measurements"].get("cluster", 0) for tile in tiles]
-    np.testing.assert_array_equal(
-        found, read_clusters(folder / f"{slide}.h5").clustering.labels + 1
-    )
+    for variant, target in targets.items():
+        tiles = json.loads((finished.folder / target).read_text())["features"]
+        folder = clusters / DEFINITIONS[variant].masking / DEFINITIONS[variant].procedure
+        # An outlier has no cluster to measure.
+        found = [tile["properties"]["measurements"].get("cluster", 0) for tile in tiles]
+        np.testing.assert_array_equal(
+            found, read_clusters(folder / f"{slide}.h5").clustering.labels + 1
+        )
 
 
 def test_every_slide_can_be_had_as_anndata(finished: Cohort) -> None:
@@ -231,7 +231,7 @@ def test_report_holds_every_figure(finished: Cohort) -> None:
     assert "m seen as 224 px" in text
 
 
-@pytest.mark.parametrize("max_maps", [0, 1, 3])
+@pytest.mark.parametrize("max_maps", [0, 2])
 def test_report_shows_the_pictures_of_the_first_slides_only(
     finished: Cohort, tmp_path: Path, max_maps: int
 ) -> None:

@@ -7,13 +7,9 @@ import pandas as pd
 import pytest
 
 from helpers.competing import blocks_of, noise, planted
-from histohet.fusion.blocks import Filters
 from histohet.fusion.comparison import compare, models_of, pairs_of
-from histohet.fusion.competing_risks import aalen_johansen
-from histohet.fusion.cross_validation import cross_validate
-from histohet.fusion.estimates import NOTHING, estimate_all
-from histohet.fusion.evaluation import TREAT_ALL, Comparison, decision_curves
-from histohet.fusion.folds import deal_splits
+from histohet.fusion.estimates import NOTHING
+from histohet.fusion.evaluation import TREAT_ALL, Comparison
 from histohet.fusion.settings import FusionSettings
 
 NAMES = ("clinical", "ct", "slide", "heterogeneity")
@@ -58,43 +54,6 @@ def test_which_models_are_compared_with_which() -> None:
     assert ("clinical + ct", "clinical") in pairs
     assert list(models_of(["ct"])) == [NOTHING, "ct"]
     assert pairs_of(["ct"], models_of(["ct"])) == []
-
-
-def test_a_planted_cohort_is_calibrated_and_all_blocks_beat_each() -> None:
-    tables, outcome = planted(400, 1)
-    time, state = outcome["time_months"].to_numpy(), outcome["state"].to_numpy()
-    models = {
-        name: one for name, one in models_of(NAMES).items() if name in (*NAMES, FULL, NOTHING)
-    }
-    predictions = cross_validate(
-        blocks_of(tables),
-        time,
-        state,
-        models,
-        deal_splits(state, folds=5, repeats=1, seed=1),
-        horizons=(36,),
-        filters=Filters(max_correlation=0.95),
-    )
-    pairs = [(FULL, name) for name in NAMES]
-    table = pd.DataFrame(one.row() for one in estimate_all(predictions, time, state, pairs, 1))
-    slope = table[table["measure"] == "calibration_slope"].set_index("model")["estimate"]
-    assert 0.8 < slope[FULL] < 1.2
-    gains = table[table["measure"].isin(["c_index_gain", "auc_gain", "brier_gain"])]
-    assert len(gains) == 12
-    assert (gains["lower"] > 0).all()
-    observed = aalen_johansen(time, state).by(36).share
-    predicted = predictions.incidence[list(models).index(FULL), 0, 0].mean()
-    assert predicted == pytest.approx(observed, abs=0.03)
-    skill = table[table["measure"] == "brier_skill"].set_index("model")["estimate"]
-    assert skill[FULL] > 0.1
-    assert skill[NOTHING] == 0
-    decision = decision_curves(predictions, time, state, (0.1, 0.5), 1)
-    best = (
-        decision.set_index("model")
-        .loc[[FULL, TREAT_ALL]]
-        .pivot_table(index="threshold", columns="model", values="net_benefit")
-    )
-    assert (best[FULL] > best[TREAT_ALL].clip(lower=0))[best.index > 0.3].all()
 
 
 def test_patients_without_a_block_stay_and_the_others_are_compared_too(found: Comparison) -> None:

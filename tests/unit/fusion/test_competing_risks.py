@@ -7,6 +7,8 @@ Specific Hazard Ratio Using R": psiaims.github.io/CAMIS/R/survival_cif.html and 
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,6 +93,29 @@ def test_incidence_is_that_of_lifelines() -> None:
     # Another estimate of the same variance: close where many are at risk.
     others = np.sqrt(oracle.variance_.loc[found.time[20]])
     assert found.standard_error[20] == pytest.approx(float(others), rel=0.03)
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.sampled_from([0, 1, 2])), min_size=1, max_size=12),
+    st.sampled_from(CAUSES),
+)
+def test_incidence_with_ties_is_that_of_a_loop_over_days(
+    patients: list[tuple[int, int]], cause: int
+) -> None:
+    time, state = (np.array(one) for one in zip(*patients, strict=True))
+    found = aalen_johansen(time.astype(float), state, cause)
+    # Day by day: who is left, and what happens to them; who is censored leaves afterwards.
+    survival, share, of_days = Fraction(1), Fraction(0), {0: Fraction(0)}
+    for day in range(1, 7):
+        left = int(np.sum(time >= day))
+        happened = [int(np.sum((time == day) & (state == one))) for one in (EVENT, COMPETING)]
+        if left:
+            share += survival * Fraction(happened[cause - 1], left)
+            survival *= 1 - Fraction(sum(happened), left)
+        of_days[day] = share
+    np.testing.assert_allclose(found.share, [float(of_days[int(day)]) for day in found.time])
+    assert found.at_risk_after == (survival > 0)
 
 
 def test_without_competing_events_it_is_kaplan_meier_and_without_censoring_a_share() -> None:

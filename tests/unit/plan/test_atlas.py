@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from helpers.planning import CLINICAL, POOLED, lay_out
+from helpers.planning import of as wildcards_of
 from plan import paths
 from plan.interface import PlanError
 from plan.plan import Plan, make_plan
@@ -17,18 +18,14 @@ a\tp\ta.svs\ta.csv\ta.tsv\t
 b\tp\tb.svs\t\t\t
 c\tq\t\t\t\tc.h5
 """
-OS = {"time": "t", "unit": "months", "event": "e", "events": [1], "censored": [0]}
-CLINICAL = {"clinical": [{"table": "clinical.tsv", "patient": "id", "endpoints": {"OS": OS}}]}
-POOLED = {"name": "together", "pooled": True}
 FACTORS = {"encoder": "stain_texture", "masking": "masked"}
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "slides.tsv").write_text(SHEET)
-    for name in ("a.svs", "b.svs", "c.h5", "a.csv", "a.tsv"):
-        (tmp_path / name).touch()
+    files = ("a.svs", "b.svs", "c.h5", "a.csv", "a.tsv")
+    lay_out(tmp_path, {"slides.tsv": SHEET}, dict.fromkeys(files, 0))
     return tmp_path
 
 
@@ -37,7 +34,7 @@ def planned(**changes: Any) -> Plan:
 
 
 def of(**wildcards: str) -> Any:
-    return SimpleNamespace(**FACTORS, **wildcards)
+    return wildcards_of(**FACTORS, **wildcards)
 
 
 def test_a_slide_is_shown_with_all_that_there_is() -> None:

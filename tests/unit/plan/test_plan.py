@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from helpers.planning import CLINICAL, POOLED, lay_out, of
 from plan import paths
 from plan.interface import PlanError
 from plan.plan import Plan, make_plan, one_of
@@ -17,28 +17,18 @@ a\tp\ta.svs\tm.geojson\t\ta.tsv\t
 b\tp\tb.svs\t\tb.csv\t\t
 c\tq\t\t\t\t\tc.h5
 """
-OS = {"time": "t", "unit": "months", "event": "e", "events": [1], "censored": [0]}
-CLINICAL = {"clinical": [{"table": "clinical.tsv", "patient": "id", "endpoints": {"OS": OS}}]}
-POOLED = {"name": "together", "pooled": True}
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "slides.tsv").write_text(SHEET)
-    (tmp_path / "own.tsv").write_text("slide\tpath\na\ta.svs\n")
-    for name, size in (("a.svs", 10), ("b.svs", 0), ("c.h5", 1), ("m.geojson", 3), ("a.tsv", 0)):
-        with (tmp_path / name).open("wb") as file:
-            file.truncate(size * 1_000_000)
+    sheets = {"slides.tsv": SHEET, "own.tsv": "slide\tpath\na\ta.svs\n"}
+    lay_out(tmp_path, sheets, {"a.svs": 10, "b.svs": 0, "c.h5": 1, "m.geojson": 3, "a.tsv": 0})
     return tmp_path
 
 
 def planned(**changes: Any) -> Plan:
     return make_plan({"slides": "slides.tsv"} | changes)
-
-
-def of(**wildcards: str) -> Any:
-    return SimpleNamespace(**wildcards)
 
 
 def test_all_combinations_are_filled_in() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from helpers.planning import lay_out, of
 from plan.interface import PlanError
 from plan.plan import Plan, make_plan
 
@@ -23,19 +23,14 @@ D4 = {"name": "efficientnet_lite0", "symmetry": "d4"}
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "slides.tsv").write_text(SHEET)
-    for name in ("a.svs", "b.svs", "c.svs", "d.h5", "a.tsv"):
-        (tmp_path / name).touch()
+    files = ("a.svs", "b.svs", "c.svs", "d.h5", "a.tsv")
+    lay_out(tmp_path, {"slides.tsv": SHEET}, dict.fromkeys(files, 0))
     return tmp_path
 
 
 def planned(**rotation: Any) -> Plan:
     section = {"encoders": ["stain_texture"], "cores": ["a", "b", "c"]} | rotation
     return make_plan({"slides": "slides.tsv", "rotation": section})
-
-
-def of(**wildcards: str) -> Any:
-    return SimpleNamespace(**wildcards)
 
 
 def test_without_the_section_nothing_is_turned() -> None:

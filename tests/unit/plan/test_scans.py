@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from helpers.planning import lay_out, of
 from plan.interface import PlanError
 from plan.plan import Plan, make_plan
 
@@ -21,20 +21,13 @@ s2\tq\ts2.nii.gz\tm1.nii.gz\t\t
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "slides.tsv").write_text("slide\tpath\na\ta.svs\n")
-    (tmp_path / "scans.tsv").write_text(SCANS)
-    for name, size in (("a.svs", 1), ("s1.nii.gz", 10), ("m1.nii.gz", 0), ("m2.nii.gz", 0)):
-        with (tmp_path / name).open("wb") as file:
-            file.truncate(size * 1_000_000)
+    sheets = {"slides.tsv": "slide\tpath\na\ta.svs\n", "scans.tsv": SCANS}
+    lay_out(tmp_path, sheets, {"a.svs": 1, "s1.nii.gz": 10, "m1.nii.gz": 0, "m2.nii.gz": 0})
     return tmp_path
 
 
 def planned(**changes: Any) -> Plan:
     return make_plan({"slides": "slides.tsv", "scans": "scans.tsv"} | changes)
-
-
-def of(**wildcards: str) -> Any:
-    return SimpleNamespace(**wildcards)
 
 
 def test_without_a_sheet_there_are_no_scans() -> None:

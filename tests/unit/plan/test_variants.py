@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.planning import CLINICAL
 from histohet.config import Config, read_config, varied
 from histohet.encoders.settings import EncoderSettings
 from plan.interface import PlanError
@@ -19,15 +20,6 @@ def config(**changes: Any) -> Config:
 
 
 CONFIG = config()
-CLINICAL = [
-    {
-        "table": "clinical.tsv",
-        "patient": "id",
-        "endpoints": {
-            "OS": {"time": "t", "unit": "months", "event": "e", "events": [1], "censored": [0]}
-        },
-    }
-]
 
 
 def test_each_variant_changes_one_factor() -> None:
@@ -153,7 +145,7 @@ def test_what_is_pooled_is_not_of_slides() -> None:
 
 def test_a_curve_measures_by_variants_of_its_own() -> None:
     curve = {"q": [20, 30], "variants": ["full"]}
-    found = Variants(config(clinical=CLINICAL, specification_curve=curve))
+    found = Variants(config(**CLINICAL, specification_curve=curve))
     assert list(found.curve) == ["full_q20", "full_q30"]
     assert found["full_q30"].factors["procedure"] == "potts_q30"
     assert found["full_q20"].factors == found["full"].factors
@@ -173,7 +165,7 @@ def test_mistakes_of_a_curve_are_named(changes: dict[str, Any], message: str) ->
         {"name": "full_q20", "clustering": {"q": 10}},
     ]
     with pytest.raises(PlanError, match=message):
-        Variants(config(clinical=CLINICAL, variants=own, specification_curve=changes))
+        Variants(config(**CLINICAL, variants=own, specification_curve=changes))
 
 
 def test_encoders_of_one_name_must_be_one() -> None:

@@ -101,33 +101,74 @@ def read_endpoint(
         can be used, or the codes of events, or of the others, stand in no row while unknown ones
         do.
     """
-    months, findings = _months(name, endpoint, cells)
-    findings += contradictions(name, endpoint, cells)
-    status = cells[endpoint.event]
-    event, known = status.isin(endpoint.events), status.isin(endpoint.codes)
-    missing = is_missing(status) & ~known
-    _check_codes(name, endpoint, status[~missing], status[~missing & ~known])
-    unknown = f"unknown event code (known: {', '.join(endpoint.codes)})"
-    findings += [
-        Finding(endpoint.event, missing, "event missing", left_out(name)),
-        Finding(endpoint.event, ~known & ~missing, unknown, left_out(name)),
-    ]
+    event, competing, known, findings = _status(name, endpoint, cells)
+    months, of_times = _months(name, endpoint, cells, event, competing)
     outcome = {
         months_column(name): months,
         event_column(name): event.astype("Int8").where(known),
     }
     if endpoint.competing:
-        competing = status.isin(endpoint.competing)
         outcome[competing_column(name)] = competing.astype("Int8").where(known)
-    return pd.DataFrame(outcome, index=cells.index), findings
+    found = [*of_times, *contradictions(name, endpoint, cells), *findings]
+    return pd.DataFrame(outcome, index=cells.index), found
+
+
+def _status(
+    name: str, endpoint: EndpointSettings, cells: pd.DataFrame
+) -> tuple[pd.Series[bool], pd.Series[bool], pd.Series[bool], list[Finding]]:
+    """Return who had the event, who a competing one before it, of whom it is known; and findings.
+
+    Competing events with a column of their own count where the event is known not to have happened,
+    and must be known there.
+    """
+    of_keys = {
+        "events": endpoint.events,
+        "censored": endpoint.censored,
+        "competing": endpoint.competing_codes,
+    }
+    known, findings = _known(name, endpoint.event, of_keys, cells)
+    status, apart = cells[endpoint.event], endpoint.competing_apart
+    event, competing = status.isin(endpoint.events), status.isin(endpoint.competing_codes)
+    if apart:
+        keys = {"competing.events": apart.events, "competing.censored": apart.censored}
+        told, of_others = _known(name, apart.column, keys, cells)
+        without = known & ~event
+        competing = without & cells[apart.column].isin(apart.events)
+        known &= event | told
+        findings += [one._replace(rows=one.rows & without) for one in of_others]
+    return event, competing, known, findings
+
+
+def _known(
+    name: str, column: str, of_keys: Mapping[str, tuple[str, ...]], cells: pd.DataFrame
+) -> tuple[pd.Series[bool], list[Finding]]:
+    """Tell which rows of a status have one of the codes, and find those that have none."""
+    status, codes = cells[column], [code for codes in of_keys.values() for code in codes]
+    known = status.isin(codes)
+    missing = is_missing(status) & ~known
+    _check_codes(name, column, of_keys, status[~missing], status[~missing & ~known])
+    unknown = f"unknown event code (known: {', '.join(codes)})"
+    return known, [
+        Finding(column, missing, "event missing", left_out(name)),
+        Finding(column, ~known & ~missing, unknown, left_out(name)),
+    ]
 
 
 def _months(
-    name: str, endpoint: EndpointSettings, cells: pd.DataFrame
+    name: str,
+    endpoint: EndpointSettings,
+    cells: pd.DataFrame,
+    event: pd.Series[bool],
+    competing: pd.Series[bool],
 ) -> tuple[pd.Series[float], list[Finding]]:
     """Return the times in months, NaN where there is none, and what is wrong with them."""
-    event = cells[endpoint.event].isin(endpoint.events)
-    texts = cells[endpoint.event_time].where(event, cells[endpoint.censored_time])
+    # Every row has its time from one column, or two of them are the same.
+    source = pd.Series(endpoint.censored_time, index=cells.index)
+    source = source.mask(competing, endpoint.competing_time).mask(event, endpoint.event_time)
+    columns = list(dict.fromkeys(source))
+    texts = cells[endpoint.censored_time]
+    for column in columns:
+        texts = texts.mask(source == column, cells[column])
     times, findings = numbers(texts, left_out(name))
     months = times * MONTHS_PER_UNIT[endpoint.unit]
     missing, too_long = is_missing(texts), months > MAX_PLAUSIBLE_MONTHS
@@ -139,13 +180,12 @@ def _months(
         )
     findings += [
         Finding("", missing & event, "event without a time", left_out(name)),
-        Finding("", missing & ~event, "time missing", left_out(name)),
+        Finding("", missing & competing, "competing event without a time", left_out(name)),
+        Finding("", missing & ~event & ~competing, "time missing", left_out(name)),
         Finding("", months < 0, "negative time", left_out(name)),
         Finding("", months == 0, "time is zero: no follow-up", ROW_USED),
         Finding("", too_long, f"longer than {years}", left_out(name)),
     ]
-    # Every row has its time from one of the two columns, or both are the same.
-    source = pd.Series(endpoint.censored_time, index=cells.index).mask(event, endpoint.event_time)
     usable = months.mask((months < 0) | too_long)
     if usable.isna().all() and not missing.all():
         why = next(one for one in findings if (one.rows & ~missing).any())
@@ -157,41 +197,50 @@ def _months(
     return usable, [
         one._replace(column=column, rows=one.rows & (source == column))
         for one in findings
-        for column in dict.fromkeys((endpoint.event_time, endpoint.censored_time))
+        for column in columns
     ]
 
 
 def contradictions(name: str, endpoint: EndpointSettings, cells: pd.DataFrame) -> list[Finding]:
-    """Return where the two times of an endpoint contradict its status, which decides."""
-    if endpoint.event_time == endpoint.censored_time:
-        return []
-    status = cells[endpoint.event]
+    """Return where the times of an endpoint contradict its status, which decides."""
+    event, censored = (
+        cells[endpoint.event].isin(codes) for codes in (endpoint.events, endpoint.censored)
+    )
     happened, last = cells[endpoint.event_time], cells[endpoint.censored_time]
-    without = status.isin(endpoint.censored) & ~is_missing(happened)
-    words = "alive, with a time of death" if name == DEATH else "censored, with a time of the event"
-    found = [Finding(endpoint.event_time, without, words, ROW_USED)]
-    if name == DEATH:
-        later = numbers(last, "")[0] > numbers(happened, "")[0]
-        dead = status.isin(endpoint.events)
-        words = "last contact after the death"
-        found.append(Finding(endpoint.censored_time, dead & later, words, ROW_USED))
+    found = []
+    if endpoint.event_time != endpoint.censored_time:
+        dead = name == DEATH
+        words = "alive, with a time of death" if dead else "censored, with a time of the event"
+        found.append(
+            Finding(endpoint.event_time, censored & ~is_missing(happened), words, ROW_USED)
+        )
+        if dead:
+            later = numbers(last, "")[0] > numbers(happened, "")[0]
+            words = "last contact after the death"
+            found.append(Finding(endpoint.censored_time, event & later, words, ROW_USED))
+    apart = endpoint.competing_apart
+    if apart and apart.time:
+        had = event & cells[apart.column].isin(apart.events)
+        before = numbers(cells[apart.time], "")[0] < numbers(happened, "")[0]
+        found.append(
+            Finding(apart.time, had & before, "competing event before the event", ROW_USED)
+        )
     return found
 
 
 def _check_codes(
-    name: str, endpoint: EndpointSettings, status: pd.Series[str], unknown: pd.Series[str]
+    name: str,
+    column: str,
+    of_keys: Mapping[str, tuple[str, ...]],
+    status: pd.Series[str],
+    unknown: pd.Series[str],
 ) -> None:
     """Refuse codes that are spelled otherwise than the table's: half of the patients would go."""
-    of_keys = {
-        "events": endpoint.events,
-        "censored": endpoint.censored,
-        "competing": endpoint.competing,
-    }
     for key, codes in of_keys.items():
         if codes and len(unknown) and not status.isin(codes).any():
             raise ValueError(
                 f"no row has a code of '{key}' of {name}, {quoted(codes)}: column "
-                f"'{endpoint.event}' has {counted(status)}"
+                f"'{column}' has {counted(status)}"
             )
 
 

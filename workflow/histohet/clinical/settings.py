@@ -37,6 +37,17 @@ class TimeColumns(Settings):
     censored: Text = Field(description="Time to the last contact of the others.")
 
 
+class CompetingEvents(Settings):
+    """Competing events with columns of their own, such as death beside metastasis."""
+
+    column: Text = Field(description="Column with their status.")
+    events: Codes = Field(description="Codes that mean one of them.")
+    censored: Codes = Field(description="Codes that mean none of them.")
+    time: Text | None = Field(
+        None, description="Column with the time to them; that of the last contact if absent."
+    )
+
+
 class EndpointSettings(Settings):
     """Which columns of a clinical table hold the time and the status of an endpoint."""
 
@@ -50,26 +61,46 @@ class EndpointSettings(Settings):
         description="Codes that mean censored; competing events among them, where `competing` does "
         "not name them."
     )
-    competing: tuple[Code, ...] = Field(
+    competing: tuple[Code, ...] | CompetingEvents = Field(
         (),
         description="Codes of events after which this one cannot happen, such as death before "
-        "metastasis. Survival analyses take them as censored, at the time of the censored; the "
+        "metastasis, or `{column, events, censored, time}` where they have columns of their own, "
+        "of which those before the event count. Survival analyses take them as censored; the "
         "section `fusion` predicts risks beside them.",
     )
 
     @model_validator(mode="after")
     def _codes_mean_one_thing(self) -> Self:
-        meanings = {"events": self.events, "censored": self.censored, "competing": self.competing}
-        for one, other in combinations(meanings, 2):
-            both = sorted(set(meanings[one]) & set(meanings[other]))
-            if both:
-                raise ValueError(f"{quoted(both)} stand in '{one}' and in '{other}'")
+        meanings = {"events": self.events, "censored": self.censored}
+        meanings["competing"] = self.competing_codes
+        _check_meanings(meanings)
+        if self.competing_apart:
+            if self.competing_apart.column == self.event:
+                raise ValueError(
+                    f"column '{self.event}' is that of the event: 'competing' needs its codes alone"
+                )
+            _check_meanings(
+                {
+                    "competing.events": self.competing_apart.events,
+                    "competing.censored": self.competing_apart.censored,
+                }
+            )
         return self
+
+    @property
+    def competing_codes(self) -> tuple[str, ...]:
+        """Codes of competing events in the column of the status."""
+        return self.competing if isinstance(self.competing, tuple) else ()
+
+    @property
+    def competing_apart(self) -> CompetingEvents | None:
+        """Competing events with columns of their own."""
+        return None if isinstance(self.competing, tuple) else self.competing
 
     @property
     def codes(self) -> tuple[str, ...]:
         """Codes of the status that are known."""
-        return (*self.events, *self.censored, *self.competing)
+        return (*self.events, *self.censored, *self.competing_codes)
 
     @property
     def event_time(self) -> str:
@@ -82,9 +113,25 @@ class EndpointSettings(Settings):
         return self.time if isinstance(self.time, str) else self.time.censored
 
     @property
+    def competing_time(self) -> str:
+        """Column with the time to competing events."""
+        apart = self.competing_apart
+        return apart.time if apart and apart.time else self.censored_time
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read, each once."""
-        return tuple(dict.fromkeys((self.event_time, self.censored_time, self.event)))
+        apart = [self.competing_apart.column] if self.competing_apart else []
+        named = [self.event_time, self.censored_time, self.competing_time, self.event, *apart]
+        return tuple(dict.fromkeys(named))
+
+
+def _check_meanings(meanings: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse codes that stand in two of some keys."""
+    for one, other in combinations(meanings, 2):
+        both = sorted(set(meanings[one]) & set(meanings[other]))
+        if both:
+            raise ValueError(f"{quoted(both)} stand in '{one}' and in '{other}'")
 
 
 class ClinicalSource(Settings):
@@ -109,18 +156,9 @@ class ClinicalSource(Settings):
     follow_up: bool = Field(
         False,
         description="Whether rows are forms of follow-up, of which a patient has several, here and "
-        "in further tables: an event in any of them counts, else the latest contact.",
+        "in further tables: an event in any of them counts, else a competing one, else the latest "
+        "contact.",
     )
-
-    @model_validator(mode="after")
-    def _forms_have_no_competing_events(self) -> Self:
-        for name, endpoint in self.endpoints.items():
-            if self.follow_up and endpoint.competing:
-                raise ValueError(
-                    f"endpoint '{name}' has 'competing' events, which need one row per patient: "
-                    "they cannot come from forms of follow-up"
-                )
-        return self
 
     @property
     def name(self) -> str:
