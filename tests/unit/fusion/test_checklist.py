@@ -87,9 +87,9 @@ SUBGROUPS = [
     ("batch", "B", 15, 4, 2, 36.0, 0.3, float("nan"), *[float("nan")] * 5),
 ]
 SCANS = [
-    ("s1", "p1", "portal", "A", "-3", "ok", ""),
-    ("s2", "p2", "portal", "B", "10", "ok", ""),
-    ("s3", "p3", "", "B", None, "refused", "ct: 4 dimensions"),
+    ("s1", "p1", "portal", "A", "-3", "sheet", "ok", ""),
+    ("s2", "p2", "portal", "B", "10", "sheet", "ok", ""),
+    ("s3", "p3", "", "B", None, "sheet", "refused", "ct: 4 dimensions"),
 ]
 STABILITY = [
     ("a", "shape", "perturbation", 24, 0.9),
@@ -237,7 +237,7 @@ SAID = {
     ),
     "families": "shape 2; GLCM 1",
     "n_features": "ct 169",
-    "segmentation": "3-D regions of label images on the grid of the CT: 2 of 3 scans",
+    "segmentation": "3-D regions of label images on the grid of the CT: 2 of 3 scans; by sheet 2",
     "readers": "one mask per scan counts, the first of the sheet; 7 scans with masks of others too",
     "resampling": (
         "voxels of 2 mm; image linear, whole HU; mask linear, kept from 0.5; same centre"

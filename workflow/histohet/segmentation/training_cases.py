@@ -207,6 +207,6 @@ class KeptCases:
             )
             for kind in (IMAGE, LABELS)
         )
-        places = np.load(self._folder / PLACES.format(name), allow_pickle=False)
+        places = np.load(self._folder / PLACES.format(name))
         located = {label: places[places[:, 0] == label, 1:] for label in self._labels}
         return image, labels, None, {"class_locations": located}

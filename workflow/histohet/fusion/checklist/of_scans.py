@@ -15,7 +15,7 @@ def segmentation(run: Run) -> str:
         return ""
     ok = run.scans[run.scans["status"] == "ok"]
     said = f"3-D regions of label images on the grid of the CT: {len(ok)} of {len(run.scans)} scans"
-    found_by = ok["region_from"].dropna().tolist() if "region_from" in ok else []
+    found_by = ok["region_from"].dropna().tolist()
     return listed([said, *(f"by {one} {found_by.count(one)}" for one in dict.fromkeys(found_by))])
 
 

@@ -12,8 +12,8 @@ from histohet.cohort.settings import AnalysisSettings
 from histohet.common.files import read_json
 from histohet.common.tables import read_tsv
 from histohet.fusion.comparison import LATE, named
+from histohet.fusion.feature_table import ABOUT
 from histohet.fusion.settings import FusionSettings
-from histohet.radiomics.table import OF_SCAN
 
 TABLES = ("estimates", "subgroups", "fits", "kept", "flow", "characteristics")
 """Of a fusion, from which questions are answered."""
@@ -109,7 +109,7 @@ def read_run(
         model=read_json(str(files["model"])),
         clinical=told["clinical"],
         **told["extraction"],
-        scans=read_tsv(scans[0])[list(OF_SCAN)] if scans else None,
+        scans=read_tsv(scans[0])[list(ABOUT)] if scans else None,
         stability=read_tsv(scans[1]) if scans else None,
     )
 
