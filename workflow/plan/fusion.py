@@ -73,8 +73,13 @@ class Fusion:
         return [file for file in draws if file == paths.RADIOMICS_DRAWS or Path(file).exists()]
 
     def slides(self, wildcards: Wildcards) -> list[str]:
-        """Return the table of slides, if a block is made of them."""
-        return [paths.COHORT.format(variant=self._variant)] if self._of_slides else []
+        """Return the table of slides, if a block is made of them: with scores, where it needs any.
+
+        What an embedding is made of is known before a slide is clustered.
+        """
+        if "heterogeneity" in self._of_slides:
+            return [paths.COHORT.format(variant=self._variant)]
+        return [paths.SLIDES_OF_VECTORS.format(**self._factors)] if self._of_slides else []
 
     def vectors(self, wildcards: Wildcards) -> list[str]:
         """Return the table of slide embeddings, if they are a block."""

@@ -34,7 +34,7 @@ rule collect_slide_embeddings:
         embeddings=INPUTS.vectors(list(SLIDES.rows)),
     output:
         table=paths.SLIDE_VECTORS,
-        slides="results/slide_embeddings/{encoder}/{masking}/{pooling}_slides.tsv",
+        slides=paths.SLIDES_OF_VECTORS,
     log:
         "results/logs/collect_slide_embeddings/{encoder}_{masking}_{pooling}.log",
     benchmark:
@@ -46,6 +46,7 @@ rule collect_slide_embeddings:
         mem_mb=growing(1000, per_1000_slides=100),
         runtime=growing(60),
     params:
+        patients=SLIDES.owners,
         code=code_of("collect_slide_embeddings.py"),
     script:
         "../scripts/collect_slide_embeddings.py"

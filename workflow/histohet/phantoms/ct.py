@@ -29,9 +29,9 @@ NOISE_GRAIN_MM = 1.5
 
 # How far the outline of a tumour with a score of 0 leaves an ellipsoid, in shares of its radius,
 # over how many mm it does so, and how a unit of score multiplies it.
-IRREGULARITY, OUTLINE_MM, PER_IRREGULARITY = 0.14, 7.0, 1.4
+IRREGULARITY, OUTLINE_MM, PER_IRREGULARITY = 0.13, 7.0, 1.5
 # As much for the standard deviation of HU in it.
-HETEROGENEITY_HU, TEXTURE_MM, PER_HETEROGENEITY = 15.0, 4.5, 1.4
+HETEROGENEITY_HU, TEXTURE_MM, PER_HETEROGENEITY = 14.0, 4.5, 1.55
 READER_MM = 1.5
 """Standard deviation by which a second reader's boundary differs, over `OUTLINE_MM`."""
 
@@ -117,8 +117,13 @@ def smooth_field(scale_mm: float, rng: np.random.Generator) -> Floats:
 
 def _places() -> tuple[Floats, Floats, Floats]:
     """Return x, y and z of voxels, in shapes that broadcast to `SHAPE`."""
-    z, y, x = (SPACING_MM * (np.arange(n) - (n - 1) / 2) for n in SHAPE)
+    z, y, x = (_along(n) for n in SHAPE)
     return x[None, None, :], y[None, :, None], z[:, None, None]
+
+
+def _along(n: int) -> Floats:
+    middles: Floats = SPACING_MM * (np.arange(n, dtype=np.float64) - (n - 1) / 2)
+    return middles
 
 
 def _radius(organ: Organ) -> Floats:

@@ -13,9 +13,9 @@ from histohet.phantoms.plan import PhantomPlan, spread, spread_normally
 from histohet.phantoms.settings import PhantomScanSettings, PhantomSettings
 
 # Share of the variance of shape and of texture that the factor explains; the rest is chance.
-OF_FACTOR = 0.8
+OF_FACTOR = 0.9
 # Median volume of the tumours, ml, and the standard deviation of its logarithm.
-VOLUME_ML, VOLUME_SPREAD = 24.0, 0.35
+VOLUME_ML, VOLUME_SPREAD = 24.0, 0.25
 SCANNERS = ("A", "B")
 NOISE_HU = (8.0, 13.0)
 """Standard deviation of the noise of each scanner."""

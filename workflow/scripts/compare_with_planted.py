@@ -1,0 +1,56 @@
+"""Compare risks and masks of a phantom cohort with what was planted."""
+
+import numpy as np
+import pandas as pd
+
+from histohet.common.jobs import job_log, provenance_of
+from histohet.common.tables import read_tsv, write_tsv
+from histohet.ct.reading import read_ct, read_region
+from histohet.fusion.competing_risks import CENSORED, COMPETING, EVENT
+from histohet.fusion.performance import auc, known_by
+from histohet.phantoms.recovery import COLUMNS, WHOLE, correlations, dice
+from histohet.phantoms.scan_plan import DAYS_PER_MONTH, DEATH, FREE, METASTASIS
+
+STATES = {METASTASIS: EVENT, DEATH: COMPETING, FREE: CENSORED}
+
+with job_log(snakemake) as log:
+    files = snakemake.input
+    planted, risks, estimates = (
+        read_tsv(files[name]) for name in ("planted", "risks", "estimates")
+    )
+    models = risks["model"].drop_duplicates()
+    everything = max((name for name in models if not name.startswith("late")), key=len)
+    tables = [correlations(planted, risks, everything)]
+
+    ranked = estimates[
+        estimates["measure"].isin(["auc", "auc_gain"]) & estimates["patients"].eq("all")
+    ]
+    tables.append(ranked.rename(columns={"horizon_months": "months"}))
+
+    clinical = read_tsv(files.clinical).set_index("patient").loc[planted["patient"]]
+    time = clinical["days"].to_numpy(float) / DAYS_PER_MONTH
+    state = clinical["status"].map(STATES).to_numpy()
+    everybody = np.ones((1, len(planted)))
+    for months in sorted(ranked["horizon_months"].unique()):
+        known = known_by(time, state, months)
+        best = auc(known, planted[WHOLE].to_numpy(), np.zeros(len(planted), int), everybody)
+        row = {"measure": "auc", "model": "planted", "months": months, "estimate": best[0]}
+        tables.append(pd.DataFrame([row | {"n": len(planted)}]))
+
+    overlaps = []
+    for mask, truth, ct in zip(files.found, files.truth, files.cts, strict=True):
+        grid = read_ct(ct).geometry
+        overlaps.append(dice(*(read_region(path, (), grid) for path in (mask, truth))))
+        log.info("%s: Dice %.3f", mask, overlaps[-1])
+    if overlaps:
+        of_masks = {
+            "measure": "dice, median",
+            "n": len(overlaps),
+            "estimate": np.median(overlaps),
+            "lower": min(overlaps),
+            "upper": max(overlaps),
+        }
+        tables.append(pd.DataFrame([of_masks]))
+    found = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    log.info("%s", found.to_string())
+    write_tsv(snakemake.output.table, found, provenance_of(snakemake))
