@@ -20,7 +20,7 @@ OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-radiomics test-segmentation test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -86,6 +86,9 @@ test-bad-input: $(VENV)/dev.txt  ## bad slides, masks, attention, features, shee
 
 test-radiomics: $(VENV)/dev.txt $(VENV)/z-rad.txt $(VENV)/pyradiomics.txt  ## CT and both engines of radiomics: IBSI, PyRadiomics' baseline, real scans (Python 3.11, a C compiler)
 	$(BIN)/pytest tests/unit/ct tests/unit/radiomics tests/workflow/test_scans.py
+
+test-segmentation: $(VENV)/dev.txt $(VENV)/segmentation.txt $(VENV)/z-rad.txt  ## segmentation of CTs: nnU-Net's own command voxel for voxel, the workflow with it
+	$(BIN)/pytest tests/segmentation tests/unit/segmentation tests/unit/test_environments.py
 
 test-slurm: $(VENV)/dev.txt $(VENV)/slurm.txt  ## the workflow on a real SLURM, installed and started here: as root, on Debian
 	-dpkg --status $(SLURM) >/dev/null 2>&1 || apt-get install --yes --no-install-recommends $(SLURM)
@@ -160,7 +163,7 @@ fuzz: $(VENV)/dev.txt  ## the readers of foreign files with random ones: make fu
 	FUZZ=$(FUZZ) $(BIN)/pytest tests/fuzz --numprocesses auto
 
 audit: .venv-audit/audit.txt  ## known vulnerabilities of the pinned packages; asks PyPI's advisories
-	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/dev.txt --requirement requirements/slurm.txt --requirement requirements/z-rad.txt --requirement requirements/pyradiomics.txt
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement requirements/dev.txt --requirement requirements/slurm.txt --requirement requirements/z-rad.txt --requirement requirements/pyradiomics.txt --requirement requirements/segmentation.txt
 
 .venv-audit/audit.txt: requirements/audit.txt
 	$(PYTHON) -m venv --clear --without-pip .venv-audit
@@ -170,7 +173,7 @@ audit: .venv-audit/audit.txt  ## known vulnerabilities of the pinned packages; a
 config-docs: $(VENV)/dev.txt  ## JSON schema and key tables of the configuration, from the settings
 	$(BIN)/python -m histohet.config_docs
 
-environments: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## write envs/*.yaml, from requirements/
+environments: $(VENV)/dev.txt $(VENV)/z-rad.txt $(VENV)/segmentation.txt  ## write envs/*.yaml, from requirements/
 	$(BIN)/python envs/generate.py
 
 rulegraph: $(VENV)/core.txt  ## print the rule graph of docs/architecture.md
@@ -200,4 +203,5 @@ $(VENV)/z-rad.txt $(VENV)/pyradiomics.txt: $(VENV)/%.txt: requirements/%.txt $(V
 # Each list contains the one before.
 $(VENV)/encoders.txt $(VENV)/radiomics.txt $(VENV)/slurm.txt: requirements/core.txt
 $(VENV)/dev.txt: requirements/core.txt requirements/encoders.txt requirements/radiomics.txt
+$(VENV)/segmentation.txt: requirements/core.txt requirements/encoders.txt requirements/radiomics.txt
 $(VENV)/atlas.txt: requirements/core.txt requirements/encoders.txt requirements/dev.txt

@@ -1,6 +1,6 @@
 """Write the conda environments: what each kind of work needs, in the versions of requirements/.
 
-    .venv/bin/python envs/generate.py [folder]
+    .venv/bin/python envs/generate.py [folder [environment ...]]
 
 A package is named below once; what it needs in turn is found in what is installed.
 """
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from importlib.metadata import requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 ENVS = Path(__file__).resolve().parent
-LOCKS = ("core", "encoders", "radiomics", "z-rad")
+LOCKS = ("core", "encoders", "radiomics", "z-rad", "segmentation")
 PYTHON = "3.11"
 
 TABLES = ["numpy", "openpyxl", "pandas", "pydantic", "PyYAML", "scipy"]
@@ -46,6 +47,10 @@ KINDS = {
     "radiomics": (
         "CT: scans and masks on one grid, radiomic features, how stable they are",
         [*TABLES, *SCANS, "h5py", "matplotlib"],
+    ),
+    "segmentation": (
+        "Segmentation of CTs by nnU-Net, and its training",
+        [*TABLES, "h5py", "nibabel", "nnunetv2", "simpleitk", "torch", "torchvision"],
     ),
     "spatial": ("Agreement with a pathologist and with spatial transcriptomics", CLUSTERING),
 }
@@ -105,14 +110,15 @@ def closure(packages: list[str]) -> set[str]:
     return found
 
 
-def write_environments(folder: Path) -> None:
-    """Write all environments into a folder."""
+def write_environments(folder: Path, names: Iterable[str]) -> None:
+    """Write environments into a folder."""
     lock = read_lock()
-    for name, (purpose, packages) in KINDS.items():
+    for name in names:
+        purpose, packages = KINDS[name]
         pins = sorted((lock[package] for package in closure(packages)), key=str.lower)
         head = HEAD.format(purpose=purpose, python=PYTHON)
         (folder / f"{name}.yaml").write_text(head + "".join(f"      - {pin}\n" for pin in pins))
 
 
 if __name__ == "__main__":
-    write_environments(Path(sys.argv[1]) if len(sys.argv) > 1 else ENVS)
+    write_environments(Path(sys.argv[1]) if len(sys.argv) > 1 else ENVS, sys.argv[2:] or KINDS)

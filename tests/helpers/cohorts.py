@@ -73,7 +73,8 @@ def in_another_form(value: Any) -> Any:
 TARGETS = {
     *("default", "all", "preflight", "slides", "maps", "qupath", "attention", "slide_vectors"),
     *("traits", "cohort", "survival", "ablation", "prognosis", "agreement", "report", "anndata"),
-    *("cores", "core_masks", "dearray", "rotation", "radiomics", "fusion", "atlas"),
+    *("cores", "core_masks", "dearray", "rotation", "radiomics", "segmentation", "fusion"),
+    *("atlas", "train_segmentation"),
 }
 """Rules that only name what others make."""
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from itertools import chain
 from pathlib import Path
 from zipfile import ZipFile
@@ -35,7 +35,7 @@ def pins(path: Path) -> dict[str, str]:
     return {canonical(name): version for name, version in pairs}
 
 
-LOCKS = ("core", "encoders", "radiomics", "z-rad")
+LOCKS = ("core", "encoders", "radiomics", "z-rad", "segmentation")
 LOCK = {k: v for n in LOCKS for k, v in pins(ROOT / f"requirements/{n}.txt").items()}
 
 
@@ -47,7 +47,8 @@ def imported(files: Iterable[Path]) -> set[str]:
     """Packages that files import, by canonical name."""
     modules = {name.split(".")[0] for file in files for name in read_module(file).imports}
     foreign = modules - set(sys.stdlib_module_names) - OURS
-    return {canonical(DISTRIBUTIONS[module][0]) for module in foreign}
+    # Where a package is not installed, its module has its name.
+    return {canonical(DISTRIBUTIONS.get(module, [module])[0]) for module in foreign}
 
 
 # --- the library ----------------------------------------------------------------------------------
@@ -80,15 +81,26 @@ def test_the_wheel_holds_the_library_with_its_resources(tmp_path: Path) -> None:
 # --- conda ----------------------------------------------------------------------------------------
 
 
-def test_conda_environments_are_what_the_lock_says(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "envs/generate.py", str(tmp_path)], cwd=ROOT, check=True)
-    written = {file.name: file.read_text() for file in tmp_path.iterdir()}
-    current = {file.name: file.read_text() for file in ENVIRONMENTS}
-    assert current == written, "make environments"
+def needs_installed(file: Path) -> None:
+    """Skip a test of an environment whose packages only some make targets install."""
+    for package in pins(file):
+        try:
+            version(package)
+        except PackageNotFoundError:
+            pytest.skip(f"{package} is not installed: make .venv/{file.stem}.txt")
+
+
+@pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.stem)
+def test_conda_environments_are_what_the_lock_says(file: Path, tmp_path: Path) -> None:
+    needs_installed(file)
+    command = [sys.executable, "envs/generate.py", str(tmp_path), file.stem]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert file.read_text() == (tmp_path / file.name).read_text(), "make environments"
 
 
 @pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.stem)
 def test_conda_environments_pin_what_their_packages_need(file: Path) -> None:
+    needs_installed(file)
     packages = pins(file)
     needed = [Requirement(text) for package in packages for text in requires(package) or []]
     in_force = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]

@@ -144,7 +144,7 @@ def keys() -> Iterator[str]:
 # Scans, which other tests run.
 OF_OTHER_SHEETS = {
     "scans",
-    *(key for key in keys() if key.startswith(("ct.", "radiomics."))),
+    *(key for key in keys() if key.startswith(("ct.", "radiomics.", "segmentation"))),
 }
 
 

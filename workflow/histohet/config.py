@@ -33,6 +33,7 @@ from histohet.phantoms.settings import PhantomSettings
 from histohet.prognosis.settings import AddedValueSettings
 from histohet.radiomics.settings import RadiomicsSettings
 from histohet.rotation.settings import RotationSettings
+from histohet.segmentation.settings import SegmentationSettings, SegmentationTraining
 from histohet.slides.settings import ScaleSettings
 from histohet.survival.settings import CurveSettings, StatisticsSettings
 from histohet.tiles.settings import SINGLE, Block, TileSettings, TileSpec
@@ -192,6 +193,16 @@ class Config(Settings):
         "(docs/radiopathomics.md). Without it nothing changes, whatever `ct` and `radiomics` say.",
     )
     ct: CtSettings = CtSettings()
+    segmentation: SegmentationSettings | None = Field(
+        None,
+        description="Optional: a model that finds the region in scans without a mask "
+        "(docs/radiopathomics.md). Masks of the sheet stay as they are.",
+    )
+    segmentation_training: SegmentationTraining | None = Field(
+        None,
+        description="Optional: such a model, trained by `snakemake train_segmentation` "
+        "(docs/radiopathomics.md). Nothing else depends on it.",
+    )
     radiomics: RadiomicsSettings = RadiomicsSettings()
     measures: MeasuresSettings = MeasuresSettings()
     agreement: AgreementSettings | None = Field(

@@ -127,6 +127,20 @@ CORE_MASK = {
 CORE_MASKS = "results/cores/masks.csv"
 CORE_HETEROGENEITY = "results/cores/{variant}/heterogeneity.tsv"
 
+SEGMENTED = {"mask": "results/masks/{scan}.nii.gz", "record": "results/masks/{scan}.json"}
+TRAINING = {
+    "plans": "results/segmentation/training/plans.json",
+    "dataset": "results/segmentation/training/dataset.json",
+    "folds": "results/segmentation/training/folds.json",
+}
+TRAINING_CASES = "results/segmentation/training/cases"
+FOLD = {
+    "model": "results/segmentation/training/fold_{fold}/checkpoint_final.pth",
+    "history": "results/segmentation/training/fold_{fold}/history.tsv",
+    "validation": "results/segmentation/training/fold_{fold}/validation.tsv",
+}
+TRAINED_MODEL = "results/segmentation/model"
+
 SCAN = "results/ct/{scan}.h5"
 SCAN_RECORD = "results/ct/{scan}.json"
 SCAN_PICTURE = "results/ct/{scan}.png"

@@ -30,6 +30,7 @@ from plan.paths import fill
 from plan.resources import Resources
 from plan.rotation import Rotation
 from plan.scans import Scans, read_scans
+from plan.segmentation_training import ModelTraining
 from plan.slides import Slides
 from plan.traits import Traits
 from plan.variants import Variants
@@ -88,6 +89,7 @@ class Plan:
         self.inputs = Inputs(config, self.slides, self.variants, self.analyses)
         self.arrays = Arrays(config)
         self.scans = Scans(config, scans, missing)
+        self.training = ModelTraining(config)
         self.traits = Traits(config, self.slides, self.variants, self.inputs)
         self.rotation = Rotation(config, self.slides)
         self.fusion = Fusion(config, self.variants, self.encoders, self.analyses)
@@ -276,7 +278,7 @@ class Plan:
         if not self.scans.rows:
             return []
         tables = [paths.RADIOMICS, paths.RADIOMICS_DRAWS, paths.RADIOMICS_STABILITY]
-        return [*tables, *fill(paths.SCAN_PICTURE, scan=self.scans.rows)]
+        return [*tables, *fill(paths.SCAN_PICTURE, scan=self.scans.prepared)]
 
     def survival(self, wildcards: Wildcards) -> list[str]:
         """Estimates of every analysis under every variant, and the specification curve."""
@@ -389,7 +391,7 @@ class Plan:
                 "Genes",
             ),
             Pictures(
-                fill(paths.SCAN_PICTURE, scan=self.scans.rows),
+                fill(paths.SCAN_PICTURE, scan=self.scans.prepared),
                 "scan.rst",
                 "14 Scans",
                 None,
@@ -424,7 +426,8 @@ def make_plan(values: Mapping[str, Any], missing: Mapping[str, str] | None = Non
     config = read_config(values)
     try:
         # The sheet may yet have to be made, of the cores that `dearray` finds; scans need none.
-        dispensable = config.tma is not None or config.scans is not None
+        without = (config.tma, config.scans, config.segmentation_training)
+        dispensable = any(section is not None for section in without)
         sheet = (
             SlideSheet({}, {})
             if dispensable and why_no_file(config.slides) == NOT_THERE

@@ -10,12 +10,17 @@ from typing import Any
 from histohet.common.files import read_json
 from histohet.common.sheets import SheetError
 from histohet.config import Config
-from histohet.ct.sheet import ScanRow, read_scan_sheet
+from histohet.ct.header import count_voxels
+from histohet.ct.sheet import MaskRow, ScanRow, read_scan_sheet
 from plan import paths
 from plan.interface import PlanError, Wildcards, with_signature
+from plan.segmentation import Segmentation
 
 MEM_MB, MEM_PER_MB = 1000, 30
 """Memory to prepare a scan, and more per MB of its file."""
+
+SEGMENT_MEM_MB, SEGMENT_MEM_PER_MVOXEL = 3000, 60
+"""Memory to segment a scan, and more per million of its voxels."""
 
 
 def read_scans(config: Config) -> dict[str, ScanRow]:
@@ -24,12 +29,21 @@ def read_scans(config: Config) -> dict[str, ScanRow]:
     Raises
     ------
     PlanError
-        If it cannot be used.
+        If it cannot be used, or a scan has no region.
     """
+    if config.scans is None:
+        return {}
     try:
-        return {} if config.scans is None else read_scan_sheet(config.scans)
+        rows = read_scan_sheet(config.scans)
     except SheetError as error:
         raise PlanError(f"config, scans: {error}") from error
+    for scan, row in rows.items():
+        if row.features is None and not row.masks and config.segmentation is None:
+            raise PlanError(
+                f"config, scans: {config.scans}, row {row.row}: scan '{scan}' has no mask: name "
+                "one, or finished features, or a model in the section `segmentation`"
+            )
+    return rows
 
 
 @with_signature
@@ -42,24 +56,43 @@ class Scans:
         Rows of the sheet, by scan.
     missing
         What is wrong with files that the sheets name and that are not there.
+
+    Attributes
+    ----------
+    segmentation
+        The model that segments scans without a mask.
     """
 
     def __init__(
         self, config: Config, rows: Mapping[str, ScanRow], missing: Mapping[str, str]
     ) -> None:
         self.rows = rows
+        self.segmentation = Segmentation(config)
         self._sheet = config.scans
         self._missing = missing
+
+    @property
+    def prepared(self) -> list[str]:
+        """Scans whose CT is read here; those with finished features are not."""
+        return [scan for scan, row in self.rows.items() if row.features is None]
+
+    @property
+    def segmented(self) -> list[str]:
+        """Scans whose region is found here."""
+        return [scan for scan in self.prepared if not self.rows[scan].masks]
 
     @property
     def about(self) -> list[dict[str, Any]]:
         """What the sheet says of every scan, in its order, apart from its files."""
         columns = ("patient", "phase", "batch", "scan_day")
-        return [{name: getattr(row, name) for name in columns} for row in self.rows.values()]
+        return [
+            {name: getattr(row, name) for name in columns} | {"region_from": _region_from(row)}
+            for row in self.rows.values()
+        ]
 
     def pictures_of(self, patient: str) -> list[str]:
         """Return the pictures of the scans of a patient, in the order of the sheet."""
-        own = [scan for scan, row in self.rows.items() if row.patient == patient]
+        own = [scan for scan in self.prepared if self.rows[scan].patient == patient]
         return paths.fill(paths.SCAN_PICTURE, scan=own)
 
     def _row(self, wildcards: Wildcards) -> ScanRow:
@@ -68,10 +101,52 @@ class Scans:
             raise PlanError(f"scan '{wildcards.scan}' is not in {there}")
         return self.rows[wildcards.scan]
 
-    def row(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return the files of a scan and what the sheet says of them."""
+    def _ct(self, wildcards: Wildcards) -> str:
         row = self._row(wildcards)
-        return {"ct": row.ct, "masks": [asdict(mask) for mask in row.masks]}
+        if row.features is not None or row.ct is None:
+            raise PlanError(
+                f"scan '{row.scan}' has finished features in {self._sheet}: its CT is not prepared"
+            )
+        return row.ct
+
+    def row(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the files of a scan and what the sheet says of them.
+
+        Raises
+        ------
+        PlanError
+            If it has finished features.
+        """
+        row = self._row(wildcards)
+        ct = self._ct(wildcards)
+        masks = row.masks or (self._own_mask(wildcards.scan),)
+        return {"ct": ct, "masks": [asdict(mask) for mask in masks]}
+
+    def _own_mask(self, scan: str) -> MaskRow:
+        _, labels = self.segmentation.region
+        return MaskRow(paths.SEGMENTED["mask"].format(scan=scan), labels)
+
+    def segmented_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the mask that is made of a scan and its record, where the sheet has none."""
+        if self._row(wildcards).masks:
+            return []
+        return [pattern.format(scan=wildcards.scan) for pattern in paths.SEGMENTED.values()]
+
+    def region(self, wildcards: Wildcards) -> str | None:
+        """Return the name of the region in a mask that is made here; None of one of the sheet."""
+        return None if self._row(wildcards).masks else self.segmentation.region[0]
+
+    def ct(self, wildcards: Wildcards) -> str:
+        """Return the CT of a scan that is segmented here.
+
+        Raises
+        ------
+        PlanError
+            If the sheet has a mask of it, or finished features.
+        """
+        if self._row(wildcards).masks:
+            raise PlanError(f"scan '{wildcards.scan}' has a mask in {self._sheet}")
+        return self._ct(wildcards)
 
     def files(self, wildcards: Wildcards) -> list[str]:
         """Return the files of a scan that are there."""
@@ -105,7 +180,19 @@ class Scans:
     def mem_mb(self, wildcards: Wildcards) -> float:
         """Memory that it takes to prepare a scan, by the size of its CT."""
         try:
-            size = Path(self._row(wildcards).ct).stat().st_size
+            size = Path(self._ct(wildcards)).stat().st_size
         except OSError:  # for the job to say
             size = 0
         return MEM_MB + MEM_PER_MB * size / 1e6
+
+    def segment_mem_mb(self, wildcards: Wildcards) -> float:
+        """Memory that it takes to segment a scan, by the voxels that its CT says it has."""
+        voxels = count_voxels(self._ct(wildcards))
+        return SEGMENT_MEM_MB + SEGMENT_MEM_PER_MVOXEL * voxels / 1e6
+
+
+def _region_from(row: ScanRow) -> str | None:
+    """Return who found the region of a scan; finished features do not say."""
+    if row.features is not None:
+        return None
+    return "sheet" if row.masks else "segmentation"

@@ -7,7 +7,9 @@ localrules:
 
 rule prepare_scan:
     input:
-        PLAN.scans.files,
+        files=PLAN.scans.files,
+        # Mask and record, of a scan whose row names no mask.
+        segmented=PLAN.scans.segmented_files,
     output:
         scan=paths.SCAN,
         record=paths.SCAN_RECORD,
@@ -26,6 +28,7 @@ rule prepare_scan:
         runtime=growing(10),
     params:
         row=PLAN.scans.row,
+        region=PLAN.scans.region,
         missing=PLAN.scans.problems_of_files,
         ct=config["ct"],
         code=code_of("prepare_scan.py"),

@@ -8,11 +8,14 @@ from histohet.ct.prepare import Prepared, prepare
 from histohet.ct.settings import CtSettings
 from histohet.ct.sheet import MaskRow
 from histohet.drawing.style import message_figure, save_figure
+from histohet.segmentation.record import check_found
 
 
 def bring_to_grid() -> Prepared:
     """Return image and regions."""
-    row = snakemake.params.row
+    row, region = snakemake.params.row, snakemake.params.region
+    if region is not None:
+        check_found(snakemake.input.segmented[1], region)
     masks = [MaskRow(**mask) for mask in row["masks"]]
     return prepare(row["ct"], masks, settings, snakemake.params.missing)
 

@@ -37,14 +37,39 @@ def test_rows_of_a_scan_are_its_readers_and_the_first_counts(tmp_path: Path) -> 
     assert row.files == {"ct": "a.nii", "mask one": "m.nii", "mask two": "n.nii"}
 
 
+def test_a_scan_may_have_no_mask_yet(tmp_path: Path) -> None:
+    found = read_scan_sheet(sheet(tmp_path, "scan ct mask label", "a a.nii", "b b.nii NA"))
+    assert [row.masks for row in found.values()] == [(), ()]
+    assert found["a"].files == {"ct": "a.nii"}
+    assert read_scan_sheet(sheet(tmp_path, "scan ct", "a a.nii"))["a"].ct == "a.nii"
+
+
+def test_finished_features_stand_for_ct_and_mask(tmp_path: Path) -> None:
+    found = read_scan_sheet(
+        sheet(tmp_path, "scan features ct mask", "a a.csv", "b b.csv b.nii m.nii", "c NA c.nii")
+    )
+    assert (found["a"].ct, found["a"].masks, found["a"].features) == (None, (), "a.csv")
+    assert [list(row.files) for row in found.values()] == [["features"], ["features"], ["ct"]]
+    assert found["b"].ct == "b.nii"
+    assert read_scan_sheet(sheet(tmp_path, "scan features", "a a.csv"))["a"].patient == "a"
+
+
 WRONG = [
-    (["scan ct", "a a.nii"], "column 'mask' is missing"),
-    (["scan ct mask features", "a a.nii m.nii f"], "unknown column 'features'"),
+    (["ct mask", "a.nii m.nii"], "column 'scan' is missing; there are ct, mask"),
+    (["scan mask", "a m.nii"], "neither a column 'ct' nor one of finished 'features'; there are"),
+    (["scan;ct", "a;a.nii"], "cells are separated by ';'"),
+    (["scan ct mask organ", "a a.nii m.nii f"], "unknown column 'organ'"),
     (["scan ct mask"], "names no scan"),
     (["scan ct mask", "a/b a.nii m.nii"], "row 2: scan id 'a/b' must be letters"),
     (["scan ct mask", "NA a.nii m.nii"], "row 2: no scan"),
-    (["scan ct mask", "a NA m.nii"], "row 2: scan 'a' has no ct"),
-    (["scan ct mask", "a a.nii NA"], "row 2: scan 'a' has no mask"),
+    (["scan ct mask", "a NA m.nii"], "row 2: scan 'a' has neither a ct nor finished features"),
+    (["scan ct mask features", "a NA m.nii f"], "row 2: scan 'a' has a mask and no ct that it is"),
+    (["scan ct mask label", "a a.nii NA 6"], "row 2: scan 'a' has a label and no mask"),
+    (["scan features reader", "a a.csv x"], "row 2: scan 'a' has a reader and no mask"),
+    (["scan features", "a {a}.csv"], "features '{a}.csv' has {} or <>"),
+    (["scan features", "a a.csv", "a a.csv"], "row 3: scan 'a' stands in row 2 too: several rows"),
+    (["scan ct mask reader", "a a.nii", "a a.nii m.nii x"], "and one of them has none"),
+    (["scan features", "a a.csv", "a b.csv"], "features of scan 'a' is 'b.csv', in row 2 'a.csv'"),
     (["scan ct mask", "a a{x}.nii m.nii"], "ct 'a{x}.nii' has {} or <>"),
     (["scan ct mask label", "a a.nii m.nii 0"], "row 2: label is '0'"),
     (["scan ct mask label", "a a.nii m.nii stomach"], "label is 'stomach'"),

@@ -64,7 +64,10 @@ def test_a_job_gets_the_files_of_its_scan() -> None:
     row = scans.row(of(scan="s1"))
     assert row["ct"] == "s1.nii.gz"
     assert [mask["reader"] for mask in row["masks"]] == ["one", "two"]
-    assert scans.about[0] == {"patient": "p", "phase": "portal", "batch": None, "scan_day": None}
+    assert scans.about[0] == {
+        **{"patient": "p", "phase": "portal", "batch": None, "scan_day": None},
+        "region_from": "sheet",
+    }
     assert scans.mem_mb(of(scan="s1")) > scans.mem_mb(of(scan="s2"))
     with pytest.raises(PlanError, match=r"scan 's3' is not in scans\.tsv"):
         scans.files(of(scan="s3"))
@@ -88,9 +91,25 @@ def test_a_scan_that_was_read_is_not_refused_for_a_missing_file(folder: Path) ->
 
 
 def test_what_is_wrong_with_the_sheet_is_said(folder: Path) -> None:
-    (folder / "scans.tsv").write_text("scan\tct\n")
-    with pytest.raises(PlanError, match=r"config, scans: scans\.tsv: column 'mask' is missing"):
+    (folder / "scans.tsv").write_text("scan\tmask\n")
+    with pytest.raises(PlanError, match=r"config, scans: scans\.tsv: there is neither a column"):
         planned()
+    (folder / "scans.tsv").write_text("scan\tct\tmask\na\ta.nii\tm.nii\nb\tb.nii\n")
+    with pytest.raises(PlanError, match=r"scans\.tsv, row 3: scan 'b' has no mask: name one"):
+        planned()
+
+
+def test_finished_features_need_no_ct(folder: Path) -> None:
+    (folder / "scans.tsv").write_text("scan\tct\tmask\tfeatures\na\t\t\ta.csv\nb\tb\tm\t\n")
+    plan = planned()
+    assert plan.scans.prepared == ["b"]
+    assert "results/ct/a.png" not in plan.radiomics(of())
+    assert "results/ct/b.png" in plan.radiomics(of())
+    assert plan.scans.files(of(scan="a")) == []
+    assert plan.scans.problems_of_files(of(scan="a")) == {"a.csv": "does not exist"}
+    for ask in (plan.scans.row, plan.scans.mem_mb):
+        with pytest.raises(PlanError, match=r"scan 'a' has finished features in scans\.tsv"):
+            ask(of(scan="a"))
 
 
 CLINICAL = {

@@ -20,6 +20,7 @@ class Status(StrEnum):
     NO_TILES = "no_tiles"
     NO_EPITHELIUM = "no_epithelium"
     TOO_FEW_TILES = "too_few_tiles"
+    NO_REGION = "no_region"
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def prepare(
         If the CT cannot be used, or none of its masks: then that of the first says why. One that
         cannot be used beside others that can has its outcome.
     """
-    ct = read_ct(_present("ct", path, missing))
+    ct = read_ct(check_present("ct", path, missing))
     size, spacing = ct.geometry.size, ct.geometry.spacing
     found = [attempt(partial(_region_of, mask, ct, missing), NOTHING) for mask in masks]
     if not any(outcome.ok for _, outcome in found):
@@ -136,7 +136,14 @@ def prepare(
     )
 
 
-def _present(column: str, path: str, missing: Mapping[str, str]) -> str:
+def check_present(column: str, path: str, missing: Mapping[str, str]) -> str:
+    """Return the path of a file, if it is there.
+
+    Raises
+    ------
+    ScanError
+        If it was missing when the run began.
+    """
     if path in missing:
         raise ScanError(f"{column}: {path} {missing[path]}")
     return path
@@ -152,7 +159,7 @@ def _sides(settings: CtSettings, stored: tuple[float, ...]) -> tuple[float, ...]
 
 def _region_of(mask: MaskRow, ct: Volume, missing: Mapping[str, str]) -> Bools:
     """Return the region of a mask on the grid of the CT, (Z, Y, X)."""
-    voxels = read_region(_present("mask", mask.path, missing), mask.labels, ct.geometry)
+    voxels = read_region(check_present("mask", mask.path, missing), mask.labels, ct.geometry)
     n_bad = int((~np.isfinite(ct.voxels[voxels])).sum())
     if n_bad:
         raise ScanError(f"ct: {n_bad} voxels of the region are not finite")

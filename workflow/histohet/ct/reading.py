@@ -90,10 +90,13 @@ class Volume:
     geometry
         In LPS: x from the patient's right to the left, y from front to back, z upwards, as near as
         the axes of the file come to that.
+    stored
+        As the file has it.
     """
 
     voxels: npt.NDArray[Any]
     geometry: Geometry
+    stored: Geometry
 
 
 def read_ct(path: str | Path) -> Volume:
@@ -135,12 +138,8 @@ def read_region(path: str | Path, labels: Sequence[int], ct: Geometry) -> Bools:
     ScanError
         If it cannot be read, lies on another grid, or has no such label.
     """
-    volume = _read(path, "mask", "a mask")
-    _check_grid(volume.geometry, ct)
-    there = np.unique(volume.voxels[volume.voxels != 0])
-    if not np.array_equal(there, np.rint(there)):
-        raise ScanError(f"mask: {there[there != np.rint(there)][0]:g} is no label")
-    found = [int(label) for label in there.tolist()]
+    voxels = read_labels(path, ct)
+    found = [int(label) for label in np.unique(voxels[voxels != 0])]
     if not found:
         raise ScanError("mask: it is empty")
     if not labels and len(found) > 1:
@@ -148,7 +147,28 @@ def read_region(path: str | Path, labels: Sequence[int], ct: Geometry) -> Bools:
     absent = [label for label in labels if label not in found]
     if absent:
         raise ScanError(f"mask: no voxel of label {_listed(absent)} (it has {_listed(found)})")
-    return np.isin(volume.voxels, labels or found)
+    return np.isin(voxels, labels or found)
+
+
+def read_labels(path: str | Path, ct: Geometry) -> npt.NDArray[Any]:
+    """Read a label image on the grid of its CT.
+
+    Returns
+    -------
+    ndarray
+        (Z, Y, X) whole numbers, of the type that the file has, in the orientation of `read_ct`.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read, lies on another grid, or has values that are no labels.
+    """
+    volume = _read(path, "mask", "a mask")
+    _check_grid(volume.geometry, ct)
+    there = np.unique(volume.voxels[volume.voxels != 0])
+    if not np.array_equal(there, np.rint(there)):
+        raise ScanError(f"mask: {there[there != np.rint(there)][0]:g} is no label")
+    return volume.voxels
 
 
 def _listed(labels: Sequence[int]) -> str:
@@ -196,18 +216,24 @@ def _read(path: str | Path, column: str, what: str) -> Volume:
         _check_header(reader, column, what)
         nifti = IMAGE_IO[ending] == "NiftiImageIO"
         holes = _not_finite(Path(path), column) if nifti else NO_HOLES
-        image = sitk.DICOMOrient(_with_holes(reader.Execute(), holes), "LPS")
+        image = _with_holes(reader.Execute(), holes)
+        stored = geometry_of(image)
+        image = sitk.DICOMOrient(image, "LPS")
     except RuntimeError as error:
         said = str(error).partition("ITK ERROR: ")[2].partition("): ")[2] or str(error)
         reason = " ".join(said.split()).replace(str(path), Path(path).name)
         raise ScanError(f"{column}: cannot be read: {reason}", Status.UNREADABLE) from error
-    geometry = Geometry(
+    return Volume(sitk.GetArrayFromImage(image), geometry_of(image), stored)
+
+
+def geometry_of(image: Any) -> Geometry:
+    """Return where the voxels of an image of SimpleITK lie."""
+    return Geometry(
         image.GetSize(),
         image.GetSpacing(),
         image.GetOrigin(),
         np.reshape(image.GetDirection(), (3, 3)),
     )
-    return Volume(sitk.GetArrayFromImage(image), geometry)
 
 
 def _with_holes(image: Any, holes: Ints) -> Any:

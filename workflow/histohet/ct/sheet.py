@@ -1,4 +1,7 @@
-"""The sheet of scans: one row per scan, or one for each mask of it."""
+"""The sheet of scans: one row per scan, or one for each mask of it.
+
+A scan is a CT, a CT with masks of a region, or the finished features of another tool.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from pathlib import Path
 from histohet.common.sheets import SheetError, is_missing, number_of, read_rows, what_there_is
 from histohet.slides.sheet import BY_CAPITALS, PLACEHOLDERS, alike, problem_of_id
 
-REQUIRED = ("scan", "ct", "mask")
-OF_SCAN = ("patient", "ct", "phase", "batch", "scan_day")
+OF_SCAN = ("patient", "ct", "features", "phase", "batch", "scan_day")
 """Columns that say the same in every row of a scan, or nothing after its first."""
-COLUMNS = ("scan", "patient", "ct", "mask", "label", "reader", "phase", "batch", "scan_day")
+OF_MASK = ("label", "reader")
+FILES = ("ct", "mask", "features")
+COLUMNS = ("scan", "patient", *FILES, *OF_MASK, "phase", "batch", "scan_day")
 
 
 @dataclass(frozen=True)
@@ -46,27 +50,33 @@ class ScanRow:
     scan, patient
         Ids. The patient is the scan itself where the sheet does not say.
     ct
-        The volume.
+        The volume; None only where there are finished features.
     masks
-        At least one; the first counts, the others say how stable features are.
+        The first counts, the others say how stable features are; none where the CT is yet to be
+        segmented, or features are finished.
     phase, batch, scan_day
         Contrast phase; scanner or site; day from time zero of the endpoint.
+    features
+        Table of finished features of another tool: where there is one, CT and masks are not read.
     """
 
     row: int
     scan: str
     patient: str
-    ct: str
+    ct: str | None
     masks: tuple[MaskRow, ...]
     phase: str | None = None
     batch: str | None = None
     scan_day: float | None = None
+    features: str | None = None
 
     @property
     def files(self) -> dict[str, str]:
-        """Files that it names, by column and reader."""
-        masks = {f"mask {mask.reader}".strip(): mask.path for mask in self.masks}
-        return {"ct": self.ct, **masks}
+        """Files that are read of it, by column and reader."""
+        if self.features is not None:
+            return {"features": self.features}
+        ct = {} if self.ct is None else {"ct": self.ct}
+        return ct | {f"mask {mask.reader}".strip(): mask.path for mask in self.masks}
 
 
 def read_scan_sheet(path: str | Path) -> dict[str, ScanRow]:
@@ -75,10 +85,10 @@ def read_scan_sheet(path: str | Path) -> dict[str, ScanRow]:
     Raises
     ------
     SheetError
-        If it cannot be read, lacks a column or has an unknown one; if a row has no CT or no mask,
-        an id that cannot name files or is another's but for capitals, a label or a day that is
-        none; if rows of a scan contradict each other, or its masks are not told apart by
-        ``reader``.
+        If it cannot be read, lacks a column or has an unknown one; if a row has neither CT nor
+        finished features, a mask without a CT, a label or reader without a mask, an id that cannot
+        name files or is another's but for capitals, a label or a day that is none; if rows of a
+        scan contradict each other, or its masks are not told apart by ``reader``.
     """
     header, rows = read_rows(path)
     _check_header(header, path)
@@ -99,9 +109,13 @@ def read_scan_sheet(path: str | Path) -> dict[str, ScanRow]:
 
 
 def _check_header(header: Sequence[str], path: str | Path) -> None:
-    for name in REQUIRED:
-        if name not in header:
-            raise SheetError(f"{path}: column '{name}' is missing; {what_there_is(header)}")
+    if "scan" not in header:
+        raise SheetError(f"{path}: column 'scan' is missing; {what_there_is(header)}")
+    if not {"ct", "features"} & set(header):
+        raise SheetError(
+            f"{path}: there is neither a column 'ct' nor one of finished 'features'; "
+            f"{what_there_is(header)}"
+        )
     for name in header:
         if name not in COLUMNS:
             raise SheetError(f"{path}: unknown column '{name}'; known are {', '.join(COLUMNS)}")
@@ -111,16 +125,18 @@ def _scan_row(number: int, cells: Mapping[str, str], where: str) -> ScanRow:
     given = {name: cells[name] for name in COLUMNS if not is_missing(cells.get(name, ""))}
     for problem in _problems(given):
         raise SheetError(f"{where}: {problem}")
-    mask = MaskRow(given["mask"], _labels(given.get("label"), where), given.get("reader", ""))
+    labels = _labels(given.get("label"), where)
+    mask = given.get("mask")
     return ScanRow(
         number,
         given["scan"],
         given.get("patient", ""),
-        given["ct"],
-        (mask,),
+        given.get("ct"),
+        () if mask is None else (MaskRow(mask, labels, given.get("reader", "")),),
         given.get("phase"),
         given.get("batch"),
         _day(given.get("scan_day"), where),
+        given.get("features"),
     )
 
 
@@ -133,10 +149,19 @@ def _problems(given: Mapping[str, str]) -> Iterator[str]:
         yield "no scan"
     elif problem := problem_of_id(given["scan"]):
         yield f"scan id {problem}"
-    for name in REQUIRED[1:]:
-        if name not in given:
-            yield f"scan '{given.get('scan')}' has no {name}"
-        elif PLACEHOLDERS & set(given[name]):
+    yield from _problems_of_files(given, f"scan '{given.get('scan')}'")
+
+
+def _problems_of_files(given: Mapping[str, str], scan: str) -> Iterator[str]:
+    if not {"ct", "features"} & set(given):
+        yield f"{scan} has neither a ct nor finished features"
+    elif "mask" in given and "ct" not in given:
+        yield f"{scan} has a mask and no ct that it is of"
+    for name in OF_MASK:
+        if name in given and "mask" not in given:
+            yield f"{scan} has a {name} and no mask that it is of"
+    for name in FILES:
+        if PLACEHOLDERS & set(given.get(name, "")):
             yield (
                 f"{name} '{given[name]}' has {{}} or <>, which the workflow takes for variables: "
                 "rename it, or make a link to it"
@@ -162,7 +187,6 @@ def _day(cell: str | None, where: str) -> float | None:
 
 def _joined(scan: ScanRow, row: ScanRow, where: str) -> ScanRow:
     """Return a scan with one more of its masks."""
-    (mask,) = row.masks
     there = f"row {scan.row}"
     for name in OF_SCAN:
         first, now = getattr(scan, name), getattr(row, name)
@@ -170,6 +194,12 @@ def _joined(scan: ScanRow, row: ScanRow, where: str) -> ScanRow:
             raise SheetError(
                 f"{where}: {name} of scan '{scan.scan}' is '{now}', in {there} '{first or ''}'"
             )
+    if not (scan.masks and row.masks):
+        raise SheetError(
+            f"{where}: scan '{scan.scan}' stands in {there} too: several rows of a scan are its "
+            "masks, and one of them has none"
+        )
+    (mask,) = row.masks
     readers = [one.reader for one in scan.masks]
     if not mask.reader or not all(readers):
         raise SheetError(

@@ -6,25 +6,17 @@ Modules bear the names under which the parameters are published.
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Mapping
-from functools import cache
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch import library as operators
 from torch.nn import functional
 
+from histohet.common.torchvision import import_with_torchvision
 from histohet.encoders.entry import EncoderEntry, EncoderError
 from histohet.encoders.sre_resnet18 import SreResNet18
-
-TORCHVISION_SCHEMAS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
-TORCHVISION_SYMPTOM = "operator torchvision::nms does not exist"
 
 LAYER_MODULES = {"timm.layers", "torch.nn", __name__}
 """Modules whose classes the arguments of an architecture may name."""
@@ -174,37 +166,9 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
 """Networks that timm does not have, by the name that `EncoderEntry.model` gives them."""
 
 
-@cache
-def _declare_operators() -> operators.Library:
-    """Declare the schemas; the cache keeps the object, without which PyTorch forgets them."""
-    declared = operators.Library("torchvision", "FRAGMENT")
-    for schema in TORCHVISION_SCHEMAS:
-        declared.define(schema)
-    return declared
-
-
 def import_timm() -> ModuleType:
-    """Import timm, also beside a PyTorch without CUDA.
-
-    The published torchvision wheels are built for CUDA. Beside a CPU-only PyTorch their compiled
-    operators do not load, and ``import torchvision`` (which timm needs) fails while it registers
-    shape functions for them. Declaring the schemas of the two operators is enough to import it;
-    image encoders never call them. Otherwise nothing happens here.
-
-    Raises
-    ------
-    RuntimeError
-        If the import fails for any other reason.
-    """
-    try:
-        return importlib.import_module("timm")
-    except RuntimeError as error:
-        if TORCHVISION_SYMPTOM not in str(error) or torch.version.cuda is not None:
-            raise
-    _declare_operators()
-    for name in [n for n in sys.modules if n.split(".")[0] in {"torchvision", "timm"}]:
-        del sys.modules[name]
-    return importlib.import_module("timm")
+    """Import timm, also beside a PyTorch without CUDA."""
+    return import_with_torchvision("timm")
 
 
 def create_architecture(entry: EncoderEntry) -> nn.Module:

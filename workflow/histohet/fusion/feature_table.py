@@ -22,7 +22,7 @@ from histohet.common.sheets import (
 )
 from histohet.fusion.blocks import FusionError
 
-ABOUT = ("scan", "patient", "phase", "batch", "scan_day", "status", "reason")
+ABOUT = ("scan", "patient", "phase", "batch", "scan_day", "region_from", "status", "reason")
 """Columns that are no features."""
 
 OF_DRAW = ("scan", "patient", "source", "draw")

@@ -16,7 +16,7 @@ from histohet.common.tables import read_tsv, write_tsv
 from histohet.radiomics.engine import Identity
 from histohet.radiomics.extract import Extraction
 
-OF_SCAN = ("scan", "patient", "phase", "batch", "scan_day", "status", "reason")
+OF_SCAN = ("scan", "patient", "phase", "batch", "scan_day", "region_from", "status", "reason")
 OF_DRAW = ("scan", "patient", "source", "draw")
 """Columns before the features."""
 
