@@ -10,6 +10,7 @@ import pytest
 
 from helpers import ROOT
 from helpers.cohorts import Cohort
+from helpers.nnunet import write_folder
 from helpers.scans import ball, tissue, write_volume
 from histohet.common.files import read_json
 from histohet.common.tables import read_tsv
@@ -102,6 +103,29 @@ def test_a_disk_that_is_gone_replaces_no_result(cohort: Cohort) -> None:
     said = done.stdout + done.stderr
     assert "scan 'a': m1.nii.gz does not exist, but an earlier run has read" in said
     assert (cohort.folder / "results/radiomics/features.tsv").exists()
+
+
+def test_which_jobs_a_mask_of_the_sheet_and_none_bring(tmp_path: Path) -> None:
+    write_folder(tmp_path / "model")
+    (tmp_path / "slides.tsv").write_text("slide\tpath\na\ta.svs\n")
+    for name in ("a", "b", "m"):
+        write_volume(tmp_path / f"{name}.nii.gz", ball(9))
+    sheet = {"masks": ["a a.nii.gz m.nii.gz"], "both": ["a a.nii.gz m.nii.gz", "b b.nii.gz "]}
+    for name, rows in sheet.items():
+        lines = ["scan ct mask", *rows]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(lines).replace(" ", "\t") + "\n")
+    model = {"segmentation": {"model": "model"}}
+    mixed = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv", **model})
+    collected = {"collect_radiomics": 1}
+    prepared = {"prepare_scan": 2, "extract_radiomics": 2}
+    assert mixed.rules("radiomics", scans="both.tsv") == {"segment_ct": 1} | prepared | collected
+    assert mixed.rules("segmentation", scans="both.tsv") == {"segment_ct": 1}
+    alone = {"prepare_scan": 1, "extract_radiomics": 1} | collected
+    assert mixed.rules("radiomics", scans="masks.tsv") == alone
+    assert not mixed.rules("segmentation", scans="masks.tsv")
+    assert not mixed.rules("radiomics")
+    without = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv", "scans": "both.tsv"})
+    assert "row 3: scan 'b' has no mask" in without.refusal()
 
 
 # --- scans to fusion ------------------------------------------------------------------------------

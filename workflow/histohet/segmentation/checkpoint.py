@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ ALLOWED: list[Any] = [
 """What nnU-Net's log of its training needs beside PyTorch's own: NumPy's scalars, whose module had
 another name before NumPy 2."""
 
-LOST = (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+LOST = (UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
 """What PyTorch says of a file that is none of its own, or not whole."""
 
 
