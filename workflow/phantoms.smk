@@ -15,9 +15,10 @@ from histohet.phantoms.plan import plan_cohort
 from histohet.phantoms.scan_plan import plan_scans
 
 try:
-    PHANTOMS = read_config(config).phantoms
+    CONFIG = read_config(config)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
+PHANTOMS = CONFIG.phantoms
 if PHANTOMS is None:
     raise WorkflowError("config, phantoms: is missing")
 PLANS = plan_cohort(PHANTOMS)
@@ -29,6 +30,7 @@ except ValueError as error:
 CODE = {
     script: code_hash(WORKFLOW / "scripts" / f"{script}.py", WORKFLOW)
     for script in (
+        "compare_with_planted",
         "plan_arrays",
         "plan_phantoms",
         "plan_scans",
@@ -46,6 +48,8 @@ HAZARDS = {
 }
 SLIDES = [plan.slide for plan in (SCANNED.slides if SCANNED else PLANS)]
 SCANS = [plan.scan for plan in SCANNED.scans] if SCANNED else []
+# Whose tumours a network finds.
+UNREAD = [plan.scan for plan in SCANNED.scans if not plan.read] if SCANNED else []
 TRAINING = [plan.scan for plan in SCANNED.training] if SCANNED else []
 DATASET = "results/phantoms/nnUNet_raw/Dataset001_Phantom"
 
@@ -265,3 +269,31 @@ rule render_training_scans:
         code=CODE["render_training_scans"],
     script:
         "scripts/render_training_scans.py"
+
+
+# Only for `make demo-radiopathomics`: what its risks and masks say of what was planted.
+rule compare_with_planted:
+    input:
+        planted="results/phantoms/scanned/planted.tsv",
+        clinical="results/phantoms/scanned/clinical.tsv",
+        risks="results/fusion/cross_validated/risks.tsv",
+        estimates="results/fusion/cross_validated/estimates.tsv",
+        cts=expand("results/phantoms/ct/{scan}.nii.gz", scan=UNREAD),
+        truth=expand("results/phantoms/ct/{scan}.tumour.nii.gz", scan=UNREAD),
+        found=expand("results/masks/{scan}.nii.gz", scan=UNREAD),
+    output:
+        table="results/phantoms/scanned/recovered.tsv",
+    log:
+        "results/logs/compare_with_planted.log",
+    benchmark:
+        "results/benchmarks/compare_with_planted/all.tsv"
+    conda:
+        "../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=CODE["compare_with_planted"],
+    script:
+        "scripts/compare_with_planted.py"

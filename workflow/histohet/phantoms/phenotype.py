@@ -134,12 +134,12 @@ PATTERNS: dict[str, dict[str, float]] = {
 """Scores of the growth patterns; a trait that a pattern does not name is typical."""
 
 GRADE = {
-    "area_um2": 1.0,
-    "chromaticity": 0.8,
-    "coarseness": 0.8,
-    "nucleolus": 0.8,
-    "eosin": -0.4,
-    "basophilia": 0.6,
+    "area_um2": 1.4,
+    "chromaticity": 1.0,
+    "coarseness": 1.2,
+    "nucleolus": 1.2,
+    "eosin": -0.6,
+    "basophilia": 0.8,
 }
 """How a standard deviation of nuclear grade moves the scores of all subclones of a slide."""
 
