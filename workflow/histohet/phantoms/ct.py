@@ -1,4 +1,4 @@
-"""CTs of a small trunk with a tumour in the wall of its stomach.
+"""CTs of a small trunk with a tumour in the wall of its stomach, which takes up most contrast.
 
 Coordinates are mm from the middle of the volume: x to the patient's left, y to the back, z upwards.
 """
@@ -18,7 +18,7 @@ SHAPE, SPACING_MM = (36, 56, 68), 3.0
 """Voxels (z, y, x) and their side."""
 
 AIR_HU, FAT_HU, FLUID_HU = -1000.0, -100.0, 8.0
-TUMOUR_HU, WALL_HU = 95.0, 62.0
+TUMOUR_HU, WALL_HU = 130.0, 60.0
 LUMEN_LEVEL_MM = -24.0
 """The patient lies on the back: what is before this is gas, the rest fluid."""
 WALL_MM = 5.0
@@ -32,7 +32,7 @@ NOISE_GRAIN_MM = 1.5
 IRREGULARITY, OUTLINE_MM, PER_IRREGULARITY = 0.13, 7.0, 1.5
 # As much for the standard deviation of HU in it.
 HETEROGENEITY_HU, TEXTURE_MM, PER_HETEROGENEITY = 14.0, 4.5, 1.55
-READER_MM = 1.5
+READER_MM = 1.0
 """Standard deviation by which a second reader's boundary differs, over `OUTLINE_MM`."""
 
 
@@ -47,15 +47,15 @@ class Organ(NamedTuple):
 BODY = Organ((0, 0, 0), (95, 76, 1e4), FAT_HU)
 MUSCLE = Organ((0, 0, 0), (84, 65, 1e4), 56.0)
 CAVITY = Organ((0, -3, 0), (77, 55, 1e4), FAT_HU)
-VERTEBRA = Organ((0, 44, 0), (19, 16, 1e4), 190.0)
+VERTEBRA = Organ((0, 44, 0), (19, 16, 1e4), 200.0)
 CANAL = Organ((0, 62, 0), (8, 7, 1e4), 25.0)
 ORGANS = (
-    Organ((7, 23, 0), (9, 9, 1e4), 165.0),  # aorta
-    Organ((-14, 23, 0), (9, 8, 1e4), 140.0),  # vena cava
-    Organ((-38, -8, 10), (36, 42, 60), 108.0),  # liver
-    Organ((58, 22, 10), (15, 22, 36), 118.0),  # spleen
-    Organ((-44, 34, -38), (16, 15, 32), 165.0),  # right kidney
-    Organ((40, 36, -34), (15, 14, 32), 165.0),  # left kidney
+    Organ((7, 23, 0), (9, 9, 1e4), 100.0),  # aorta
+    Organ((-14, 23, 0), (9, 8, 1e4), 90.0),  # vena cava
+    Organ((-38, -8, 10), (36, 42, 60), 75.0),  # liver
+    Organ((58, 22, 10), (15, 22, 36), 95.0),  # spleen
+    Organ((-44, 34, -38), (16, 15, 32), 105.0),  # right kidney
+    Organ((40, 36, -34), (15, 14, 32), 105.0),  # left kidney
     Organ((8, 6, -14), (36, 8, 10), 78.0),  # pancreas
 )
 STOMACH = Organ((32, -24, 4), (30, 23, 36), WALL_HU)
