@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py config_keys.py batches.py demo_radiopathomics.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py segmentation_training.py config_keys.py batches.py demo_radiopathomics.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
@@ -22,7 +22,7 @@ OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores demo-radiopathomics test check unit workflow-tests test-optional test-bad-input test-radiomics test-segmentation test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores demo-radiopathomics test check unit workflow-tests test-optional test-bad-input test-radiomics test-segmentation test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-fusion bench-segmentation bench-training bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -160,6 +160,14 @@ bench-rotation: $(VENV)/encoders.txt  ## clusters of turned tiles on real cores,
 bench-fusion: $(VENV)/core.txt  ## features chosen on everybody against inside the folds; how long a fusion takes
 	$(BIN)/python tests/bench/fusion.py leakage $(BENCH)
 	$(BIN)/python tests/bench/fusion.py time
+
+bench-segmentation: $(VENV)/segmentation.txt  ## memory and time of segmenting a CT: BENCH="--voxels 512 512 100 --labels 24 ..."
+	$(BIN)/python tests/bench/segmentation.py $(BENCH)
+
+bench-training: $(VENV)/dev.txt $(VENV)/segmentation.txt  ## training a segmentation on phantoms and on real scans: time, memory, Dice: HISTOHET_DATA
+	$(BIN)/python tests/bench/segmentation_training.py phantoms $(BENCH)
+	$(BIN)/python tests/bench/segmentation_training.py sarcomas --epochs 12 --iterations 100
+	$(BIN)/python tests/bench/segmentation_training.py sarcomas --plan default --epochs 1 --iterations 2
 
 bench-atlas: $(VENV)/atlas.txt  ## the atlas of 1,000 slides: time and size to write, time and memory in the browser
 	$(BIN)/python tests/bench/atlas.py $(BENCH)

@@ -50,7 +50,7 @@ KINDS = {
     ),
     "segmentation": (
         "Segmentation of CTs by nnU-Net, and its training",
-        [*TABLES, "h5py", "nibabel", "nnunetv2", "simpleitk", "torch", "torchvision"],
+        [*TABLES, "blosc2", "h5py", "nibabel", "nnunetv2", "simpleitk", "torch", "torchvision"],
     ),
     "spatial": ("Agreement with a pathologist and with spatial transcriptomics", CLUSTERING),
 }

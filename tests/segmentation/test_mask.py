@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -63,6 +64,8 @@ def test_the_mask_is_the_same_however_a_scan_is_stored(
     assert written.GetPixelID() == sitk.sitkUInt8
     for what in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         assert getattr(written, what)() == pytest.approx(getattr(scan, what)(), abs=1e-5)
+    axes = nibabel.aff2axcodes(nibabel.load(tmp_path / "m.nii.gz").affine)
+    assert "".join(axes) == orientation
     expected = Above().segment(tissue(0), SPACING)
     np.testing.assert_array_equal(
         sitk.GetArrayFromImage(sitk.DICOMOrient(written, "LPS")), expected

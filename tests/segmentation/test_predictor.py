@@ -27,7 +27,7 @@ REGIONS = {"background": 0, "whole": [1, 2], "core": 2}
 
 
 def by_command(model: Path, ct: str, folder: Path, *options: str) -> np.ndarray[Any, Any]:
-    """Return the labels that nnU-Net's command finds in a CT that is stored in LPS."""
+    """Return the labels that nnU-Net's command finds in a CT."""
     scans, masks = folder / "scans", folder / "masks"
     scans.mkdir()
     (scans / "case_0000.nii.gz").symlink_to(ct)
@@ -71,6 +71,21 @@ def test_the_mask_is_that_of_nnunets_command(case: str, tmp_path: Path) -> None:
     assert ours.dtype == theirs.dtype == np.uint8
     assert len(np.unique(theirs)) > 1
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("reader", ["SimpleITKIOWithReorient", "NibabelIOWithReorient"])
+def test_a_model_whose_reader_turns_images_gets_what_that_reader_gives(
+    reader: str, tmp_path: Path
+) -> None:
+    folder = write_model(tmp_path / "model", plans() | {"image_reader_writer": reader})
+    image = sitk.ReadImage(write_volume(tmp_path / "ct.nii.gz", tissue(2)))
+    sitk.WriteImage(sitk.DICOMOrient(image, "SAR"), str(tmp_path / "ct.nii.gz"))
+    theirs = by_command(folder, str(tmp_path / "ct.nii.gz"), tmp_path, "-f", "0", "--disable_tta")
+    model = read_model(folder)
+    orientation = model.orientation("LPS")
+    ct = read_ct(tmp_path / "ct.nii.gz")
+    np.testing.assert_array_equal(segment_scan(ct, Predictor(model), orientation), theirs)
+    assert (segment_scan(ct, Predictor(model), "LPS") != theirs).any()
 
 
 def test_a_network_that_finds_what_is_bright(tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
+import torch
 
 from helpers import ROOT
 from helpers.cohorts import Cohort
-from helpers.nnunet import dataset, plans, write_model
+from helpers.nnunet import checkpoint, dataset, plans, write_model
 from helpers.scans import ball, tissue, write_volume
 from histohet.common.files import read_json
 from histohet.radiomics.table import read_draws, read_features
+from histohet.segmentation.checkpoint import read_checkpoint
 
 pytest.importorskip("zrad", reason="make .venv/z-rad.txt")
 
@@ -137,3 +143,32 @@ def test_the_same_bytes_a_second_time(cohort: Cohort) -> None:
     before = [file.read_bytes() for file in files]
     cohort.run("--forcerun", "segment_ct", "--", str(files[0].relative_to(cohort.folder)))
     assert [file.read_bytes() for file in files] == before
+
+
+class Touches:
+    """Unpickled plainly, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+def test_a_model_that_holds_code_stops_the_run_with_one_message(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "model") / "fold_0/checkpoint_final.pth"
+    weights = read_checkpoint(path).weights
+    torch.save(checkpoint(weights) | {"logging": Touches(tmp_path / "ran")}, path)
+    write_volume(tmp_path / "a.nii.gz", tissue(0))
+    (tmp_path / "scans.tsv").write_text("scan\tct\na\ta.nii.gz\n")
+    config = {"slides": "s.tsv", "scans": "scans.tsv", "segmentation": {"model": "model"}}
+    done = Cohort(tmp_path, ROOT / "workflow", config).snakemake("--cores", "1", "segmentation")
+    assert done.returncode != 0
+    message = (
+        "segmentation.model: model/fold_0/checkpoint_final.pth holds Python objects "
+        "(posix.system) and is not read"
+    )
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in (tmp_path / "results/logs/segment_ct/a.log").read_text()
+    assert not (tmp_path / "ran").exists()
+    assert not list((tmp_path / "results/masks").glob("*"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,6 +180,8 @@ def test_folds_go_by_the_seed_and_not_by_the_order() -> None:
         assert sorted(folds[fold]["train"] + folds[fold]["val"]) == sorted(names)
     assert folds["all"]["train"] == sorted(names)
     assert list(deal_folds(names[:4], 1)) == ["all"]
+    given = [{"train": ["c1", "c2"], "val": ["c3"]}]
+    assert deal_folds(names, 1, given) == {"all": folds["all"], "0": given[0]}
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -297,6 +301,42 @@ def test_a_model_holds_tensors_and_plain_values(prepared: Prepared, tmp_path: Pa
     before = path.read_bytes()
     training.write(path, Provenance({"seed": 3}))
     assert path.read_bytes() == before
+
+
+def test_slices_with_several_labels(prepared: Prepared, tmp_path: Path) -> None:
+    about = dict(prepared.found.about) | {"labels": {"background": 0, "upper": 1, "lower": 2}}
+    found = replace(prepared.found, about=about, labels=about["labels"])
+    voxels = {}
+    for name, one in prepared.voxels.items():
+        labels = one.labels.copy()
+        labels[:, 12:] *= 2
+        voxels[name] = one._replace(labels=labels)
+    fingerprint = fingerprint_of([describe(one, 100) for one in voxels.values()])
+    plans = make_plans(found, fingerprint, "small", "2d")
+    for name, one in voxels.items():
+        keep_case(tmp_path, name, one, plans, "2d", about)
+    lesson = prepared.lesson()._replace(
+        plans=plans, about=about, configuration="2d", cases=tmp_path
+    )
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    training = Training(lesson, epochs=1, iterations=1, folder=folder)
+    training.run()
+    validation = training.validate()
+    assert validation["label"].tolist() == ["upper", "lower"] * len(lesson.val)
+    assert np.isfinite(training.history["pseudo_dice"]).all()
+
+
+def test_neither_the_environment_nor_the_terminal_hears_of_it(
+    prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = dict(os.environ)
+    training = Training(prepared.lesson(), epochs=1, iterations=1, folder=tmp_path)
+    training.run()
+    training.validate()
+    assert dict(os.environ) == before
+    assert capsys.readouterr().out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 def test_on_all_cases_nothing_is_held_out(prepared: Prepared, tmp_path: Path) -> None:

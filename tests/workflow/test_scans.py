@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,40 @@ def test_which_jobs_a_mask_of_the_sheet_and_none_bring(tmp_path: Path) -> None:
     assert not mixed.rules("radiomics")
     without = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv", "scans": "both.tsv"})
     assert "row 3: scan 'b' has no mask" in without.refusal()
+
+
+# --- finished features ----------------------------------------------------------------------------
+
+
+def test_finished_features_stand_beside_scans(cohort: Cohort, tmp_path: Path) -> None:
+    """Those of an earlier run, written out by hand: the same numbers."""
+    ours = read_features(cohort.folder / "results/radiomics/features.tsv")
+    row = ours.scans.set_index("scan").loc["a", list(ours.names)]
+    said = [f"# {key}: {json.dumps(value)}" for key, value in ours.identity.settings.items()]
+    table = ["name\tvalue", *(f"{name}\t{float(value)!r}" for name, value in row.items())]
+    for name, engine in (("same", ours.identity.engine), ("other", "pyradiomics 3.0.1")):
+        lines = [f"# engine: {engine}", *said, *table]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "bare.tsv").write_text("\n".join(table) + "\n")
+    for name in ("b.nii.gz", "m3.nii.gz"):
+        shutil.copy(cohort.folder / name, tmp_path)
+    lines = ["scan ct mask features", "same NA NA same.tsv", "b b.nii.gz m3.nii.gz NA"]
+    lines += [f"{name} NA NA {name}.tsv" for name in ("other", "bare", "away")]
+    (tmp_path / "scans.tsv").write_text("\n".join(lines).replace(" ", "\t") + "\n")
+    mixed = Cohort(tmp_path, ROOT / "workflow", cohort.config)
+    mixed.run("radiomics")
+    found = read_features(tmp_path / "results/radiomics/features.tsv")
+    scans = found.scans.set_index("scan")
+    assert scans["status"].tolist() == ["ok", "ok", "refused", "refused", "refused"]
+    assert (scans.loc["same", list(found.names)] == row).all()
+    assert scans.loc["other", "reason"].startswith("features of scan 'other' come from pyradiomics")
+    assert "bare.tsv does not say what made it" in scans.loc["bare", "reason"]
+    assert scans.loc["away", "reason"] == "features: away.tsv does not exist"
+    assert found.identity == ours.identity
+    assert [path.name for path in (tmp_path / "results/ct").glob("*.png")] == ["b.png"]
+    with (tmp_path / "bare.tsv").open("a") as file:
+        file.write("one\t1\n")
+    assert mixed.rules("radiomics") == {"import_radiomics": 1, "collect_radiomics": 1}
 
 
 # --- scans to fusion ------------------------------------------------------------------------------

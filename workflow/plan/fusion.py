@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from histohet.config import Config
-from histohet.fusion.settings import OWN_BLOCKS
+from histohet.fusion.settings import OWN_BLOCKS, FusionSettings
 from plan import paths
 from plan.analyses import Analyses
 from plan.encoders import Encoders
@@ -54,6 +54,20 @@ class Fusion:
         """Blocks that are made of slides."""
         blocks = () if self.settings is None else self.settings.blocks
         return [name for name in OWN_BLOCKS if name != "clinical" and name in blocks]
+
+    def min_icc(self, wildcards: Wildcards) -> float | None:
+        """Return how stable features must be; the default where nothing is fused."""
+        found: float | None = self._or_default("min_icc")
+        return found
+
+    def max_correlation(self, wildcards: Wildcards) -> float:
+        """Return from where on features say the same; the default where nothing is fused."""
+        found: float = self._or_default("max_correlation")
+        return found
+
+    def _or_default(self, key: str) -> Any:
+        default = FusionSettings.model_fields[key].default
+        return default if self.settings is None else getattr(self.settings, key)
 
     @property
     def clinical_columns(self) -> list[str]:

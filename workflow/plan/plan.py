@@ -278,7 +278,8 @@ class Plan:
         if not self.scans.rows:
             return []
         tables = [paths.RADIOMICS, paths.RADIOMICS_DRAWS, paths.RADIOMICS_STABILITY]
-        return [*tables, *fill(paths.SCAN_PICTURE, scan=self.scans.prepared)]
+        figures = [paths.STABILITY_FIGURE, paths.CORRELATION_FIGURE]
+        return [*tables, *figures, *fill(paths.SCAN_PICTURE, scan=self.scans.prepared)]
 
     def survival(self, wildcards: Wildcards) -> list[str]:
         """Estimates of every analysis under every variant, and the specification curve."""

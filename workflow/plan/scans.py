@@ -19,8 +19,8 @@ from plan.segmentation import Segmentation
 MEM_MB, MEM_PER_MB = 1000, 30
 """Memory to prepare a scan, and more per MB of its file."""
 
-SEGMENT_MEM_MB, SEGMENT_MEM_PER_MVOXEL = 3000, 60
-"""Memory to segment a scan, and more per million of its voxels."""
+SEGMENT_MEM_MB, SEGMENT_MEM_PER_MVOXEL, SEGMENT_MEM_PER_LABEL = 2000, 150, 15
+"""Memory to segment a scan, and more per million of its voxels and for each label of them."""
 
 
 def read_scans(config: Config) -> dict[str, ScanRow]:
@@ -148,6 +148,28 @@ class Scans:
             raise PlanError(f"scan '{wildcards.scan}' has a mask in {self._sheet}")
         return self._ct(wildcards)
 
+    def table(self, wildcards: Wildcards) -> str:
+        """Return the finished features of a scan.
+
+        Raises
+        ------
+        PlanError
+            If it has none.
+        """
+        row = self._row(wildcards)
+        if row.features is None:
+            raise PlanError(f"scan '{row.scan}' has no finished features in {self._sheet}")
+        return row.features
+
+    def features(self, wildcards: Wildcards) -> list[str]:
+        """Return the features of all scans, in the order of the sheet."""
+        return [
+            (paths.SCAN_FEATURES if row.features is None else paths.IMPORTED_RADIOMICS).format(
+                scan=scan
+            )
+            for scan, row in self.rows.items()
+        ]
+
     def files(self, wildcards: Wildcards) -> list[str]:
         """Return the files of a scan that are there."""
         return [file for file in self._named(wildcards) if file not in self._missing]
@@ -167,7 +189,9 @@ class Scans:
         problems = {
             file: self._missing[file] for file in self._named(wildcards) if file in self._missing
         }
-        record = Path(paths.SCAN_RECORD.format(scan=wildcards.scan))
+        finished = self._row(wildcards).features is not None
+        pattern = paths.IMPORTED_RADIOMICS if finished else paths.SCAN_RECORD
+        record = Path(pattern.format(scan=wildcards.scan))
         if problems and record.exists() and read_json(record)["status"] == "ok":
             file, problem = next(iter(problems.items()))
             raise PlanError(
@@ -186,9 +210,9 @@ class Scans:
         return MEM_MB + MEM_PER_MB * size / 1e6
 
     def segment_mem_mb(self, wildcards: Wildcards) -> float:
-        """Memory that it takes to segment a scan, by the voxels that its CT says it has."""
-        voxels = count_voxels(self._ct(wildcards))
-        return SEGMENT_MEM_MB + SEGMENT_MEM_PER_MVOXEL * voxels / 1e6
+        """Memory that it takes to segment a scan, by its voxels and the labels of the model."""
+        per_mvoxel = SEGMENT_MEM_PER_MVOXEL + SEGMENT_MEM_PER_LABEL * self.segmentation.n_labels
+        return SEGMENT_MEM_MB + per_mvoxel * count_voxels(self._ct(wildcards)) / 1e6
 
 
 def _region_from(row: ScanRow) -> str | None:

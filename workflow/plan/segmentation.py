@@ -69,6 +69,11 @@ class Segmentation:
         return "" if self.settings is None else self.settings.model
 
     @property
+    def n_labels(self) -> int:
+        """Labels of the model, without the background; no input function."""
+        return len(self._model().labels)
+
+    @property
     def region(self) -> tuple[str, tuple[int, ...]]:
         """Name and labels of the region; no input function."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from histohet.config import Config
@@ -15,6 +16,9 @@ from histohet.segmentation.training_set import (
 )
 from plan import paths
 from plan.interface import PlanError, Wildcards, with_signature
+
+MEM_MB, MEM_PER_MB = 2500, 60
+"""Memory to prepare a case, and more per MB of its file."""
 
 NETWORK = ("configuration", "epochs", "iterations")
 """Keys that the training of a fold depends on, once its cases are prepared."""
@@ -54,8 +58,8 @@ class ModelTraining:
         return found
 
     def files(self, wildcards: Wildcards) -> list[str]:
-        """Images and labels of the training set, and what it says of itself."""
-        return [self._found.file, *self._found.files]
+        """Return what the training set says of itself, its images and labels."""
+        return self._found.files
 
     def models(self, wildcards: Wildcards) -> list[str]:
         """Trained networks of all folds."""
@@ -90,6 +94,14 @@ class ModelTraining:
     def folds(self, wildcards: Wildcards) -> list[str]:
         """Names of the folds."""
         return self._required.names_of_folds
+
+    def mem_mb(self, wildcards: Wildcards) -> float:
+        """Memory that it takes to hold a case, by the largest file."""
+        try:
+            largest = max(Path(file).stat().st_size for file in self._found.files)
+        except OSError:  # for the job to say
+            largest = 0
+        return MEM_MB + MEM_PER_MB * largest / 1e6
 
     @property
     def small(self) -> bool:

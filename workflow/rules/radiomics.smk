@@ -1,4 +1,4 @@
-# CT scans to tables of radiomic features.
+# CT scans, or finished features of them, to tables of radiomic features.
 
 
 localrules:
@@ -61,21 +61,37 @@ rule extract_radiomics:
         "../scripts/extract_radiomics.py"
 
 
+rule import_radiomics:
+    input:
+        PLAN.scans.files,
+    output:
+        features=paths.IMPORTED_RADIOMICS,
+    log:
+        "results/logs/import_radiomics/{scan}.log",
+    benchmark:
+        "results/benchmarks/import_radiomics/{scan}.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(5),
+    params:
+        table=PLAN.scans.table,
+        missing=PLAN.scans.problems_of_files,
+        code=code_of("import_radiomics.py"),
+    script:
+        "../scripts/import_radiomics.py"
+
+
 rule collect_radiomics:
     input:
-        features=fill(paths.SCAN_FEATURES, scan=PLAN.scans.rows),
+        features=PLAN.scans.features,
     output:
         features=paths.RADIOMICS,
         draws=paths.RADIOMICS_DRAWS,
         stability=paths.RADIOMICS_STABILITY,
         page="results/radiomics/scans.html",
-        svg="results/radiomics/stability.svg",
-        png=report(
-            "results/radiomics/stability.png",
-            caption="../report/stability.rst",
-            category="14 Scans",
-            labels={"figure": "stability of features"},
-        ),
     log:
         "results/logs/collect_radiomics.log",
     benchmark:
@@ -91,6 +107,43 @@ rule collect_radiomics:
         code=code_of("collect_radiomics.py"),
     script:
         "../scripts/collect_radiomics.py"
+
+
+rule draw_radiomics:
+    input:
+        features=paths.RADIOMICS,
+        stability=paths.RADIOMICS_STABILITY,
+    output:
+        stability_svg="results/radiomics/stability.svg",
+        stability=report(
+            paths.STABILITY_FIGURE,
+            caption="../report/stability.rst",
+            category="14 Scans",
+            labels={"figure": "stability of features"},
+        ),
+        correlation_svg="results/radiomics/correlation.svg",
+        correlation=report(
+            paths.CORRELATION_FIGURE,
+            caption="../report/correlation.rst",
+            category="14 Scans",
+            labels={"figure": "correlation of features"},
+        ),
+    log:
+        "results/logs/draw_radiomics.log",
+    benchmark:
+        "results/benchmarks/draw_radiomics/all.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        min_icc=PLAN.fusion.min_icc,
+        max_correlation=PLAN.fusion.max_correlation,
+        code=code_of("draw_radiomics.py"),
+    script:
+        "../scripts/draw_radiomics.py"
 
 
 rule radiomics:

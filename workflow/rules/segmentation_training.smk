@@ -19,9 +19,8 @@ rule plan_segmentation:
         "../../envs/segmentation.yaml"
     threads: 1
     resources:
-        # nnU-Net takes 100 million voxels of the foreground into its statistics. Cases are held one
-        # at a time, 1 GB per 10 million voxels.
-        mem_mb=growing(2000 if PLAN.training.small else 10000),
+        # nnU-Net takes 100 million voxels of the foreground into its statistics.
+        mem_mb=growing(PLAN.training.mem_mb),
         runtime=growing(240),
     params:
         training=PLAN.training.of_plan,
@@ -48,7 +47,7 @@ rule train_segmentation_fold:
     # Processes draw batches while the GPU computes.
     threads: 1 if PLAN.training.small else 12
     resources:
-        mem_mb=growing(2000 if PLAN.training.small else 24000),
+        mem_mb=growing(PLAN.training.mem_mb if PLAN.training.small else 24000),
         # A job that is killed for its time goes on after its last epoch.
         runtime=growing(240 if PLAN.training.small else 2880),
         gpu=0 if PLAN.training.small else 1,

@@ -3,11 +3,15 @@
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.html import write_html
 from histohet.common.tables import write_tsv
-from histohet.drawing.style import save_figure
 from histohet.radiomics.extract import read_extraction
-from histohet.radiomics.figures import draw_stability
 from histohet.radiomics.stability import measure_stability
-from histohet.radiomics.table import OF_SCAN, DifferentEnginesError, collect, write_table
+from histohet.radiomics.table import (
+    OF_SCAN,
+    DifferentEnginesError,
+    collect,
+    phases_in_words,
+    write_table,
+)
 
 with job_log(snakemake) as log:
     output, provenance = snakemake.output, provenance_of(snakemake)
@@ -25,9 +29,10 @@ with job_log(snakemake) as log:
             "PyRadiomics numbers grey levels of fixed width from each region's darkest voxel, so "
             "features that use the level itself do not compare between patients: set radiomics.bins"
         )
+    if phases := phases_in_words(scans):
+        log.warning("%s", phases)
     stability = measure_stability(draws, features.names)
     write_table(output.features, scans, identity, provenance)
     write_table(output.draws, draws, identity, provenance)
     write_tsv(output.stability, stability, provenance)
     write_html(output.page, {"Scans": scans[list(OF_SCAN)], "Stability": stability}, provenance)
-    save_figure(draw_stability(stability), [output.svg, output.png], provenance)

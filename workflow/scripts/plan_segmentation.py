@@ -31,5 +31,5 @@ with job_log(snakemake) as log:
             keep_case(folder, case.name, voxels, plans, configuration, dict(found.about))
     write_json(output.plans, plans)
     write_json(output.dataset, dict(found.about))
-    folds = deal_folds([case.name for case in found.cases], snakemake.params.seed)
+    folds = deal_folds([case.name for case in found.cases], snakemake.params.seed, found.folds)
     write_json(output.folds, {"folds": folds, **provenance_of(snakemake).as_dict()})

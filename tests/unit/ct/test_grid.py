@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from histohet.ct.grid import centred_grid, resample
+from histohet.ct.grid import Grid, centred_grid, resample
 
 sizes = st.tuples(*[st.integers(2, 60)] * 3)
 sides = st.tuples(*[st.floats(0.3, 6)] * 3)
@@ -36,6 +37,56 @@ def test_its_own_spacing_leaves_every_voxel() -> None:
     voxels = np.random.default_rng(0).integers(-1000, 3000, (37, 30, 28))
     found = resample(voxels, spacing, centred_grid((28, 30, 37), spacing, spacing))
     np.testing.assert_array_equal(np.rint(found), voxels)
+
+
+def places(grid: Grid, spacing: tuple[float, ...]) -> np.ndarray:
+    """Where the voxels of a grid lie among those of a scan, (3, Z, Y, X) in its indices."""
+    axes = [
+        (start + np.arange(n) * new) / side
+        for start, n, new, side in zip(grid.start, grid.size, grid.spacing, spacing, strict=True)
+    ]
+    return np.array(np.meshgrid(*axes[::-1], indexing="ij"))
+
+
+@pytest.mark.parametrize(("interpolation", "order"), [("linear", 1), ("bspline", 3)])
+def test_interpolation_is_that_of_scipy(interpolation: str, order: int) -> None:
+    """`scipy.ndimage`: splines of order 1 and 3, mirrored at the edge, which a scan has too."""
+    rng = np.random.default_rng(2)
+    voxels, spacing = rng.normal(0, 300, (18, 22, 20)), (0.9, 1.1, 2.5)
+    whole = centred_grid((20, 22, 18), spacing, (1.3, 1.3, 1.3))
+    grid = whole.around((2, 2, 3), (14, 20, 38))
+    found = resample(voxels, spacing, grid, interpolation)
+    where = places(grid, spacing)
+    expected = ndimage.map_coordinates(voxels, where, order=order, mode="mirror")
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_interpolation_is_that_of_z_rad() -> None:
+    image = pytest.importorskip("zrad.image", reason="make .venv/z-rad.txt")
+    preprocessing = pytest.importorskip("zrad.preprocessing")
+    rng = np.random.default_rng(3)
+    voxels, spacing = rng.normal(0, 300, (12, 20, 24)), (1.0, 1.5, 3.0)
+    axes = (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    theirs = image.Image(
+        array=voxels,
+        origin=(0, 0, 0),
+        spacing=np.array(spacing),
+        direction=axes,
+        shape=(24, 20, 12),
+    )
+    grid = centred_grid((24, 20, 12), spacing, (2.0, 2.0, 2.0))
+    for method in ("linear", "bspline"):
+        expected = preprocessing.ImageResampler((2.0, 2.0, 2.0), method=method).apply(theirs).array
+        found = resample(voxels, spacing, grid, method)
+        # Z-Rad puts 0 where its grid leaves the scan, half a voxel at most.
+        inside = (slice(1, -1),) * 3
+        np.testing.assert_allclose(found[inside], expected[inside], atol=2e-3)
+
+
+def test_a_spline_goes_through_every_voxel() -> None:
+    voxels, spacing = np.random.default_rng(4).normal(0, 300, (9, 10, 11)), (0.7, 0.7, 3.3)
+    found = resample(voxels, spacing, centred_grid((11, 10, 9), spacing, spacing), "bspline")
+    np.testing.assert_allclose(found, voxels, atol=1e-3)
 
 
 def test_a_ramp_stays_a_ramp() -> None:

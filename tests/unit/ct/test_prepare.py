@@ -77,6 +77,29 @@ def test_the_orientation_of_the_file_is_nothing_to_engines(
     np.testing.assert_allclose(found.origin, expected.origin, atol=1e-4)
 
 
+@pytest.mark.parametrize("angle", [30, 45, 200])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_turned_and_mirrored_scans_have_the_same_voxels(
+    tmp_path: Path, angle: float, mirrored: bool
+) -> None:
+    """Axes at any angle to the patient, left-handed ones too: the tumour is the same."""
+    (tmp_path / "plain").mkdir()
+    expected = prepared(*write_scan_files(tmp_path / "plain", 10))
+    a = np.deg2rad(angle)
+    turned = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    if mirrored:
+        turned[:, 2] *= -1
+    direction = turned.ravel().tolist()
+    ct = write_volume(tmp_path / "ct.nrrd", tissue(), direction=direction)
+    found = prepared(ct, write_volume(tmp_path / "m.nrrd", ball(10), direction=direction))
+    inside, of_expected = found.regions[0].voxels, expected.regions[0].voxels
+    assert found.outcome.ok
+    assert inside.sum() == of_expected.sum()
+    np.testing.assert_array_equal(
+        np.sort(found.image[inside]), np.sort(expected.image[of_expected])
+    )
+
+
 def refusal(ct: str, mask: str, **settings: object) -> str:
     found = prepared(ct, mask, **settings)
     assert found.outcome.status is Status.REFUSED
@@ -113,6 +136,42 @@ def test_holes_in_the_region_are_refused_and_others_are_air(tmp_path: Path) -> N
     voxels[12, 18, 20:32] = np.inf
     with pytest.raises(SlideLost, match=r"ct: \d+ voxels of the region are not finite"):
         prepared(write_volume(tmp_path / "nan.nii.gz", voxels), mask)
+
+
+def test_the_largest_part_alone_where_it_is_wanted(tmp_path: Path) -> None:
+    """Voxels that touch at a corner are one part; where all are kept, nothing is said."""
+    ct, mask = write_scan_files(tmp_path, 10)
+    alone = prepared(ct, mask).regions[0].voxels
+    stray = ball(10)
+    z = np.nonzero(stray)[0].max()
+    stray[z + 3, 5, 5] = stray[z + 4, 6, 6] = True
+    several = write_volume(tmp_path / "stray.nii.gz", stray)
+    found = prepared(ct, several, spacing_mm="as_stored", keep="largest")
+    share = f"{2 / stray.sum():.1%}".replace("%", " %")
+    assert found.outcome.reason == f"region: smaller parts, {share} of it, are left out (2 parts)"
+    assert found.regions[0].voxels.sum() == ball(10).sum()
+    everything = prepared(ct, several, spacing_mm="as_stored")
+    assert everything.regions[0].voxels.sum() == stray.sum()
+    assert everything.outcome.reason == ""
+    same = prepared(ct, mask, keep="largest")
+    assert same.outcome.reason == ""
+    np.testing.assert_array_equal(same.regions[0].voxels, alone)
+
+
+def test_a_spline_overshoots_within_what_16_bits_hold(tmp_path: Path) -> None:
+    _, mask = write_scan_files(tmp_path)
+    voxels = tissue()
+    voxels[12, 18, 20] = 2**15 - 2
+    voxels[12, 18, 22] = -(2**15) + 2
+    ct = write_volume(tmp_path / "metal.nii.gz", voxels)
+    linear, spline = (
+        prepared(ct, mask, spacing_mm=1, interpolation=how, min_in_range=0.01)
+        for how in ("linear", "bspline")
+    )
+    assert linear.image.shape == spline.image.shape
+    assert np.abs(spline.image.astype(int)).max() <= 2**15 - 1
+    far = np.abs(linear.image.astype(int) - spline.image)
+    assert np.median(far) < 10
 
 
 def test_what_is_unusual_is_noted(tmp_path: Path) -> None:

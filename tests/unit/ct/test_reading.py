@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from helpers.scans import ORIGIN, SPACING, ball, tissue, write_volume
-from histohet.ct.reading import ScanError, read_ct, read_region
+from histohet.ct.reading import ScanError, read_ct, read_labels, read_region
 
 Spoil = Callable[[Path], str]
 
@@ -137,6 +137,15 @@ BAD_MASKS: dict[str, tuple[Spoil, tuple[int, ...], str]] = {
     "several labels": (ct_of(LABELS), (), "mask: labels 1, 2, 6 and no 'label' in the sheet"),
     "absent label": (ct_of(ball(14)), (6,), "mask: no voxel of label 6 (it has 1)"),
     "empty": (ct_of(np.zeros_like(LABELS)), (), "mask: it is empty"),
+    "labels that are nearly one": (
+        ct_of((LABELS > 0).astype(np.float64) * 0.9999999),
+        (),
+        "mask: 0.9999999 is no label",
+    ),
+    "probabilities": (ct_of((LABELS / 7).astype(np.float32)), (), "is no label"),
+    "holes": (ct_of(np.where(LABELS > 0, np.nan, 0).astype(np.float32)), (), "mask: nan is no"),
+    "one slice": (ct_of(LABELS[:1]), (), "mask: 40 × 36 × 1 voxels: one slice is no volume"),
+    "colour": (colour, (), "mask: 3 values per voxel; a mask has one"),
     "no labels": (ct_of((LABELS / 2).astype(np.float32)), (1,), "mask: 0.5 is no label"),
     "other size": (
         ct_of(np.ones((12, 36, 40), np.uint8)),
@@ -171,12 +180,28 @@ def test_a_mask_that_cannot_be_used_is_refused(tmp_path: Path, case: str) -> Non
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint16, np.int64, np.int8])
+def test_labels_are_numbers_whatever_their_type(tmp_path: Path, kind: type) -> None:
+    ct = read_ct(write_volume(tmp_path / "ct.nii.gz", tissue()))
+    mask = write_volume(tmp_path / "mask.nrrd", LABELS.astype(kind))
+    np.testing.assert_array_equal(read_region(mask, (6,), ct.geometry), LABELS == 6)
+
+
 def test_labels_of_the_sheet_are_the_region(tmp_path: Path) -> None:
     ct = read_ct(write_volume(tmp_path / "ct.nii.gz", tissue()))
     mask = write_volume(tmp_path / "mask.nii.gz", LABELS)
     for labels in ((2,), (1, 6)):
         found = read_region(mask, labels, ct.geometry)
         np.testing.assert_array_equal(found, np.isin(LABELS, labels))
+
+
+def test_labels_are_the_numbers_of_the_file(tmp_path: Path) -> None:
+    ct = read_ct(write_volume(tmp_path / "ct.nii.gz", tissue()))
+    several = ball(14).astype(np.uint8) + 6 * ball(8)
+    mask = write_volume(tmp_path / "several.nii.gz", several)
+    np.testing.assert_array_equal(read_labels(mask, ct.geometry), several)
+    nothing = write_volume(tmp_path / "nothing.nii.gz", several * 0)
+    assert not read_labels(nothing, ct.geometry).any()
 
 
 def test_headers_of_float32_are_the_same_grid(tmp_path: Path) -> None:

@@ -18,6 +18,16 @@ WRONG = [
         {"radiomics": {"engine": "paper", "dimension": "2D"}},
         "radiomics.dimension: engine 'paper' has 3D only, no 2D",
     ),
+    ({"ct": {"outliers_sd": 0.5}}, "ct.outliers_sd: 0.5 must be at least 1"),
+    ({"ct": {"interpolation": "cubic"}}, "'cubic' is none of 'linear', 'bspline'"),
+    ({"ct": {"keep": "first"}}, "ct.keep: 'first' is none of 'all', 'largest'"),
+    ({"radiomics": {"families": []}}, "radiomics.families"),
+    ({"radiomics": {"families": ["glcm", "glcm"]}}, "radiomics.families"),
+    ({"radiomics": {"families": ["texture"]}}, "radiomics.families"),
+    (
+        {"radiomics": {"engine": "paper", "families": ["shape", "gldzm"]}},
+        "radiomics.families: engine 'paper' has no 'gldzm'",
+    ),
     ({"radiomics": {"bins": 1}}, "radiomics.bins: 1 must be at least 2"),
 ]
 

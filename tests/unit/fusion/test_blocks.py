@@ -10,6 +10,7 @@ import pytest
 
 from helpers.competing import drawn, planted
 from histohet.fusion.blocks import Block, Encoding, Filters, FusionError, aligned, learn_encoding
+from histohet.radiomics.stability import icc_by_source
 from histohet.survival.partial_likelihood import Likelihood, RiskSets
 
 PATIENTS = list("abcdefgh")
@@ -161,3 +162,48 @@ def test_draws_of_one_mask_each_leave_nothing_out() -> None:
     draws = drawn(table, ("y",)).query("source == 'mask'")
     found = learn(Block("ct", table, "features", draws=draws), Filters(min_icc=0.75))
     assert (found.columns, found.unstable) == (("x", "y"), 0)
+
+
+def test_of_features_that_say_the_same_the_most_stable_stays() -> None:
+    """By brute force: from the highest lower end of ICC on, whoever resembles none before."""
+    rng = np.random.default_rng(8)
+    n, names = 24, [f"f{i}" for i in range(8)]
+    patients = [f"p{i}" for i in range(n)]
+    base = rng.normal(size=(n, 3))
+    values = base[:, [0, 0, 0, 1, 1, 2, 2, 2]] + rng.normal(0, 0.05, (n, 8))
+    table = pd.DataFrame(values, index=patients, columns=names)
+    noise = np.array([0.5, 0.1, 0.3, 0.2, 0.2, 0.4, 0.05, 0.6])
+    parts = [table.assign(source="mask")]
+    parts += [
+        (table + rng.normal(0, 1, table.shape) * noise).assign(source="perturbation")
+        for _ in range(4)
+    ]
+    draws = pd.concat(parts)
+    draws["scan"] = draws.index
+    everybody, time, event = np.ones(n, bool), np.arange(1.0, n + 1), np.ones(n, bool)
+
+    def kept(block: Block, **filters: float | None) -> tuple[str, ...]:
+        return learn_encoding(block, everybody, time, event, Filters(**filters)).columns
+
+    found = kept(Block("ct", table, "features", draws=draws), max_correlation=0.9)
+    low = icc_by_source(draws, names).set_index("feature")["low"]
+    close = table.corr("spearman").abs() > 0.9
+    expected: list[str] = []
+    for name in low.sort_values(ascending=False).index:
+        if not any(close.loc[name, other] for other in expected):
+            expected.append(name)
+    assert set(found) == set(expected) == {"f1", low[["f3", "f4"]].idxmax(), "f6"}
+    assert list(found) == sorted(found)  # in the order of the table
+    assert kept(Block("ct", table, "features"), max_correlation=0.9) == ("f0", "f3", "f5")
+    # What is left out as unstable takes nobody with it.
+    strict = kept(Block("ct", table, "features", draws=draws), max_correlation=0.9, min_icc=0.97)
+    assert set(strict) == {"f1", "f6"}
+
+
+def test_equally_stable_features_stay_in_the_order_of_the_table() -> None:
+    table = pd.DataFrame({"x": np.arange(8.0), "y": np.arange(8.0) ** 3}, index=PATIENTS)
+    draws = pd.concat([table.assign(source=source) for source in ("mask", "reader")])
+    draws["scan"] = draws.index
+    assert set(icc_by_source(draws, ["x", "y"])["low"]) == {1.0}
+    block = Block("ct", table[["y", "x"]], "features", draws=draws)
+    assert learn(block, Filters(max_correlation=0.9)).columns == ("y",)

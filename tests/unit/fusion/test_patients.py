@@ -82,7 +82,7 @@ def test_what_made_them_stands_beside_or_above(tmp_path: Path) -> None:
         tmp_path, "# engine: z-rad 26.9.0", "# bins: 32, fixed", "patient,f", "a,1", name="f.csv"
     )
     found = read_feature_table(path)
-    assert found.identity == {"engine": "z-rad 26.9.0", "bins": "32 fixed"}
+    assert found.identity == {"engine": "z-rad 26.9.0", "bins": "32, fixed"}
     assert found.features.loc["a", "f"] == 1
     beside = {"parameters": {"engine": "z-rad 26.9.0", "settings": {"b": 2, "a": 1}, "seed": 3}}
     Path(f"{path}.provenance.json").write_text(json.dumps(beside))

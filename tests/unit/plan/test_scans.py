@@ -51,6 +51,8 @@ def test_the_stage_has_tables_and_pictures() -> None:
         "results/radiomics/features.tsv",
         "results/radiomics/draws.tsv",
         "results/radiomics/stability.tsv",
+        "results/radiomics/stability.png",
+        "results/radiomics/correlation.png",
         "results/ct/s1.png",
         "results/ct/s2.png",
     ]
@@ -107,6 +109,13 @@ def test_finished_features_need_no_ct(folder: Path) -> None:
     assert "results/ct/b.png" in plan.radiomics(of())
     assert plan.scans.files(of(scan="a")) == []
     assert plan.scans.problems_of_files(of(scan="a")) == {"a.csv": "does not exist"}
+    assert plan.scans.features(of()) == [
+        "results/imported/radiomics/a.json",
+        "results/radiomics/scans/b.json",
+    ]
+    assert plan.scans.table(of(scan="a")) == "a.csv"
+    with pytest.raises(PlanError, match=r"scan 'b' has no finished features in scans\.tsv"):
+        plan.scans.table(of(scan="b"))
     for ask in (plan.scans.row, plan.scans.mem_mb):
         with pytest.raises(PlanError, match=r"scan 'a' has finished features in scans\.tsv"):
             ask(of(scan="a"))
@@ -124,7 +133,13 @@ CLINICAL = {
 def test_what_is_fused_is_made_of_the_scans(folder: Path) -> None:
     ct = {"endpoint": "LM", "blocks": ["ct"], "tables": {"ct": "results/radiomics/features.tsv"}}
     changes = {"clinical": [CLINICAL], "fusion": ct}
-    assert planned(**changes).fusion.draws(of()) == ["results/radiomics/draws.tsv"]
+    fusion = planned(**changes).fusion
+    assert fusion.draws(of()) == ["results/radiomics/draws.tsv"]
+    assert (fusion.min_icc(of()), fusion.max_correlation(of())) == (0.75, 0.95)
+    assert planned().fusion.min_icc(of()) == 0.75
+    looser = {"clinical": [CLINICAL], "fusion": ct | {"min_icc": None, "max_correlation": 0.8}}
+    fusion = planned(**looser).fusion
+    assert (fusion.min_icc(of()), fusion.max_correlation(of())) == (None, 0.8)
     with pytest.raises(PlanError, match=r"features\.tsv is made of scans: name their sheet in"):
         make_plan({"slides": "slides.tsv"} | changes)
     finished = {"clinical": [CLINICAL], "fusion": ct | {"tables": {"ct": "old/features.tsv"}}}

@@ -54,6 +54,12 @@ def test_plans_do_not_depend_on_how_long_networks_are_trained() -> None:
     assert other.folds(NOTHING) == ["all"]
 
 
+def test_memory_goes_by_the_largest_scan(folder: Path) -> None:
+    with (folder / "Dataset001_A/imagesTr/c_0000.nii.gz").open("wb") as file:
+        file.truncate(100_000_000)
+    assert planned().training.mem_mb(NOTHING) == 2500 + 6000
+
+
 def test_a_training_set_is_only_looked_at_when_it_is_asked_for(folder: Path) -> None:
     (folder / "Dataset001_A/labelsTr/b.nii.gz").unlink()
     training = planned().training

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.stats import norm
 
 from histohet.radiomics.perturb import perturbed, signed_distance, smooth_field
 
@@ -44,6 +46,29 @@ def test_a_boundary_moves_as_far_as_it_is_told() -> None:
     # A shell on average 1.5·√(2/π) mm thick.
     expected = 4 * np.pi * 18**2 * 1.5 * np.sqrt(2 / np.pi) / 2
     assert differ == pytest.approx(expected, rel=0.15)
+
+
+def test_a_flat_boundary_moves_by_its_standard_deviation() -> None:
+    """Also between voxels of 2 mm, whose rounding adds 2²/12 to the variance.
+
+    The difference of distances to the next voxel inside and outside, which leaves out the half
+    voxels up to the boundary, would move it by 0.9 mm: nothing below 2 mm would.
+    """
+    sides = (2.0, 2.0, 2.0)
+    inside = np.zeros((24, 40, 40), bool)
+    inside[12:] = True
+    to_voxels = ndimage.distance_transform_edt(inside, sides) - ndimage.distance_transform_edt(
+        ~inside, sides
+    )
+    for distance, expected in (
+        (signed_distance(inside, sides), np.sqrt(1.5**2 + 2**2 / 12)),
+        (to_voxels, 2 * np.sqrt(2 * (norm.sf(2 / 1.5) + 3 * norm.sf(4 / 1.5)))),
+    ):
+        rng = np.random.default_rng(5)
+        moved = np.stack([perturbed(distance, sides, 1.5, rng) for _ in range(60)])
+        # Of a column; parts far from the boundary that come or go on their own hardly happen.
+        shift = 2.0 * (moved.sum(axis=1) - 12)
+        assert shift.std() == pytest.approx(expected, rel=0.05)
 
 
 def test_a_seed_is_a_mask() -> None:

@@ -109,3 +109,27 @@ def test_a_region_that_it_cannot_describe_is_refused() -> None:
     outside = RegionImage(region.image + np.int16(2000), region.inside, region.spacing)
     with pytest.raises(RegionError, match="region: no features of pyradiomics"):
         paper().extract(outside)
+
+
+def test_outliers_and_families_are_those_of_z_rad() -> None:
+    region = noisy_ball()
+    image = region.image.copy()
+    z, y, x = np.nonzero(region.inside)
+    image[z[:9], y[:9], x[:9]] = 240
+    outlying = RegionImage(image, region.inside, region.spacing)
+    ct = CtSettings(outliers_sd=3)
+    chosen = RadiomicsSettings(engine="paper", bins=32, families=("intensity", "ngldm", "shape"))
+    found = PyRadiomics(chosen, ct).extract(outlying)
+    everything = PyRadiomics(RadiomicsSettings(engine="paper", bins=32), ct).extract(outlying)
+    assert found == {
+        name: value
+        for name, value in everything.items()
+        if name.split("_")[1] in {"firstorder", "gldm", "shape"}
+    }
+    ours = ZRad(RadiomicsSettings(bins=32), ct).extract(outlying)
+    for name in (
+        "original_firstorder_Mean",
+        "original_firstorder_Maximum",
+        "original_gldm_DependenceEntropy",
+    ):
+        assert found[name] == pytest.approx(ours[TAGS[name]], rel=1e-9), name

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from histohet.radiomics.stability import (
     intraclass_correlation,
+    lowest_icc,
     measure_stability,
-    stable_features,
+    stable_of,
 )
 
 # Shrout & Fleiss (1979), table 2: four judges rate six targets.
@@ -97,12 +98,21 @@ def test_readers_and_perturbations_are_judged_apart() -> None:
     assert found.loc[("reader", "morph_volume"), "family"] == "shape"
 
 
-def test_a_stable_feature_is_stable_under_every_source() -> None:
+def test_a_feature_is_as_stable_as_under_the_source_that_it_bears_least() -> None:
     stability = measure_stability(draws(), ["stat_mean", "morph_volume"])
-    assert stable_features(stability, 0.75) == ["morph_volume"]
+    by_source = stability.set_index(["source", "feature"])["low"]
+    found = lowest_icc(stability)
+    assert found.index.tolist() == ["stat_mean", "morph_volume"]
+    assert found["stat_mean"] == by_source["reader", "stat_mean"] < 0.5
+    assert found["morph_volume"] == 1
     moved = stability[stability["source"] == "perturbation"]
-    assert stable_features(moved, 0.75) == ["stat_mean", "morph_volume"]
-    assert stable_features(moved.assign(low=np.nan), 0) == []
+    assert lowest_icc(moved)["stat_mean"] > 0.75
+    names = ["morph_volume", "stat_mean", "new"]
+    assert stable_of(names, stability, 0.75) == ["morph_volume"]
+    assert stable_of(names, moved, 0.75) == ["morph_volume", "stat_mean"]
+    assert stable_of(names, stability, None) == stable_of(names, stability[:0], 0.75) == names
+    undefined = stability.assign(low=stability["low"].where(stability["source"] == "reader"))
+    assert lowest_icc(undefined).isna().all()
 
 
 def test_without_several_masks_there_is_nothing_to_say() -> None:

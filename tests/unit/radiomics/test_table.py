@@ -22,7 +22,6 @@ from histohet.radiomics.extract import (
     read_extraction,
     write_extraction,
 )
-from histohet.radiomics.figures import draw_stability
 from histohet.radiomics.names import TAGS, family_of, tag_of
 from histohet.radiomics.settings import RadiomicsSettings
 from histohet.radiomics.stability import measure_stability
@@ -30,6 +29,7 @@ from histohet.radiomics.table import (
     DifferentEnginesError,
     check_same,
     collect,
+    phases_in_words,
     read_draws,
     read_features,
     write_table,
@@ -135,12 +135,26 @@ def test_every_scan_has_a_row_whatever_happened_to_it(tmp_path: Path) -> None:
     assert found.scans["status"].tolist() == ["ok", "refused", "ok"]
     assert found.scans["reason"].tolist()[1:] == [
         "mask: it is empty",
-        "of patient 'p' scan 'a' counts",
+        "of patient 'p' scan 'a' counts, of phase 'portal', this one of 'arterial'",
     ]
     np.testing.assert_array_equal(found.scans["morph_volume"], [10, np.nan, 20])
     table, names = read_draws(tmp_path / "d.tsv")
     assert names == found.names
     assert table["source"].tolist() == ["mask", "perturbation"] * 2
+
+
+def test_several_contrast_phases_are_said() -> None:
+    scans = [extraction("a", 10), extraction("b", 20), extraction("c", 30)]
+    features, _ = collect(scans, ABOUT)
+    assert phases_in_words(features.scans) == (
+        "scans of several contrast phases: arterial (1), not said (1), portal (1); what depends on "
+        "the contrast medium does not compare between them"
+    )
+    same = [{**row, "phase": "portal"} for row in ABOUT]
+    features, _ = collect(scans, same)
+    assert phases_in_words(features.scans) == ""
+    assert features.scans["reason"].tolist() == ["", "", "of patient 'p' scan 'a' counts"]
+    assert phases_in_words(collect([REFUSED], ABOUT[:1])[0].scans) == ""
 
 
 def test_a_cohort_without_any_features_has_its_reasons() -> None:
@@ -155,8 +169,8 @@ def test_features_of_two_engines_are_not_put_together() -> None:
     with pytest.raises(DifferentEnginesError) as error:
         collect([extraction("a", 1), extraction("s7", 2, THEIRS)], ABOUT[:2])
     assert str(error.value) == (
-        "features of scan 's7' come from pyradiomics 3.0.1, 32 bins, spacing_mm 2.0; those of scan "
-        "'a' from z-rad 26.9.0, bins 25 HU, spacing_mm 2.0: take one of them for all"
+        "features of scan 's7' come from pyradiomics 3.0.1, 32 bins, spacing_mm 2; those of scan "
+        "'a' from z-rad 26.9.0, bins 25 HU, spacing_mm 2: take one of them for all"
     )
     check_same(OURS, replace(OURS), "a", "b")
     with pytest.raises(DifferentEnginesError):
@@ -175,18 +189,5 @@ def test_names_have_families_and_tags() -> None:
     assert tag_of("original_glcm_MCC") == ""
     assert tag_of("morph_volume") == "morph_volume"
     assert len(TAGS) == len(set(TAGS.values())) == 102
+    assert family_of("stage") == family_of("original_odd_Thing") == "other"
     assert {family_of(tag) for tag in TAGS.values()} == {family_of(name) for name in TAGS}
-
-
-def test_stability_is_drawn_by_family_and_source() -> None:
-    parts = [extraction("a", 10), extraction("b", 2000)]
-    _, draws = collect(parts, ABOUT[:2])
-    figure = draw_stability(measure_stability(draws, ["morph_volume", "stat_mean"]))
-    axes = figure.axes[0]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["shape", "intensity"]
-    label = axes.get_legend().get_texts()[0].get_text()
-    assert label == "boundary moved, 2 scans: 1 of 2 at 0.75 or above"
-    assert (
-        "no two scans"
-        in draw_stability(measure_stability(draws[:1], ["stat_mean"])).axes[0].texts[0].get_text()
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from helpers.radiomics import agrees, noisy_ball, phantom, reference, region_of
 from helpers.scans import prepared
 from histohet.ct.settings import CtSettings
-from histohet.radiomics.engine import RegionError, RegionImage
-from histohet.radiomics.settings import RadiomicsSettings
+from histohet.radiomics.engine import RegionError, RegionImage, counted_range
+from histohet.radiomics.names import family_of
+from histohet.radiomics.settings import Family, RadiomicsSettings
 
 pytest.importorskip("zrad", reason="make .venv/z-rad.txt")
 from histohet.radiomics.z_rad import METHODS, ZRad
@@ -102,3 +104,54 @@ def test_a_region_that_an_engine_cannot_describe_is_refused() -> None:
     inside[5:12, 5:12, 5:12] = True
     with pytest.raises(RegionError, match="region: no features of z-rad: "):
         engine().extract(RegionImage(image, inside, (2.0, 2.0, 2.0)))
+
+
+def outlying() -> RegionImage:
+    """A ball with some voxels far out, within the range and beyond it."""
+    region = noisy_ball()
+    image = region.image.copy()
+    z, y, x = np.nonzero(region.inside)
+    image[z[:9], y[:9], x[:9]] = 240
+    image[z[-9:], y[-9:], x[-9:]] = -140
+    image[z[50:60], y[50:60], x[50:60]] = 2000
+    return RegionImage(image, region.inside, region.spacing)
+
+
+def test_outliers_are_those_of_the_voxels_within_the_range() -> None:
+    """IBSI's outlier filtering, by hand: population deviation, limits included."""
+    region = outlying()
+    ct = CtSettings(outliers_sd=3)
+    values = region.image[region.inside].astype(float)
+    within = values[(values >= -150) & (values <= 250)]
+    kept = within[np.abs(within - within.mean()) <= 3 * within.std()]
+    assert len(kept) == len(within) - 18
+    found = engine({"outliers_sd": 3}).extract(region)
+    assert found["stat_mean"] == pytest.approx(kept.mean(), rel=1e-12)
+    assert found["stat_min"] == kept.min()
+    assert found["stat_max"] == kept.max()
+    low, high = counted_range(region, ct)
+    inside = values[(values >= low) & (values <= high)]
+    np.testing.assert_array_equal(np.sort(inside), np.sort(kept))
+    assert counted_range(region, CtSettings()) == (-150, 250)
+    # Shape is that of the whole region.
+    plain = engine().extract(region)
+    assert found["morph_volume"] == plain["morph_volume"]
+    assert found["cm_contrast_3D_comb"] < plain["cm_contrast_3D_comb"]
+
+
+def test_identities_say_what_numbers_depend_on() -> None:
+    plain, other = engine().identity, engine({"outliers_sd": 3, "keep": "largest"}).identity
+    assert plain.settings["interpolation"] == "linear"
+    assert other.settings == {**plain.settings, "outliers_sd": 3.0, "keep": "largest"}
+
+
+def test_families_are_parts_of_all() -> None:
+    region = noisy_ball()
+    everything = engine().extract(region)
+    names = typing.get_args(Family)
+    parts = {name: engine(families=(name,)).extract(region) for name in names}
+    assert {k: v for part in parts.values() for k, v in part.items()} == everything
+    assert sum(map(len, parts.values())) == len(everything) == 169
+    assert all(len({family_of(one) for one in part}) == 1 for part in parts.values())
+    two = engine(families=("glcm", "shape")).extract(region)
+    assert two == parts["shape"] | parts["glcm"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def test_cases_are_found_by_their_names(dataset: Path) -> None:
     assert [case.name for case in found.cases] == ["C", "a.1", "b", "case_10", "case_2"]
     assert found.name == "Dataset011_Gastric"
     assert found.labels == {"background": 0, "stomach": 1}
-    assert found.files[:2] == [
+    assert found.files[:3] == [
+        str(dataset / "dataset.json"),
         str(dataset / "imagesTr/C_0000.nii.gz"),
         str(dataset / "labelsTr/C.nii.gz"),
     ]
@@ -45,6 +47,37 @@ def test_fewer_cases_than_folds_can_only_be_trained_on_all(dataset: Path) -> Non
     check_folds(found, ["all"])
     with pytest.raises(TrainingSetError, match="4 cases cannot be dealt into 5 folds: more are"):
         check_folds(found, ["0"])
+
+
+def test_folds_may_be_dealt_already(dataset: Path) -> None:
+    splits = [{"train": ["a.1", "b"], "val": ["C"]}, {"train": ["C"], "val": ["a.1", "b"]}]
+    (dataset / "splits_final.json").write_text(json.dumps(splits))
+    found = read_training_set(dataset)
+    assert found.folds == tuple(splits)
+    assert found.files[:2] == [str(dataset / "dataset.json"), str(dataset / "splits_final.json")]
+    check_folds(found, ["0", "1", "all"])
+    with pytest.raises(TrainingSetError, match=r"splits_final.json deals 2 folds: there is no fol"):
+        check_folds(found, ["0", "2"])
+
+
+SPLITS: list[tuple[object, str]] = [
+    ({}, " is no list of splits"),
+    ([], " is no list of splits"),
+    ([["a.1"]], " is no list of splits"),
+    ([{"train": ["a.1"]}], " is no list of splits"),
+    ([{"train": ["a.1"], "val": []}], " is no list of splits"),
+    ([{"train": ["a.1"], "val": [1]}], " is no list of splits"),
+    ([{"train": ["a.1"], "val": ["x"]}], ", fold 0: there is no case 'x'"),
+    ([{"train": ["b", "C"], "val": ["C"]}], ", fold 0: case 'C' comes twice"),
+]
+
+
+@pytest.mark.parametrize(("splits", "message"), SPLITS)
+def test_dealt_folds_are_checked(dataset: Path, splits: object, message: str) -> None:
+    (dataset / "splits_final.json").write_text(json.dumps(splits))
+    with pytest.raises(TrainingSetError) as error:
+        read_training_set(dataset)
+    assert f"{dataset}/splits_final.json{message}" in str(error.value)
 
 
 ABOUT = [

@@ -62,8 +62,17 @@ def centred_grid(
     return Grid(tuple(new_spacing), tuple(starts), tuple(sizes))
 
 
-def resample(voxels: npt.NDArray[np.generic], spacing: Sequence[float], grid: Grid) -> Float32:
-    """Interpolate linearly; half a voxel beyond the edge of the scan its last voxels go on.
+INTERPOLATORS = {"linear": sitk.sitkLinear, "bspline": sitk.sitkBSpline}
+"""The spline is cubic, and mirrored at the edges of the scan."""
+
+
+def resample(
+    voxels: npt.NDArray[np.generic],
+    spacing: Sequence[float],
+    grid: Grid,
+    interpolation: str = "linear",
+) -> Float32:
+    """Interpolate; half a voxel beyond the edge of the scan its last voxels go on.
 
     Without origin and direction, so that a scan gives the same numbers wherever it lies.
 
@@ -73,6 +82,8 @@ def resample(voxels: npt.NDArray[np.generic], spacing: Sequence[float], grid: Gr
         (Z, Y, X) of the scan.
     spacing
         Of the scan, mm (x, y, z).
+    interpolation
+        One of `INTERPOLATORS`.
 
     Returns
     -------
@@ -82,7 +93,7 @@ def resample(voxels: npt.NDArray[np.generic], spacing: Sequence[float], grid: Gr
     image = sitk.GetImageFromArray(np.asarray(voxels, np.float32))
     image.SetSpacing([float(side) for side in spacing])
     resampler = sitk.ResampleImageFilter()
-    resampler.SetInterpolator(sitk.sitkLinear)
+    resampler.SetInterpolator(INTERPOLATORS[interpolation])
     resampler.SetUseNearestNeighborExtrapolator(True)
     resampler.SetOutputSpacing(grid.spacing)
     resampler.SetOutputOrigin(grid.start)

@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from histohet.common.arrays import Bools, Floats
 from histohet.common.outcome import Outcome, attempt, joined
 from histohet.ct.grid import Grid, centred_grid, resample
-from histohet.ct.reading import ScanError, Volume, read_ct, read_region
+from histohet.ct.reading import LARGEST_HU, ScanError, Volume, read_ct, read_region
 from histohet.ct.settings import CtSettings
 from histohet.ct.sheet import MaskRow
 
@@ -111,14 +112,16 @@ def prepare(
     ct = read_ct(check_present("ct", path, missing))
     size, spacing = ct.geometry.size, ct.geometry.spacing
     found = [attempt(partial(_region_of, mask, ct, missing), NOTHING) for mask in masks]
+    if settings.keep == "largest":
+        found = [_largest_part(voxels, outcome) for voxels, outcome in found]
     if not any(outcome.ok for _, outcome in found):
         found[0][1].raise_if_lost()
     usable = np.any([voxels for voxels, outcome in found if outcome.ok], axis=0)
     new_spacing = _sides(settings, spacing)
     box = _box_around(usable, spacing, centred_grid(size, spacing, new_spacing))
     finite = np.isfinite(ct.voxels)
-    image = resample(np.where(finite, ct.voxels, AIR_HU), spacing, box)
-    hu = np.rint(image).astype(np.int16)
+    image = resample(np.where(finite, ct.voxels, AIR_HU), spacing, box, settings.interpolation)
+    hu = np.rint(image).clip(-LARGEST_HU, LARGEST_HU).astype(np.int16)
     notes = joined([*_notes(spacing), _note_of_holes(int((~finite).sum()))])
     regions = [
         _on_grid(mask, voxels, outcome.with_note(notes), box, hu, ct, settings)
@@ -164,6 +167,18 @@ def _region_of(mask: MaskRow, ct: Volume, missing: Mapping[str, str]) -> Bools:
     if n_bad:
         raise ScanError(f"ct: {n_bad} voxels of the region are not finite")
     return voxels
+
+
+def _largest_part(voxels: Bools, outcome: Outcome) -> tuple[Bools, Outcome]:
+    """Leave out all voxels of a region but those of its largest part, and say how many."""
+    parts, n_parts = ndimage.label(voxels, np.ones((3, 3, 3)))
+    if n_parts < 2:
+        return voxels, outcome
+    sizes = np.bincount(parts.ravel())[1:]
+    share = 1 - sizes.max() / sizes.sum()
+    note = f"region: smaller parts, {share:.1%} of it, are left out ({n_parts} parts)"
+    largest: Bools = parts == 1 + sizes.argmax()
+    return largest, outcome.with_note(note.replace("%", " %"))
 
 
 def _extent(voxels: Bools) -> tuple[list[int], list[int]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import math
-import struct
-import zlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,7 @@ import SimpleITK as sitk
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.files import why_no_file
 from histohet.common.outcome import SlideLost, Status
+from histohet.ct.stored import CHECKS, NO_HOLES, StoredError, check_rest, holes_of_nifti
 
 IMAGE_IO = {
     ".nii": "NiftiImageIO",
@@ -30,22 +29,21 @@ IMAGE_IO = {
 MOST_VOXELS = 2**30
 """A header may claim any size; 512 × 512 pixels in 4,096 slices have so many voxels."""
 
-LARGEST_SPACING_MM = 10.0
+SPACING_MM = (0.01, 10.0)
+RIGHT_ANGLES = 1e-3
+"""Products of the axes' directions may differ by so much from those at right angles: headers of
+few digits do."""
+
 SHIFTED_VOXELS = 0.01
 """A mask that lies further off is on another grid; float32 headers differ by less."""
 
 LEAST_SPREAD_HU = 50
 """Between the darkest and the brightest voxel: noise alone spreads further."""
 LARGEST_HU = 2**15 - 1
+LARGEST_BYTE = 255
 
-NIFTI_SIZE = 348
-NIFTI_FIELDS = "4x 36x 2x 3h 8x 14x 2h 2x 4x 3f 16x f"
-"""Of its header: sizes, type and bits of voxels, spacing, and where the voxels begin."""
-NIFTI_FLOATS = {16: "f4", 64: "f8"}
-"""Types of voxels that may be NaN."""
-
-CHUNK_BYTES = 2**22
-NO_HOLES: Ints = np.zeros(0, np.int64)
+ITK_SAYS = re.compile(r"(?:ITK ERROR|itk::ERROR): (?:\w+\(0x[0-9a-f]+\): )?(.*)", re.DOTALL)
+"""Where an error of ITK begins to say something."""
 
 
 class ScanError(SlideLost):
@@ -108,12 +106,13 @@ def read_ct(path: str | Path) -> Volume:
         If it cannot be read, is no volume, its spacing is none of a CT, or its values are no HU.
     """
     volume = _read(path, "ct", "a CT")
-    finite = volume.voxels[np.isfinite(volume.voxels)]
+    whole = np.issubdtype(volume.voxels.dtype, np.integer)
+    finite = volume.voxels if whole else volume.voxels[np.isfinite(volume.voxels)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (math.nan, math.nan)
     if not (-LARGEST_HU < low < 0 and high < LARGEST_HU and high - low > LEAST_SPREAD_HU):
         raise ScanError(
             f"ct: values {low:.5g} to {high:.5g} are no Hounsfield units: was it windowed or "
-            "normalised?"
+            f"normalised{', or 1024 added to it' if low >= 0 and high > LARGEST_BYTE else ''}?"
         )
     return volume
 
@@ -167,7 +166,7 @@ def read_labels(path: str | Path, ct: Geometry) -> npt.NDArray[Any]:
     _check_grid(volume.geometry, ct)
     there = np.unique(volume.voxels[volume.voxels != 0])
     if not np.array_equal(there, np.rint(there)):
-        raise ScanError(f"mask: {there[there != np.rint(there)][0]:g} is no label")
+        raise ScanError(f"mask: {there[there != np.rint(there)][0]:.9g} is no label")
     return volume.voxels
 
 
@@ -212,17 +211,25 @@ def _read(path: str | Path, column: str, what: str) -> Volume:
     reader.SetImageIO(IMAGE_IO[ending])
     reader.SetFileName(str(path))
     try:
+        begin = CHECKS[ending](Path(path)) if ending in CHECKS else None
         reader.ReadImageInformation()
         _check_header(reader, column, what)
-        nifti = IMAGE_IO[ending] == "NiftiImageIO"
-        holes = _not_finite(Path(path), column) if nifti else NO_HOLES
+        holes = NO_HOLES if ending in CHECKS else holes_of_nifti(Path(path))
         image = _with_holes(reader.Execute(), holes)
+        check_rest(Path(path), begin, image.GetNumberOfPixels() * image.GetSizeOfPixelComponent())
         stored = geometry_of(image)
         image = sitk.DICOMOrient(image, "LPS")
+    except StoredError as error:
+        raise ScanError(f"{column}: {error}", error.status) from error
     except RuntimeError as error:
-        said = str(error).partition("ITK ERROR: ")[2].partition("): ")[2] or str(error)
-        reason = " ".join(said.split()).replace(str(path), Path(path).name)
+        reason = _said(error).replace(str(path), Path(path).name)
         raise ScanError(f"{column}: cannot be read: {reason}", Status.UNREADABLE) from error
+    direction = stored.direction
+    if not np.allclose(direction.T @ direction, np.eye(3), atol=RIGHT_ANGLES):
+        raise ScanError(
+            f"{column}: its axes are not at right angles (was the gantry tilted?): resample CT and "
+            "mask to a grid that has right angles"
+        )
     return Volume(sitk.GetArrayFromImage(image), geometry_of(image), stored)
 
 
@@ -234,6 +241,12 @@ def geometry_of(image: Any) -> Geometry:
         image.GetOrigin(),
         np.reshape(image.GetDirection(), (3, 3)),
     )
+
+
+def _said(error: RuntimeError) -> str:
+    """Return what ITK says, in one line."""
+    found = ITK_SAYS.search(str(error))
+    return " ".join((found[1] if found else str(error)).split())
 
 
 def _with_holes(image: Any, holes: Ints) -> Any:
@@ -259,48 +272,5 @@ def _check_header(reader: Any, column: str, what: str) -> None:
         raise ScanError(f"{column}: {_sizes(size)} voxels: one slice is no volume")
     if math.prod(size) > MOST_VOXELS:
         raise ScanError(f"{column}: {_sizes(size)} voxels are more than any CT has")
-    if not all(0 < side <= LARGEST_SPACING_MM for side in spacing):
+    if not all(SPACING_MM[0] <= side <= SPACING_MM[1] for side in spacing):
         raise ScanError(f"{column}: spacing {_sizes(spacing)} mm")
-
-
-def _not_finite(path: Path, column: str) -> Ints:
-    """Return the voxels of a NIfTI that are NaN or infinite, by their place in the file.
-
-    ITK reads them as 0, a spacing of 0 as 1, and voxels that are missing at the end as 0, all
-    without a word; so the file is read once more here.
-    """
-    packed = path.suffix.lower() == ".gz"
-    try:
-        with cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb") as file:
-            header = file.read(NIFTI_SIZE)
-            order = "<" if header[:4] == struct.pack("<i", NIFTI_SIZE) else ">"
-            *fields, offset = struct.unpack_from(order + NIFTI_FIELDS, header)
-            sizes, kind, bits, spacing = fields[:3], fields[3], fields[4], fields[5:]
-            if not all(spacing):
-                raise ScanError(f"{column}: spacing {_sizes(spacing)} mm")
-            file.read(int(offset) - NIFTI_SIZE)
-            dtype = np.dtype(order + NIFTI_FLOATS[kind]) if kind in NIFTI_FLOATS else None
-            return _scan_voxels(file, math.prod(sizes) * bits // 8, dtype, column)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ScanError(
-            f"{column}: {path.name} is damaged, or was not copied to its end: {error}",
-            Status.UNREADABLE,
-        ) from error
-
-
-def _scan_voxels(file: IO[bytes], expected: int, dtype: np.dtype[Any] | None, column: str) -> Ints:
-    """Read voxels to the end, where a gzip says that it is whole; return those not finite."""
-    length, found = 0, [np.zeros(0, np.int64)]
-    while chunk := file.read(CHUNK_BYTES):
-        if dtype is not None:
-            whole = chunk[: len(chunk) - len(chunk) % dtype.itemsize]
-            bad = np.flatnonzero(~np.isfinite(np.frombuffer(whole, dtype)))
-            found.append(bad + length // dtype.itemsize)
-        length += len(chunk)
-    if length < expected:
-        raise ScanError(
-            f"{column}: ends after {length:,} of {expected:,} bytes of voxels: copy it again",
-            Status.UNREADABLE,
-        )
-    places = np.concatenate(found)
-    return places[places < expected // (dtype.itemsize if dtype else 1)]

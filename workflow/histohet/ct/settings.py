@@ -20,11 +20,29 @@ class CtSettings(Settings):
         description="Voxels of the prepared image: their side, or `[x, y, z]`, mm; `as_stored` for "
         "those of the CT. Texture is comparable between patients at equal spacing only.",
     )
+    interpolation: Literal["linear", "bspline"] = Field(
+        "linear",
+        description="Of the CT; masks are always interpolated linearly. A cubic `bspline` keeps "
+        "more of fine texture, and overshoots at edges of metal and gas.",
+    )
     range_hu: tuple[float, float] = Field(
         (-150.0, 250.0),
         description="Voxels of the region outside of these HU (gas, bone, metal) count for its "
         "shape and not for intensity and texture: IBSI's re-segmentation. Grey levels are numbered "
         "from its lower end.",
+    )
+    outliers_sd: float | None = Field(
+        None,
+        ge=1,
+        le=10,
+        description="Of the voxels within `range_hu`, those further than so many standard "
+        "deviations from their mean do not count for intensity and texture either: IBSI's outlier "
+        "filtering, which has 3. None if absent.",
+    )
+    keep: Literal["all", "largest"] = Field(
+        "all",
+        description="Parts of a region that do not touch each other: `all`, or the `largest` one, "
+        "where masks have stray voxels; what is left out is noted with the scan.",
     )
     min_voxels: int = Field(
         100, ge=10, description="A region with fewer voxels at this spacing is refused."

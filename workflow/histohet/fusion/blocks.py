@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 
 from histohet.common.arrays import Bools, Floats, Ints
 from histohet.common.settings import quoted
-from histohet.radiomics.stability import icc_by_source, stable_features
+from histohet.radiomics.stability import icc_by_source, lowest_icc
 from histohet.survival.partial_likelihood import RiskSets
 
 Kind = Literal["few", "features", "vector"]
@@ -121,7 +121,8 @@ class Filters:
     min_icc
         Least lower end of the interval of ICC(1,1), for blocks with draws; None: all.
     max_correlation
-        Of features whose Spearman correlation is larger, the first stays; None: all.
+        Of features whose Spearman correlation is larger, the one stays that depends least on the
+        mask, of equals and without draws the first; None: all.
     max_features
         So many stay, by the score test of each alone for the hazard of the event; None: all.
     """
@@ -230,10 +231,12 @@ def learn_encoding(
     kept = np.flatnonzero(np.ptp(encoded, axis=0) > 0) if len(encoded) else np.empty(0, int)
     unstable = 0
     if block.kind == "features":
-        stable = _stable(block, [names[i] for i in kept], having, filters.min_icc)
-        unstable = int(np.sum(~stable))
-        kept = kept[stable]
-        kept = kept[_different(encoded[:, kept], filters.max_correlation)]
+        lowest = _lowest_icc(block, [names[i] for i in kept], having)
+        if lowest is not None and filters.min_icc is not None:
+            stable = lowest >= filters.min_icc
+            unstable = int(np.sum(~stable))
+            kept, lowest = kept[stable], lowest[stable]
+        kept = kept[_different(encoded[:, kept], filters.max_correlation, lowest)]
         if filters.max_features is not None and len(kept) > filters.max_features:
             order = _by_score(encoded[:, kept], time[having], event[having])
             kept = np.sort(kept[order[: filters.max_features]])
@@ -271,31 +274,42 @@ def _columns_of(block: Block, having: Bools) -> tuple[list[str], list[str], Floa
     return names, levels, np.concatenate([fill, texts_fill]), np.hstack(parts)
 
 
-def _stable(block: Block, names: Sequence[str], having: Bools, min_icc: float | None) -> Bools:
-    """Tell which features hardly depend on the mask, by the draws of some patients alone.
+def _lowest_icc(block: Block, names: Sequence[str], having: Bools) -> Floats | None:
+    """Return where the interval of ICC(1,1) of p features begins, by the draws of some patients.
 
-    All do not where these have too few draws to tell.
+    None where these have too few draws to tell.
     """
-    everything = np.ones(len(names), bool)
-    if block.draws is None or min_icc is None:
-        return everything
+    if block.draws is None:
+        return None
     of_these = block.draws[block.draws.index.isin(block.table.index[having])]
     stability = icc_by_source(of_these, names)
-    return everything if stability.empty else np.isin(names, stable_features(stability, min_icc))
+    if stability.empty:
+        return None
+    return np.asarray(lowest_icc(stability).reindex(list(names)), np.float64)
 
 
-def _different(values: Floats, max_correlation: float | None) -> Ints:
-    """Return which of p features to keep: each that resembles none that is kept before it."""
+def _different(values: Floats, max_correlation: float | None, lowest: Floats | None) -> Ints:
+    """Return which of p features to keep: each that resembles none that is more stable.
+
+    Parameters
+    ----------
+    values
+        (m, p).
+    lowest
+        (p,) what they are ordered by, the highest first, then as they stand; None for as they
+        stand.
+    """
     everything = np.arange(values.shape[1])
     if max_correlation is None or len(values) < 3 or len(everything) < 2:
         return everything
     ranks = rankdata(values, axis=0)
     close = np.abs(np.corrcoef(ranks, rowvar=False)) > max_correlation
+    order = everything if lowest is None else np.argsort(-lowest, kind="stable")
     kept: list[int] = []
-    for i in everything:
+    for i in order:
         if not close[i, kept].any():
             kept.append(int(i))
-    return np.array(kept, int)
+    return np.sort(np.array(kept, int))
 
 
 def _by_score(values: Floats, time: Floats, event: Bools) -> Ints:

@@ -11,15 +11,9 @@ import numpy as np
 import pandas as pd
 
 from histohet.clinical.endpoints import DAYS_PER_MONTH
+from histohet.common.annotated import read_annotated
 from histohet.common.files import read_json
-from histohet.common.sheets import (
-    SheetError,
-    is_missing,
-    number_of,
-    one_line,
-    read_lines,
-    rows_under,
-)
+from histohet.common.sheets import SheetError, is_missing, number_of
 from histohet.fusion.blocks import FusionError
 
 ABOUT = ("scan", "patient", "phase", "batch", "scan_day", "region_from", "status", "reason")
@@ -27,8 +21,6 @@ ABOUT = ("scan", "patient", "phase", "batch", "scan_day", "region_from", "status
 
 OF_DRAW = ("scan", "patient", "source", "draw")
 """Columns of draws that are no features."""
-
-COMMENT = "#"
 
 
 class FeatureTable(NamedTuple):
@@ -150,16 +142,10 @@ def in_words(identity: Mapping[str, str]) -> str:
 def _read(path: str | Path) -> _Rows:
     """Read a table, whose leading lines may say what made it."""
     try:
-        lines = list(read_lines(path))
-        comments = [cells for _, cells in lines if cells[0].startswith(COMMENT)]
-        table = [line for line in lines if not line[1][0].startswith(COMMENT)]
-        if not table:
-            raise SheetError(f"{path} is empty")
-        header = [one_line(name) for name in table[0][1]]
-        rows = list(rows_under(header, table[1:], path))
+        header, rows, said = read_annotated(path)
     except SheetError as error:
         raise FusionError(f"feature table: {error}") from error
-    return _Rows(header, rows, _identity(path, comments))
+    return _Rows(header, rows, _identity(path, said))
 
 
 def _patient(cells: Mapping[str, str], path: str | Path, row: int) -> str:
@@ -185,7 +171,7 @@ def _number(cell: str, path: str | Path, row: int, column: str) -> float:
         ) from error
 
 
-def _identity(path: str | Path, comments: Sequence[Sequence[str]]) -> dict[str, str]:
+def _identity(path: str | Path, said: dict[str, str]) -> dict[str, str]:
     beside = Path(f"{path}.provenance.json")
     if beside.is_file():
         try:
@@ -193,7 +179,7 @@ def _identity(path: str | Path, comments: Sequence[Sequence[str]]) -> dict[str, 
         except ValueError as error:
             raise FusionError(f"feature table: {error}") from error
         return dict(_texts_of(parameters, ("engine", "settings")))
-    return dict(_comment(cells) for cells in comments)
+    return said
 
 
 def _texts_of(parameters: Mapping[str, Any], keys: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -201,12 +187,6 @@ def _texts_of(parameters: Mapping[str, Any], keys: Sequence[str]) -> Iterator[tu
         if key in parameters:
             value = parameters[key]
             yield key, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def _comment(cells: Sequence[str]) -> tuple[str, str]:
-    text = " ".join(cell for cell in cells if cell).removeprefix(COMMENT)
-    key, _, value = text.partition(":")
-    return key.strip(), value.strip()
 
 
 def scanned_after(table: FeatureTable, outcome: pd.DataFrame) -> dict[str, str]:

@@ -90,7 +90,8 @@ class FusionSettings(Settings):
         gt=0,
         le=1,
         description="Of features of a table whose Spearman correlation among the training patients "
-        "is larger, the first stays. With 1 all stay.",
+        "is larger, the one stays that depends least on the mask, by the draws of these patients; "
+        "without draws the first. With 1 all stay.",
     )
     max_features: int | None = Field(
         None,

@@ -33,10 +33,14 @@ class Identity:
     settings: Mapping[str, Any]
 
     def __str__(self) -> str:
-        about = self.settings
-        bins = f"{about['bins']} bins" if "bins" in about else f"bins {about['bin_width_hu']:g} HU"
-        rest = {key: value for key, value in about.items() if key not in {"bins", "bin_width_hu"}}
-        return ", ".join([self.engine, bins, *(f"{key} {value}" for key, value in rest.items())])
+        return ", ".join([self.engine, *map(_in_words, self.settings, self.settings.values())])
+
+
+def _in_words(key: str, value: object) -> str:
+    """Say a setting; those of other tools have any keys and values."""
+    plain = f"{value:g}" if isinstance(value, float) else value
+    words = {"bins": f"{plain} bins", "bin_width_hu": f"bins {plain} HU"}
+    return words.get(key, f"{key} {plain}")
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,33 @@ def settings_in_force(settings: RadiomicsSettings, ct: CtSettings) -> dict[str, 
     """Return what the features of any engine depend on, as plain values."""
     plain, of_ct = settings.canonical(), ct.canonical()
     key = "bin_width_hu" if settings.bins is None else "bins"
-    return {
+    in_force = {
         key: plain[key],
         "spacing_mm": of_ct["spacing_mm"],
+        "interpolation": of_ct["interpolation"],
         "range_hu": of_ct["range_hu"],
         "dimension": plain["dimension"],
     }
+    if ct.outliers_sd is not None:
+        in_force["outliers_sd"] = of_ct["outliers_sd"]
+    if ct.keep != "all":
+        in_force["keep"] = ct.keep
+    return in_force
+
+
+def counted_range(region: RegionImage, ct: CtSettings) -> tuple[float, float]:
+    """Return between which HU voxels of a region count for intensity and texture.
+
+    IBSI reference manual, section "Re-segmentation": the range, and of the voxels within it those
+    that are no outliers.
+    """
+    low, high = ct.range_hu
+    values = region.image[region.inside]
+    values = values[(values >= low) & (values <= high)]
+    if ct.outliers_sd is None or not len(values):
+        return low, high
+    reach = ct.outliers_sd * values.std()
+    return max(low, float(values.mean() - reach)), min(high, float(values.mean() + reach))
 
 
 def make_engine(settings: RadiomicsSettings, ct: CtSettings) -> Engine:

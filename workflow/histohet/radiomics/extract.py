@@ -45,12 +45,19 @@ class Draw:
 
 @dataclass(frozen=True)
 class Extraction:
-    """All features of a scan; without draws with another outcome than ok."""
+    """All features of a scan; without draws with another outcome than ok.
+
+    Attributes
+    ----------
+    finished
+        Whether another tool has made them, whose engine and settings are as its table says.
+    """
 
     scan: str
     identity: Identity
     draws: tuple[Draw, ...]
     outcome: Outcome
+    finished: bool = False
 
 
 def extract(
@@ -116,6 +123,7 @@ def write_extraction(path: str | Path, extraction: Extraction, provenance: Prove
         "reason": extraction.outcome.reason,
         "engine": extraction.identity.engine,
         "settings": dict(extraction.identity.settings),
+        "finished": extraction.finished,
         "draws": [asdict(draw) | {"features": _plain(draw)} for draw in extraction.draws],
     }
     write_json(path, {**data, **provenance.as_dict()})
@@ -137,4 +145,5 @@ def read_extraction(path: str | Path) -> Extraction:
         for one in data["draws"]
     )
     outcome = Outcome(Status(data["status"]), data["reason"])
-    return Extraction(data["scan"], Identity(data["engine"], data["settings"]), draws, outcome)
+    identity = Identity(data["engine"], data["settings"])
+    return Extraction(data["scan"], identity, draws, outcome, data["finished"])

@@ -17,6 +17,9 @@ FAMILIES = {
 }
 """Families by the beginning of IBSI's tags."""
 
+OTHER = "other"
+"""Family of finished features with names that we do not know."""
+
 _OF_CLASS = {
     "shape": "morph",
     "firstorder": "stat",
@@ -86,9 +89,11 @@ TAGS = _tags()
 
 
 def family_of(name: str) -> str:
-    """Return the family of a feature, by the name that its engine gives it."""
+    """Return the family of a feature, by the name that its engine gives it; else `OTHER`."""
     tag = tag_of(name)
-    return FAMILIES[tag.split("_")[0] if tag else _OF_CLASS[name.split("_")[1]]]
+    if tag:
+        return FAMILIES.get(tag.split("_")[0], OTHER)
+    return FAMILIES.get(_OF_CLASS.get(name.split("_")[1], ""), OTHER)
 
 
 def tag_of(name: str) -> str:

@@ -16,12 +16,21 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from histohet.ct.settings import CtSettings
-from histohet.radiomics.engine import Identity, RegionError, RegionImage, settings_in_force
+from histohet.radiomics.engine import (
+    Identity,
+    RegionError,
+    RegionImage,
+    counted_range,
+    settings_in_force,
+)
 from histohet.radiomics.settings import RadiomicsSettings
 
 INSTALL = (
     "engine 'paper' needs PyRadiomics 3.0.1: make .venv/pyradiomics.txt (Python 3.11, a C compiler)"
 )
+
+FAMILIES = {"intensity": "firstorder", "ngldm": "gldm"}
+"""Families that PyRadiomics calls otherwise than we do."""
 
 
 class PyRadiomics:
@@ -46,14 +55,20 @@ class PyRadiomics:
             **bins,
             gldm_a=0,
             label=1,
-            resegmentRange=list(ct.range_hu),
             resegmentMode="absolute",
             additionalInfo=False,
         )
-        self._extractor.enableAllFeatures()
+        self._ct = ct
+        if settings.families == "all":
+            self._extractor.enableAllFeatures()
+            return
+        self._extractor.disableAllFeatures()
+        for name in settings.families:
+            self._extractor.enableFeatureClassByName(FAMILIES.get(name, name))
 
     def extract(self, region: RegionImage) -> dict[str, float]:
-        """Return all features of a region, see `Engine`."""
+        """Return the features of a region, see `Engine`."""
+        self._extractor.settings["resegmentRange"] = list(counted_range(region, self._ct))
         try:
             found = self._extractor.execute(
                 _image(region.image, region), _image(region.inside.astype(np.uint8), region)

@@ -6,7 +6,26 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from histohet.common.settings import FaultyKeyError, Settings
+from histohet.common.settings import FaultyKeyError, Settings, Several, quoted
+
+Family = Literal[
+    "shape",
+    "local_intensity",
+    "intensity",
+    "histogram",
+    "volume_histogram",
+    "glcm",
+    "glrlm",
+    "glszm",
+    "gldzm",
+    "ngtdm",
+    "ngldm",
+]
+"""Families of features, as IBSI divides them."""
+
+NOT_OF_PAPER = ("local_intensity", "histogram", "volume_histogram", "gldzm")
+"""Families that PyRadiomics does not have; its first order has entropy and uniformity of the
+histogram."""
 
 
 class RadiomicsSettings(Settings):
@@ -39,6 +58,11 @@ class RadiomicsSettings(Settings):
         description="Directions of a texture matrix merged before features are computed, or "
         "features averaged over them. `z-rad` alone; PyRadiomics averages.",
     )
+    families: Literal["all"] | Several[Family] = Field(
+        "all",
+        description="Which families of features: `all`, or a list such as `[shape, intensity, "
+        "glcm]`. `gldzm`, `local_intensity` and both histograms are of `z-rad` alone.",
+    )
     perturbations: int = Field(
         4,
         ge=0,
@@ -54,4 +78,7 @@ class RadiomicsSettings(Settings):
     def _check_engine(self) -> Self:
         if self.engine == "paper" and self.dimension != "3D":
             raise FaultyKeyError("dimension", f"engine 'paper' has 3D only, no {self.dimension}")
+        absent = [name for name in NOT_OF_PAPER if name in self.families]
+        if self.engine == "paper" and absent:
+            raise FaultyKeyError("families", f"engine 'paper' has no {quoted(absent)}")
         return self

@@ -124,13 +124,29 @@ def icc_by_source(draws: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def stable_features(stability: pd.DataFrame, min_icc: float) -> list[str]:
-    """Return the features whose interval begins at `min_icc` or above, under every source.
+def lowest_icc(stability: pd.DataFrame) -> pd.Series[float]:
+    """Return where the interval of each feature begins under the source that it bears least.
 
     Parameters
     ----------
     stability
         Of `icc_by_source` or `measure_stability`.
+
+    Returns
+    -------
+    Series
+        By feature; NaN for one that is not defined under every mask, or never changes.
     """
-    lowest = stability.groupby("feature", sort=False)["low"].agg(lambda low: low.min(skipna=False))
+    by_feature = stability.groupby("feature", sort=False)["low"]
+    return by_feature.agg(lambda low: low.min(skipna=False))
+
+
+def stable_of(names: Sequence[str], stability: pd.DataFrame, min_icc: float | None) -> list[str]:
+    """Return the features whose interval begins at `min_icc` or above, under every source.
+
+    All where `min_icc` is None, or nothing is known of their stability.
+    """
+    if min_icc is None or stability.empty:
+        return list(names)
+    lowest = lowest_icc(stability).reindex(list(names))
     return [str(name) for name in lowest.index[lowest >= min_icc]]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from histohet.common.files import read_json
-from histohet.common.outcome import Outcome
+from histohet.common.outcome import Outcome, Status
 from histohet.common.provenance import Provenance
 from histohet.common.tables import read_tsv, write_tsv
 from histohet.radiomics.engine import Identity
@@ -69,6 +69,9 @@ def collect(
 ) -> tuple[Features, pd.DataFrame]:
     """Put the features of all scans into tables.
 
+    Finished features of another make, or with other names, than those of this run are refused, and
+    their scan keeps its row. Where none are extracted, the first finished ones are the measure.
+
     Parameters
     ----------
     extractions
@@ -84,14 +87,15 @@ def collect(
     Raises
     ------
     DifferentEnginesError
-        If scans have features of different engines or settings.
+        If this run has extracted features with different engines or settings.
     """
-    first = extractions[0]
-    for one in extractions[1:]:
-        whose = (f"scan '{one.scan}'", f"scan '{first.scan}'")
-        check_same(one.identity, first.identity, *whose)
-    outcomes = _with_notes(extractions, about)
-    known = [name for one in extractions for draw in one.draws for name in draw.features]
+    measure = _first(extractions)
+    whose = f"scan '{measure.scan}'" if measure.finished else "this run"
+    kept = [_of_same_make(one, measure, whose) for one in extractions]
+    named = _first(kept)
+    kept = [_of_same_names(one, named) for one in kept]
+    outcomes = _with_notes(kept, about)
+    known = [name for one in kept for draw in one.draws for name in draw.features]
     names = tuple(dict.fromkeys(known))
     scans = [
         {
@@ -101,7 +105,7 @@ def collect(
             "reason": outcome.reason,
             **(one.draws[0].features if one.draws else {}),
         }
-        for one, row, outcome in zip(extractions, about, outcomes, strict=True)
+        for one, row, outcome in zip(kept, about, outcomes, strict=True)
     ]
     draws = [
         {
@@ -111,28 +115,88 @@ def collect(
             "draw": draw.number,
             **draw.features,
         }
-        for one, row in zip(extractions, about, strict=True)
+        for one, row in zip(kept, about, strict=True)
         for draw in one.draws
     ]
     table = pd.DataFrame(scans, columns=[*OF_SCAN, *names])
-    features = Features(table, names, first.identity)
+    features = Features(table, names, measure.identity)
     return features, pd.DataFrame(draws, columns=[*OF_DRAW, *names])
+
+
+def _first(extractions: Sequence[Extraction]) -> Extraction:
+    """Return the scan that others are measured by: of this run, if it extracts, and with features.
+
+    Raises
+    ------
+    DifferentEnginesError
+        If this run has extracted features with different engines or settings.
+    """
+    ours = [one for one in extractions if not one.finished]
+    for one in ours[1:]:
+        check_same(one.identity, ours[0].identity, f"scan '{one.scan}'", f"scan '{ours[0].scan}'")
+    candidates = ours or extractions
+    return next((one for one in candidates if one.outcome.ok), candidates[0])
+
+
+def _of_same_make(one: Extraction, measure: Extraction, whose: str) -> Extraction:
+    """Refuse finished features of another engine or other settings."""
+    if not (one.finished and one.outcome.ok):
+        return one
+    try:
+        check_same(one.identity, measure.identity, f"scan '{one.scan}'", whose)
+    except DifferentEnginesError as error:
+        return _refused(one, str(error))
+    return one
+
+
+def _of_same_names(one: Extraction, named: Extraction) -> Extraction:
+    """Refuse finished features that have other names than those of a scan."""
+    if not (one.finished and one.outcome.ok and named.outcome.ok):
+        return one
+    found, wanted = one.draws[0].features, named.draws[0].features
+    absent = [name for name in wanted if name not in found]
+    more = [name for name in found if name not in wanted]
+    if absent:
+        what = f"no '{absent[0]}', which scan '{named.scan}' has ({len(absent)} are missing)"
+        return _refused(one, f"features: {what}")
+    if more:
+        what = f"'{more[0]}', which scan '{named.scan}' does not have ({len(more)} in all)"
+        return _refused(one, f"features: {what}")
+    return one
+
+
+def _refused(one: Extraction, why: str) -> Extraction:
+    return replace(one, draws=(), outcome=Outcome(Status.REFUSED, why))
 
 
 def _with_notes(
     extractions: Sequence[Extraction], about: Sequence[Mapping[str, Any]]
 ) -> list[Outcome]:
     """Say of further scans of a patient that an earlier one counts."""
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str | None]] = {}
     outcomes = []
     for one, row in zip(extractions, about, strict=True):
-        outcome, patient = one.outcome, row["patient"]
+        outcome, patient, phase = one.outcome, row["patient"], row["phase"]
         if patient in first:
-            outcome = outcome.with_note(f"of patient '{patient}' scan '{first[patient]}' counts")
+            counts, its_phase = first[patient]
+            phases = f", of phase '{its_phase}', this one of '{phase}'" * (phase != its_phase)
+            outcome = outcome.with_note(f"of patient '{patient}' scan '{counts}' counts{phases}")
         elif outcome.ok:
-            first[patient] = one.scan
+            first[patient] = one.scan, phase
         outcomes.append(outcome)
     return outcomes
+
+
+def phases_in_words(scans: pd.DataFrame) -> str:
+    """Say that scans with features are of several contrast phases; "" if they are of one."""
+    counts = scans.loc[scans["status"] == "ok", "phase"].fillna("not said").value_counts()
+    if len(counts) < 2:
+        return ""
+    each = ", ".join(f"{phase} ({count})" for phase, count in sorted(counts.items()))
+    return (
+        f"scans of several contrast phases: {each}; what depends on the contrast medium does not "
+        "compare between them"
+    )
 
 
 def write_table(

@@ -37,6 +37,14 @@ METHODS = {
 }
 """What Z-Rad calls the aggregation of texture."""
 
+FAMILIES = {
+    "shape": "morphology",
+    "intensity": "intensity_statistics",
+    "histogram": "intensity_histogram",
+    "volume_histogram": "ivh",
+}
+"""Families that Z-Rad calls otherwise than we do."""
+
 AXES = (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
 
@@ -46,7 +54,12 @@ class ZRad:
     def __init__(self, settings: RadiomicsSettings, ct: CtSettings) -> None:
         in_force = settings_in_force(settings, ct) | {"aggregation": settings.aggregation}
         self.identity = Identity(f"z-rad {version('z-rad')}", in_force)
-        self._range = ct.range_hu
+        self._resegmenter = Resegmenter(intensity_range=ct.range_hu, outlier_range=ct.outliers_sd)
+        self._families = (
+            "all"
+            if settings.families == "all"
+            else [FAMILIES.get(name, name) for name in settings.families]
+        )
         self._discretizer = (
             TextureDiscretizer(bin_size=settings.bin_width_hu)
             if settings.bins is None
@@ -56,14 +69,14 @@ class ZRad:
         self._radiomics = Radiomics(aggr_dim=settings.dimension, aggr_method=method)
 
     def extract(self, region: RegionImage) -> dict[str, float]:
-        """Return all features of a region, see `Engine`."""
+        """Return the features of a region, see `Engine`."""
         data = RoiData(
             image=_image(region.image, region), morphological_mask=_image(region.inside, region)
         )
         around = [math.ceil(PEAK_RADIUS_MM / side) + 1 for side in reversed(region.spacing)]
         steps = (
             IntensityMaskBuilder(),
-            Resegmenter(intensity_range=self._range),
+            self._resegmenter,
             RoiCropper(padding=around),
             self._discretizer,
             IVHIntensityDiscretizer(method="direct"),
@@ -71,7 +84,7 @@ class ZRad:
         try:
             for step in steps:
                 data = step.apply(data)
-            found = self._radiomics.extract_features(roi_data=data, families="all")
+            found = self._radiomics.extract_features(roi_data=data, families=self._families)
         except DataStructureError as error:
             raise RegionError(f"region: no features of z-rad: {error}") from error
         return {str(name): float(value) for name, value in found.items()}

@@ -96,7 +96,8 @@ class SegmentationTraining(Settings):
     folds: Literal["all"] | Several[TrainedFold] = Field(
         (0, 1, 2, 3, 4),
         description="Which of five models are trained, each of which leaves a fifth of the cases "
-        "out, dealt by `seed`; `all`: one on all cases, none is held out.",
+        "out, dealt by `seed` or by the `splits_final.json` of the data set; `all`: one on all "
+        "cases, none is held out.",
     )
 
     @property

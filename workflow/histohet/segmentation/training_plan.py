@@ -20,7 +20,7 @@ from histohet.common.logs import logger
 from histohet.common.settings import quoted
 from histohet.segmentation.settings import N_FOLDS
 from histohet.segmentation.training_cases import INTENSITIES
-from histohet.segmentation.training_set import TrainingSet, TrainingSetError
+from histohet.segmentation.training_set import Split, TrainingSet, TrainingSetError
 
 FEWER_INTENSITIES = 10**4
 """Voxels per case for the statistics of `plan: small`."""
@@ -111,7 +111,9 @@ def _shrink(planner: ExperimentPlanner) -> None:
     planner.lowres_creation_threshold = 0
 
 
-def deal_folds(cases: Sequence[str], seed: int) -> dict[str, dict[str, list[str]]]:
+def deal_folds(
+    cases: Sequence[str], seed: int, dealt: Sequence[Split] | None = None
+) -> dict[str, dict[str, list[str]]]:
     """Deal cases into nnU-Net's folds.
 
     Parameters
@@ -120,6 +122,8 @@ def deal_folds(cases: Sequence[str], seed: int) -> dict[str, dict[str, list[str]
         Their names.
     seed
         The order of the names does not matter.
+    dealt
+        Folds that are dealt already.
 
     Returns
     -------
@@ -128,8 +132,8 @@ def deal_folds(cases: Sequence[str], seed: int) -> dict[str, dict[str, list[str]
     """
     names = sorted(cases)
     folds = {"all": {"train": names, "val": names}}
-    if len(names) >= N_FOLDS:
+    if dealt is None and len(names) >= N_FOLDS:
         dealt = generate_crossval_split(names, seed=seed, n_splits=N_FOLDS)
-        for number, fold in enumerate(dealt):
-            folds[str(number)] = {part: list(map(str, fold[part])) for part in ("train", "val")}
+    for number, fold in enumerate(dealt or ()):
+        folds[str(number)] = {part: list(map(str, fold[part])) for part in ("train", "val")}
     return folds

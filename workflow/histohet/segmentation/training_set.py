@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ ENDINGS = (".nii.gz", ".nrrd", ".mha")
 
 CT = "CT"
 BACKGROUND, IGNORE = "background", "ignore"
+
+
+SPLITS = "splits_final.json"
+Split = Mapping[str, list[str]]
 
 
 class TrainingSetError(ValueError):
@@ -49,6 +54,8 @@ class TrainingSet:
         Their numbers by name, background among them.
     cases
         By name, in alphabetical order.
+    folds
+        Names of cases to ``train`` and to validate (``val``), where `splits_final.json` deals them.
     """
 
     name: str
@@ -56,11 +63,13 @@ class TrainingSet:
     about: Mapping[str, Any]
     labels: Mapping[str, int]
     cases: tuple[Case, ...]
+    folds: tuple[Split, ...] | None = None
 
     @property
     def files(self) -> list[str]:
-        """Images and labels."""
-        return [file for case in self.cases for file in (case.image, case.label)]
+        """What it says of itself, images and labels."""
+        said = [self.file] if self.folds is None else [self.file, _beside(self.file)]
+        return said + [file for case in self.cases for file in (case.image, case.label)]
 
 
 def read_training_set(folder: str | Path) -> TrainingSet:
@@ -69,13 +78,14 @@ def read_training_set(folder: str | Path) -> TrainingSet:
     Parameters
     ----------
     folder
-        Called ``DatasetNNN_Name``, with ``imagesTr``, ``labelsTr`` and ``dataset.json``.
+        Called ``DatasetNNN_Name``, with ``imagesTr``, ``labelsTr`` and ``dataset.json``; with
+        nnU-Net's ``splits_final.json``, where it is not to be dealt by chance.
 
     Raises
     ------
     TrainingSetError
-        If a part of it is missing, ``dataset.json`` is not one of CTs with labels 0 to n, or an
-        image has no labels or the reverse.
+        If a part of it is missing, ``dataset.json`` is not one of CTs with labels 0 to n, an
+        image has no labels or the reverse, or cases are dealt that are not there, or twice.
     """
     folder = Path(folder)
     if not re.fullmatch(r"Dataset\d{3}_[A-Za-z0-9_-]+", folder.name):
@@ -89,7 +99,8 @@ def read_training_set(folder: str | Path) -> TrainingSet:
         raise TrainingSetError(
             f"{file}: numTraining is {about['numTraining']}, and there are {len(cases)} cases"
         )
-    return TrainingSet(folder.name, str(file), about, about["labels"], cases)
+    folds = _read_splits(folder / SPLITS, {case.name for case in cases})
+    return TrainingSet(folder.name, str(file), about, about["labels"], cases, folds)
 
 
 def check_folds(found: TrainingSet, folds: Sequence[str]) -> None:
@@ -101,7 +112,13 @@ def check_folds(found: TrainingSet, folds: Sequence[str]) -> None:
         If there are not.
     """
     n = len(found.cases)
-    if n < N_FOLDS and list(folds) != ["all"]:
+    if found.folds is not None:
+        for fold in folds:
+            if fold != "all" and int(fold) >= len(found.folds):
+                raise TrainingSetError(
+                    f"{_beside(found.file)} deals {len(found.folds)} folds: there is no fold {fold}"
+                )
+    elif n < N_FOLDS and list(folds) != ["all"]:
         raise TrainingSetError(
             f"{found.name}: {n} cases cannot be dealt into {N_FOLDS} folds: more are needed, or "
             "`folds: all`"
@@ -118,6 +135,41 @@ def _read_about(path: Path) -> dict[str, Any]:
     for problem in _problems(about):
         raise TrainingSetError(f"{path}: {problem}")
     return about
+
+
+def _beside(file: str) -> str:
+    """Path of the splits of a `dataset.json`."""
+    return str(Path(file).with_name(SPLITS))
+
+
+def _read_splits(path: Path, cases: Set[str]) -> tuple[Split, ...] | None:
+    """Read nnU-Net's splits; None if there are none."""
+    if not path.exists():
+        return None
+    try:
+        splits = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TrainingSetError(f"{path} is not valid JSON: {error}") from error
+    if not (isinstance(splits, list) and splits and all(map(_is_split, splits))):
+        raise TrainingSetError(f"{path} is no list of splits, each with cases to train and val")
+    for number, split in enumerate(splits):
+        dealt = split["train"] + split["val"]
+        if unknown := sorted(set(dealt) - cases):
+            raise TrainingSetError(f"{path}, fold {number}: there is no case '{unknown[0]}'")
+        if twice := sorted(name for name in set(dealt) if dealt.count(name) > 1):
+            raise TrainingSetError(f"{path}, fold {number}: case '{twice[0]}' comes twice")
+    return tuple(splits)
+
+
+def _is_split(split: object) -> bool:
+    return isinstance(split, dict) and all(
+        isinstance(names := split.get(part), list) and names and all(map(_is_text, names))
+        for part in ("train", "val")
+    )
+
+
+def _is_text(name: object) -> bool:
+    return isinstance(name, str)
 
 
 def _problems(about: Mapping[str, Any]) -> list[str]:
