@@ -8,7 +8,14 @@ from histohet.common.tables import read_tsv, write_tsv
 from histohet.ct.reading import read_ct, read_region
 from histohet.fusion.competing_risks import CENSORED, COMPETING, EVENT
 from histohet.fusion.performance import auc, known_by
-from histohet.phantoms.recovery import COLUMNS, WHOLE, correlations, dice
+from histohet.phantoms.recovery import (
+    COLUMNS,
+    WHOLE,
+    correlations,
+    dice,
+    largest_part,
+    summary_of,
+)
 from histohet.phantoms.scan_plan import DAYS_PER_MONTH, DEATH, FREE, METASTASIS
 
 STATES = {METASTASIS: EVENT, DEATH: COMPETING, FREE: CENSORED}
@@ -37,20 +44,15 @@ with job_log(snakemake) as log:
         row = {"measure": "auc", "model": "planted", "months": months, "estimate": best[0]}
         tables.append(pd.DataFrame([row | {"n": len(planted)}]))
 
-    overlaps = []
+    overlaps: dict[str, list[float]] = {"dice": [], "dice of the largest part": []}
     for mask, truth, ct in zip(files.found, files.truth, files.cts, strict=True):
         grid = read_ct(ct).geometry
-        overlaps.append(dice(*(read_region(path, (), grid) for path in (mask, truth))))
-        log.info("%s: Dice %.3f", mask, overlaps[-1])
-    if overlaps:
-        of_masks = {
-            "measure": "dice, median",
-            "n": len(overlaps),
-            "estimate": np.median(overlaps),
-            "lower": min(overlaps),
-            "upper": max(overlaps),
-        }
-        tables.append(pd.DataFrame([of_masks]))
+        ours, planted_there = (read_region(path, (), grid) for path in (mask, truth))
+        for measure, region in zip(overlaps, (ours, largest_part(ours)), strict=True):
+            overlaps[measure].append(dice(region, planted_there))
+            log.info("%s: %s %.3f", mask, measure, overlaps[measure][-1])
+    if files.found:
+        tables.append(pd.DataFrame([summary_of(*one) for one in overlaps.items()]))
     found = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     log.info("%s", found.to_string())
     write_tsv(snakemake.output.table, found, provenance_of(snakemake))
