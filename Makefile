@@ -8,19 +8,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --disable-pip-version-check
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py mil.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py segmentation_training.py config_keys.py batches.py) $(addprefix tests/unit/,agreement/test_genes_on_sections.py traits/test_inception.py)
+OPTIONAL := $(addprefix tests/workflow/test_,prefetch.py attention.py imported_features.py added_value.py fusion.py mil.py agreement.py traits.py inception.py regions.py dense.py dearray.py cores.py demo_cores.py atlas.py rotation.py scans.py segmentation_training.py config_keys.py batches.py demo_radiopathomics.py) $(addprefix tests/unit/,agreement/test_genes_on_sections.py traits/test_inception.py)
 SLURM := slurmctld slurmd slurm-client munge
 DEMO := --replace-workflow-config --configfile config/demo.yaml
 DEMO_TRAITS := $(DEMO) config/demo_traits.yaml
 DEMO_NETWORK := $(DEMO) config/demo_network.yaml --directory results/demo_network
 DEMO_CORES := --replace-workflow-config --configfile config/demo_cores.yaml --directory results/demo_cores
+RECOVERED := results/phantoms/scanned/recovered.tsv
+DEMO_RADIOPATHOMICS := --replace-workflow-config --configfile config/demo_radiopathomics.yaml --directory results/demo_radiopathomics
 OF_CORES := survival results/preflight/preflight.html $(patsubst %,results/maps/cores_pooled/patient_%.png,06 15 21 23)
 
 # The tests and BLAS share the cores with Snakemake's jobs.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-ablation demo-network demo-traits demo-cores test check unit workflow-tests test-optional test-bad-input test-mil test-radiomics test-segmentation test-planted test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-radiopathomics bench-segmentation bench-training bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
+.PHONY: help demo demo-ablation demo-network demo-traits demo-cores demo-radiopathomics test check unit workflow-tests test-optional test-bad-input test-mil test-radiomics test-segmentation test-planted test-slurm test-faults test-atlas measure-epithelium bench-clustering bench-tissue bench-criteria bench-placements bench-encoding bench-fill bench-phantoms bench-symmetry bench-survival bench-scale bench-resources bench-traits bench-dearray bench-rotation bench-radiopathomics bench-segmentation bench-training bench-atlas calibrate check-checkpoints fuzz audit config-docs environments rulegraph clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -60,6 +62,17 @@ demo-cores: $(VENV)/core.txt  ## phantom arrays: cores found, named, pooled by p
 	@echo
 	@echo "Done. Open results/demo_cores/report.html; arrays: results/demo_cores/results/tma/; docs/demo.md explains them."
 
+demo-radiopathomics: $(VENV)/segmentation.txt $(VENV)/z-rad.txt  ## phantom CTs and slides: a tumour found by a trained network, radiomics, fusion; in results/demo_radiopathomics
+	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO_RADIOPATHOMICS) --quiet rules host
+	$(SNAKEMAKE) train_segmentation $(DEMO_RADIOPATHOMICS) --quiet rules host
+	$(SNAKEMAKE) fusion $(DEMO_RADIOPATHOMICS) --quiet rules host
+	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO_RADIOPATHOMICS) --quiet rules host -- $(RECOVERED)
+	$(SNAKEMAKE) fusion $(DEMO_RADIOPATHOMICS) --report report.html
+	@cut -f 1-8 results/demo_radiopathomics/$(RECOVERED)
+	@echo
+	@echo "Done. Open results/demo_radiopathomics/report.html; scans: results/demo_radiopathomics/results/radiomics/scans.html;"
+	@echo "above: what was found of what was planted; docs/demo.md explains it."
+
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests
 
 check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's lint
@@ -71,6 +84,7 @@ check: $(VENV)/dev.txt  ## formats, types, imports between rooms, Snakemake's li
 	$(BIN)/snakemake --lint $(DEMO) --config slides=tests/one_slide.tsv
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO)
 	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO_CORES)
+	$(BIN)/snakemake --lint --snakefile workflow/phantoms.smk $(DEMO_RADIOPATHOMICS)
 
 unit: $(VENV)/dev.txt $(VENV)/z-rad.txt  ## the library
 	$(BIN)/pytest tests/unit $(OPTIONAL:%=--ignore=%) --numprocesses auto --dist loadfile

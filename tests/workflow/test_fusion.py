@@ -70,6 +70,9 @@ def test_it_takes_slides_only_where_a_block_is_made_of_them(tmp_path: Path) -> N
     cohort = cohort_in(tmp_path, 20, 1)
     alone = {"read_clinical", "fuse", "save_fusion_model"} | SHOWN
     assert set(cohort.rules("fusion")) == alone
+    of_slide = set(cohort.rules("fusion", fusion=FUSION | {"blocks": ["ct", "slide"]}))
+    assert of_slide > alone | {"encode_tiles", "collect_slide_embeddings"}
+    assert not of_slide & {"cluster_tiles", "measure_slide", "collect_slides"}
     blocks = ["clinical", "ct", "slide", "heterogeneity"]
     found = set(cohort.rules("fusion", fusion=FUSION | {"blocks": blocks}))
     assert found > alone | {"collect_slide_embeddings", "collect_slides"}

@@ -110,9 +110,14 @@ class Fusion:
         return [file for file in draws if file == paths.RADIOMICS_DRAWS or Path(file).exists()]
 
     def slides(self, wildcards: Wildcards) -> list[str]:
-        """Return the table of slides, if a block is made of it."""
-        wanted = set(self._of_slides) - {"mil"}
-        return [paths.COHORT.format(variant=self._variant)] if wanted else []
+        """Return the table of slides, if a block is made of it: with scores, where it needs any.
+
+        What an embedding is made of is known before a slide is clustered.
+        """
+        if "heterogeneity" in self._of_slides:
+            return [paths.COHORT.format(variant=self._variant)]
+        vectors = "slide" in self._of_slides
+        return [paths.SLIDES_OF_VECTORS.format(**self._factors)] if vectors else []
 
     def vectors(self, wildcards: Wildcards) -> list[str]:
         """Return the table of slide embeddings, if they are a block."""

@@ -54,6 +54,7 @@ ANNDATA = "results/anndata/{variant}/{slide}.h5ad"
 
 SLIDE_VECTOR = "results/slide_embeddings/{encoder}/{masking}/{pooling}/{slide}.h5"
 SLIDE_VECTORS = "results/slide_embeddings/{encoder}/{masking}/{pooling}.tsv"
+SLIDES_OF_VECTORS = "results/slide_embeddings/{encoder}/{masking}/{pooling}_slides.tsv"
 
 TRAIT_LABELS = {
     "labels": "results/traits/labels.tsv",

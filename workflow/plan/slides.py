@@ -42,6 +42,8 @@ class Slides:
     ----------
     rows
         Rows of the sheet, by slide.
+    owners
+        Patient of every slide.
     patients
         Slides of every patient.
     with_truth
@@ -72,9 +74,10 @@ class Slides:
             if row.truth and row.truth not in missing
         }
         self.with_attention = [slide for slide in self.rows if self.has_attention(slide)]
+        self.owners = {slide: row.patient for slide, row in self.rows.items()}
         self.patients: dict[str, list[str]] = {}
-        for slide, row in self.rows.items():
-            self.patients.setdefault(row.patient, []).append(slide)
+        for slide, patient in self.owners.items():
+            self.patients.setdefault(patient, []).append(slide)
         self._check_attention()
 
     def _check_attention(self) -> None:

@@ -34,7 +34,7 @@ rule collect_slide_embeddings:
         embeddings=INPUTS.vectors(list(SLIDES.rows)),
     output:
         table=paths.SLIDE_VECTORS,
-        slides="results/slide_embeddings/{encoder}/{masking}/{pooling}_slides.tsv",
+        slides=paths.SLIDES_OF_VECTORS,
     log:
         "results/logs/collect_slide_embeddings/{encoder}_{masking}_{pooling}.log",
     benchmark:
@@ -47,6 +47,7 @@ rule collect_slide_embeddings:
         runtime=growing(60),
     params:
         made_by=ENCODERS.made_vectors,
+        patients=SLIDES.owners,
         code=code_of("collect_slide_embeddings.py"),
     script:
         "../scripts/collect_slide_embeddings.py"

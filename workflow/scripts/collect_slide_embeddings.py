@@ -7,8 +7,8 @@ from histohet.features.slide_vectors import read_slide_embedding, write_embeddin
 with job_log(snakemake) as log:
     paths = snakemake.input.embeddings
     embeddings = track(map(read_slide_embedding, paths), len(paths), "slides gathered")
-    output = snakemake.output
+    output, owners = snakemake.output, snakemake.params.patients
     found = write_embedding_tables(
-        embeddings, output.table, output.slides, provenance_of(snakemake)
+        embeddings, output.table, output.slides, owners, provenance_of(snakemake)
     )
     log.info("%d of %d slides have a vector", found, len(paths))

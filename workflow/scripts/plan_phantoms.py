@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import write_tsv
-from histohet.phantoms.plan import clinical_table, plan_cohort, plan_table
+from histohet.phantoms.plan import clinical_table, plan_cohort, plan_table, slide_sheet
 from histohet.phantoms.settings import PhantomSettings
 
 with job_log(snakemake) as log:
@@ -14,19 +12,8 @@ with job_log(snakemake) as log:
     plans = plan_cohort(settings)
     log.info("%d phantoms", len(plans))
     folder = (Path(snakemake.output.slides).parent / "slides").as_posix()
-    sheet = pd.DataFrame(
-        {
-            "slide": plan.slide,
-            "patient": plan.patient,
-            "path": f"{folder}/{plan.slide}.svs",
-            "mask": f"{folder}/{plan.slide}.labels.tif",
-            "attention": f"{folder}/{plan.slide}.attention.csv",
-            "truth": f"{folder}/{plan.slide}.truth.tsv",
-        }
-        for plan in plans
-    )
     clinical = clinical_table(plans, settings.hazard_ratio, settings.seed, settings.max_subclones)
     provenance = provenance_of(snakemake)
     write_tsv(snakemake.output.plan, plan_table(plans), provenance)
-    write_tsv(snakemake.output.slides, sheet, provenance)
+    write_tsv(snakemake.output.slides, slide_sheet(plans, folder), provenance)
     write_tsv(snakemake.output.clinical, clinical, provenance)

@@ -115,6 +115,10 @@ def test_file_of_a_lost_slide_says_why(tmp_path: Path) -> None:
     assert (found.slide, found.n_tiles, found.outcome) == ("a", 0, LOST)
 
 
+OWNERS = {"001": "p", "002": "p", "003": "q", "a": "r", "b": "r"}
+OWNERS |= {f"s{number}": "s" for number in range(50)}
+
+
 def embedding(slide: str, vector: list[float]) -> SlideEmbedding:
     return SlideEmbedding(slide, np.array(vector, np.float32), 5, OK)
 
@@ -125,13 +129,14 @@ def test_table_of_the_cohort_lists_every_slide_and_keeps_every_digit(tmp_path: P
     lost = SlideEmbedding("002", np.empty(0, np.float32), 0, LOST)
     given = [embedding("001", vectors[0]), lost, embedding("003", vectors[1])]
     table, slides = tmp_path / "mean.tsv", tmp_path / "mean_slides.tsv"
-    assert write_embedding_tables(iter(given), table, slides, PROVENANCE) == 2
+    assert write_embedding_tables(iter(given), table, slides, OWNERS, PROVENANCE) == 2
     found = read_tsv(table)
     assert list(found.columns) == ["wsi", "feat_0", "feat_1", "feat_2", "feat_3"]
     assert found["wsi"].tolist() == ["001", "003"]
     np.testing.assert_array_equal(found.iloc[:, 1:].to_numpy(np.float32), vectors)
     listed = read_tsv(slides)
     assert listed["slide"].tolist() == ["001", "002", "003"]
+    assert listed["patient"].tolist() == ["p", "p", "q"]
     assert listed["status"].tolist() == ["ok", "no_tissue", "ok"]
     assert listed["reason"].tolist() == ["", "nothing pink", ""]
     assert listed["n_tiles"].tolist() == [5, 0, 5]
@@ -150,7 +155,7 @@ def test_table_holds_one_slide_at_a_time(tmp_path: Path) -> None:
             read.append(weakref.ref(found))
             yield found
 
-    write_embedding_tables(slides(), tmp_path / "a.tsv", tmp_path / "b.tsv", PROVENANCE)
+    write_embedding_tables(slides(), tmp_path / "a.tsv", tmp_path / "b.tsv", OWNERS, PROVENANCE)
     assert len(held) == 50
     assert max(held) <= 1
 
@@ -158,7 +163,7 @@ def test_table_holds_one_slide_at_a_time(tmp_path: Path) -> None:
 def test_cohort_without_any_vector_is_a_table_without_rows(tmp_path: Path) -> None:
     lost = SlideEmbedding("a", np.empty(0, np.float32), 0, LOST)
     table, slides = tmp_path / "mean.tsv", tmp_path / "mean_slides.tsv"
-    assert write_embedding_tables([lost], table, slides, PROVENANCE) == 0
+    assert write_embedding_tables([lost], table, slides, OWNERS, PROVENANCE) == 0
     assert table.read_text() == "wsi\n"
     assert len(read_tsv(slides)) == 1
 
@@ -166,5 +171,5 @@ def test_cohort_without_any_vector_is_a_table_without_rows(tmp_path: Path) -> No
 def test_vectors_of_different_lengths_are_refused_and_leave_no_table(tmp_path: Path) -> None:
     given = [embedding("a", [1, 2]), embedding("b", [1, 2, 3])]
     with pytest.raises(ValueError, match="slide 'b' has 3 numbers, those before it 2"):
-        write_embedding_tables(given, tmp_path / "a.tsv", tmp_path / "b.tsv", PROVENANCE)
+        write_embedding_tables(given, tmp_path / "a.tsv", tmp_path / "b.tsv", OWNERS, PROVENANCE)
     assert list(tmp_path.iterdir()) == []

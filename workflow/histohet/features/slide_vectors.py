@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +115,7 @@ def write_embedding_tables(
     embeddings: Iterable[SlideEmbedding],
     table: str | Path,
     slides: str | Path,
+    patients: Mapping[str, str],
     provenance: Provenance,
 ) -> int:
     """Write the vectors of a cohort, one slide at a time, and what became of every slide.
@@ -127,7 +128,9 @@ def write_embedding_tables(
         TSV with ``wsi`` and ``feat_0`` to ``feat_<D-1>`` (GC-MLM): slides that have a vector, each
         number with enough digits to give the same float32 again.
     slides
-        TSV with ``slide``, ``status``, ``reason`` and ``n_tiles``: every slide.
+        TSV with ``slide``, ``patient``, ``status``, ``reason`` and ``n_tiles``: every slide.
+    patients
+        Whose each slide is.
 
     Returns
     -------
@@ -147,6 +150,7 @@ def write_embedding_tables(
             status.append(
                 {
                     "slide": found.slide,
+                    "patient": patients[found.slide],
                     "status": str(outcome.status),
                     "reason": outcome.reason,
                     "n_tiles": found.n_tiles,
@@ -168,6 +172,6 @@ def write_embedding_tables(
             file.write("wsi\n")
     numbers_of = dict.fromkeys((f"feat_{i}" for i in range(width or 0)), "float64")
     write_sidecar(table, {"wsi": TEXT, **numbers_of}, provenance)
-    columns = ["slide", "status", "reason", "n_tiles"]
+    columns = ["slide", "patient", "status", "reason", "n_tiles"]
     write_tsv(slides, pd.DataFrame(status, columns=columns), provenance)
     return sum(row["status"] == Status.OK for row in status)

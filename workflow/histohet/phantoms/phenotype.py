@@ -133,6 +133,16 @@ PATTERNS: dict[str, dict[str, float]] = {
 }
 """Scores of the growth patterns; a trait that a pattern does not name is typical."""
 
+GRADE = {
+    "area_um2": 1.4,
+    "chromaticity": 1.0,
+    "coarseness": 1.2,
+    "nucleolus": 1.2,
+    "eosin": -0.6,
+    "basophilia": 0.8,
+}
+"""How a standard deviation of nuclear grade moves the scores of all subclones of a slide."""
+
 # Root mean square scores of a slide about the cohort, and of a subclone about its pattern.
 SLIDE_SPREAD = 0.5
 SUBCLONE_SPREAD = 0.5
@@ -148,11 +158,14 @@ def value(name: str, score: Numbers) -> Numbers:
     return trait.typical * ratio
 
 
-def subclone_scores(n_subclones: int, separation: float, rng: np.random.Generator) -> Scores:
+def subclone_scores(
+    n_subclones: int, separation: float, rng: np.random.Generator, grade: float = 0.0
+) -> Scores:
     """Draw the traits of normal epithelium (row 0) and of each subclone (rows 1 to n).
 
     The subclones of a slide grow in different patterns, each with a small variation of its own
-    about the slide's; `separation` scales pattern and variation.
+    about the slide's; `separation` scales pattern and variation. All of them have the slide's
+    nuclear grade, in standard deviations of a cohort.
 
     Returns
     -------
@@ -163,4 +176,5 @@ def subclone_scores(n_subclones: int, separation: float, rng: np.random.Generato
     own = SUBCLONE_SPREAD * rng.standard_normal(pattern.shape)
     slide = SLIDE_SPREAD * rng.standard_normal(len(NAMES))
     normal = np.array([trait.normal_score for trait in TRAITS.values()]) + 0.5 * slide
-    return np.vstack([normal, slide + separation * (pattern + own)])
+    graded = grade * np.array([GRADE.get(name, 0.0) for name in NAMES])
+    return np.vstack([normal, slide + graded + separation * (pattern + own)])

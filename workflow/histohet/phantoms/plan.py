@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
+from histohet.common.arrays import Bools, Floats
 from histohet.phantoms.settings import PhantomSettings
 
 TILE_UM = 112.0
@@ -106,6 +109,8 @@ class PhantomPlan:
         Colour of the pen mark, or None.
     blurred_patches
         Number of out-of-focus patches.
+    grade
+        Nuclear grade of the tumour, in standard deviations of a cohort with scans; 0 in others.
     """
 
     slide: str
@@ -121,20 +126,26 @@ class PhantomPlan:
     scanner: Scanner
     pen: str | None
     blurred_patches: int
+    grade: float = 0.0
 
 
 def plan_cohort(settings: PhantomSettings) -> list[PhantomPlan]:
     """Plan a cohort of one slide per patient; the same settings give the same cohort.
 
     Numbers of subclones (1 to `max_subclones`) are spread evenly over the cohort in seeded random
-    order, and so are the 40x slides, pen marks and out-of-focus patches.
+    order, and so are the 40x slides, pen marks and out-of-focus patches. Nuclear grade varies
+    where patients have scans.
     """
     n_slides = settings.n_slides
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 0]))
     n_subclones = rng.permutation(np.arange(n_slides) % settings.max_subclones + 1)
-    at_40x = _spread(n_slides, settings.share_40x, rng)
-    with_pen = _spread(n_slides, PEN_SHARE, rng)
-    with_blur = _spread(n_slides, BLUR_SHARE, rng)
+    at_40x = spread(n_slides, settings.share_40x, rng)
+    with_pen = spread(n_slides, PEN_SHARE, rng)
+    with_blur = spread(n_slides, BLUR_SHARE, rng)
+    grades = np.zeros(n_slides)
+    if settings.scans is not None:
+        of_grades = np.random.default_rng(np.random.SeedSequence([settings.seed, 4]))
+        grades = spread_normally(n_slides, of_grades)
     digits = max(2, len(str(n_slides)))
     return [
         PhantomPlan(
@@ -152,14 +163,21 @@ def plan_cohort(settings: PhantomSettings) -> list[PhantomPlan]:
             scanner=draw_scanner(rng),
             pen=str(rng.choice(PEN_COLOURS)) if with_pen[i] else None,
             blurred_patches=int(rng.integers(1, 4)) if with_blur[i] else 0,
+            grade=float(grades[i]),
         )
         for i in range(n_slides)
     ]
 
 
-def _spread(n_slides: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Mark the nearest whole number to `share` of the slides, in random order; bool (n_slides,)."""
-    return rng.permutation(np.arange(n_slides) < round(share * n_slides))
+def spread(n: int, share: float, rng: np.random.Generator) -> Bools:
+    """Mark the nearest whole number to `share` of n, in random order; (n,)."""
+    return rng.permutation(np.arange(n) < round(share * n))
+
+
+def spread_normally(n: int, rng: np.random.Generator) -> Floats:
+    """Return quantiles of the standard normal distribution in random order; (n,)."""
+    quantiles: Floats = ndtri((np.arange(n) + 0.5) / n)
+    return rng.permutation(quantiles)
 
 
 def draw_stain(rng: np.random.Generator) -> Stain:
@@ -192,6 +210,21 @@ def _unit(vector: np.ndarray) -> Rgb:
 def _triple(values: np.ndarray) -> Rgb:
     red, green, blue = (float(value) for value in values)
     return red, green, blue
+
+
+def slide_sheet(plans: Sequence[PhantomPlan], folder: str) -> pd.DataFrame:
+    """Return the slide sheet of phantoms whose files lie in a folder."""
+    files = {
+        "path": "svs",
+        "mask": "labels.tif",
+        "attention": "attention.csv",
+        "truth": "truth.tsv",
+    }
+    return pd.DataFrame(
+        {"slide": plan.slide, "patient": plan.patient}
+        | {column: f"{folder}/{plan.slide}.{end}" for column, end in files.items()}
+        for plan in plans
+    )
 
 
 def plan_table(plans: list[PhantomPlan]) -> pd.DataFrame:

@@ -103,7 +103,7 @@ def generators(plan: PhantomPlan) -> list[np.random.Generator]:
 
 def planned_scores(plan: PhantomPlan) -> Scores:
     """Return the subclones' traits of a slide, which `design_phantom` draws before all else."""
-    return subclone_scores(plan.n_subclones, plan.separation, generators(plan)[0])
+    return subclone_scores(plan.n_subclones, plan.separation, generators(plan)[0], plan.grade)
 
 
 def design_phantom(plan: PhantomPlan) -> Design:
@@ -116,7 +116,7 @@ def design_phantom(plan: PhantomPlan) -> Design:
     """
     area_um2 = TISSUE_PER_TILE * max(plan.epithelial_tiles, LEAST_TILES) * TILE_UM**2
     rng = generators(plan)[0]
-    scores = subclone_scores(plan.n_subclones, plan.separation, rng)
+    scores = subclone_scores(plan.n_subclones, plan.separation, rng, plan.grade)
     for _ in range(TRIALS):
         land = make_territory(area_um2, plan.n_subclones, rng)
         layout = make_layout(land, scores, rng)

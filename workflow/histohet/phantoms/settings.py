@@ -22,6 +22,32 @@ class PhantomArraySettings(Settings):
     missing: float = Field(0.1, ge=0, le=0.5, description="Share of the cores that are lost.")
 
 
+class PhantomScanSettings(Settings):
+    """CTs with a planted tumour beside the slides, and metachronous metastasis as the event."""
+
+    ct_hazard_ratio: float = Field(
+        2.0,
+        gt=0,
+        description="The hazard of the metastasis is multiplied by it with every standard "
+        "deviation of the factor that shape and texture of the tumour on CT carry.",
+    )
+    grade_hazard_ratio: float = Field(
+        2.0, gt=0, description="As much for the nuclear grade, which the slide shows."
+    )
+    age_hazard_ratio: float = Field(1.5, gt=0, description="As much per decade of age.")
+    missing_ct: float = Field(0.2, ge=0, lt=1, description="Share of patients without a CT.")
+    missing_slide: float = Field(0.2, ge=0, lt=1, description="Share of patients without a slide.")
+    unread: float = Field(
+        0.5, ge=0, le=1, description="Share of the scans whose mask no reader has drawn."
+    )
+    second_reader: float = Field(
+        0.2, ge=0, le=1, description="Share of the scans with a mask that have one of another too."
+    )
+    training: int = Field(
+        8, ge=2, description="Scans of other patients to train a segmentation, as nnU-Net wants."
+    )
+
+
 class PhantomSettings(Settings):
     """How a phantom cohort is generated (workflow/phantoms.smk)."""
 
@@ -53,4 +79,7 @@ class PhantomSettings(Settings):
     )
     arrays: PhantomArraySettings | None = Field(
         None, description="Arrays of cores, punched from tissue that is not rendered itself."
+    )
+    scans: PhantomScanSettings | None = Field(
+        None, description="CTs of the patients, of whom some then lack a slide."
     )

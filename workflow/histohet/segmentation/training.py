@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch.utils.data import DataLoader, Dataset
 
@@ -87,6 +88,15 @@ class _Recipe(nnUNetTrainer):  # type: ignore[misc]
 
     def _do_i_compile(self) -> bool:
         return False
+
+    def _build_loss(self) -> Any:
+        # nnU-Net gives the coarsest output no weight. Of a network of two stages it is the only
+        # one, and its weight 0 / 0.
+        with np.errstate(invalid="ignore"):
+            loss = super()._build_loss()
+        if isinstance(loss, DeepSupervisionWrapper) and len(loss.weight_factors) == 1:
+            loss.weight_factors = (1.0,)
+        return loss
 
     def get_tr_and_val_datasets(self) -> tuple[KeptCases, KeptCases]:
         lesson, labels = self.lesson, self.lesson.about["labels"].values()

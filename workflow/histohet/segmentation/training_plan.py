@@ -105,8 +105,8 @@ def _shrink(planner: ExperimentPlanner) -> None:
     planner.UNet_base_num_features = 8
     planner.UNet_max_features_2d = planner.UNet_max_features_3d = 32
     planner.UNet_blocks_per_stage_encoder = planner.UNet_blocks_per_stage_decoder = (1,) * 14
-    # The deepest feature maps have 8 voxels a side: three stages for a patch of 32.
-    planner.UNet_featuremap_min_edge_length = 8
+    # The deepest feature maps have 5 to 9 voxels a side: three stages for a patch of 20 to 39.
+    planner.UNet_featuremap_min_edge_length = 5
     planner.UNet_vram_target_GB = SMALL_GB
     planner.lowres_creation_threshold = 0
 

@@ -1,0 +1,58 @@
+"""Compare risks and masks of a phantom cohort with what was planted."""
+
+import numpy as np
+import pandas as pd
+
+from histohet.common.jobs import job_log, provenance_of
+from histohet.common.tables import read_tsv, write_tsv
+from histohet.ct.reading import read_ct, read_region
+from histohet.fusion.competing_risks import CENSORED, COMPETING, EVENT
+from histohet.fusion.performance import auc, known_by
+from histohet.phantoms.recovery import (
+    COLUMNS,
+    WHOLE,
+    correlations,
+    dice,
+    largest_part,
+    summary_of,
+)
+from histohet.phantoms.scan_plan import DAYS_PER_MONTH, DEATH, FREE, METASTASIS
+
+STATES = {METASTASIS: EVENT, DEATH: COMPETING, FREE: CENSORED}
+
+with job_log(snakemake) as log:
+    files = snakemake.input
+    planted, risks, estimates = (
+        read_tsv(files[name]) for name in ("planted", "risks", "estimates")
+    )
+    models = risks["model"].drop_duplicates()
+    everything = max((name for name in models if not name.startswith("late")), key=len)
+    tables = [correlations(planted, risks, everything)]
+
+    ranked = estimates[
+        estimates["measure"].isin(["auc", "auc_gain"]) & estimates["patients"].eq("all")
+    ]
+    tables.append(ranked.rename(columns={"horizon_months": "months"}))
+
+    clinical = read_tsv(files.clinical).set_index("patient").loc[planted["patient"]]
+    time = clinical["days"].to_numpy(float) / DAYS_PER_MONTH
+    state = clinical["status"].map(STATES).to_numpy()
+    everybody = np.ones((1, len(planted)))
+    for months in sorted(ranked["horizon_months"].unique()):
+        known = known_by(time, state, months)
+        best = auc(known, planted[WHOLE].to_numpy(), np.zeros(len(planted), int), everybody)
+        row = {"measure": "auc", "model": "planted", "months": months, "estimate": best[0]}
+        tables.append(pd.DataFrame([row | {"n": len(planted)}]))
+
+    overlaps: dict[str, list[float]] = {"dice": [], "dice of the largest part": []}
+    for mask, truth, ct in zip(files.found, files.truth, files.cts, strict=True):
+        grid = read_ct(ct).geometry
+        ours, planted_there = (read_region(path, (), grid) for path in (mask, truth))
+        for measure, region in zip(overlaps, (ours, largest_part(ours)), strict=True):
+            overlaps[measure].append(dice(region, planted_there))
+            log.info("%s: %s %.3f", mask, measure, overlaps[measure][-1])
+    if files.found:
+        tables.append(pd.DataFrame([summary_of(*one) for one in overlaps.items()]))
+    found = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    log.info("%s", found.to_string())
+    write_tsv(snakemake.output.table, found, provenance_of(snakemake))
