@@ -143,7 +143,9 @@ def test_our_own_table_of_vectors_says_what_made_it(tmp_path: Path) -> None:
     ]
     made = {"encoder": "uni", "weights": "a" * 64, "masking": "whole", "pooling": "mean"}
     path = tmp_path / "mean.tsv"
-    write_embedding_tables(embeddings, path, tmp_path / "slides.tsv", Provenance({"made_by": made}))
+    write_embedding_tables(
+        embeddings, path, tmp_path / "slides.tsv", {}, Provenance({"made_by": made})
+    )
     found = read_feature_table(path, patients=OWNERS)
     assert found.identity == made
     expected = np.array([0.1, 0.3], np.float32).astype(float).mean()

@@ -54,7 +54,7 @@ def test_there_are_networks_for_every_split_and_for_the_model_that_is_kept() -> 
     ]
     assert fusion.features_of_slide(of(slide="b")) == fusion.features(of())[1]
     assert fusion.attention(of()) == [f"{MIL}/attention/{slide}.png" for slide in "ab"]
-    assert fusion.slides(of()) == ["results/cohort/full/slides.tsv"]
+    assert fusion.slides(of()) == ["results/slide_embeddings/stain_texture/masked/mean_slides.tsv"]
 
 
 def test_without_the_block_there_is_none_of_it() -> None:
