@@ -30,6 +30,7 @@ except ValueError as error:
 CODE = {
     script: code_hash(WORKFLOW / "scripts" / f"{script}.py", WORKFLOW)
     for script in (
+        "compare_masks_with_planted",
         "compare_with_planted",
         "plan_arrays",
         "plan_phantoms",
@@ -271,16 +272,38 @@ rule render_training_scans:
         "scripts/render_training_scans.py"
 
 
-# Only for `make demo-radiopathomics`: what its risks and masks say of what was planted.
+# Only for `make demo-radiopathomics`: what its masks, and its risks, say of what was planted.
+rule compare_masks_with_planted:
+    input:
+        cts=expand("results/phantoms/ct/{scan}.nii.gz", scan=UNREAD),
+        truth=expand("results/phantoms/ct/{scan}.tumour.nii.gz", scan=UNREAD),
+        found=expand("results/masks/{scan}.nii.gz", scan=UNREAD),
+    output:
+        table="results/phantoms/scanned/overlaps.tsv",
+    log:
+        "results/logs/compare_masks_with_planted.log",
+    benchmark:
+        "results/benchmarks/compare_masks_with_planted/all.tsv"
+    conda:
+        "../envs/radiomics.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        scans=UNREAD,
+        code=CODE["compare_masks_with_planted"],
+    script:
+        "scripts/compare_masks_with_planted.py"
+
+
 rule compare_with_planted:
     input:
         planted="results/phantoms/scanned/planted.tsv",
         clinical="results/phantoms/scanned/clinical.tsv",
         risks="results/fusion/cross_validated/risks.tsv",
         estimates="results/fusion/cross_validated/estimates.tsv",
-        cts=expand("results/phantoms/ct/{scan}.nii.gz", scan=UNREAD),
-        truth=expand("results/phantoms/ct/{scan}.tumour.nii.gz", scan=UNREAD),
-        found=expand("results/masks/{scan}.nii.gz", scan=UNREAD),
+        overlaps="results/phantoms/scanned/overlaps.tsv",
     output:
         table="results/phantoms/scanned/recovered.tsv",
     log:
@@ -288,7 +311,7 @@ rule compare_with_planted:
     benchmark:
         "results/benchmarks/compare_with_planted/all.tsv"
     conda:
-        "../envs/radiomics.yaml"
+        "../envs/survival.yaml"
     threads: 1
     resources:
         mem_mb=1000,

@@ -10,6 +10,7 @@ import yaml
 
 from helpers import ROOT
 from helpers.cohorts import Cohort
+from helpers.nnunet import write_folder
 from histohet.common.tables import read_tsv
 from histohet.radiomics.table import read_features
 
@@ -70,6 +71,7 @@ def test_the_demo_trains_segments_and_fuses(demo: Cohort) -> None:
     for file in {*scans["ct"], *scans["mask"], *slides["path"], *slides["mask"]} - {""}:
         (demo.folder / file).parent.mkdir(parents=True, exist_ok=True)
         (demo.folder / file).touch()
+    write_folder(demo.folder / DEMO["segmentation"]["model"])
     found = demo.rules("fusion")
     assert found["segment_ct"] == (scans["mask"] == "").sum()
     assert found["prepare_scan"] == found["extract_radiomics"] == scans["scan"].nunique()

@@ -5,15 +5,12 @@ import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import read_tsv, write_tsv
-from histohet.ct.reading import read_ct, read_region
 from histohet.fusion.competing_risks import CENSORED, COMPETING, EVENT
 from histohet.fusion.performance import auc, known_by
 from histohet.phantoms.recovery import (
     COLUMNS,
     WHOLE,
     correlations,
-    dice,
-    largest_part,
     summary_of,
 )
 from histohet.phantoms.scan_plan import DAYS_PER_MONTH, DEATH, FREE, METASTASIS
@@ -44,15 +41,10 @@ with job_log(snakemake) as log:
         row = {"measure": "auc", "model": "planted", "months": months, "estimate": best[0]}
         tables.append(pd.DataFrame([row | {"n": len(planted)}]))
 
-    overlaps: dict[str, list[float]] = {"dice": [], "dice of the largest part": []}
-    for mask, truth, ct in zip(files.found, files.truth, files.cts, strict=True):
-        grid = read_ct(ct).geometry
-        ours, planted_there = (read_region(path, (), grid) for path in (mask, truth))
-        for measure, region in zip(overlaps, (ours, largest_part(ours)), strict=True):
-            overlaps[measure].append(dice(region, planted_there))
-            log.info("%s: %s %.3f", mask, measure, overlaps[measure][-1])
-    if files.found:
-        tables.append(pd.DataFrame([summary_of(*one) for one in overlaps.items()]))
+    overlaps = read_tsv(files.overlaps)
+    if len(overlaps):
+        measures = overlaps.columns.drop("scan")
+        tables.append(pd.DataFrame([summary_of(name, overlaps[name]) for name in measures]))
     found = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     log.info("%s", found.to_string())
     write_tsv(snakemake.output.table, found, provenance_of(snakemake))
