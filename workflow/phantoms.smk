@@ -52,7 +52,6 @@ SCANS = [plan.scan for plan in SCANNED.scans] if SCANNED else []
 # Whose tumours a network finds.
 UNREAD = [plan.scan for plan in SCANNED.scans if not plan.read] if SCANNED else []
 TRAINING = [plan.scan for plan in SCANNED.training] if SCANNED else []
-DATASET = "results/phantoms/nnUNet_raw/Dataset001_Phantom"
 
 
 localrules:
@@ -73,7 +72,7 @@ rule all:
                 bool(SCANNED),
                 then=[
                     "results/phantoms/scanned/scans.tsv",
-                    f"{DATASET}/dataset.json",
+                    "results/phantoms/nnUNet_raw/Dataset001_Phantom/dataset.json",
                 ]
                 + expand("results/phantoms/ct/{scan}.nii.gz", scan=SCANS),
                 otherwise=["results/phantoms/slides.tsv"],
@@ -252,9 +251,15 @@ rule render_scans:
 
 rule render_training_scans:
     output:
-        dataset=f"{DATASET}/dataset.json",
-        images=expand(f"{DATASET}/imagesTr/{{scan}}_0000.nii.gz", scan=TRAINING),
-        labels=expand(f"{DATASET}/labelsTr/{{scan}}.nii.gz", scan=TRAINING),
+        dataset="results/phantoms/nnUNet_raw/Dataset001_Phantom/dataset.json",
+        images=expand(
+            "results/phantoms/nnUNet_raw/Dataset001_Phantom/imagesTr/{scan}_0000.nii.gz",
+            scan=TRAINING,
+        ),
+        labels=expand(
+            "results/phantoms/nnUNet_raw/Dataset001_Phantom/labelsTr/{scan}.nii.gz",
+            scan=TRAINING,
+        ),
     log:
         "results/logs/render_training_scans.log",
     benchmark:

@@ -144,7 +144,7 @@ def test_our_own_table_of_vectors_says_what_made_it(tmp_path: Path) -> None:
     made = {"encoder": "uni", "weights": "a" * 64, "masking": "whole", "pooling": "mean"}
     path = tmp_path / "mean.tsv"
     write_embedding_tables(
-        embeddings, path, tmp_path / "slides.tsv", {}, Provenance({"made_by": made})
+        embeddings, path, tmp_path / "slides.tsv", OWNERS, Provenance({"made_by": made})
     )
     found = read_feature_table(path, patients=OWNERS)
     assert found.identity == made
