@@ -118,7 +118,7 @@ def test_which_jobs_a_mask_of_the_sheet_and_none_bring(tmp_path: Path) -> None:
         (tmp_path / f"{name}.tsv").write_text("\n".join(lines).replace(" ", "\t") + "\n")
     model = {"segmentation": {"model": "model"}}
     mixed = Cohort(tmp_path, ROOT / "workflow", {"slides": "slides.tsv", **model})
-    collected = {"collect_radiomics": 1, "draw_radiomics": 1}
+    collected = {"collect_radiomics": 1, "draw_radiomics": 1, "show_scans": 1}
     prepared = {"prepare_scan": 2, "extract_radiomics": 2}
     assert mixed.rules("radiomics", scans="both.tsv") == {"segment_ct": 1} | prepared | collected
     assert mixed.rules("segmentation", scans="both.tsv") == {"segment_ct": 1}
