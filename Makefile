@@ -65,12 +65,12 @@ demo-cores: $(VENV)/core.txt  ## phantom arrays: cores found, named, pooled by p
 demo-radiopathomics: $(VENV)/segmentation.txt $(VENV)/z-rad.txt  ## phantom CTs and slides: a tumour found by a trained network, radiomics, fusion; in results/demo_radiopathomics
 	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO_RADIOPATHOMICS) --quiet rules host
 	$(SNAKEMAKE) train_segmentation $(DEMO_RADIOPATHOMICS) --quiet rules host
-	$(SNAKEMAKE) fusion $(DEMO_RADIOPATHOMICS) --quiet rules host
+	$(SNAKEMAKE) radiomics fusion $(DEMO_RADIOPATHOMICS) --quiet rules host
 	$(SNAKEMAKE) --snakefile workflow/phantoms.smk $(DEMO_RADIOPATHOMICS) --quiet rules host -- $(RECOVERED)
-	$(SNAKEMAKE) fusion $(DEMO_RADIOPATHOMICS) --report report.html
-	@cut -f 1-8 results/demo_radiopathomics/$(RECOVERED)
+	$(SNAKEMAKE) radiomics fusion $(DEMO_RADIOPATHOMICS) --report report.html
+	@cat results/demo_radiopathomics/$(RECOVERED)
 	@echo
-	@echo "Done. Open results/demo_radiopathomics/report.html; scans: results/demo_radiopathomics/results/radiomics/scans.html;"
+	@echo "Done. Open results/demo_radiopathomics/report.html; scans: results/demo_radiopathomics/results/ct/scans.html;"
 	@echo "above: what was found of what was planted; docs/demo.md explains it."
 
 test: check unit workflow-tests  ## everything CI checks: formats, types, lint, the tests

@@ -204,7 +204,7 @@ def _groups(tables: Tables, shown: Shown) -> tuple[Figure, str]:
     labels = [f"has {one}" for one in patterns["has"]]
     labels += [f"{by} {group}" for by, group in others[["by", "group"]].to_numpy()]
     rows = pd.concat([one for one in (patterns, others) if len(one)], ignore_index=True)
-    figure = new_figure(12.0, 0.42 * len(rows) + 1.9)
+    figure = new_figure(12.0, 0.42 * len(rows) + 2.3)
     counts, risks, ranks = figure.subplots(1, 3, sharey=True)
     _draw_counts(counts, rows)
     _draw_risks(risks, rows, shown.months)
@@ -214,7 +214,8 @@ def _groups(tables: Tables, shown: Shown) -> tuple[Figure, str]:
     ranks.plot(rows["c_index"], rows.index, "o", markersize=4, color=INK)
     ranks.set_xlim(0, 1)
     counts.set_yticks(range(len(labels)), labels)
-    counts.set_ylim(len(labels) - 0.4, -0.6)
+    # A row more, for the legends.
+    counts.set_ylim(len(labels) + 0.6, -0.6)
     for axes in (counts, risks, ranks):
         panels.without_rim(axes)
     model = f"Model: {panels.short(shown.full)}."
@@ -231,7 +232,7 @@ def _draw_counts(axes: Axes, rows: pd.DataFrame) -> None:
     for at, n in enumerate(rows["n"]):
         axes.annotate(f"{n}", (n, at), (3, 0), textcoords="offset points", va="center")
     axes.set_xlim(0, 1.6 * float(rows["n"].max()))
-    axes.legend(loc="lower right", frameon=True, edgecolor="none")
+    axes.legend(loc="lower right", ncols=3)
 
 
 def _draw_risks(axes: Axes, rows: pd.DataFrame, months: float) -> None:
@@ -242,7 +243,7 @@ def _draw_risks(axes: Axes, rows: pd.DataFrame, months: float) -> None:
     colour, predicted = panels.GROUPS["high"], rows["predicted_risk"]
     axes.plot(predicted, rows.index, "d", markersize=5, color=colour, label="predicted")
     axes.set_xlim(0, 1)
-    axes.legend(loc="lower right", frameon=True, edgecolor="none")
+    axes.legend(loc="lower right", ncols=2)
 
 
 def _blocks(tables: Tables, shown: Shown) -> tuple[Figure, str]:
