@@ -26,7 +26,7 @@ table { border-collapse: collapse; margin-bottom: 2em; }
 th, td { padding: 3px 9px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; position: sticky; top: 0; background: white; }
 td { white-space: nowrap; }
-img { max-width: 62em; }
+img { max-width: 44em; }
 td.long { white-space: normal; min-width: 24em; overflow-wrap: anywhere; }
 footer { color: #777; font-size: 11px; overflow-wrap: anywhere; }
 """

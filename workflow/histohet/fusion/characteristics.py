@@ -57,5 +57,10 @@ def summary(values: pd.Series[float]) -> str:
         return ""
     if not is_numeric_dtype(known):
         return ", ".join(f"{value} {n}" for value, n in known.value_counts().items())
-    low, first, median, third, high = np.quantile(known.astype(float), [0, 0.25, 0.5, 0.75, 1])
-    return f"{median:.4g} ({first:.4g} to {third:.4g}; {low:.4g} to {high:.4g})"
+    quantiles = np.quantile(known.astype(float), [0, 0.25, 0.5, 0.75, 1])
+    low, first, median, third, high = map(_number, quantiles.tolist())
+    return f"{median} ({first} to {third}; {low} to {high})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
