@@ -122,6 +122,7 @@ def test_the_record_says_what_was_found_and_by_whom(cohort: Cohort) -> None:
 
 def test_another_label_prepares_again_and_another_model_segments(cohort: Cohort) -> None:
     follows = {"extract_radiomics": 5, "collect_radiomics": 1, "draw_radiomics": 1}
+    follows |= {"show_scans": 1}
     assert not cohort.rules("radiomics")
     step = {"segmentation": {"model": "model", "step": 0.7}}
     assert cohort.rules("radiomics", **step) == {"segment_ct": 5, "prepare_scan": 5} | follows
