@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from io import TextIOBase
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from histohet.common.arrays import Float32
-from histohet.common.logs import logger
 from histohet.common.torchvision import import_with_torchvision
+from histohet.segmentation.chatter import chatter_in_log
 from histohet.segmentation.checkpoint import Checkpoint, read_checkpoint
 from histohet.segmentation.model import Model
 from histohet.segmentation.plans import ModelError
@@ -63,7 +60,7 @@ class Predictor:
         self.configuration, self.trainer = _common(model, folds), folds[0].trainer
         self.model = model
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        with _chatter_in_log():
+        with chatter_in_log():
             try:
                 self._predictor = nnUNetPredictor(
                     tile_step_size=step,
@@ -96,7 +93,7 @@ class Predictor:
         """
         one = self._predictor
         plans, configuration = one.plans_manager, one.configuration_manager
-        with _chatter_in_log():
+        with chatter_in_log():
             preprocessor = configuration.preprocessor_class(verbose=False)
             image, _, properties = preprocessor.run_case_npy(
                 voxels[None].astype(np.float32, copy=False),
@@ -170,30 +167,3 @@ def _initialise(predictor: Any, model: Model, folds: Sequence[Checkpoint]) -> No
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) or repr(error)
-
-
-# --- what nnU-Net prints --------------------------------------------------------------------------
-
-
-class _Lines(TextIOBase):
-    """A console whose lines are entries of the log."""
-
-    def __init__(self) -> None:
-        self._begun = ""
-
-    def write(self, text: str) -> int:
-        """Take in text, whole lines at a time."""
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in filter(None, map(str.strip, lines)):
-            logger.info("nnU-Net: %s", line)
-        return len(text)
-
-
-@contextmanager
-def _chatter_in_log() -> Iterator[None]:
-    """Send what nnU-Net prints, and what it warns of, to the log of the job."""
-    with redirect_stdout(_Lines()), warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("default")
-        yield
-    for text in dict.fromkeys(str(one.message) for one in said):
-        logger.info("nnU-Net: %s", text)

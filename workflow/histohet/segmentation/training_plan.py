@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,8 +15,8 @@ from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
 from histohet.common.files import write_json
-from histohet.common.logs import logger
 from histohet.common.settings import quoted
+from histohet.segmentation.chatter import chatter_in_log
 from histohet.segmentation.settings import N_FOLDS
 from histohet.segmentation.training_cases import INTENSITIES
 from histohet.segmentation.training_set import Split, TrainingSet, TrainingSetError
@@ -41,17 +40,14 @@ def quiet_nnunet(**variables: str | Path | int) -> Iterator[None]:
     names = {f"nnUNet_{name}": str(value) for name, value in variables.items()}
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(names)
-    said = StringIO()
     try:
-        with redirect_stdout(said):
+        with chatter_in_log():
             yield
     finally:
         for name, value in before.items():
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-        for line in filter(str.strip, said.getvalue().splitlines()):
-            logger.info("nnU-Net: %s", line)
 
 
 def samples_per_case(plan: str, n_cases: int) -> int:
