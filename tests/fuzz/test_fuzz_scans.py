@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gzip
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from helpers.mutations import message_of, mutated
+from helpers.mutations import Reader, message_of, mutated
 from histohet.common.sheets import SheetError
 from histohet.ct.reading import ScanError, read_ct
 from histohet.ct.sheet import read_scan_sheet
@@ -48,15 +46,6 @@ def nifti() -> bytes:
     header[108:112] = np.array([352], "<f4").tobytes()
     header[344:348] = b"n+1\0"
     return bytes(header) + VOXELS
-
-
-class Reader(NamedTuple):
-    """A reader, what it may raise, the name of its file, and files it reads."""
-
-    read: Callable[[Path], None]
-    error: type[Exception]
-    name: str
-    seeds: tuple[bytes, ...]
 
 
 def ct(path: Path) -> None:

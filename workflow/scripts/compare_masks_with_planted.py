@@ -4,8 +4,9 @@ import pandas as pd
 
 from histohet.common.jobs import job_log, provenance_of
 from histohet.common.tables import write_tsv
+from histohet.ct.prepare import largest_part
 from histohet.ct.reading import read_ct, read_region
-from histohet.phantoms.recovery import dice, largest_part
+from histohet.phantoms.recovery import dice
 
 with job_log(snakemake) as log:
     files, rows = snakemake.input, []
@@ -16,7 +17,7 @@ with job_log(snakemake) as log:
         ours, planted = (read_region(path, (), grid) for path in (mask, truth))
         overlaps = {
             "dice": dice(ours, planted),
-            "dice of the largest part": dice(largest_part(ours), planted),
+            "dice of the largest part": dice(largest_part(ours)[0], planted),
         }
         rows.append({"scan": scan, **overlaps})
     table = pd.DataFrame(rows, columns=["scan", "dice", "dice of the largest part"])

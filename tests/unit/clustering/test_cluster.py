@@ -129,8 +129,13 @@ def test_planted_kinds_of_a_slide_are_found(n_tiles, n_kinds, separation):
     assert found.n_clusters == n_kinds
     clustered = ~found.is_outlier
     assert clustered.mean() > 0.99
-    # Kernels of BLAS differ between processors: 0.976 with those of AVX-512, others above 0.98.
-    assert adjusted_rand_score(slide.regions[clustered], found.labels[clustered]) > 0.97
+    # One seed in five ends at .976 on any processor, which one depends on the kernels of BLAS.
+    others = [cluster(slide.features, slide.coords, settings, True, seed=s) for s in (2, 3)]
+    scores = [
+        adjusted_rand_score(slide.regions[~one.is_outlier], one.labels[~one.is_outlier])
+        for one in (found, *others)
+    ]
+    assert np.median(scores) > 0.98
     assert abs(unsmoothed.n_clusters - n_kinds) <= 1
     assert found.certainty.gap_percent < 0.02
     for one in both:

@@ -12,7 +12,7 @@ from helpers.scans import SIZE, SPACING, ball, prepared, tissue, write_scan_file
 from histohet.common.outcome import SlideLost, Status
 from histohet.common.provenance import Provenance
 from histohet.ct.file import read_scan, write_record, write_scan
-from histohet.ct.prepare import prepare
+from histohet.ct.prepare import largest_part, prepare
 from histohet.ct.settings import CtSettings
 from histohet.ct.sheet import MaskRow
 
@@ -136,6 +136,11 @@ def test_holes_in_the_region_are_refused_and_others_are_air(tmp_path: Path) -> N
     voxels[12, 18, 20:32] = np.inf
     with pytest.raises(SlideLost, match=r"ct: \d+ voxels of the region are not finite"):
         prepared(write_volume(tmp_path / "nan.nii.gz", voxels), mask)
+
+
+def test_a_region_without_voxels_has_no_part() -> None:
+    found, n_parts = largest_part(np.zeros((2, 3, 4), bool))
+    assert (found.sum(), n_parts) == (0, 0)
 
 
 def test_the_largest_part_alone_where_it_is_wanted(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histohet.phantoms.recovery import correlations, dice, largest_part, summary_of
+from histohet.phantoms.recovery import correlations, dice, summary_of
 
 PLANTED = pd.DataFrame(
     {
@@ -49,12 +49,6 @@ def test_dice_by_hand() -> None:
     assert dice(one, other) == pytest.approx(2 * 1 / 6)
     assert dice(one, one) == 1
     assert math.isnan(dice(one & other & ~one, one & ~one))
-
-
-def test_the_largest_part_touches_by_faces() -> None:
-    inside = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [1, 0, 1, 1]], bool)
-    assert largest_part(inside).tolist() == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]]
-    assert not largest_part(np.zeros((2, 2), bool)).any()
 
 
 def test_overlaps_have_their_median_and_extremes() -> None:

@@ -113,7 +113,7 @@ def prepare(
     size, spacing = ct.geometry.size, ct.geometry.spacing
     found = [attempt(partial(_region_of, mask, ct, missing), NOTHING) for mask in masks]
     if settings.keep == "largest":
-        found = [_largest_part(voxels, outcome) for voxels, outcome in found]
+        found = [_largest_alone(voxels, outcome) for voxels, outcome in found]
     if not any(outcome.ok for _, outcome in found):
         found[0][1].raise_if_lost()
     usable = np.any([voxels for voxels, outcome in found if outcome.ok], axis=0)
@@ -169,15 +169,22 @@ def _region_of(mask: MaskRow, ct: Volume, missing: Mapping[str, str]) -> Bools:
     return voxels
 
 
-def _largest_part(voxels: Bools, outcome: Outcome) -> tuple[Bools, Outcome]:
+def largest_part(region: Bools) -> tuple[Bools, int]:
+    """Return the largest part of a region, and how many there are; parts touch at no corner."""
+    parts, n_parts = ndimage.label(region, np.ones((3, 3, 3)))
+    if n_parts < 2:
+        return region, n_parts
+    largest: Bools = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+    return largest, n_parts
+
+
+def _largest_alone(voxels: Bools, outcome: Outcome) -> tuple[Bools, Outcome]:
     """Leave out all voxels of a region but those of its largest part, and say how many."""
-    parts, n_parts = ndimage.label(voxels, np.ones((3, 3, 3)))
+    largest, n_parts = largest_part(voxels)
     if n_parts < 2:
         return voxels, outcome
-    sizes = np.bincount(parts.ravel())[1:]
-    share = 1 - sizes.max() / sizes.sum()
+    share = 1 - largest.sum() / voxels.sum()
     note = f"region: smaller parts, {share:.1%} of it, are left out ({n_parts} parts)"
-    largest: Bools = parts == 1 + sizes.argmax()
     return largest, outcome.with_note(note.replace("%", " %"))
 
 

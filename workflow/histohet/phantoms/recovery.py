@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 from scipy.stats import spearmanr
 
 from histohet.common.arrays import Bools
@@ -68,15 +67,6 @@ def dice(one: Bools, other: Bools) -> float:
     """Return twice the common voxels of two regions over those of both; NaN if both are empty."""
     total = int(one.sum()) + int(other.sum())
     return 2 * int((one & other).sum()) / total if total else float("nan")
-
-
-def largest_part(inside: Bools) -> Bools:
-    """Return the largest of the parts that touch, by faces; all of a region without voxels."""
-    parts, n = ndimage.label(inside)
-    if n == 0:
-        return inside
-    part: Bools = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    return part
 
 
 def summary_of(measure: str, overlaps: Sequence[float]) -> dict[str, float | str]:
